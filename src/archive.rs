@@ -1,0 +1,423 @@
+//! Recorded pages: WARC in and out.
+//!
+//! The format is WARC 1.1 (<https://iipc.github.io/warc-specifications/specifications/warc-format/warc-1.1/>);
+//! compressed archives have one gzip member a record, as its annex D asks. A page is found by the
+//! path and query of its address, whatever the host, so that an archive of one server can be
+//! played in place of another.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use data_encoding::BASE32;
+use flate2::Compression;
+use flate2::bufread::GzDecoder;
+use flate2::write::GzEncoder;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use percent_encoding::percent_decode_str;
+use sha1::{Digest, Sha1};
+
+use crate::meter::Meter;
+use crate::output::{OutputError, Staged};
+use crate::page::{MAX_DECODED, MAX_RAW, Page, PageError, Reason};
+
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// Header lines of a record are a few hundred bytes.
+const MAX_HEAD: usize = 64 << 10;
+
+/// An archive opened for reading. Only the places of its records are in memory.
+#[derive(Debug)]
+pub struct Archive {
+    path: PathBuf,
+    file: Mutex<File>,
+    gzip: bool,
+    places: HashMap<String, Place>,
+}
+
+/// Where a record stands in the file, as stored.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    offset: u64,
+    length: u64,
+    is_ok: bool,
+}
+
+impl Archive {
+    /// Reads through the whole file once. A record cut off at the end, where a recording was
+    /// interrupted, is left out; a file that is not WARC at all is an error.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        let mut reader = BufReader::with_capacity(1 << 20, file);
+        let gzip = reader.fill_buf()?.starts_with(&GZIP_MAGIC);
+        let mut places: HashMap<String, Place> = HashMap::new();
+        let mut buffer = Vec::new();
+        loop {
+            let offset = reader.stream_position()?;
+            let read = if gzip {
+                next_member(&mut reader, &mut buffer)
+            } else {
+                next_plain(&mut reader, &mut buffer)
+            };
+            match read {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(_) if offset > 0 => break,
+                Err(error) => bail!("{} is not a WARC archive: {error}", path.display()),
+            }
+            let Some((record, rest)) = Record::parse(&buffer) else {
+                if offset > 0 {
+                    break;
+                }
+                bail!(
+                    "{} is not a WARC archive: it does not begin with a WARC record",
+                    path.display()
+                );
+            };
+            if rest.starts_with(b"WARC/") {
+                bail!(
+                    "{} has more than one record in a gzip member, so its pages cannot be found one by one; \
+                     `warcio recompress` (PyPI) mends that",
+                    path.display()
+                );
+            }
+            if let Some((address, status)) = record.response() {
+                let length = reader.stream_position()? - offset;
+                let place = Place {
+                    offset,
+                    length,
+                    is_ok: status == 200,
+                };
+                // Of several answers of one address, the first good one counts, else the first.
+                let known = places.entry(address).or_insert(place);
+                if place.is_ok && !known.is_ok {
+                    *known = place;
+                }
+            }
+        }
+        Ok(Archive {
+            path: path.to_owned(),
+            file: Mutex::new(reader.into_inner()),
+            gzip,
+            places,
+        })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Path and query of every page it holds, in no order.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.places.keys().map(String::as_str)
+    }
+
+    /// The page stored under a path and query. One that is not there is that page's failure.
+    pub fn get(&self, path: &str, mut buffer: Vec<u8>, meter: &Meter) -> Result<Page, PageError> {
+        let started = Instant::now();
+        meter.requests.add(1);
+        let place = self.places.get(&decoded(path)).ok_or_else(|| {
+            PageError::new(
+                Reason::NotArchived,
+                format!("the archive {} does not hold it", self.path.display()),
+            )
+        })?;
+        let damaged = |what: &str| {
+            PageError::new(
+                Reason::Truncated,
+                format!("its record in {} is damaged: {what}", self.path.display()),
+            )
+        };
+        let stored = self
+            .stored(*place)
+            .map_err(|error| damaged(&error.to_string()))?;
+        let (record, _) = Record::parse(&stored).ok_or_else(|| damaged("no WARC record"))?;
+        let (status, headers, body) =
+            http_message(record.block).ok_or_else(|| damaged("no HTTP answer in it"))?;
+        if body.len() as u64 > MAX_RAW {
+            return Err(PageError::new(
+                Reason::TooLarge,
+                format!("the body is larger than {} MiB", MAX_RAW >> 20),
+            ));
+        }
+        buffer.clear();
+        if headers
+            .get("transfer-encoding")
+            .is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+        {
+            join_chunks(body, &mut buffer)
+                .ok_or_else(|| damaged("its chunks do not fit together"))?;
+        } else {
+            buffer.extend_from_slice(body);
+        }
+        meter.bytes_wire.add(buffer.len() as u64);
+        Ok(Page {
+            status,
+            headers,
+            body: buffer,
+            elapsed: started.elapsed(),
+        })
+    }
+
+    fn stored(&self, place: Place) -> io::Result<Vec<u8>> {
+        let mut stored = vec![0; place.length as usize];
+        {
+            let mut file = self.file.lock().expect("no panic holds the lock");
+            file.seek(SeekFrom::Start(place.offset))?;
+            file.read_exact(&mut stored)?;
+        }
+        if !self.gzip {
+            return Ok(stored);
+        }
+        let mut record = Vec::new();
+        GzDecoder::new(&stored[..])
+            .take(MAX_DECODED)
+            .read_to_end(&mut record)?;
+        Ok(record)
+    }
+}
+
+/// One gzip member, inflated. False at the end of the file.
+fn next_member(reader: &mut BufReader<File>, buffer: &mut Vec<u8>) -> io::Result<bool> {
+    buffer.clear();
+    if reader.fill_buf()?.is_empty() {
+        return Ok(false);
+    }
+    let mut member = GzDecoder::new(reader).take(MAX_DECODED);
+    member.read_to_end(buffer)?;
+    if member.limit() == 0 {
+        return Err(io::Error::other(format!(
+            "a record is larger than {} MiB",
+            MAX_DECODED >> 20
+        )));
+    }
+    Ok(true)
+}
+
+/// One record of an archive that is not compressed. False at the end of the file.
+fn next_plain(reader: &mut BufReader<File>, buffer: &mut Vec<u8>) -> io::Result<bool> {
+    buffer.clear();
+    while !buffer.ends_with(b"\r\n\r\n") {
+        let line = reader
+            .by_ref()
+            .take(MAX_HEAD as u64)
+            .read_until(b'\n', buffer)?;
+        if line == 0 && buffer.is_empty() {
+            return Ok(false);
+        }
+        if line == 0 || buffer.len() > MAX_HEAD || !buffer.starts_with(b"WARC/") {
+            return Err(io::Error::other("it does not begin with a WARC record"));
+        }
+    }
+    let length = head_fields(buffer).find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let length = length
+        .and_then(|(_, value)| value.parse::<u64>().ok())
+        .unwrap_or(0)
+        .min(MAX_DECODED);
+    // The block and the two line ends behind it.
+    let before = buffer.len() as u64;
+    reader.take(length + 4).read_to_end(buffer)?;
+    if buffer.len() as u64 - before < length {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+    }
+    Ok(true)
+}
+
+/// One record: its head and its block.
+struct Record<'a> {
+    head: &'a [u8],
+    block: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// The record at the beginning of `bytes`, and what follows it.
+    fn parse(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        if !bytes.starts_with(b"WARC/") {
+            return None;
+        }
+        let end = memchr::memmem::find(bytes, b"\r\n\r\n")? + 4;
+        let (head, rest) = bytes.split_at(end);
+        let mut record = Record { head, block: &[] };
+        let length = record.field("content-length")?.parse().ok()?;
+        record.block = rest.get(..length)?;
+        Some((record, rest[length..].trim_ascii_start()))
+    }
+
+    fn field(&self, name: &str) -> Option<&'a str> {
+        head_fields(self.head)
+            .find(|(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
+    /// Path and query of the address, and the status, if this is the answer of a server.
+    fn response(&self) -> Option<(String, u16)> {
+        if self.field("warc-type")? != "response" {
+            return None;
+        }
+        // Some writers put the address into angle brackets, as WARC 1.0 had it.
+        let address = self.field("warc-target-uri")?.trim_matches(['<', '>']);
+        let (_, after_scheme) = address.split_once("://")?;
+        let path = &after_scheme[after_scheme.find('/')?..];
+        Some((decoded(path), http_message(self.block)?.0))
+    }
+}
+
+/// `s%26p_500` and `s&p_500` are one address, and programs write either.
+fn decoded(path: &str) -> String {
+    percent_decode_str(path).decode_utf8_lossy().into_owned()
+}
+
+/// The `name: value` lines of a record's head.
+fn head_fields(head: &[u8]) -> impl Iterator<Item = (&str, &str)> {
+    let text = std::str::from_utf8(head).unwrap_or("");
+    text.lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.trim(), value.trim()))
+}
+
+/// Status, headers and body of a stored HTTP answer.
+fn http_message(block: &[u8]) -> Option<(u16, HeaderMap, &[u8])> {
+    let mut slots = [httparse::EMPTY_HEADER; 128];
+    let mut response = httparse::Response::new(&mut slots);
+    let httparse::Status::Complete(head) = response.parse(block).ok()? else {
+        return None;
+    };
+    let mut headers = HeaderMap::new();
+    for header in response.headers.iter() {
+        let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
+        headers.append(name, HeaderValue::from_bytes(header.value).ok()?);
+    }
+    Some((response.code?, headers, &block[head..]))
+}
+
+/// Bodies that other programs stored with their chunks.
+fn join_chunks(mut body: &[u8], joined: &mut Vec<u8>) -> Option<()> {
+    loop {
+        let httparse::Status::Complete((start, size)) = httparse::parse_chunk_size(body).ok()?
+        else {
+            return None;
+        };
+        if size == 0 {
+            return Some(());
+        }
+        let end = start.checked_add(usize::try_from(size).ok()?)?;
+        joined.extend_from_slice(body.get(start..end)?);
+        body = body.get(end..)?.strip_prefix(b"\r\n")?;
+    }
+}
+
+/// An archive being written: every page as it came.
+#[derive(Debug)]
+pub struct Recorder {
+    gzip: bool,
+    file: Mutex<Recording>,
+}
+
+#[derive(Debug)]
+struct Recording {
+    staged: Staged,
+    /// The first failure to write; the run goes on, and [`Recorder::finish`] tells.
+    error: Option<io::Error>,
+}
+
+impl Recorder {
+    /// Starts an archive, compressed if its name ends in `.gz`. It appears under its name when it
+    /// is [finished](Recorder::finish).
+    pub fn create(target: &Path) -> Result<Self, OutputError> {
+        let gzip = target
+            .extension()
+            .is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
+        let staged = Staged::new(target)?;
+        let recorder = Recorder {
+            gzip,
+            file: Mutex::new(Recording {
+                staged,
+                error: None,
+            }),
+        };
+        let about = format!(
+            "software: indexrank/{}\r\nformat: WARC File Format 1.1\r\n",
+            env!("CARGO_PKG_VERSION")
+        );
+        recorder.write("warcinfo", "application/warc-fields", "", about.as_bytes());
+        Ok(recorder)
+    }
+
+    /// Keeps an answer. Everything but the write itself happens outside the lock.
+    pub fn keep(&self, address: &str, page: &Page) {
+        let reason = StatusCode::from_u16(page.status)
+            .ok()
+            .and_then(|status| status.canonical_reason())
+            .unwrap_or("");
+        let mut block = format!("HTTP/1.1 {} {reason}\r\n", page.status).into_bytes();
+        for (name, value) in &page.headers {
+            // The body is stored with its chunks joined, so its length is told anew.
+            if name != "transfer-encoding" && name != "content-length" {
+                block.extend_from_slice(name.as_str().as_bytes());
+                block.extend_from_slice(b": ");
+                block.extend_from_slice(value.as_bytes());
+                block.extend_from_slice(b"\r\n");
+            }
+        }
+        block.extend_from_slice(format!("Content-Length: {}\r\n\r\n", page.body.len()).as_bytes());
+        block.extend_from_slice(&page.body);
+        let fields = format!(
+            "WARC-Target-URI: {address}\r\nWARC-Payload-Digest: {}\r\n",
+            digest(&page.body)
+        );
+        self.write(
+            "response",
+            "application/http; msgtype=response",
+            &fields,
+            &block,
+        );
+    }
+
+    fn write(&self, kind: &str, content_type: &str, fields: &str, block: &[u8]) {
+        let id = fastrand::u128(..);
+        let head = format!(
+            "WARC/1.1\r\nWARC-Type: {kind}\r\nWARC-Record-ID: <urn:uuid:{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}>\r\n\
+             WARC-Date: {:.0}\r\n{fields}WARC-Block-Digest: {}\r\nContent-Type: {content_type}\r\n\
+             Content-Length: {}\r\n\r\n",
+            id >> 96,
+            (id >> 80) & 0xffff,
+            (id >> 64) & 0xfff,
+            (id >> 48) & 0x3fff | 0x8000,
+            id & 0xffff_ffff_ffff,
+            jiff::Timestamp::now(),
+            digest(block),
+            block.len(),
+        );
+        let record = [head.as_bytes(), block, b"\r\n\r\n"].concat();
+        let stored = if self.gzip {
+            // Bodies are compressed already; a higher level only takes longer.
+            let mut encoder = GzEncoder::new(Vec::with_capacity(record.len()), Compression::fast());
+            encoder
+                .write_all(&record)
+                .and_then(|()| encoder.finish())
+                .expect("writing to memory")
+        } else {
+            record
+        };
+        let mut file = self.file.lock().expect("no panic holds the lock");
+        if file.error.is_none() {
+            file.error = file.staged.file().write_all(&stored).err();
+        }
+    }
+
+    /// Ends the archive and hands it over to be put in its place.
+    pub fn finish(self) -> Result<Staged, io::Error> {
+        let recording = self.file.into_inner().expect("no panic holds the lock");
+        match recording.error {
+            Some(error) => Err(error),
+            None => Ok(recording.staged),
+        }
+    }
+}
+
+fn digest(bytes: &[u8]) -> String {
+    format!("sha1:{}", BASE32.encode(&Sha1::digest(bytes)))
+}

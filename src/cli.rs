@@ -1,0 +1,269 @@
+//! What the user may type.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::builder::styling::Styles;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use jiff::civil::Date;
+use rust_decimal::Decimal;
+
+use crate::http::ProxyChoice;
+use crate::job::{Job, RateChoice};
+use crate::pipeline::Widths;
+use crate::progress::Style;
+use crate::rank::PeRange;
+use crate::replica;
+use crate::report::TableFormat;
+use crate::source::Origin;
+
+const EXAMPLES: &str = "\
+Examples:
+  indexrank --from replica                     the embedded market, no network needed
+  indexrank                                    the S&P 500 as it is now
+  indexrank --index nasdaq_100 --top 5         another index, shorter rankings
+  indexrank --record run.warc.gz               keep every page …
+  indexrank --from run.warc.gz --table all.csv … and run again from the file
+  indexrank serve --port 8000 --latency 50     the embedded market for other clients
+
+Exit codes:
+  0 complete   2 wrong usage   3 written, some companies missing   4 unreachable
+  5 layout not recognised   6 no usable rate   7 output cannot be written";
+
+/// Scrapes every company of a stock index with blocking threads and writes four top-ten rankings:
+/// dearest in roubles, lowest P/E, highest growth, highest potential profit.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES, max_term_width = 100, args_conflicts_with_subcommands = true, styles = Styles::plain())]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve a market on 127.0.0.1, for any client
+    Serve(ServeArgs),
+    /// Show what is seen in saved pages, one JSON object a line and file
+    Read {
+        /// Saved index pages, company pages or rate files, plain or gzipped
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Print a script that completes commands and options in a shell
+    Completions {
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Where pages come from: live, replica, FILE.warc[.gz], or http[s]://HOST:PORT
+    #[arg(long, value_name = "SOURCE", default_value = "live", value_parser = Origin::from_str, help_heading = "Source")]
+    from: Origin,
+    /// Index to rank: s&p_500, dow_jones, nasdaq_100, dax, …
+    #[arg(long, value_name = "NAME", default_value = "s&p_500", value_parser = index_name, help_heading = "Source")]
+    index: String,
+    /// Take this many roubles for a dollar instead of asking the Bank of Russia
+    #[arg(long, value_name = "RATE", value_parser = rate, conflicts_with = "rate_date", help_heading = "Source")]
+    usd_rub: Option<Decimal>,
+    /// Take the Bank of Russia's rate of this day instead of the latest
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = date, help_heading = "Source")]
+    rate_date: Option<Date>,
+
+    /// Folder of price.json, pe.json, growth.json, potential_profit.json and run.json
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "rankings",
+        help_heading = "Results"
+    )]
+    out: PathBuf,
+    /// Length of each ranking
+    #[arg(long, value_name = "N", default_value = "10", value_parser = number::<1, 1_000_000>, help_heading = "Results")]
+    top: usize,
+    /// Whether a P/E of zero or less is ranked
+    #[arg(long, value_enum, default_value = "any", help_heading = "Results")]
+    pe: PeArg,
+    /// Also write all companies, one row each, to FILE.csv, FILE.ndjson or FILE.jsonl
+    #[arg(long, value_name = "FILE", value_parser = table, help_heading = "Results")]
+    table: Option<(PathBuf, TableFormat)>,
+    /// Keep every page as it came, to run again with --from FILE
+    #[arg(long, value_name = "FILE.warc[.gz]", value_parser = recording, help_heading = "Results")]
+    record: Option<PathBuf>,
+
+    /// Threads that fetch pages
+    #[arg(long, value_name = "N", default_value = "32", value_parser = number::<1, 1024>, help_heading = "Fetching")]
+    workers: usize,
+    /// Threads that read them [default: one a core]
+    #[arg(long, value_name = "N", value_parser = number::<1, 256>, help_heading = "Fetching")]
+    readers: Option<usize>,
+    /// Most seconds for one page
+    #[arg(long, value_name = "SECONDS", default_value = "45", value_parser = seconds, help_heading = "Fetching")]
+    timeout: Duration,
+    /// How the program names itself to the site
+    #[arg(long, value_name = "TEXT", default_value = concat!("indexrank/", env!("CARGO_PKG_VERSION")), value_parser = header_value, help_heading = "Fetching")]
+    user_agent: String,
+    /// Proxy to go through [default: as the environment says]
+    #[arg(long, value_name = "ADDRESS", value_parser = ProxyChoice::parse, help_heading = "Fetching")]
+    proxy: Option<ProxyChoice>,
+
+    /// Print the content of run.json instead of the tables
+    #[arg(long, help_heading = "Terminal")]
+    json: bool,
+    /// Print nothing but errors
+    #[arg(long, short, conflicts_with_all = ["verbose", "json"], help_heading = "Terminal")]
+    quiet: bool,
+    /// Say more on stderr: every company that is missing, and what the run has used
+    #[arg(long, short, help_heading = "Terminal")]
+    verbose: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum PeArg {
+    Any,
+    Positive,
+}
+
+/// How much a run says, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Voice {
+    pub json: bool,
+    pub quiet: bool,
+    pub verbose: bool,
+}
+
+impl RunArgs {
+    pub fn into_job(self) -> (Job, Voice) {
+        let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let job = Job {
+            origin: self.from,
+            index: self.index,
+            widths: Widths {
+                workers: self.workers,
+                readers: self.readers.unwrap_or_else(cores),
+            },
+            top: self.top,
+            pe_range: match self.pe {
+                PeArg::Any => PeRange::Any,
+                PeArg::Positive => PeRange::Positive,
+            },
+            rate: self
+                .usd_rub
+                .map_or(RateChoice::OfDay(self.rate_date), RateChoice::Given),
+            out: self.out,
+            table: self.table,
+            record: self.record,
+            timeout: self.timeout,
+            user_agent: self.user_agent,
+            proxy: self.proxy.unwrap_or(ProxyChoice::FromEnvironment),
+            progress: Style::for_stderr(self.quiet),
+        };
+        (
+            job,
+            Voice {
+                json: self.json,
+                quiet: self.quiet,
+                verbose: self.verbose,
+            },
+        )
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// What to serve: replica, or an archive FILE.warc[.gz]
+    #[arg(long, value_name = "SOURCE", default_value = "replica", value_parser = servable)]
+    pub from: Origin,
+    /// Port on 127.0.0.1; 0 takes a free one
+    #[arg(long, value_name = "N", default_value = "0", value_parser = number::<0, 65535>)]
+    pub port: usize,
+    /// Milliseconds to wait before each answer
+    #[arg(long, value_name = "MS", default_value = "0", value_parser = number::<0, 600_000>)]
+    pub latency: usize,
+    /// Companies of the embedded market [default: the 496 of the crawl it was made from]
+    #[arg(long, value_name = "N", value_parser = number::<1, 1_000_000>)]
+    pub companies: Option<usize>,
+    /// Seed of everything in the embedded market that is made up
+    #[arg(long, value_name = "N", default_value_t = replica::SEED)]
+    pub seed: u64,
+}
+
+/// The script for a shell.
+pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "indexrank", &mut script);
+    script
+}
+
+fn number<const MIN: usize, const MAX: usize>(text: &str) -> Result<usize, String> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (MIN..=MAX).contains(number));
+    number.ok_or_else(|| format!("give a whole number from {MIN} to {MAX}"))
+}
+
+fn index_name(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "&_-.".contains(c);
+    if text.is_empty() || !text.chars().all(plain) {
+        return Err(
+            "give a name as in the site's addresses, like s&p_500, dow_jones or nasdaq_100"
+                .to_owned(),
+        );
+    }
+    Ok(text.to_owned())
+}
+
+fn rate(text: &str) -> Result<Decimal, String> {
+    let rate = crate::figure::decimal_comma(text)
+        .ok()
+        .filter(|rate| *rate > Decimal::ZERO);
+    rate.ok_or_else(|| "give roubles for one dollar, like 76.65".to_owned())
+}
+
+fn date(text: &str) -> Result<Date, String> {
+    text.parse()
+        .map_err(|_| "give a day like 2022-02-04".to_owned())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text
+        .parse()
+        .ok()
+        .filter(|seconds| (0.001..=86_400.0).contains(seconds));
+    seconds
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "give seconds from 0.001 to 86400".to_owned())
+}
+
+fn header_value(text: &str) -> Result<String, String> {
+    if text.is_empty() || !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return Err("give a text of printable ASCII characters".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn table(text: &str) -> Result<(PathBuf, TableFormat), String> {
+    let path = PathBuf::from(text);
+    let format =
+        TableFormat::of(&path).ok_or("give a file that ends in .csv, .ndjson or .jsonl")?;
+    Ok((path, format))
+}
+
+fn recording(text: &str) -> Result<PathBuf, String> {
+    if !text.ends_with(".warc") && !text.ends_with(".warc.gz") {
+        return Err("give a file that ends in .warc or .warc.gz".to_owned());
+    }
+    Ok(text.into())
+}
+
+fn servable(text: &str) -> Result<Origin, String> {
+    match text.parse()? {
+        origin @ (Origin::Replica | Origin::Archive(_)) => Ok(origin),
+        _ => Err("give replica or a file FILE.warc or FILE.warc.gz".to_owned()),
+    }
+}

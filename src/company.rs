@@ -1,0 +1,320 @@
+//! One company page → [`CompanyPage`].
+//!
+//! Parsing a whole page of 230 KB costs about two milliseconds, and of all that only a heading and
+//! three figures are wanted. So [`parse`] cuts these few hundred bytes out with `memmem` and parses
+//! only them; where the cut is in any doubt it parses the whole page. Both ways read the same
+//! elements with the same selectors ([`fields`]).
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use memchr::memmem::{self, Finder};
+use memchr::{memchr, memrchr};
+use rust_decimal::Decimal;
+use scraper::{ElementRef, Html, Selector};
+
+use crate::figure;
+
+// The site's landmarks: class tokens and header texts, never exact class strings or positions.
+const NAME: &str = "price-section__label";
+const CODE: &str = "price-section__category";
+const PRICE: &str = "price-section__current-value";
+const ITEM: &str = "snapshot__data-item";
+const HEADER: &str = "snapshot__header";
+const PE: &str = "P/E Ratio";
+const LOW: &str = "52 Week Low";
+const HIGH: &str = "52 Week High";
+/// Until early 2021 the 52-week values stood only in an inline script, the item holding `{{…}}`.
+const LOW_IN_SCRIPT: &str = "low52weeks:";
+const HIGH_IN_SCRIPT: &str = "high52weeks:";
+
+/// What a company page says. A figure that is missing, or not usable, is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CompanyPage {
+    /// The code in the price section, `BRK.B`. It is the company's identity: `rel=canonical` and
+    /// the address are wrong on real pages.
+    pub code: String,
+    pub name: String,
+    /// The first current value on the page, in dollars, above zero.
+    pub price: Option<Decimal>,
+    /// Negative for a company that makes a loss; never zero.
+    pub pe: Option<Decimal>,
+    /// Above zero, and not above [`high52`](Self::high52); both are there or neither.
+    pub low52: Option<Decimal>,
+    pub high52: Option<Decimal>,
+    /// Figures that the page shows but that cannot be used, with their text.
+    pub notes: Vec<String>,
+}
+
+/// A page that is no company page, with the landmarks that were looked for and not found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a company page: no {}", .looked_for.join(", no "))]
+pub struct NotACompany {
+    pub looked_for: Vec<&'static str>,
+}
+
+/// Reads a company page, given as UTF-8 (bytes that are not are replaced where they matter).
+pub fn parse(html: &[u8]) -> Result<CompanyPage, NotACompany> {
+    let cut = cut(html).map(|fragment| fields(&Html::parse_fragment(&fragment)));
+    match cut {
+        // All of the heading was in the cut, so it is what the whole page would give.
+        Some(fields)
+            if fields.name.is_some() && fields.code.is_some() && fields.price.is_some() =>
+        {
+            company(fields, html)
+        }
+        _ => parse_whole(html),
+    }
+}
+
+/// The same from the whole page, without the cut: a hundred times slower, and what [`parse`] must
+/// agree with.
+pub fn parse_whole(html: &[u8]) -> Result<CompanyPage, NotACompany> {
+    company(
+        fields(&Html::parse_document(&String::from_utf8_lossy(html))),
+        html,
+    )
+}
+
+/// The wanted texts as they stand on the page.
+#[derive(Debug, Default)]
+struct Fields {
+    name: Option<String>,
+    code: Option<String>,
+    price: Option<String>,
+    pe: Option<String>,
+    low: Option<String>,
+    high: Option<String>,
+}
+
+fn fields(html: &Html) -> Fields {
+    fn selector(css: &str) -> Selector {
+        Selector::parse(css).expect("a selector of ours")
+    }
+    static NAME_SPAN: LazyLock<Selector> = LazyLock::new(|| selector(&format!(".{NAME}")));
+    static CODE_SPAN: LazyLock<Selector> = LazyLock::new(|| selector(&format!(".{CODE} > span")));
+    static PRICE_SPAN: LazyLock<Selector> = LazyLock::new(|| selector(&format!(".{PRICE}")));
+    static ITEM_HEADER: LazyLock<Selector> =
+        LazyLock::new(|| selector(&format!(".{ITEM} > .{HEADER}")));
+
+    let first = |selector: &Selector| {
+        html.select(selector)
+            .next()
+            .map(|element| collapse(element.text()))
+            .filter(|text| !text.is_empty())
+    };
+    let mut fields = Fields {
+        name: first(&NAME_SPAN),
+        code: first(&CODE_SPAN).map(|text| text.trim_start_matches(',').trim().to_owned()),
+        price: first(&PRICE_SPAN),
+        ..Fields::default()
+    };
+    fields.code = fields.code.filter(|code| !code.is_empty());
+    for header in html.select(&ITEM_HEADER) {
+        let slot = match collapse(header.text()).as_str() {
+            PE => &mut fields.pe,
+            LOW => &mut fields.low,
+            HIGH => &mut fields.high,
+            _ => continue,
+        };
+        if slot.is_none() {
+            *slot = item_value(header);
+        }
+    }
+    fields
+}
+
+/// The text that stands beside a header in its item.
+fn item_value(header: ElementRef) -> Option<String> {
+    let item = header.parent()?;
+    let texts = item
+        .children()
+        .filter_map(|child| child.value().as_text().map(|text| &**text));
+    Some(collapse(texts)).filter(|text| !text.is_empty())
+}
+
+/// Joins texts with every run of white space made one space; control characters are white space
+/// too, so that no page can send any to a terminal.
+fn collapse<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    let mut collapsed = String::new();
+    for text in texts {
+        for word in text
+            .split(|c: char| c.is_whitespace() || c.is_control())
+            .filter(|w| !w.is_empty())
+        {
+            if !collapsed.is_empty() {
+                collapsed.push(' ');
+            }
+            collapsed.push_str(word);
+        }
+    }
+    collapsed
+}
+
+fn company(fields: Fields, html: &[u8]) -> Result<CompanyPage, NotACompany> {
+    let (Some(code), Some(name)) = (fields.code, &fields.name) else {
+        let missing = [(NAME, fields.name.is_none()), (CODE, true)];
+        let looked_for = missing
+            .into_iter()
+            .filter(|(_, missing)| *missing)
+            .map(|(what, _)| what);
+        return Err(NotACompany {
+            looked_for: looked_for.collect(),
+        });
+    };
+    let mut page = CompanyPage {
+        code,
+        name: name.clone(),
+        ..CompanyPage::default()
+    };
+    page.price = page.usable("price", fields.price.as_deref(), |price| {
+        price > Decimal::ZERO
+    });
+    page.pe = page.usable("P/E", fields.pe.as_deref(), |pe| !pe.is_zero());
+    let low = in_script(fields.low, LOW_IN_SCRIPT, html);
+    let high = in_script(fields.high, HIGH_IN_SCRIPT, html);
+    let low = page.usable("52 week low", low.as_deref(), |low| low > Decimal::ZERO);
+    let high = page.usable("52 week high", high.as_deref(), |high| high > Decimal::ZERO);
+    match (low, high) {
+        (Some(low), Some(high)) if low <= high => {
+            (page.low52, page.high52) = (Some(low), Some(high))
+        }
+        (Some(low), Some(high)) => page.notes.push(format!("52 week range is {low} to {high}")),
+        _ => {}
+    }
+    Ok(page)
+}
+
+impl CompanyPage {
+    fn usable(
+        &mut self,
+        what: &str,
+        text: Option<&str>,
+        is_usable: impl Fn(Decimal) -> bool,
+    ) -> Option<Decimal> {
+        let text = text?;
+        let value = figure::number(text).ok().filter(|value| is_usable(*value));
+        if value.is_none() {
+            let shown: String = text.chars().take(40).collect();
+            self.notes.push(format!("{what} is {shown:?}"));
+        }
+        value
+    }
+}
+
+/// An item of the first generation holds `{{low52weeksDisplay}}`, and the figure stands in a
+/// script: `low52weeks: 114.04,`.
+fn in_script(item: Option<String>, key: &str, html: &[u8]) -> Option<String> {
+    let item = item?;
+    if !item.starts_with("{{") {
+        return Some(item);
+    }
+    let after = &html[memmem::find(html, key.as_bytes())? + key.len()..];
+    let number = &after[..after
+        .iter()
+        .position(|byte| matches!(byte, b',' | b'\n' | b'}'))?];
+    Some(String::from_utf8_lossy(number).trim().to_owned())
+}
+
+/// The heading and the wanted items of a page, as one small piece of HTML.
+///
+/// `None` wherever these bytes might be something else to an HTML parser than what they look like:
+/// landmarks that are far apart, in another order, or inside a comment or a script.
+fn cut(html: &[u8]) -> Option<String> {
+    static NAME_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new(NAME));
+    static PRICE_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new(PRICE));
+    static ITEM_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new(ITEM));
+    static HEADER_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new(HEADER));
+
+    let name = NAME_AT.find(html)?;
+    let price = name + PRICE_AT.find(near(html, name))?;
+    let heading = tag_start(html, name)?..price + memmem::find(near(html, price), b"</span>")?;
+
+    let mut regions = vec![heading];
+    let mut at = price + ITEM_AT.find(&html[price..]).unwrap_or(html.len() - price);
+    let mut item = at;
+    while let Some(found) = HEADER_AT.find(&html[at..]) {
+        let header = at + found;
+        // The last item that starts before this header is the header's own.
+        for start in ITEM_AT.find_iter(&html[at..header]) {
+            item = at + start;
+        }
+        let text = header + memchr(b'>', near(html, header))? + 1;
+        let end = text + memchr(b'<', near(html, text))?;
+        at = end;
+        match std::str::from_utf8(&html[text..end]).ok()?.trim_ascii() {
+            PE | LOW | HIGH => {
+                regions
+                    .push(tag_start(html, item)?..end + memmem::find(near(html, end), b"</div>")?);
+            }
+            // Spelt in another way than the text it stands for, or with elements inside.
+            other
+                if other.contains('&')
+                    || other.contains('\n')
+                    || !html[end..].starts_with(b"</div>") =>
+            {
+                return None;
+            }
+            _ => {}
+        }
+    }
+    if !in_plain_sight(html, &regions) {
+        return None;
+    }
+    let mut fragment = String::with_capacity(1024);
+    for (region, close) in regions
+        .into_iter()
+        .zip(std::iter::once("</span>").chain(std::iter::repeat("</div></div>")))
+    {
+        fragment.push_str(&String::from_utf8_lossy(&html[region]));
+        fragment.push_str(close);
+    }
+    Some(fragment)
+}
+
+/// The next bytes, as far as things that belong together stand on a page.
+fn near(html: &[u8], from: usize) -> &[u8] {
+    &html[from..html.len().min(from + 2048)]
+}
+
+/// Where the tag begins that `at` stands in.
+fn tag_start(html: &[u8], at: usize) -> Option<usize> {
+    let from = at.saturating_sub(256);
+    memrchr(b'<', &html[from..at]).map(|found| from + found)
+}
+
+/// Whether no region touches a comment or a script, where a parser sees no elements.
+fn in_plain_sight(html: &[u8], regions: &[Range<usize>]) -> bool {
+    static HIDING: LazyLock<[(Finder, Finder); 2]> = LazyLock::new(|| {
+        [("<!--", "-->"), ("<script", "</script")]
+            .map(|(open, close)| (Finder::new(open), Finder::new(close)))
+    });
+    let last = regions.iter().map(|region| region.end).max().unwrap_or(0);
+    let mut next = [0, 0];
+    let mut at = 0;
+    loop {
+        for (next, (open, _)) in next.iter_mut().zip(&*HIDING) {
+            if *next <= at {
+                *next = open
+                    .find(&html[at..last.max(at)])
+                    .map_or(usize::MAX, |found| at + found);
+            }
+        }
+        let which = usize::from(next[1] < next[0]);
+        let start = next[which];
+        if start >= last {
+            return true;
+        }
+        let end = HIDING[which]
+            .1
+            .find(&html[start..])
+            .map_or(html.len(), |found| start + found);
+        if regions
+            .iter()
+            .any(|region| region.start < end && start < region.end)
+        {
+            return false;
+        }
+        at = end;
+    }
+}

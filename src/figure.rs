@@ -1,0 +1,73 @@
+//! A figure as a page shows it → [`Decimal`], or why not.
+//!
+//! One strict grammar: a figure that could be read in two ways is not read at all, for a ranking
+//! with a hole is better than a ranking with a wrong number.
+
+use rust_decimal::Decimal;
+
+/// A text that is not a figure, with the text itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a figure")]
+pub struct NotAFigure(pub String);
+
+/// A number in the site's notation: an optional sign (`-`, U+2212 or `+`), digits with an optional
+/// comma between groups of three, an optional decimal point: `5,221.56`, `-893.45`, `−5`.
+/// White space around it, no-break spaces included, does not count.
+pub fn number(text: &str) -> Result<Decimal, NotAFigure> {
+    signed(text, |digits| grouped(digits)).ok_or_else(|| NotAFigure(text.trim().to_owned()))
+}
+
+/// A [`number`] followed by a per cent sign: `-9.27%` is −9.27.
+pub fn percent(text: &str) -> Result<Decimal, NotAFigure> {
+    text.trim()
+        .strip_suffix('%')
+        .and_then(|number| signed(number, |digits| grouped(digits)))
+        .ok_or_else(|| NotAFigure(text.trim().to_owned()))
+}
+
+/// A number with a decimal comma or point and no grouping, as the Bank of Russia writes them:
+/// `76,6501`.
+pub fn decimal_comma(text: &str) -> Result<Decimal, NotAFigure> {
+    signed(text, |digits| plain(&digits.replace(',', ".")))
+        .ok_or_else(|| NotAFigure(text.trim().to_owned()))
+}
+
+fn signed(text: &str, magnitude: impl Fn(&str) -> Option<Decimal>) -> Option<Decimal> {
+    let text = text.trim();
+    let negative = text.strip_prefix(['-', '\u{2212}']);
+    match negative {
+        Some(digits) => magnitude(digits).map(|value| -value),
+        None => magnitude(text.strip_prefix('+').unwrap_or(text)),
+    }
+}
+
+fn grouped(text: &str) -> Option<Decimal> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if !whole.contains(',') {
+        return plain(text);
+    }
+    let mut groups = whole.split(',');
+    let first = groups.next()?;
+    let well_grouped = (1..=3).contains(&first.len())
+        && groups.all(|group| group.len() == 3)
+        && !fraction.contains(',');
+    if !well_grouped {
+        return None;
+    }
+    plain(&text.replace(',', ""))
+}
+
+/// ASCII digits with at most one point between them. `Decimal`'s own parser takes more (`1_000`,
+/// `.5`), so the shape is checked first.
+fn plain(text: &str) -> Option<Decimal> {
+    let (whole, fraction) = match text.split_once('.') {
+        Some((_, "")) => return None,
+        Some(parts) => parts,
+        None => (text, ""),
+    };
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    text.parse().ok()
+}

@@ -1,0 +1,131 @@
+//! What a run brings home: companies, failures, and the ledger in which they add up.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use rust_decimal::Decimal;
+use serde::Serialize;
+
+use crate::company::CompanyPage;
+use crate::index::Link;
+use crate::page::{PageError, Reason};
+
+/// A company of the index with all that is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Company {
+    pub path: String,
+    /// Growth over one year in per cent.
+    pub growth: Option<Decimal>,
+    pub page: CompanyPage,
+}
+
+/// A listed company that the run does without, and why.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    pub link: Link,
+    pub error: PageError,
+}
+
+/// Two addresses whose pages show the same code: one company, listed twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Duplicate {
+    pub path: String,
+    pub code: String,
+    pub same_as: String,
+}
+
+/// Where every listed address went: `listed` is the sum of the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Ledger {
+    pub listed: usize,
+    pub ok: usize,
+    pub failed: usize,
+    /// The same company under a second address.
+    pub skipped: usize,
+    pub not_attempted: usize,
+}
+
+/// The results of a run; one reader fills one, and they are put together at the end.
+#[derive(Debug, Default)]
+pub struct Harvest {
+    pub companies: Vec<Company>,
+    pub failures: Vec<Failure>,
+    pub duplicates: Vec<Duplicate>,
+    /// One entry a page that came, as long as the request took.
+    pub latencies: Vec<Duration>,
+    /// Distinct addresses in the index.
+    pub listed: usize,
+}
+
+impl Harvest {
+    pub fn add(&mut self, link: Link, result: Result<CompanyPage, PageError>) {
+        match result {
+            Ok(page) => self.companies.push(Company {
+                path: link.path,
+                growth: link.growth,
+                page,
+            }),
+            Err(error) => self.failures.push(Failure { link, error }),
+        }
+    }
+
+    pub fn absorb(&mut self, other: Harvest) {
+        self.companies.extend(other.companies);
+        self.failures.extend(other.failures);
+        self.latencies.extend(other.latencies);
+    }
+
+    /// Takes out the failures that may pass, at most `budget` of them, for another try.
+    pub fn take_transient(
+        &mut self,
+        budget: usize,
+        is_transient: impl Fn(Reason) -> bool,
+    ) -> Vec<Failure> {
+        let (mut again, for_good): (Vec<_>, _) = self
+            .failures
+            .drain(..)
+            .partition(|one| is_transient(one.error.reason));
+        self.failures = for_good;
+        self.failures.extend(again.drain(budget.min(again.len())..));
+        again
+    }
+
+    /// Puts everything in an order that does not depend on threads, and merges addresses with one
+    /// code: of each code the first path in alphabetical order stays.
+    pub fn settle(&mut self) {
+        self.companies
+            .sort_by(|a, b| (&a.page.code, &a.path).cmp(&(&b.page.code, &b.path)));
+        self.failures.sort_by(|a, b| a.link.path.cmp(&b.link.path));
+        self.latencies.sort();
+        let mut kept: HashMap<String, String> = HashMap::new();
+        let duplicates = &mut self.duplicates;
+        self.companies.retain(|company| {
+            let code = &company.page.code;
+            let Some(same_as) = kept.get(code) else {
+                kept.insert(code.clone(), company.path.clone());
+                return true;
+            };
+            duplicates.push(Duplicate {
+                path: company.path.clone(),
+                code: code.clone(),
+                same_as: same_as.clone(),
+            });
+            false
+        });
+    }
+
+    pub fn ledger(&self) -> Ledger {
+        let (ok, failed, skipped) = (
+            self.companies.len(),
+            self.failures.len(),
+            self.duplicates.len(),
+        );
+        Ledger {
+            listed: self.listed,
+            ok,
+            failed,
+            skipped,
+            not_attempted: self.listed.saturating_sub(ok + failed + skipped),
+        }
+    }
+}

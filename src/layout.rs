@@ -1,0 +1,62 @@
+//! Whether the site still looks as the readers expect.
+//!
+//! A company may lack a figure: 2 % have no P/E. When a fifth of all pages lack one, it is the
+//! reader that does not find it any more, and a ranking would be wrong without looking wrong.
+
+use crate::harvest::{Company, Harvest};
+use crate::page::Reason;
+
+const TOO_MANY_PER_CENT: usize = 20;
+/// With fewer pages than this a few odd ones are no sign, unless all are odd.
+const FEW: usize = 5;
+
+/// The figures of a company by the names used in reports, and where each is looked for.
+pub const FIGURES: [(&str, &str, fn(&Company) -> bool); 4] = [
+    ("price", "price-section__current-value", |company| {
+        company.page.price.is_some()
+    }),
+    ("P/E", "snapshot__header \"P/E Ratio\"", |company| {
+        company.page.pe.is_some()
+    }),
+    ("growth", "the index column \"1 Year\"", |company| {
+        company.growth.is_some()
+    }),
+    (
+        "52 week range",
+        "snapshot__header \"52 Week Low\" and \"52 Week High\"",
+        |company| company.page.low52.is_some() && company.page.high52.is_some(),
+    ),
+];
+
+/// One sentence if the layout has changed: what is missing, on how many pages, and where it was
+/// looked for.
+pub fn change(harvest: &Harvest) -> Option<String> {
+    let unrecognised = harvest
+        .failures
+        .iter()
+        .filter(|failure| failure.error.reason == Reason::Unrecognised);
+    let (count, read) = (unrecognised.clone().count(), harvest.companies.len());
+    if too_many(count, read + count) {
+        let first = unrecognised.clone().next()?;
+        return Some(format!(
+            "{count} of {} pages are no company pages as this program knows them; {}: {}",
+            read + count,
+            first.link.path,
+            first.error
+        ));
+    }
+    FIGURES.iter().find_map(|(figure, landmark, has)| {
+        let without = harvest
+            .companies
+            .iter()
+            .filter(|company| !has(company))
+            .count();
+        too_many(without, read).then(|| {
+            format!("{without} of {read} pages show no {figure}, looked for at {landmark}")
+        })
+    })
+}
+
+fn too_many(odd: usize, all: usize) -> bool {
+    odd * 100 > all * TOO_MANY_PER_CENT && (odd >= FEW || odd == all)
+}

@@ -1,0 +1,47 @@
+//! indexrank scrapes every company of a stock index with blocking threads and writes four top tens.
+//!
+//! One program, one job: walk the index → fetch the pages → read them → rank → write. The modules,
+//! in the order in which a reader meets them:
+//!
+//! | Module | |
+//! |---|---|
+//! | [`cli`] | what the user may type |
+//! | [`job`] | the whole job, from the command's options to the files |
+//! | [`pipeline`] | the engine: three stages and the channels between them |
+//! | [`walk`] | every page of the index → links to companies |
+//! | [`index`], [`company`], [`rates`], [`figure`] | pure readers of one page, one figure |
+//! | [`harvest`], [`layout`] | what a run brings home, and whether it can be trusted |
+//! | [`rank`] | companies → the four rankings |
+//! | [`report`], [`summary`], [`output`] | rankings → files and tables, written whole or not at all |
+//! | [`source`] | where pages come from: a site over HTTP, or an archive |
+//! | [`http`], [`retry`], [`page`], [`archive`] | one GET; what is tried again; a page as it came; WARC |
+//! | [`meter`], [`progress`], [`resources`] | what is counted, shown and used while a run goes |
+//! | [`replica`] | a whole market on 127.0.0.1 |
+//! | [`read`] | what the program sees in a saved page |
+//! | [`exit`] | how a run can end |
+
+pub mod archive;
+pub mod cli;
+pub mod company;
+pub mod exit;
+pub mod figure;
+pub mod harvest;
+pub mod http;
+pub mod index;
+pub mod job;
+pub mod layout;
+pub mod meter;
+pub mod output;
+pub mod page;
+pub mod pipeline;
+pub mod progress;
+pub mod rank;
+pub mod rates;
+pub mod read;
+pub mod replica;
+pub mod report;
+pub mod resources;
+pub mod retry;
+pub mod source;
+pub mod summary;
+pub mod walk;

@@ -1,0 +1,155 @@
+//! The command: what was asked for, what to print, which exit code.
+
+use std::fs;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use clap::Parser;
+use indexrank::archive::Archive;
+use indexrank::cli::{self, Cli, Command, RunArgs, ServeArgs, Voice};
+use indexrank::exit::{Exit, Stop};
+use indexrank::job::{self, Outcome};
+use indexrank::read::{self, Line, Seen};
+use indexrank::replica::{Market, Pages, Server};
+use indexrank::source::Origin;
+use indexrank::{report, summary};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        None => rank(cli.run),
+        Some(Command::Serve(args)) => serve(&args),
+        Some(Command::Read { files }) => read_files(
+            &files
+                .iter()
+                .map(|file| file.display().to_string())
+                .collect::<Vec<_>>(),
+        ),
+        Some(Command::Completions { shell }) => {
+            print(&cli::completions(shell)).map(|()| Exit::Complete)
+        }
+    };
+    result
+        .unwrap_or_else(|stop| {
+            say(&stop.message);
+            stop.exit
+        })
+        .into()
+}
+
+/// Runs the job and shows how it ended.
+fn rank(args: RunArgs) -> Result<Exit, Stop> {
+    let (job, voice) = args.into_job();
+    let outcome = job::run(&job)?;
+    print(&shown(&outcome, voice))?;
+    complain(&outcome, voice);
+    Ok(outcome.exit)
+}
+
+fn shown(outcome: &Outcome, voice: Voice) -> Vec<u8> {
+    if voice.quiet {
+        return Vec::new();
+    }
+    if voice.json {
+        return report::json(&outcome.report);
+    }
+    let width =
+        terminal_size::terminal_size_of(io::stdout()).map_or(80, |(width, _)| usize::from(width.0));
+    format!(
+        "{}{}",
+        summary::tables(&outcome.rankings, width),
+        summary::closing_lines(&outcome.report)
+    )
+    .into_bytes()
+}
+
+/// What is missing, on stderr.
+fn complain(outcome: &Outcome, voice: Voice) {
+    const SHOWN: usize = 5;
+    let report = &outcome.report;
+    for warning in &report.warnings {
+        say(&format!("warning: {warning}"));
+    }
+    if let Some(why) = &report.rate_error {
+        say(&format!(
+            "no exchange rate, so no ranking by price: {why}; give one with --usd-rub; an earlier price.json was left as it was"
+        ));
+    }
+    let failures = &report.failures;
+    if !failures.is_empty() {
+        say(&format!(
+            "{} of {} companies are missing, the rankings are of the others:",
+            failures.len(),
+            report.ledger.listed
+        ));
+        let shown = if voice.verbose { failures.len() } else { SHOWN };
+        for failure in failures.iter().take(shown) {
+            say(&format!("  {}: {}", failure.address, failure.error.detail));
+        }
+        if failures.len() > shown {
+            say(&format!(
+                "  and {} more, all in run.json",
+                failures.len() - shown
+            ));
+        }
+    }
+    if voice.verbose {
+        say(&summary::resources(report));
+    }
+}
+
+fn serve(args: &ServeArgs) -> Result<Exit, Stop> {
+    let pages = match &args.from {
+        Origin::Archive(path) => Pages::of_archive(
+            &Archive::open(path).map_err(|error| Stop::new(Exit::Usage, format!("{error:#}")))?,
+        ),
+        _ => Pages::of_market(&Market::embedded(args.companies, args.seed)),
+    };
+    let (port, latency) = (args.port as u16, Duration::from_millis(args.latency as u64));
+    let server = Server::start_counting(pages, port, latency, Some(|number| say(&format!("{number} requests"))))
+        .map_err(|error| Stop::new(Exit::Output, format!("cannot listen on 127.0.0.1:{port}: {error}; choose another --port, or 0 for a free one")))?;
+    print(format!("{}\n", server.address()).as_bytes())?;
+    loop {
+        thread::park();
+    }
+}
+
+fn read_files(files: &[String]) -> Result<Exit, Stop> {
+    let mut exit = Exit::Complete;
+    for file in files {
+        let bytes = fs::read(file).map_err(|error| {
+            Stop::new(
+                Exit::Usage,
+                format!("cannot read {file}: {error}; give saved pages"),
+            )
+        })?;
+        let seen = read::see(&bytes);
+        if matches!(seen, Seen::Unknown { .. }) {
+            exit = Exit::Layout;
+        }
+        let mut line = serde_json::to_vec(&Line { file, seen: &seen })
+            .expect("pages hold nothing that JSON cannot");
+        line.push(b'\n');
+        print(&line)?;
+    }
+    Ok(exit)
+}
+
+/// Writes to stdout. A reader that has seen enough (`| head`) is no fault.
+fn print(bytes: &[u8]) -> Result<(), Stop> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Stop::new(
+            Exit::Output,
+            format!("cannot write to stdout: {error}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn say(line: &str) {
+    // When even stderr is gone, there is nobody to tell.
+    let _ = writeln!(io::stderr(), "indexrank: {line}");
+}

@@ -1,0 +1,110 @@
+//! Files that appear whole or not at all.
+//!
+//! A file is written under a temporary name in the folder of its target and renamed at the end. The
+//! folder is tried before a run starts, so that nobody waits for a result that cannot be kept.
+
+use std::fs::{self, Permissions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+/// A file or folder that cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {}: {cause}; free it, or choose another place", .path.display())]
+pub struct OutputError {
+    pub path: PathBuf,
+    #[source]
+    pub cause: io::Error,
+}
+
+impl OutputError {
+    fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        |cause| OutputError {
+            path: path.to_owned(),
+            cause,
+        }
+    }
+}
+
+/// Whether files can be made in a folder, which need not exist yet: then its nearest ancestor that
+/// does is tried. Leaves nothing behind.
+pub fn try_folder(folder: &Path) -> Result<(), OutputError> {
+    let mut existing = folder;
+    while !existing.exists() {
+        existing = parent(existing);
+    }
+    tempfile::tempfile_in(existing)
+        .map(drop)
+        .map_err(OutputError::at(folder))
+}
+
+/// The folder of a file, `.` for a bare name.
+pub fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// A file on its way to its place. Dropped before, it leaves nothing.
+#[derive(Debug)]
+pub struct Staged {
+    file: NamedTempFile,
+    target: PathBuf,
+}
+
+impl Staged {
+    /// Starts a file, making its folder if need be.
+    pub fn new(target: &Path) -> Result<Self, OutputError> {
+        let folder = parent(target);
+        let started = fs::create_dir_all(folder).and_then(|()| {
+            let mut builder = tempfile::Builder::new();
+            builder
+                .prefix(".indexrank-")
+                .permissions(everyone_may_read());
+            builder.tempfile_in(folder)
+        });
+        let file = started.map_err(OutputError::at(target))?;
+        Ok(Staged {
+            file,
+            target: target.to_owned(),
+        })
+    }
+
+    /// A whole file at once, safe on the disk but not yet in its place.
+    pub fn whole(target: &Path, content: &[u8]) -> Result<Self, OutputError> {
+        let mut staged = Staged::new(target)?;
+        let written = staged
+            .file
+            .write_all(content)
+            .and_then(|()| staged.file.as_file().sync_data());
+        written.map_err(OutputError::at(target))?;
+        Ok(staged)
+    }
+
+    pub fn file(&mut self) -> &mut impl Write {
+        &mut self.file
+    }
+
+    /// Puts the file in its place, over one that is there.
+    pub fn place(self) -> Result<(), OutputError> {
+        self.file
+            .persist(&self.target)
+            .map(drop)
+            .map_err(|error| OutputError::at(&self.target)(error.error))
+    }
+}
+
+/// Temporary files are made for their owner alone; these are results, so the umask decides.
+#[cfg(unix)]
+fn everyone_may_read() -> Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o666)
+}
+
+#[cfg(not(unix))]
+fn everyone_may_read() -> Permissions {
+    fs::metadata(".")
+        .map(|folder| folder.permissions())
+        .expect("the working folder")
+}

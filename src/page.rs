@@ -1,0 +1,220 @@
+//! A page as it came over the wire → its text.
+//!
+//! Pages travel through the pipeline as they came, compressed. The reader inflates them into a
+//! buffer of its own, under a limit: a megabyte of gzip can hold a gigabyte.
+
+use std::borrow::Cow;
+use std::io::Read;
+use std::time::Duration;
+
+use encoding_rs::{Encoding, UTF_8};
+use flate2::read::GzDecoder;
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use memchr::memmem;
+use serde::Serialize;
+
+/// The most that is read of one answer's body, as it comes. Real pages are 20 to 61 KB.
+pub const MAX_RAW: u64 = 8 << 20;
+/// The most that a body may inflate to. Real pages are 92 to 623 KB.
+pub const MAX_DECODED: u64 = 32 << 20;
+
+/// An answer as it came.
+#[derive(Debug, Clone)]
+pub struct Page {
+    pub status: u16,
+    pub headers: HeaderMap,
+    /// As on the wire, in the encoding that `Content-Encoding` names, chunks joined.
+    pub body: Vec<u8>,
+    /// From sending the request to the last byte of the answer.
+    pub elapsed: Duration,
+}
+
+/// Why an address gave no page that can be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct PageError {
+    pub reason: Reason,
+    /// A sentence's worth: what happened, with the library's own words where there are any.
+    pub detail: String,
+}
+
+/// The kinds of failure that a run tells apart, by the names it reports them under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The name cannot be resolved, or nobody answers there.
+    Unreachable,
+    Timeout,
+    /// The connection broke before the whole answer was here.
+    Broken,
+    /// A body shorter than announced, or a page without its end.
+    Truncated,
+    /// Not HTTP as it should be.
+    Protocol,
+    Tls,
+    /// 408, 425, 429, 500, 502–504, 520–524: worth another try.
+    Busy,
+    /// 404, 410.
+    Gone,
+    /// 401, 403, 451.
+    Blocked,
+    /// Any other status.
+    Status,
+    /// A redirect to another host or from https to http.
+    Offsite,
+    /// A redirect without an address, or too many of them.
+    Redirects,
+    TooLarge,
+    /// An encoding that was not asked for.
+    UnsupportedEncoding,
+    /// A body that does not inflate.
+    BadEncoding,
+    /// A page that the archive does not hold.
+    NotArchived,
+    /// A page without the landmarks that it is read by.
+    Unrecognised,
+    /// The reader panicked; this page's failure, not the run's.
+    Panic,
+}
+
+impl PageError {
+    pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        PageError {
+            reason,
+            detail: detail.into(),
+        }
+    }
+}
+
+impl Page {
+    /// The page, if its status is 200.
+    pub fn of_status_200(self) -> Result<Self, PageError> {
+        let reason = match self.status {
+            200 => return Ok(self),
+            408 | 425 | 429 | 500 | 502..=504 | 520..=524 => Reason::Busy,
+            404 | 410 => Reason::Gone,
+            401 | 403 | 451 => Reason::Blocked,
+            _ => Reason::Status,
+        };
+        Err(PageError::new(
+            reason,
+            format!("HTTP status {}", self.status),
+        ))
+    }
+
+    /// The decoded bytes, in `buffer` if they had to be inflated.
+    pub fn inflate<'a>(&'a self, buffer: &'a mut Vec<u8>) -> Result<&'a [u8], PageError> {
+        let encoding = self.header(CONTENT_ENCODING.as_str());
+        match encoding.as_deref().map(str::trim) {
+            None | Some("" | "identity") => Ok(&self.body),
+            Some(name)
+                if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") =>
+            {
+                gunzip(&self.body, buffer)?;
+                Ok(buffer)
+            }
+            Some(other) => Err(PageError::new(
+                Reason::UnsupportedEncoding,
+                format!("the answer is encoded as {other:?}, only gzip was asked for"),
+            )),
+        }
+    }
+
+    /// The value of a header, where it is text.
+    pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.headers
+            .get(name)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()))
+    }
+
+    /// The charset that `Content-Type` names.
+    pub fn charset(&self) -> Option<String> {
+        let content_type = self.header(CONTENT_TYPE.as_str())?.to_ascii_lowercase();
+        let (_, after) = content_type.split_once("charset=")?;
+        Some(
+            after
+                .split(';')
+                .next()?
+                .trim()
+                .trim_matches(['"', '\''])
+                .to_owned(),
+        )
+    }
+}
+
+/// Inflates one gzip body into an emptied `buffer`.
+pub fn gunzip(body: &[u8], buffer: &mut Vec<u8>) -> Result<(), PageError> {
+    buffer.clear();
+    GzDecoder::new(body)
+        .take(MAX_DECODED + 1)
+        .read_to_end(buffer)
+        .map_err(|error| {
+            PageError::new(
+                Reason::BadEncoding,
+                format!("the gzip body does not inflate: {error}"),
+            )
+        })?;
+    if buffer.len() as u64 > MAX_DECODED {
+        let limit = MAX_DECODED >> 20;
+        return Err(PageError::new(
+            Reason::TooLarge,
+            format!("the body inflates to over {limit} MiB"),
+        ));
+    }
+    Ok(())
+}
+
+/// Decoded bytes as UTF-8: by the byte order mark, else by the header's charset, else by what the
+/// document declares, else UTF-8.
+///
+/// What is or should be UTF-8 is handed back as it is, not checked: the readers look at a few
+/// hundred bytes of a page and check these. Of documents that declare another charset, the ones
+/// that are valid UTF-8 all the same are taken for what they are.
+pub fn to_utf8<'a>(bytes: &'a [u8], charset: Option<&str>) -> Cow<'a, [u8]> {
+    if let Some((encoding, length)) = Encoding::for_bom(bytes) {
+        return encoded(encoding, &bytes[length..]);
+    }
+    let label = charset
+        .map(str::to_owned)
+        .or_else(|| declared_charset(bytes));
+    match label.and_then(|label| Encoding::for_label(label.as_bytes())) {
+        Some(encoding) if encoding != UTF_8 && std::str::from_utf8(bytes).is_err() => {
+            encoded(encoding, bytes)
+        }
+        _ => Cow::Borrowed(bytes),
+    }
+}
+
+fn encoded<'a>(encoding: &'static Encoding, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+    if encoding == UTF_8 {
+        return Cow::Borrowed(bytes);
+    }
+    match encoding.decode_without_bom_handling(bytes).0 {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
+}
+
+/// `<meta charset="…">`, `<meta … content="text/html; charset=…">` or `<?xml … encoding="…"?>`
+/// within the first kilobyte, as browsers do.
+fn declared_charset(bytes: &[u8]) -> Option<String> {
+    let head = &bytes[..bytes.len().min(1024)];
+    let key = [&b"charset="[..], b"encoding="]
+        .into_iter()
+        .find_map(|key| memmem::find(head, key).map(|at| at + key.len()))?;
+    let value = head[key..]
+        .strip_prefix(b"\"")
+        .or(head[key..].strip_prefix(b"'"))
+        .unwrap_or(&head[key..]);
+    let end = value
+        .iter()
+        .position(|byte| !byte.is_ascii_alphanumeric() && !b"-_:.".contains(byte))?;
+    String::from_utf8(value[..end].to_vec()).ok()
+}
+
+/// Whether an HTML page has its end: a body cut short without a length to show it arrives as if
+/// it were whole.
+pub fn has_its_end(html: &[u8]) -> bool {
+    memmem::rfind(&html[html.len().saturating_sub(4096)..], b"</html").is_some()
+}

@@ -1,0 +1,178 @@
+//! The engine: three stages and the channels between them.
+//!
+//! ```text
+//!  walker (1 thread) ──Link──► fetchers (N threads) ──Fetched──► readers (rayon) ──► Harvest
+//! ```
+//!
+//! Channels are bounded and every thread is scoped. A stage ends when the channel it reads closes
+//! and closes the one it writes by dropping its sender; a send that fails means that nobody listens.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::company::{self, CompanyPage};
+use crate::harvest::Harvest;
+use crate::index::Link;
+use crate::meter::Meter;
+use crate::page::{self, Page, PageError, Reason};
+use crate::retry;
+use crate::source::Source;
+use crate::walk::{WalkError, walk};
+
+/// How wide the stages are.
+#[derive(Debug, Clone, Copy)]
+pub struct Widths {
+    /// Threads that fetch company pages.
+    pub workers: usize,
+    /// Threads that read them.
+    pub readers: usize,
+}
+
+/// What a fetcher hands on: a company and its page as it came, or why there is none.
+struct Fetched {
+    link: Link,
+    page: Result<Page, PageError>,
+}
+
+/// Brings home every company of an index. A page that fails is data in the harvest; only an index
+/// that cannot be walked to its end ends the run.
+pub fn run(
+    source: &Source,
+    index: &str,
+    widths: Widths,
+    meter: &Meter,
+) -> Result<Harvest, WalkError> {
+    // A pool of its own: the readers wait for pages in it, which the global pool is not for.
+    let readers = ThreadPoolBuilder::new()
+        .num_threads(widths.readers)
+        .thread_name(|number| format!("reader-{number}"))
+        .build()
+        .expect("threads for the readers");
+    let (mut harvest, listed) = fetch_and_read(source, widths, &readers, meter, |links| {
+        walk(source, index, widths.workers, meter, |link| {
+            links.send(link).is_ok()
+        })
+    });
+    harvest.listed = listed?;
+    try_again(source, widths, &readers, meter, &mut harvest);
+    harvest.settle();
+    Ok(harvest)
+}
+
+/// The transient failures once more, all together after a pause, as often as the policy allows. No
+/// worker is held up by a page that waits: by now there is nothing else to do.
+fn try_again(
+    source: &Source,
+    widths: Widths,
+    readers: &ThreadPool,
+    meter: &Meter,
+    harvest: &mut Harvest,
+) {
+    let mut budget = retry::budget(harvest.listed);
+    for attempts in 1..retry::MAX_ATTEMPTS {
+        let failures = harvest.take_transient(budget, retry::is_transient);
+        if failures.is_empty() {
+            return;
+        }
+        budget -= failures.len();
+        thread::sleep(retry::pause(attempts));
+        meter.retries.add(failures.len() as u64);
+        let (again, ()) = fetch_and_read(source, widths, readers, meter, |links| {
+            failures
+                .into_iter()
+                .map(|failure| failure.link)
+                .all(|link| links.send(link).is_ok());
+        });
+        harvest.absorb(again);
+    }
+}
+
+/// Wires the stages: `produce` feeds links, fetchers get their pages, readers fill the harvest.
+fn fetch_and_read<T: Send>(
+    source: &Source,
+    widths: Widths,
+    readers: &ThreadPool,
+    meter: &Meter,
+    produce: impl FnOnce(&Sender<Link>) -> T + Send,
+) -> (Harvest, T) {
+    let (link_out, link_in) = bounded(2 * widths.workers);
+    let (fetched_out, fetched_in) = bounded(widths.workers);
+    let (spare_out, spare_in) = bounded(2 * widths.workers);
+    thread::scope(|scope| {
+        let producer = scope.spawn(move || produce(&link_out));
+        for _ in 0..widths.workers {
+            let (links, spares, fetched) = (link_in.clone(), spare_in.clone(), fetched_out.clone());
+            scope.spawn(move || fetch_all(source, &links, &spares, &fetched, meter));
+        }
+        drop((link_in, spare_in, fetched_out));
+        let harvests = readers.broadcast(|_| read_all(&fetched_in, &spare_out, meter));
+        drop(fetched_in);
+        let mut harvest = Harvest::default();
+        harvests.into_iter().for_each(|one| harvest.absorb(one));
+        (
+            harvest,
+            producer
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        )
+    })
+}
+
+/// One fetcher: gets page after page, into buffers that come back from the readers.
+fn fetch_all(
+    source: &Source,
+    links: &Receiver<Link>,
+    spares: &Receiver<Vec<u8>>,
+    fetched: &Sender<Fetched>,
+    meter: &Meter,
+) {
+    for link in links {
+        let page = source.get(&link.path, spares.try_recv().unwrap_or_default(), meter);
+        match page {
+            Ok(_) => meter.fetched.add(1),
+            Err(_) => meter.failed.add(1),
+        }
+        if fetched.send(Fetched { link, page }).is_err() {
+            return;
+        }
+    }
+}
+
+/// One reader: inflates and reads page after page, into a harvest and a buffer of its own.
+fn read_all(fetched: &Receiver<Fetched>, spares: &Sender<Vec<u8>>, meter: &Meter) -> Harvest {
+    let mut harvest = Harvest::default();
+    let mut buffer = Vec::new();
+    for Fetched { link, page } in fetched {
+        let result = page.and_then(|page| {
+            harvest.latencies.push(page.elapsed);
+            // A page that makes a reader panic is that page's failure. The buffer may then hold
+            // anything, which the next page overwrites.
+            let read = catch_unwind(AssertUnwindSafe(|| read(&page, &mut buffer, meter)))
+                .unwrap_or_else(|_| {
+                    Err(PageError::new(Reason::Panic, "reading the page panicked"))
+                });
+            meter.read.add(1);
+            // Nobody may be there any more to use it; then it is simply freed.
+            let _ = spares.try_send(page.body);
+            read
+        });
+        harvest.add(link, result);
+    }
+    harvest
+}
+
+fn read(page: &Page, buffer: &mut Vec<u8>, meter: &Meter) -> Result<CompanyPage, PageError> {
+    let html = page.inflate(buffer)?;
+    meter.bytes_decoded.add(html.len() as u64);
+    let html = page::to_utf8(html, page.charset().as_deref());
+    if !page::has_its_end(&html) {
+        return Err(PageError::new(
+            Reason::Truncated,
+            "the page ends without </html>",
+        ));
+    }
+    company::parse(&html).map_err(|error| PageError::new(Reason::Unrecognised, error.to_string()))
+}

@@ -1,0 +1,193 @@
+//! Progress of a run: bars on a terminal, plain lines elsewhere, nothing if quiet.
+//!
+//! A thread of its own looks at the [`Meter`] ten times a second; the stages know nothing of it.
+
+use std::io::{IsTerminal, Write, stderr};
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::meter::Meter;
+
+const BAR_TICK: Duration = Duration::from_millis(100);
+const LINE_TICK: Duration = Duration::from_secs(2);
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    Bars,
+    Lines,
+    Nothing,
+}
+
+impl Style {
+    /// Bars need a terminal that can move its cursor, and a user who has not asked for plain text.
+    pub fn for_stderr(quiet: bool) -> Self {
+        let plain = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        if quiet {
+            Style::Nothing
+        } else if stderr().is_terminal() && !plain("NO_COLOR") && !dumb {
+            Style::Bars
+        } else {
+            Style::Lines
+        }
+    }
+}
+
+/// A display that is running. [Finished](Progress::finish) or dropped, it leaves nothing on the
+/// terminal.
+#[derive(Debug)]
+pub struct Progress {
+    stop: Option<Sender<()>>,
+    display: Option<JoinHandle<()>>,
+}
+
+impl Progress {
+    pub fn start(style: Style, meter: Arc<Meter>) -> Self {
+        if style == Style::Nothing {
+            return Progress {
+                stop: None,
+                display: None,
+            };
+        }
+        let (stop, stopped) = channel();
+        let display = thread::spawn(move || {
+            let started = Instant::now();
+            let mut bars = (style == Style::Bars).then(Bars::new);
+            let tick = if bars.is_some() { BAR_TICK } else { LINE_TICK };
+            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(tick) {
+                let now = Snapshot::of(&meter, started.elapsed());
+                match &mut bars {
+                    Some(bars) => bars.draw(&now),
+                    // Progress that cannot be written is not worth a word.
+                    None => drop(writeln!(stderr(), "{}", now.line())),
+                }
+            }
+            if let Some(bars) = bars {
+                bars.clear();
+            }
+        });
+        Progress {
+            stop: Some(stop),
+            display: Some(display),
+        }
+    }
+
+    /// Takes the display away.
+    pub fn finish(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.stop.take();
+        if let Some(display) = self.display.take() {
+            let _ = display.join();
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The meter at one moment.
+struct Snapshot {
+    seconds: f64,
+    index: (u64, u64),
+    listed: u64,
+    fetched: u64,
+    read: u64,
+    megabytes: f64,
+    retries: u64,
+    failures: u64,
+}
+
+impl Snapshot {
+    fn of(meter: &Meter, elapsed: Duration) -> Self {
+        Snapshot {
+            seconds: elapsed.as_secs_f64(),
+            index: (meter.index_read.get(), meter.index_pages.get()),
+            listed: meter.listed.get(),
+            fetched: meter.fetched.get(),
+            read: meter.read.get(),
+            megabytes: meter.bytes_wire.get() as f64 / 1e6,
+            retries: meter.retries.get(),
+            failures: meter.failed.get(),
+        }
+    }
+
+    fn rates(&self) -> String {
+        let seconds = self.seconds.max(0.001);
+        let (pages, megabytes) = (self.fetched as f64 / seconds, self.megabytes / seconds);
+        let (retries, failures) = (self.retries, self.failures);
+        format!("{pages:.0} pages/s, {megabytes:.1} MB/s, {retries} retries, {failures} failures")
+    }
+
+    fn line(&self) -> String {
+        let Snapshot {
+            seconds,
+            index: (index_read, index_pages),
+            listed,
+            fetched,
+            read,
+            ..
+        } = self;
+        format!(
+            "{seconds:.0} s: index {index_read}/{index_pages}, fetched {fetched}/{listed}, read {read}/{listed}, {}",
+            self.rates()
+        )
+    }
+}
+
+struct Bars {
+    all: MultiProgress,
+    index: ProgressBar,
+    fetched: ProgressBar,
+    read: ProgressBar,
+    rates: ProgressBar,
+}
+
+impl Bars {
+    fn new() -> Self {
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+        let bar = |name: &str, end: &str| {
+            let template = format!("{name:<8} {{bar:24!}} {{pos:>5}}/{{len:<5}}{end}");
+            let style = ProgressStyle::with_template(&template).expect("a template of ours");
+            all.add(ProgressBar::new(0).with_style(style.progress_chars("━╸─")))
+        };
+        let text = ProgressStyle::with_template("{wide_msg}").expect("a template of ours");
+        Bars {
+            index: bar("index", ""),
+            fetched: bar("fetched", " ETA {eta}"),
+            read: bar("read", ""),
+            rates: all.add(ProgressBar::new(0).with_style(text)),
+            all,
+        }
+    }
+
+    fn draw(&mut self, now: &Snapshot) {
+        let (index_read, index_pages) = now.index;
+        for (bar, position, length) in [
+            (&self.index, index_read, index_pages),
+            (&self.fetched, now.fetched, now.listed),
+            (&self.read, now.read, now.listed),
+        ] {
+            bar.set_length(length);
+            bar.set_position(position);
+        }
+        self.rates.set_message(now.rates());
+    }
+
+    fn clear(self) {
+        for bar in [&self.index, &self.fetched, &self.read, &self.rates] {
+            bar.finish_and_clear();
+        }
+        let _ = self.all.clear();
+    }
+}

@@ -1,0 +1,174 @@
+//! The companies of the embedded market.
+//!
+//! The figures of the first 496 are those of a real crawl of the S&P 500 on 31 January 2022, with
+//! the Bank of Russia's rate of 4 February 2022. A larger market goes on with companies that are
+//! made up, the same ones for the same seed; none of them comes near a top ten.
+
+use encoding_rs::WINDOWS_1251;
+use fastrand::Rng;
+use jiff::civil::{Date, date};
+
+use super::html;
+
+/// The seed of the market as it comes.
+pub const SEED: u64 = 500;
+
+const COMPANIES: &str = include_str!("../../testdata/market.csv");
+/// Rows of an index page; the crawl had 496 companies on eleven pages.
+const ROWS: usize = 46;
+/// A large market has longer index pages, not more of them than a walk takes.
+const MOST_PAGES: usize = 90;
+
+/// A market: companies in the order of its index.
+#[derive(Debug)]
+pub struct Market {
+    companies: Vec<Listing>,
+    seed: u64,
+}
+
+/// A company as the market lists it; figures are texts, as the pages show them without their commas,
+/// and empty where they are missing.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+pub struct Listing {
+    pub code: String,
+    pub path: String,
+    pub name: String,
+    pub price: String,
+    pub pe: String,
+    pub low52: String,
+    pub high52: String,
+    pub growth: String,
+}
+
+impl Market {
+    /// The one index that this market has.
+    pub const INDEX: &str = "s&p_500";
+    /// The day its rates are for.
+    pub const DATE: Date = date(2022, 2, 4);
+
+    /// The first `count` companies of the embedded market, all of the crawl by default.
+    pub fn embedded(count: Option<usize>, seed: u64) -> Self {
+        let mut companies: Vec<Listing> = csv::Reader::from_reader(COMPANIES.as_bytes())
+            .deserialize()
+            .collect::<Result<_, _>>()
+            .expect("the embedded list is well formed");
+        let count = count.unwrap_or(companies.len());
+        companies.truncate(count);
+        let mut rng = Rng::with_seed(seed);
+        companies.extend((companies.len()..count).map(|number| made_up(number, &mut rng)));
+        Market { companies, seed }
+    }
+
+    pub fn companies(&self) -> &[Listing] {
+        &self.companies
+    }
+
+    pub fn index_pages(&self) -> u32 {
+        self.companies.len().div_ceil(self.rows()) as u32
+    }
+
+    fn rows(&self) -> usize {
+        ROWS.max(self.companies.len().div_ceil(MOST_PAGES))
+    }
+
+    /// One page of the index, from 1.
+    pub fn index_page(&self, number: u32) -> String {
+        let rows = self
+            .companies
+            .chunks(self.rows())
+            .nth(number as usize - 1)
+            .unwrap_or(&[]);
+        html::index_page(
+            rows,
+            number,
+            self.index_pages(),
+            &mut Rng::with_seed(self.seed ^ u64::from(number)),
+        )
+    }
+
+    pub fn company_page(&self, company: &Listing) -> String {
+        // A seed for each company, so that its page does not depend on the others.
+        let own = company.path.bytes().fold(self.seed, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+        });
+        html::company_page(company, &mut Rng::with_seed(own))
+    }
+
+    /// The day's rates as the Bank of Russia writes them: one line in windows-1251.
+    pub fn rates(&self) -> Vec<u8> {
+        let currencies = [
+            (
+                "R01010",
+                "036",
+                "AUD",
+                "1",
+                "Австралийский доллар",
+                "54,7435",
+            ),
+            (
+                "R01035",
+                "826",
+                "GBP",
+                "1",
+                "Фунт стерлингов Соединенного королевства",
+                "103,9605",
+            ),
+            ("R01235", "840", "USD", "1", "Доллар США", "76,6501"),
+            ("R01239", "978", "EUR", "1", "Евро", "86,5609"),
+            ("R01375", "156", "CNY", "10", "Китайских юаней", "120,5008"),
+            ("R01820", "392", "JPY", "100", "Японских иен", "66,8102"),
+        ];
+        let list: String = currencies
+            .map(|(id, number, code, nominal, name, value)| {
+                format!(
+                    "<Valute ID=\"{id}\"><NumCode>{number}</NumCode><CharCode>{code}</CharCode>\
+                     <Nominal>{nominal}</Nominal><Name>{name}</Name><Value>{value}</Value></Valute>"
+                )
+            })
+            .concat();
+        let date = Market::DATE.strftime("%d.%m.%Y");
+        let xml = format!(
+            "<?xml version=\"1.0\" encoding=\"windows-1251\"?>\
+             <ValCurs Date=\"{date}\" name=\"Foreign Currency Market\">{list}</ValCurs>"
+        );
+        WINDOWS_1251.encode(&xml).0.into_owned()
+    }
+}
+
+/// A company of middling figures with a code that no real one has: five letters from `ZAAAA` on.
+fn made_up(number: usize, rng: &mut Rng) -> Listing {
+    let mut letters = [b'Z', b'A', b'A', b'A', b'A'];
+    let mut rest = number;
+    for letter in letters.iter_mut().rev() {
+        *letter = letter.wrapping_add((rest % 26) as u8).min(b'Z');
+        rest /= 26;
+    }
+    let code = String::from_utf8_lossy(&letters).into_owned();
+    let cents = |rng: &mut Rng, range: std::ops::Range<u64>| {
+        let cents = rng.u64(range);
+        format!("{}.{:02}", cents / 100, cents % 100)
+    };
+    let low = rng.u64(1_000..20_000);
+    let high = low + rng.u64(0..low);
+    let price = rng.u64(low..=high);
+    let money = |cents: u64| format!("{}.{:02}", cents / 100, cents % 100);
+    Listing {
+        path: format!("/stocks/{}-stock", code.to_lowercase()),
+        name: format!(
+            "{} {}",
+            html::capitalised(html::word(rng)),
+            rng.choice(["Inc.", "Corp.", "Group PLC", "Co."])
+                .unwrap_or("")
+        ),
+        price: money(price),
+        pe: cents(rng, 1_000..8_000),
+        low52: money(low),
+        high52: money(high),
+        growth: format!(
+            "{}{}",
+            rng.choice(["", "-"]).unwrap_or(""),
+            cents(rng, 0..6_000)
+        ),
+        code,
+    }
+}

@@ -1,0 +1,10 @@
+//! A whole market on 127.0.0.1: for a first look, for tests, and for any other client.
+
+mod html;
+mod market;
+mod pages;
+mod server;
+
+pub use market::{Market, SEED};
+pub use pages::Pages;
+pub use server::Server;

@@ -1,0 +1,381 @@
+//! Rankings, the run's report and the table of all companies → files.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use rust_decimal::Decimal;
+use rust_decimal::serde::{
+    arbitrary_precision as exact, arbitrary_precision_option as exact_option,
+};
+use serde::Serialize;
+
+use crate::harvest::{Company, Duplicate, Failure, Harvest, Ledger};
+use crate::layout::FIGURES;
+use crate::meter::Meter;
+use crate::pipeline::Widths;
+use crate::rank::{self, Figure};
+use crate::rates::Rate;
+use crate::resources;
+use crate::source::Source;
+
+/// Name of a ranking's file.
+pub fn file_name(figure: Figure) -> &'static str {
+    match figure {
+        Figure::Price => "price.json",
+        Figure::Pe => "pe.json",
+        Figure::Growth => "growth.json",
+        Figure::PotentialProfit => "potential_profit.json",
+    }
+}
+
+/// Pretty-printed JSON with a line end, as all files of a run are written.
+pub fn json(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes =
+        serde_json::to_vec_pretty(value).expect("reports hold nothing that JSON cannot");
+    bytes.push(b'\n');
+    bytes
+}
+
+/// The content of `run.json`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    pub version: &'static str,
+    /// What `--from` said.
+    pub source: String,
+    pub index: String,
+    pub started: Timestamp,
+    pub finished: Timestamp,
+    /// From the first request to the last page read.
+    pub seconds: f64,
+    /// Null if none could be had; [`rate_error`](Self::rate_error) then says why.
+    pub rate: Option<RateUsed>,
+    pub rate_error: Option<String>,
+    pub ledger: Ledger,
+    pub failures: Vec<FailureReport>,
+    pub duplicates: Vec<Duplicate>,
+    /// Codes of the companies that lack a figure, by figure.
+    pub missing: Missing,
+    /// Figures that a page shows but that cannot be used.
+    pub notes: Vec<Note>,
+    pub warnings: Vec<String>,
+    pub requests: u64,
+    pub retries: u64,
+    pub bytes_on_the_wire: u64,
+    pub bytes_decoded: u64,
+    /// Time from a request to the last byte of its page, over the company pages that came.
+    pub latency_ms: Option<Latency>,
+    pub pages_per_second: f64,
+    /// Of the whole process, with the server in it if the pages came from the replica.
+    pub cpu_seconds: Option<f64>,
+    pub peak_memory_bytes: Option<u64>,
+    pub workers: usize,
+    pub readers: usize,
+    /// The files of this run, as they were named to it.
+    pub files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct RateUsed {
+    /// Roubles for `nominal` dollars.
+    #[serde(with = "exact")]
+    pub usd_rub: Decimal,
+    #[serde(with = "exact")]
+    pub nominal: Decimal,
+    /// The day the rate is for; null if it was given by hand.
+    pub date: Option<Date>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct FailureReport {
+    pub path: String,
+    pub address: String,
+    #[serde(flatten)]
+    pub error: Why,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Why {
+    pub reason: crate::page::Reason,
+    pub detail: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Note {
+    pub code: String,
+    pub note: String,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Latency {
+    pub p50: f64,
+    pub p90: f64,
+    pub p99: f64,
+    pub max: f64,
+}
+
+/// Figure → codes, in the order of [`FIGURES`].
+#[derive(Debug, Clone)]
+pub struct Missing(Vec<(&'static str, Vec<String>)>);
+
+impl Serialize for Missing {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(figure, codes)| (figure, codes)))
+    }
+}
+
+/// When a run began, and when its last page was read.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    pub started: Timestamp,
+    pub finished: Timestamp,
+    pub took: Duration,
+}
+
+impl Report {
+    /// Everything but `warnings` and `files`, which are known later.
+    pub fn new(
+        source_name: String,
+        source: &Source,
+        index: &str,
+        widths: Widths,
+        times: Times,
+        harvest: &Harvest,
+        rate: &Result<Rate, String>,
+        meter: &Meter,
+    ) -> Self {
+        let seconds = times.took.as_secs_f64();
+        Report {
+            version: env!("CARGO_PKG_VERSION"),
+            source: source_name,
+            index: index.to_owned(),
+            started: times.started,
+            finished: times.finished,
+            seconds,
+            rate: rate.as_ref().ok().map(|rate| RateUsed {
+                usd_rub: rate.value,
+                nominal: rate.nominal,
+                date: rate.day.as_ref().map(|day| day.date),
+            }),
+            rate_error: rate.as_ref().err().cloned(),
+            ledger: harvest.ledger(),
+            failures: harvest
+                .failures
+                .iter()
+                .map(|failure| failure_report(failure, source))
+                .collect(),
+            duplicates: harvest.duplicates.clone(),
+            missing: missing(&harvest.companies),
+            notes: notes(&harvest.companies),
+            warnings: Vec::new(),
+            requests: meter.requests.get(),
+            retries: meter.retries.get(),
+            bytes_on_the_wire: meter.bytes_wire.get(),
+            bytes_decoded: meter.bytes_decoded.get(),
+            latency_ms: latency(&harvest.latencies),
+            pages_per_second: harvest.latencies.len() as f64 / seconds.max(f64::MIN_POSITIVE),
+            cpu_seconds: resources::cpu_time().map(|time| time.as_secs_f64()),
+            peak_memory_bytes: resources::peak_memory(),
+            workers: widths.workers,
+            readers: widths.readers,
+            files: Vec::new(),
+        }
+    }
+}
+
+fn failure_report(failure: &Failure, source: &Source) -> FailureReport {
+    FailureReport {
+        path: failure.link.path.clone(),
+        address: source.address(&failure.link.path),
+        error: Why {
+            reason: failure.error.reason,
+            detail: failure.error.detail.clone(),
+        },
+    }
+}
+
+fn missing(companies: &[Company]) -> Missing {
+    let without = |has: fn(&Company) -> bool| {
+        companies
+            .iter()
+            .filter(|company| !has(company))
+            .map(|company| company.page.code.clone())
+            .collect()
+    };
+    Missing(
+        FIGURES
+            .iter()
+            .map(|(figure, _, has)| (*figure, without(*has)))
+            .collect(),
+    )
+}
+
+fn notes(companies: &[Company]) -> Vec<Note> {
+    let of_company = |company: &Company| {
+        let code = company.page.code.clone();
+        company
+            .page
+            .notes
+            .clone()
+            .into_iter()
+            .map(move |note| Note {
+                code: code.clone(),
+                note,
+            })
+    };
+    companies.iter().flat_map(of_company).collect()
+}
+
+/// Percentiles by the nearest-rank method: the smallest value that at least so many per cent of
+/// the values do not exceed.
+fn latency(sorted: &[Duration]) -> Option<Latency> {
+    let milliseconds = |duration: &Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
+    let percentile = |per_cent: usize| {
+        let rank = (sorted.len() * per_cent).div_ceil(100).max(1);
+        sorted.get(rank - 1).map(milliseconds)
+    };
+    Some(Latency {
+        p50: percentile(50)?,
+        p90: percentile(90)?,
+        p99: percentile(99)?,
+        max: percentile(100)?,
+    })
+}
+
+/// The formats of the table of all companies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableFormat {
+    Csv,
+    NdJson,
+}
+
+impl TableFormat {
+    /// By the ending of the file's name: `.csv`, or `.ndjson` or `.jsonl`.
+    pub fn of(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "csv" => Some(TableFormat::Csv),
+            "ndjson" | "jsonl" => Some(TableFormat::NdJson),
+            _ => None,
+        }
+    }
+}
+
+const COLUMNS: [&str; 10] = [
+    "code",
+    "name",
+    "path",
+    "price_usd",
+    "price_rub",
+    "pe",
+    "growth",
+    "low52",
+    "high52",
+    "potential_profit",
+];
+
+/// A company as a row of the table; the fields are its [`COLUMNS`].
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    code: &'a str,
+    name: &'a str,
+    path: &'a str,
+    #[serde(with = "exact_option")]
+    price_usd: Option<Decimal>,
+    #[serde(with = "exact_option")]
+    price_rub: Option<Decimal>,
+    #[serde(with = "exact_option")]
+    pe: Option<Decimal>,
+    #[serde(with = "exact_option")]
+    growth: Option<Decimal>,
+    #[serde(with = "exact_option")]
+    low52: Option<Decimal>,
+    #[serde(with = "exact_option")]
+    high52: Option<Decimal>,
+    #[serde(with = "exact_option")]
+    potential_profit: Option<Decimal>,
+}
+
+impl<'a> Row<'a> {
+    fn new(company: &'a Company, rate: Option<&Rate>) -> Self {
+        let page = &company.page;
+        let shortest = |value: Option<Decimal>| value.map(|value| value.normalize());
+        Row {
+            code: &page.code,
+            name: &page.name,
+            path: &company.path,
+            price_usd: shortest(page.price),
+            price_rub: shortest(rate.and_then(|rate| rank::price_in_roubles(page, rate))),
+            pe: shortest(page.pe),
+            growth: shortest(company.growth),
+            low52: shortest(page.low52),
+            high52: shortest(page.high52),
+            potential_profit: shortest(rank::potential_profit(page)),
+        }
+    }
+}
+
+impl Row<'_> {
+    fn cells(&self) -> [String; COLUMNS.len()] {
+        let figures = [
+            self.price_usd,
+            self.price_rub,
+            self.pe,
+            self.growth,
+            self.low52,
+            self.high52,
+            self.potential_profit,
+        ];
+        let [
+            price_usd,
+            price_rub,
+            pe,
+            growth,
+            low52,
+            high52,
+            potential_profit,
+        ] = figures.map(|figure| figure.map_or_else(String::new, |value| value.to_string()));
+        let [code, name, path] = [self.code, self.name, self.path].map(str::to_owned);
+        [
+            code,
+            name,
+            path,
+            price_usd,
+            price_rub,
+            pe,
+            growth,
+            low52,
+            high52,
+            potential_profit,
+        ]
+    }
+}
+
+/// All companies, one row each, in the order they come in. What is missing is empty in CSV and null
+/// in NDJSON.
+pub fn table(
+    companies: &[Company],
+    rate: Option<&Rate>,
+    format: TableFormat,
+) -> io::Result<Vec<u8>> {
+    let rows = companies.iter().map(|company| Row::new(company, rate));
+    match format {
+        TableFormat::NdJson => {
+            let mut lines = Vec::new();
+            for row in rows {
+                serde_json::to_writer(&mut lines, &row)?;
+                lines.push(b'\n');
+            }
+            Ok(lines)
+        }
+        TableFormat::Csv => {
+            let mut csv = csv::Writer::from_writer(Vec::new());
+            csv.write_record(COLUMNS)?;
+            for row in rows {
+                csv.write_record(row.cells())?;
+            }
+            csv.into_inner().map_err(|error| error.into_error())
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Where pages come from: a site over HTTP, or an archive.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use jiff::civil::Date;
+use url::Url;
+
+use crate::archive::{Archive, Recorder};
+use crate::http::Client;
+use crate::meter::Meter;
+use crate::output::Staged;
+use crate::page::{Page, PageError};
+
+/// The two real sites.
+pub const LIVE_PAGES: &str = "https://markets.businessinsider.com";
+pub const LIVE_RATES: &str = "https://www.cbr.ru";
+
+/// Where a user wants pages to come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The two real sites.
+    Live,
+    /// The embedded market, served on 127.0.0.1.
+    Replica,
+    /// An archive recorded earlier.
+    Archive(PathBuf),
+    /// Any server with the same paths: scheme, host and port, without a slash at the end.
+    Site(String),
+}
+
+impl FromStr for Origin {
+    type Err = String;
+
+    /// Reads `live`, `replica`, the name of an archive that exists, or an address.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_archive = [".warc", ".warc.gz"]
+            .iter()
+            .any(|ending| text.ends_with(ending));
+        match text {
+            "live" => Ok(Origin::Live),
+            "replica" => Ok(Origin::Replica),
+            _ if text.starts_with("http://") || text.starts_with("https://") => site_address(text).map(Origin::Site),
+            _ if is_archive && Path::new(text).is_file() => Ok(Origin::Archive(text.into())),
+            _ if is_archive => Err(format!("there is no file {text}; record one with --record {text}")),
+            _ => Err("give live, replica, a file FILE.warc or FILE.warc.gz, or an address like http://127.0.0.1:8000"
+                .to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Origin::Live => f.write_str("live"),
+            Origin::Replica => f.write_str("replica"),
+            Origin::Archive(path) => path.display().fmt(f),
+            Origin::Site(address) => f.write_str(address),
+        }
+    }
+}
+
+/// Scheme, host and port of an address that has nothing else.
+fn site_address(text: &str) -> Result<String, String> {
+    let url = Url::parse(text).map_err(|error| {
+        format!("this is no address ({error}); give one like http://127.0.0.1:8000")
+    })?;
+    if url.path() != "/"
+        || url.query().is_some()
+        || url.fragment().is_some()
+        || !url.username().is_empty()
+    {
+        return Err("give only scheme, host and port, like http://127.0.0.1:8000; the paths are the site's own".to_owned());
+    }
+    Ok(url.origin().ascii_serialization())
+}
+
+/// Everything a run asks for goes through here, by its path on the site.
+#[derive(Debug)]
+pub enum Source {
+    Site(Site),
+    Archive(Archive),
+}
+
+#[derive(Debug)]
+pub struct Site {
+    pub client: Client,
+    /// Scheme, host and port of the server of the pages, without a slash at the end.
+    pub pages: String,
+    /// The same for the server of the exchange rates.
+    pub rates: String,
+    /// Keeps every page that comes.
+    pub recorder: Option<Recorder>,
+}
+
+impl Source {
+    /// The page of a path. Its body is read into `buffer`.
+    pub fn get(&self, path: &str, buffer: Vec<u8>, meter: &Meter) -> Result<Page, PageError> {
+        let answer = match self {
+            Source::Site(site) => {
+                let address = site.address(path);
+                let answer = site.client.get(&address, buffer, meter)?;
+                if let Some(recorder) = &site.recorder {
+                    recorder.keep(&address, &answer);
+                }
+                answer
+            }
+            Source::Archive(archive) => archive.get(path, buffer, meter)?,
+        };
+        answer.of_status_200()
+    }
+
+    /// Where a path is asked, as a user would look it up.
+    pub fn address(&self, path: &str) -> String {
+        match self {
+            Source::Site(site) => site.address(path),
+            Source::Archive(archive) => format!("{}#{path}", archive.path().display()),
+        }
+    }
+
+    /// Ends a recording, if there is one, and hands it over to be put in its place.
+    pub fn into_recording(self) -> Option<io::Result<Staged>> {
+        match self {
+            Source::Site(Site {
+                recorder: Some(recorder),
+                ..
+            }) => Some(recorder.finish()),
+            _ => None,
+        }
+    }
+}
+
+impl Site {
+    fn address(&self, path: &str) -> String {
+        let base = if path.starts_with(RATES_PATH) {
+            &self.rates
+        } else {
+            &self.pages
+        };
+        format!("{base}{path}")
+    }
+}
+
+const RATES_PATH: &str = "/scripts/XML_daily.asp";
+
+/// Path of one page of an index.
+pub fn index_path(index: &str, page: u32) -> String {
+    format!("/index/components/{index}?p={page}")
+}
+
+/// Path of the Bank of Russia's rates of a day, or of the latest.
+pub fn rates_path(date: Option<Date>) -> String {
+    match date {
+        Some(date) => format!(
+            "{RATES_PATH}?date_req={:02}/{:02}/{}",
+            date.day(),
+            date.month(),
+            date.year()
+        ),
+        None => RATES_PATH.to_owned(),
+    }
+}

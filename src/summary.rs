@@ -1,0 +1,167 @@
+//! The end of a run on the terminal: four tables and one line.
+
+use std::fmt::Write;
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, ColumnConstraint, Table, Width};
+use rust_decimal::Decimal;
+
+use crate::rank::{Figure, Place};
+use crate::report::Report;
+
+/// Tables stand two by two from this width on.
+const TWO_BY_TWO: usize = 100;
+const GAP: &str = "   ";
+/// What a table needs beside its names: rank, code, figure and the space around them.
+const BESIDE_NAMES: usize = 32;
+const LONGEST_NAME: usize = 40;
+
+/// The rankings as tables, for a terminal of so many columns.
+pub fn tables(rankings: &[(Figure, Vec<Place>)], width: usize) -> String {
+    let side_by_side = width >= TWO_BY_TWO;
+    let room = if side_by_side {
+        (width - GAP.len()) / 2
+    } else {
+        width
+    };
+    let names = room.saturating_sub(BESIDE_NAMES).clamp(8, LONGEST_NAME);
+    let drawn: Vec<Vec<String>> = rankings
+        .iter()
+        .map(|(figure, places)| one_table(*figure, places, names))
+        .collect();
+    let mut text = String::new();
+    for pair in drawn.chunks(if side_by_side { 2 } else { 1 }) {
+        let [left, right] =
+            [pair.first(), pair.get(1)].map(|lines| lines.map_or(&[][..], Vec::as_slice));
+        let left_width = left
+            .iter()
+            .map(|line| line.chars().count())
+            .max()
+            .unwrap_or(0);
+        for row in 0..left.len().max(right.len()) {
+            let [left, right] =
+                [left, right].map(|lines| lines.get(row).map_or("", String::as_str));
+            let padding = " ".repeat(left_width - left.chars().count());
+            let line = format!("{left}{padding}{GAP}{right}");
+            let _ = writeln!(text, "{}", line.trim_end());
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn one_table(figure: Figure, places: &[Place], name_width: usize) -> Vec<String> {
+    let (title, unit) = match figure {
+        Figure::Price => ("Dearest", "RUB"),
+        Figure::Pe => ("Lowest P/E", "P/E"),
+        Figure::Growth => ("Highest growth in a year", "%"),
+        Figure::PotentialProfit => ("Highest potential profit", "%"),
+    };
+    let mut table = Table::new();
+    table
+        .load_style(UTF8_HORIZONTAL_ONLY)
+        .set_header(["", "Code", title, unit]);
+    for (rank, place) in places.iter().enumerate() {
+        table.add_row([
+            (rank + 1).to_string(),
+            place.code.clone(),
+            shortened(&place.name, name_width),
+            two_decimals(place.value),
+        ]);
+    }
+    for (column, alignment) in [(0, CellAlignment::Right), (3, CellAlignment::Right)] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(alignment);
+        }
+    }
+    if let Some(names) = table.column_mut(2) {
+        names.set_constraint(ColumnConstraint::Absolute(Width::Fixed(
+            name_width as u16 + 2,
+        )));
+    }
+    table.to_string().lines().map(str::to_owned).collect()
+}
+
+fn shortened(name: &str, width: usize) -> String {
+    if name.chars().count() <= width {
+        return name.to_owned();
+    }
+    name.chars().take(width - 1).chain(['…']).collect()
+}
+
+/// `400233.1` as `400,233.10`.
+fn two_decimals(value: Decimal) -> String {
+    let plain = format!("{value:.2}");
+    let digits_end = plain.find('.').unwrap_or(plain.len());
+    let digits_start = plain.find(|c: char| c.is_ascii_digit()).unwrap_or(0);
+    let mut grouped = String::new();
+    for (at, c) in plain.char_indices() {
+        if at > digits_start && at < digits_end && (digits_end - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(c);
+    }
+    grouped
+}
+
+/// The rate with its date, and what the run did, in two sentences of a line each.
+pub fn closing_lines(report: &Report) -> String {
+    let mut text = String::new();
+    if let Some(rate) = &report.rate {
+        let per = if rate.nominal == Decimal::ONE {
+            "1 USD".to_owned()
+        } else {
+            format!("{} USD", rate.nominal)
+        };
+        let _ = match rate.date {
+            Some(date) => writeln!(text, "{per} = {} RUB, Bank of Russia, {date}", rate.usd_rub),
+            None => writeln!(text, "{per} = {} RUB, as given", rate.usd_rub),
+        };
+    }
+    let missing = match report.ledger.failed + report.ledger.not_attempted {
+        0 => "no failures".to_owned(),
+        1 => "1 failure".to_owned(),
+        number => format!("{number} failures"),
+    };
+    let folder = report
+        .files
+        .first()
+        .and_then(|file| file.parent())
+        .unwrap_or("".as_ref());
+    let _ = writeln!(
+        text,
+        "{} companies in {:.2} s, {:.0} pages/s, {:.1} MB, {} workers, {missing}; files in {}",
+        report.ledger.ok,
+        report.seconds,
+        report.pages_per_second,
+        report.bytes_on_the_wire as f64 / 1e6,
+        report.workers,
+        folder.display(),
+    );
+    text
+}
+
+/// What the run has used, for those who want to know more.
+pub fn resources(report: &Report) -> String {
+    let mut parts = vec![format!(
+        "{} requests, {} retries, {:.1} MB on the wire, {:.1} MB decoded, {} readers",
+        report.requests,
+        report.retries,
+        report.bytes_on_the_wire as f64 / 1e6,
+        report.bytes_decoded as f64 / 1e6,
+        report.readers
+    )];
+    if let Some(latency) = report.latency_ms {
+        parts.push(format!(
+            "latency {} ms in the middle, {} ms at the 99th percentile",
+            latency.p50, latency.p99
+        ));
+    }
+    if let (Some(cpu), Some(peak)) = (report.cpu_seconds, report.peak_memory_bytes) {
+        parts.push(format!(
+            "{cpu:.2} s of CPU time, at most {:.0} MB of memory",
+            peak as f64 / 1e6
+        ));
+    }
+    parts.join("; ")
+}

@@ -1,0 +1,121 @@
+//! The walk over every page of an index: company links, each address once.
+
+use std::collections::HashSet;
+use std::thread;
+
+use crate::index::{self, IndexPage, Link, MAX_PAGES};
+use crate::meter::Meter;
+use crate::page::{self, PageError, Reason};
+use crate::retry;
+use crate::source::{self, Source};
+
+/// Index pages asked for at the same time. They are the only thing that can hold up the fetchers,
+/// and there are eleven of them.
+const SIDE_BY_SIDE: usize = 16;
+
+/// An index that could not be walked to its end. A top ten of half an index is wrong, so this ends
+/// the run.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("page {number} of the index, {address}: {error}")]
+pub struct WalkError {
+    pub number: u32,
+    pub address: String,
+    pub error: PageError,
+}
+
+/// Walks the index and hands on every link, page after page, until `hand_on` answers that nobody
+/// listens any more. Gives the number of distinct addresses.
+///
+/// The first page tells how many there are; its links are handed on before the others are asked
+/// for. Those come side by side, at most `workers` of them, and are handed on in order.
+pub fn walk(
+    source: &Source,
+    index: &str,
+    workers: usize,
+    meter: &Meter,
+    mut hand_on: impl FnMut(Link) -> bool,
+) -> Result<usize, WalkError> {
+    let mut seen = HashSet::new();
+    let mut pages = 1;
+    let mut next = 1;
+    while next <= pages.min(MAX_PAGES) {
+        let wave = if next == 1 {
+            1
+        } else {
+            workers.clamp(1, SIDE_BY_SIDE) as u32
+        };
+        let last = pages.min(MAX_PAGES).min(next + wave - 1);
+        let mut found_any = false;
+        for result in wave_of_pages(source, index, next..=last, meter) {
+            let page = result?;
+            if page.pages > pages {
+                meter
+                    .index_pages
+                    .add(u64::from(page.pages.min(MAX_PAGES)) - meter.index_pages.get());
+                pages = page.pages;
+            }
+            for link in page.rows {
+                if seen.insert(link.path.clone()) {
+                    found_any = true;
+                    meter.listed.add(1);
+                    if !hand_on(link) {
+                        return Ok(seen.len());
+                    }
+                }
+            }
+        }
+        // Some sites serve the last page again for every number past the end.
+        if !found_any {
+            break;
+        }
+        next = last + 1;
+    }
+    Ok(seen.len())
+}
+
+fn wave_of_pages(
+    source: &Source,
+    index: &str,
+    numbers: std::ops::RangeInclusive<u32>,
+    meter: &Meter,
+) -> Vec<Result<IndexPage, WalkError>> {
+    if numbers.start() == numbers.end() {
+        return vec![one_page(source, index, *numbers.start(), meter)];
+    }
+    thread::scope(|scope| {
+        let pages: Vec<_> = numbers
+            .map(|number| scope.spawn(move || one_page(source, index, number, meter)))
+            .collect();
+        pages
+            .into_iter()
+            .map(|page| {
+                page.join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+            .collect()
+    })
+}
+
+fn one_page(
+    source: &Source,
+    index: &str,
+    number: u32,
+    meter: &Meter,
+) -> Result<IndexPage, WalkError> {
+    let path = source::index_path(index, number);
+    let read = || {
+        let answer = retry::get_patiently(source, &path, meter)?;
+        let mut buffer = Vec::new();
+        let html = answer.inflate(&mut buffer)?;
+        meter.bytes_decoded.add(html.len() as u64);
+        let html = page::to_utf8(html, answer.charset().as_deref());
+        index::parse(&html).map_err(|error| PageError::new(Reason::Unrecognised, error.to_string()))
+    };
+    let page = read().map_err(|error| WalkError {
+        number,
+        address: source.address(&path),
+        error,
+    })?;
+    meter.index_read.add(1);
+    Ok(page)
+}
