@@ -15,8 +15,8 @@ use crate::pipeline::Widths;
 use crate::progress::Style;
 use crate::rank::PeRange;
 use crate::replica;
-use crate::report::TableFormat;
 use crate::source::Origin;
+use crate::table;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,6 +60,7 @@ pub enum Command {
 }
 
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 pub struct RunArgs {
     /// Where pages come from: live, replica, FILE.warc[.gz], or http[s]://HOST:PORT
     #[arg(long, value_name = "SOURCE", default_value = "live", value_parser = Origin::from_str, help_heading = "Source")]
@@ -90,7 +91,7 @@ pub struct RunArgs {
     pe: PeArg,
     /// Also write all companies, one row each, to FILE.csv, FILE.ndjson or FILE.jsonl
     #[arg(long, value_name = "FILE", value_parser = table, help_heading = "Results")]
-    table: Option<(PathBuf, TableFormat)>,
+    table: Option<(PathBuf, table::Format)>,
     /// Keep every page as it came, to run again with --from FILE
     #[arg(long, value_name = "FILE.warc[.gz]", value_parser = recording, help_heading = "Results")]
     record: Option<PathBuf>,
@@ -247,10 +248,10 @@ fn header_value(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn table(text: &str) -> Result<(PathBuf, TableFormat), String> {
+fn table(text: &str) -> Result<(PathBuf, table::Format), String> {
     let path = PathBuf::from(text);
     let format =
-        TableFormat::of(&path).ok_or("give a file that ends in .csv, .ndjson or .jsonl")?;
+        table::Format::of(&path).ok_or("give a file that ends in .csv, .ndjson or .jsonl")?;
     Ok((path, format))
 }
 

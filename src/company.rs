@@ -133,19 +133,19 @@ fn item_value(header: ElementRef) -> Option<String> {
     Some(collapse(texts)).filter(|text| !text.is_empty())
 }
 
-/// Joins texts with every run of white space made one space; control characters are white space
+/// Joins texts and makes every run of white space one space; control characters are white space
 /// too, so that no page can send any to a terminal.
 fn collapse<'a>(texts: impl Iterator<Item = &'a str>) -> String {
     let mut collapsed = String::new();
-    for text in texts {
-        for word in text
-            .split(|c: char| c.is_whitespace() || c.is_control())
-            .filter(|w| !w.is_empty())
-        {
-            if !collapsed.is_empty() {
+    let mut space = false;
+    for c in texts.flat_map(str::chars) {
+        if c.is_whitespace() || c.is_control() {
+            space = !collapsed.is_empty();
+        } else {
+            if std::mem::take(&mut space) {
                 collapsed.push(' ');
             }
-            collapsed.push_str(word);
+            collapsed.push(c);
         }
     }
     collapsed
@@ -231,7 +231,7 @@ fn cut(html: &[u8]) -> Option<String> {
     let heading = tag_start(html, name)?..price + memmem::find(near(html, price), b"</span>")?;
 
     let mut regions = vec![heading];
-    let mut at = price + ITEM_AT.find(&html[price..]).unwrap_or(html.len() - price);
+    let mut at = ITEM_AT.find(html).unwrap_or(html.len());
     let mut item = at;
     while let Some(found) = HEADER_AT.find(&html[at..]) {
         let header = at + found;

@@ -14,14 +14,14 @@ pub struct NotAFigure(pub String);
 /// comma between groups of three, an optional decimal point: `5,221.56`, `-893.45`, `−5`.
 /// White space around it, no-break spaces included, does not count.
 pub fn number(text: &str) -> Result<Decimal, NotAFigure> {
-    signed(text, |digits| grouped(digits)).ok_or_else(|| NotAFigure(text.trim().to_owned()))
+    signed(text, grouped).ok_or_else(|| NotAFigure(text.trim().to_owned()))
 }
 
 /// A [`number`] followed by a per cent sign: `-9.27%` is −9.27.
 pub fn percent(text: &str) -> Result<Decimal, NotAFigure> {
     text.trim()
         .strip_suffix('%')
-        .and_then(|number| signed(number, |digits| grouped(digits)))
+        .and_then(|number| signed(number, grouped))
         .ok_or_else(|| NotAFigure(text.trim().to_owned()))
 }
 

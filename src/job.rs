@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use jiff::{Timestamp, tz::TimeZone};
 use rust_decimal::Decimal;
 
-use crate::archive::{Archive, Recorder};
+use crate::archive::Archive;
 use crate::exit::{Exit, Stop};
 use crate::harvest::{Company, Harvest};
 use crate::http::{Client, Options, ProxyChoice};
@@ -21,10 +21,12 @@ use crate::pipeline::{self, Widths};
 use crate::progress::{Progress, Style};
 use crate::rank::{self, Figure, PeRange, Place};
 use crate::rates::{self, Rate};
+use crate::recorder::Recorder;
 use crate::replica::{self, Market};
-use crate::report::{self, Report, TableFormat, Times};
+use crate::report::{self, Asked, Report, Times};
 use crate::retry;
 use crate::source::{self, LIVE_PAGES, LIVE_RATES, Origin, Site, Source};
+use crate::table;
 use crate::walk::WalkError;
 
 /// A rate for another day than the run's is usual (weekends, holidays); one this far off is not.
@@ -42,7 +44,7 @@ pub struct Job {
     /// Folder of the rankings and the report.
     pub out: PathBuf,
     /// File of the table of all companies.
-    pub table: Option<(PathBuf, TableFormat)>,
+    pub table: Option<(PathBuf, table::Format)>,
     /// Archive to record into.
     pub record: Option<PathBuf>,
     pub timeout: Duration,
@@ -94,16 +96,12 @@ pub fn run(job: &Job) -> Result<Outcome, Stop> {
     };
     progress.finish();
     let harvest = harvest.map_err(|error| stop_of_walk(&error, job))?;
-    let mut report = Report::new(
-        job.origin.to_string(),
-        &source,
-        &job.index,
-        job.widths,
-        times,
-        &harvest,
-        &rate,
-        &meter,
-    );
+    let asked = Asked {
+        source: job.origin.to_string(),
+        index: job.index.clone(),
+        widths: job.widths,
+    };
+    let mut report = Report::new(asked, &source, times, &harvest, &rate, &meter);
     report
         .warnings
         .extend(rate_far_off(job, rate.as_ref().ok()));
@@ -286,7 +284,7 @@ fn write_all(
         ));
     }
     if let Some((file, format)) = &job.table {
-        let table = report::table(companies, rate, *format);
+        let table = table::write(companies, rate, *format);
         contents.push((
             file.clone(),
             table.map_err(|error| Stop::new(Exit::Internal, error.to_string()))?,

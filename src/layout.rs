@@ -10,22 +10,36 @@ const TOO_MANY_PER_CENT: usize = 20;
 /// With fewer pages than this a few odd ones are no sign, unless all are odd.
 const FEW: usize = 5;
 
-/// The figures of a company by the names used in reports, and where each is looked for.
-pub const FIGURES: [(&str, &str, fn(&Company) -> bool); 4] = [
-    ("price", "price-section__current-value", |company| {
-        company.page.price.is_some()
-    }),
-    ("P/E", "snapshot__header \"P/E Ratio\"", |company| {
-        company.page.pe.is_some()
-    }),
-    ("growth", "the index column \"1 Year\"", |company| {
-        company.growth.is_some()
-    }),
-    (
-        "52 week range",
-        "snapshot__header \"52 Week Low\" and \"52 Week High\"",
-        |company| company.page.low52.is_some() && company.page.high52.is_some(),
-    ),
+/// A figure of a company that nearly every page shows.
+pub struct Expected {
+    /// Its name in reports.
+    pub figure: &'static str,
+    /// Where it is looked for.
+    pub landmark: &'static str,
+    pub is_there: fn(&Company) -> bool,
+}
+
+pub const FIGURES: [Expected; 4] = [
+    Expected {
+        figure: "price",
+        landmark: "price-section__current-value",
+        is_there: |company| company.page.price.is_some(),
+    },
+    Expected {
+        figure: "P/E",
+        landmark: "snapshot__header \"P/E Ratio\"",
+        is_there: |company| company.page.pe.is_some(),
+    },
+    Expected {
+        figure: "growth",
+        landmark: "the index column \"1 Year\"",
+        is_there: |company| company.growth.is_some(),
+    },
+    Expected {
+        figure: "52 week range",
+        landmark: "snapshot__header \"52 Week Low\" and \"52 Week High\"",
+        is_there: |company| company.page.low52.is_some(),
+    },
 ];
 
 /// One sentence if the layout has changed: what is missing, on how many pages, and where it was
@@ -45,16 +59,22 @@ pub fn change(harvest: &Harvest) -> Option<String> {
             first.error
         ));
     }
-    FIGURES.iter().find_map(|(figure, landmark, has)| {
-        let without = harvest
-            .companies
-            .iter()
-            .filter(|company| !has(company))
-            .count();
-        too_many(without, read).then(|| {
-            format!("{without} of {read} pages show no {figure}, looked for at {landmark}")
-        })
-    })
+    FIGURES.iter().find_map(
+        |Expected {
+             figure,
+             landmark,
+             is_there,
+         }| {
+            let without = harvest
+                .companies
+                .iter()
+                .filter(|company| !is_there(company))
+                .count();
+            too_many(without, read).then(|| {
+                format!("{without} of {read} pages show no {figure}, looked for at {landmark}")
+            })
+        },
+    )
 }
 
 fn too_many(odd: usize, all: usize) -> bool {

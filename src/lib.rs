@@ -12,9 +12,10 @@
 //! | [`index`], [`company`], [`rates`], [`figure`] | pure readers of one page, one figure |
 //! | [`harvest`], [`layout`] | what a run brings home, and whether it can be trusted |
 //! | [`rank`] | companies → the four rankings |
-//! | [`report`], [`summary`], [`output`] | rankings → files and tables, written whole or not at all |
+//! | [`report`], [`table`], [`summary`], [`output`] | results → files and terminal; files whole or not at all |
 //! | [`source`] | where pages come from: a site over HTTP, or an archive |
-//! | [`http`], [`retry`], [`page`], [`archive`] | one GET; what is tried again; a page as it came; WARC |
+//! | [`http`], [`retry`], [`page`] | one GET; what is tried again; a page as it came |
+//! | [`archive`], [`recorder`] | WARC in and out |
 //! | [`meter`], [`progress`], [`resources`] | what is counted, shown and used while a run goes |
 //! | [`replica`] | a whole market on 127.0.0.1 |
 //! | [`read`] | what the program sees in a saved page |
@@ -38,10 +39,12 @@ pub mod progress;
 pub mod rank;
 pub mod rates;
 pub mod read;
+pub mod recorder;
 pub mod replica;
 pub mod report;
 pub mod resources;
 pub mod retry;
 pub mod source;
 pub mod summary;
+pub mod table;
 pub mod walk;

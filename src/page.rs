@@ -216,5 +216,8 @@ fn declared_charset(bytes: &[u8]) -> Option<String> {
 /// Whether an HTML page has its end: a body cut short without a length to show it arrives as if
 /// it were whole.
 pub fn has_its_end(html: &[u8]) -> bool {
-    memmem::rfind(&html[html.len().saturating_sub(4096)..], b"</html").is_some()
+    let tail = &html[html.len().saturating_sub(4096)..];
+    tail.windows(6)
+        .rev()
+        .any(|tag| tag.eq_ignore_ascii_case(b"</html"))
 }

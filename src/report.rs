@@ -1,22 +1,19 @@
-//! Rankings, the run's report and the table of all companies → files.
+//! The run's report, `run.json`, and how every JSON file is written.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
-use rust_decimal::serde::{
-    arbitrary_precision as exact, arbitrary_precision_option as exact_option,
-};
+use rust_decimal::serde::arbitrary_precision as exact;
 use serde::Serialize;
 
 use crate::harvest::{Company, Duplicate, Failure, Harvest, Ledger};
-use crate::layout::FIGURES;
+use crate::layout::{Expected, FIGURES};
 use crate::meter::Meter;
 use crate::pipeline::Widths;
-use crate::rank::{self, Figure};
+use crate::rank::Figure;
 use crate::rates::Rate;
 use crate::resources;
 use crate::source::Source;
@@ -126,6 +123,14 @@ impl Serialize for Missing {
     }
 }
 
+/// What a run was asked for, as far as it is reported.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub source: String,
+    pub index: String,
+    pub widths: Widths,
+}
+
 /// When a run began, and when its last page was read.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
@@ -137,10 +142,8 @@ pub struct Times {
 impl Report {
     /// Everything but `warnings` and `files`, which are known later.
     pub fn new(
-        source_name: String,
+        asked: Asked,
         source: &Source,
-        index: &str,
-        widths: Widths,
         times: Times,
         harvest: &Harvest,
         rate: &Result<Rate, String>,
@@ -149,8 +152,8 @@ impl Report {
         let seconds = times.took.as_secs_f64();
         Report {
             version: env!("CARGO_PKG_VERSION"),
-            source: source_name,
-            index: index.to_owned(),
+            source: asked.source,
+            index: asked.index,
             started: times.started,
             finished: times.finished,
             seconds,
@@ -178,8 +181,8 @@ impl Report {
             pages_per_second: harvest.latencies.len() as f64 / seconds.max(f64::MIN_POSITIVE),
             cpu_seconds: resources::cpu_time().map(|time| time.as_secs_f64()),
             peak_memory_bytes: resources::peak_memory(),
-            workers: widths.workers,
-            readers: widths.readers,
+            workers: asked.widths.workers,
+            readers: asked.widths.readers,
             files: Vec::new(),
         }
     }
@@ -197,19 +200,16 @@ fn failure_report(failure: &Failure, source: &Source) -> FailureReport {
 }
 
 fn missing(companies: &[Company]) -> Missing {
-    let without = |has: fn(&Company) -> bool| {
-        companies
+    let without = |expected: &Expected| {
+        let lacking = companies
             .iter()
-            .filter(|company| !has(company))
-            .map(|company| company.page.code.clone())
-            .collect()
+            .filter(|company| !(expected.is_there)(company));
+        (
+            expected.figure,
+            lacking.map(|company| company.page.code.clone()).collect(),
+        )
     };
-    Missing(
-        FIGURES
-            .iter()
-            .map(|(figure, _, has)| (*figure, without(*has)))
-            .collect(),
-    )
+    Missing(FIGURES.iter().map(without).collect())
 }
 
 fn notes(companies: &[Company]) -> Vec<Note> {
@@ -242,140 +242,4 @@ fn latency(sorted: &[Duration]) -> Option<Latency> {
         p99: percentile(99)?,
         max: percentile(100)?,
     })
-}
-
-/// The formats of the table of all companies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TableFormat {
-    Csv,
-    NdJson,
-}
-
-impl TableFormat {
-    /// By the ending of the file's name: `.csv`, or `.ndjson` or `.jsonl`.
-    pub fn of(path: &Path) -> Option<Self> {
-        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
-            "csv" => Some(TableFormat::Csv),
-            "ndjson" | "jsonl" => Some(TableFormat::NdJson),
-            _ => None,
-        }
-    }
-}
-
-const COLUMNS: [&str; 10] = [
-    "code",
-    "name",
-    "path",
-    "price_usd",
-    "price_rub",
-    "pe",
-    "growth",
-    "low52",
-    "high52",
-    "potential_profit",
-];
-
-/// A company as a row of the table; the fields are its [`COLUMNS`].
-#[derive(Debug, Serialize)]
-struct Row<'a> {
-    code: &'a str,
-    name: &'a str,
-    path: &'a str,
-    #[serde(with = "exact_option")]
-    price_usd: Option<Decimal>,
-    #[serde(with = "exact_option")]
-    price_rub: Option<Decimal>,
-    #[serde(with = "exact_option")]
-    pe: Option<Decimal>,
-    #[serde(with = "exact_option")]
-    growth: Option<Decimal>,
-    #[serde(with = "exact_option")]
-    low52: Option<Decimal>,
-    #[serde(with = "exact_option")]
-    high52: Option<Decimal>,
-    #[serde(with = "exact_option")]
-    potential_profit: Option<Decimal>,
-}
-
-impl<'a> Row<'a> {
-    fn new(company: &'a Company, rate: Option<&Rate>) -> Self {
-        let page = &company.page;
-        let shortest = |value: Option<Decimal>| value.map(|value| value.normalize());
-        Row {
-            code: &page.code,
-            name: &page.name,
-            path: &company.path,
-            price_usd: shortest(page.price),
-            price_rub: shortest(rate.and_then(|rate| rank::price_in_roubles(page, rate))),
-            pe: shortest(page.pe),
-            growth: shortest(company.growth),
-            low52: shortest(page.low52),
-            high52: shortest(page.high52),
-            potential_profit: shortest(rank::potential_profit(page)),
-        }
-    }
-}
-
-impl Row<'_> {
-    fn cells(&self) -> [String; COLUMNS.len()] {
-        let figures = [
-            self.price_usd,
-            self.price_rub,
-            self.pe,
-            self.growth,
-            self.low52,
-            self.high52,
-            self.potential_profit,
-        ];
-        let [
-            price_usd,
-            price_rub,
-            pe,
-            growth,
-            low52,
-            high52,
-            potential_profit,
-        ] = figures.map(|figure| figure.map_or_else(String::new, |value| value.to_string()));
-        let [code, name, path] = [self.code, self.name, self.path].map(str::to_owned);
-        [
-            code,
-            name,
-            path,
-            price_usd,
-            price_rub,
-            pe,
-            growth,
-            low52,
-            high52,
-            potential_profit,
-        ]
-    }
-}
-
-/// All companies, one row each, in the order they come in. What is missing is empty in CSV and null
-/// in NDJSON.
-pub fn table(
-    companies: &[Company],
-    rate: Option<&Rate>,
-    format: TableFormat,
-) -> io::Result<Vec<u8>> {
-    let rows = companies.iter().map(|company| Row::new(company, rate));
-    match format {
-        TableFormat::NdJson => {
-            let mut lines = Vec::new();
-            for row in rows {
-                serde_json::to_writer(&mut lines, &row)?;
-                lines.push(b'\n');
-            }
-            Ok(lines)
-        }
-        TableFormat::Csv => {
-            let mut csv = csv::Writer::from_writer(Vec::new());
-            csv.write_record(COLUMNS)?;
-            for row in rows {
-                csv.write_record(row.cells())?;
-            }
-            csv.into_inner().map_err(|error| error.into_error())
-        }
-    }
 }

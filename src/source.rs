@@ -8,11 +8,12 @@ use std::str::FromStr;
 use jiff::civil::Date;
 use url::Url;
 
-use crate::archive::{Archive, Recorder};
+use crate::archive::Archive;
 use crate::http::Client;
 use crate::meter::Meter;
 use crate::output::Staged;
 use crate::page::{Page, PageError};
+use crate::recorder::Recorder;
 
 /// The two real sites.
 pub const LIVE_PAGES: &str = "https://markets.businessinsider.com";

@@ -2,13 +2,15 @@
 
 use std::fmt::Write;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, ColumnConstraint, Table, Width};
+use comfy_table::{CellAlignment, ColumnConstraint, LineStyle, Table, TableStyle, Width};
 use rust_decimal::Decimal;
 
 use crate::rank::{Figure, Place};
 use crate::report::Report;
 
+/// A line below the header and nothing else.
+const RULE_BELOW_HEADER: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 /// Tables stand two by two from this width on.
 const TWO_BY_TWO: usize = 100;
 const GAP: &str = "   ";
@@ -29,21 +31,23 @@ pub fn tables(rankings: &[(Figure, Vec<Place>)], width: usize) -> String {
         .iter()
         .map(|(figure, places)| one_table(*figure, places, names))
         .collect();
+    let widest = drawn
+        .iter()
+        .flatten()
+        .map(|line| line.chars().count())
+        .max()
+        .unwrap_or(0);
     let mut text = String::new();
     for pair in drawn.chunks(if side_by_side { 2 } else { 1 }) {
-        let [left, right] =
-            [pair.first(), pair.get(1)].map(|lines| lines.map_or(&[][..], Vec::as_slice));
-        let left_width = left
-            .iter()
-            .map(|line| line.chars().count())
-            .max()
-            .unwrap_or(0);
-        for row in 0..left.len().max(right.len()) {
-            let [left, right] =
-                [left, right].map(|lines| lines.get(row).map_or("", String::as_str));
-            let padding = " ".repeat(left_width - left.chars().count());
-            let line = format!("{left}{padding}{GAP}{right}");
-            let _ = writeln!(text, "{}", line.trim_end());
+        let line = |table: usize, row: usize| {
+            pair.get(table)
+                .and_then(|lines| lines.get(row))
+                .map_or("", String::as_str)
+        };
+        for row in 0..pair.iter().map(Vec::len).max().unwrap_or(0) {
+            let padding = " ".repeat(widest - line(0, row).chars().count());
+            let both = format!("{}{padding}{GAP}{}", line(0, row), line(1, row));
+            let _ = writeln!(text, "{}", both.trim_end());
         }
         text.push('\n');
     }
@@ -59,7 +63,7 @@ fn one_table(figure: Figure, places: &[Place], name_width: usize) -> Vec<String>
     };
     let mut table = Table::new();
     table
-        .load_style(UTF8_HORIZONTAL_ONLY)
+        .load_style(RULE_BELOW_HEADER)
         .set_header(["", "Code", title, unit]);
     for (rank, place) in places.iter().enumerate() {
         table.add_row([

@@ -8,7 +8,9 @@ use encoding_rs::WINDOWS_1251;
 use fastrand::Rng;
 use jiff::civil::{Date, date};
 
+use super::company_html::company_page;
 use super::html;
+use super::index_html::index_page;
 
 /// The seed of the market as it comes.
 pub const SEED: u64 = 500;
@@ -78,7 +80,7 @@ impl Market {
             .chunks(self.rows())
             .nth(number as usize - 1)
             .unwrap_or(&[]);
-        html::index_page(
+        index_page(
             rows,
             number,
             self.index_pages(),
@@ -91,7 +93,7 @@ impl Market {
         let own = company.path.bytes().fold(self.seed, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
         });
-        html::company_page(company, &mut Rng::with_seed(own))
+        company_page(company, &mut Rng::with_seed(own))
     }
 
     /// The day's rates as the Bank of Russia writes them: one line in windows-1251.

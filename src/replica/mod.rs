@@ -1,6 +1,8 @@
 //! A whole market on 127.0.0.1: for a first look, for tests, and for any other client.
 
+mod company_html;
 mod html;
+mod index_html;
 mod market;
 mod pages;
 mod server;

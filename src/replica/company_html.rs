@@ -1,0 +1,223 @@
+//! A company's page. Its traps: a second price section with another price, two tables with a
+//! "P/E Ratio" of their own, the day's range before that of the year, a script that holds the
+//! figures as text, either kind of line end.
+
+use std::fmt::Write;
+
+use fastrand::Rng;
+
+use super::html::{escaped, filler_until, footer, grouped, head, line, money, navigation, word};
+use super::market::Listing;
+
+/// The page of one company.
+pub(super) fn company_page(company: &Listing, rng: &mut Rng) -> String {
+    let mut page = String::with_capacity(300 << 10);
+    let size = rng.usize(150 << 10..280 << 10);
+    head(
+        &mut page,
+        &format!(
+            "{} Stock | {} Stock Price Today",
+            escaped(&company.name),
+            company.code
+        ),
+        rng,
+    );
+    navigation(&mut page);
+    price_script(&mut page, company);
+    price_section(&mut page, company, true);
+    // Outside trading hours, most pages show a second section with another price.
+    if rng.u8(..100) < 88 {
+        let other = Listing {
+            price: money(rng, 900),
+            ..company.clone()
+        };
+        price_section(&mut page, &other, false);
+    }
+    chart(&mut page, rng);
+    fundamentals(&mut page, rng);
+    filler_until(&mut page, size, rng);
+    snapshot(&mut page, company, rng);
+    profile(&mut page, company, rng);
+    footer(&mut page);
+    // The site changed its line ends over the years.
+    if rng.bool() {
+        page.replace('\n', "\r\n")
+    } else {
+        page
+    }
+}
+
+fn price_script(page: &mut String, company: &Listing) {
+    let name = company.name.replace('\'', "\\u0027");
+    line!(
+        page,
+        "<script>\n\twindow.priceSections = window.priceSections || {{ configs: [] }};\n\twindow.priceSections.configs.push({{\n\
+        \t\tregionSelector: '#price-section-main',\n\
+        \t\tpriceSection: {{\"label\":\"{name}\",\"category\":\"Stock\",\"symbol\":\"{}\",\"currentValue\":\"{}\",\"isFuture\":false}}\n\t}});\n</script>",
+        company.code,
+        grouped(&company.price)
+    );
+}
+
+fn price_section(page: &mut String, company: &Listing, is_main: bool) {
+    let (id, class) = if is_main {
+        ("main", "price-section")
+    } else {
+        ("future", "price-section price-section--future")
+    };
+    line!(
+        page,
+        "<section id=\"price-section-{id}\" class=\"{class}\">\n\t<div class=\"price-section__row\">"
+    );
+    if is_main {
+        line!(
+            page,
+            "\t\t<h1 class=\"price-section__identifiers\">\n\t\t\t<span class=\"price-section__label\">{} </span>\n\
+            \t\t\t<span class=\"price-section__category\">Stock <span>, {}</span></span>\n\n\t\t</h1>",
+            escaped(&company.name),
+            escaped(&company.code)
+        );
+    }
+    line!(
+        page,
+        "\t\t<div class=\"price-section__values\">\n\t\t\t<span class=\"price-section__current-value\">{}</span>\n\
+        \t\t\t<span class=\"price-section__breakpoint\"></span>\n\t\t\t<span class=\"price-section__absolute-value\">\n-0.61\n\t\t\t</span>\n\t\t</div>",
+        grouped(&company.price)
+    );
+    line!(
+        page,
+        "\t\t<div class=\"price-section__additionals\">\n\t\t\t<span>Official Close 1/31/2022</span>\n\t\t</div>\n\t</div>\n</section>"
+    );
+}
+
+fn chart(page: &mut String, rng: &mut Rng) {
+    line!(page, "<script>\n\tvar chartData = [");
+    let mut close = rng.f64() * 300.0 + 20.0;
+    for day in 0..500 {
+        close *= 0.98 + rng.f64() * 0.04;
+        line!(
+            page,
+            "{{\"Close\":{close:.2},\"Open\":{:.2},\"High\":{:.2},\"Low\":{:.2},\"Volume\":{},\"Date\":\"202{}-{:02}-{:02} 00:00\"}},",
+            close * 0.99,
+            close * 1.01,
+            close * 0.98,
+            rng.u32(100_000..90_000_000),
+            day / 365,
+            day / 31 % 12 + 1,
+            day % 28 + 1
+        );
+    }
+    line!(page, "\t];\n</script>");
+}
+
+/// Key figures of past years, a "P/E Ratio" among them that is not the one wanted.
+fn fundamentals(page: &mut String, rng: &mut Rng) {
+    for title in ["Key Figures", "Historical Ratios"] {
+        line!(
+            page,
+            "<h2 class=\"header-underline\">{title}</h2>\n<table class=\"table\">\n<tbody class=\"table__tbody\">"
+        );
+        for figure in [
+            "Revenue",
+            "EBIT",
+            "Dividend",
+            "P/E Ratio",
+            "Price/Sales",
+            "Price/Book Value",
+            "Cash Flow",
+            "Employees",
+        ] {
+            line!(
+                page,
+                "\t<tr class=\"table__tr\">\n\t\t<td class=\"table__td\">{figure}</td>"
+            );
+            for _ in 2016..2024 {
+                line!(
+                    page,
+                    "\t\t<td class=\"table__td text-right\">{}</td>",
+                    money(rng, 9_000)
+                );
+            }
+            line!(page, "\t</tr>");
+        }
+        line!(page, "</tbody>\n</table>");
+    }
+}
+
+fn snapshot(page: &mut String, company: &Listing, rng: &mut Rng) {
+    line!(
+        page,
+        "<!-- <aside class=\"side-panel\"><main>Add to watchlist</main></aside> --></div>\n<div class=\"responsivePosition\" id=\"snapshot\">\n\
+        <div class=\"graviton\">\n\t<h2 class=\"header-underline header-underline--no-margin-top\">Stock Snapshot</h2>\n\t<div class=\"snapshot\">"
+    );
+    for header in ["Bid", "Ask", "Volume", "Prev. Close", "Open"] {
+        item(page, "", &money(rng, 900), header);
+    }
+    item(page, "", &format!("{} B", money(rng, 900)), "Market Cap");
+    line!(
+        page,
+        "\t\t<div class=\"snapshot__line\"></div>\n\t\t<div id=\"snapshot-highlow\" class=\"snapshot__highlow-container\">\n\t\t\t<div class=\"snapshot__highlow\">"
+    );
+    item(
+        page,
+        " snapshot__data-item--small",
+        &money(rng, 900),
+        "Day Low",
+    );
+    item(
+        page,
+        " snapshot__data-item--small snapshot__data-item--right",
+        &money(rng, 900),
+        "Day High",
+    );
+    line!(page, "\t\t\t</div>");
+    // What is not known is an item that is not there.
+    if !company.low52.is_empty() {
+        line!(page, "\t\t\t<div class=\"snapshot__highlow\">");
+        item(
+            page,
+            " snapshot__data-item--small",
+            &grouped(&company.low52),
+            "52 Week Low",
+        );
+        item(
+            page,
+            " snapshot__data-item--small snapshot__data-item--right",
+            &grouped(&company.high52),
+            "52 Week High",
+        );
+        line!(page, "\t\t\t</div>");
+    }
+    line!(page, "\t\t</div>\n\t\t<div class=\"snapshot__line\"></div>");
+    item(page, "", &money(rng, 9), "Dividend Yield");
+    if !company.pe.is_empty() {
+        item(page, "", &grouped(&company.pe), "P/E Ratio");
+    }
+    for header in [
+        "Free Float in %",
+        "EPS 2022",
+        "Book Value per Share",
+        "Cash Flow per Share",
+    ] {
+        item(page, "", &money(rng, 90), header);
+    }
+    line!(page, "\t</div>\n</div>\n</div>");
+}
+
+fn item(page: &mut String, more_classes: &str, value: &str, header: &str) {
+    line!(
+        page,
+        "\t\t\t<div class=\"snapshot__data-item{more_classes}\">\n\t\t\t\t{value}\n\t\t\t\t<div class=\"snapshot__header\">{header}</div>\n\t\t\t</div>"
+    );
+}
+
+fn profile(page: &mut String, company: &Listing, rng: &mut Rng) {
+    line!(
+        page,
+        "<div class=\"graviton\">\n\t<h2 class=\"header-underline\">Profile {0}</h2>\n\t<div class=\"note\">{0} engages in {1}, {2} and {3}.</div>\n</div>",
+        escaped(&company.name),
+        word(rng),
+        word(rng),
+        word(rng)
+    );
+}

@@ -1,0 +1,189 @@
+//! Real pages: a whole crawl and single pages of each generation of the site, which stand beside a
+//! checkout of this project and not in it, for they are not ours to give away.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use indexrank::archive::Archive;
+use indexrank::company;
+use indexrank::index;
+use indexrank::meter::Meter;
+use indexrank::replica::{Pages, Server};
+use serde_json::Value;
+
+use crate::support::{assert_expected_rankings, indexrank, json};
+
+fn shared(path: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../shared")
+        .join(path);
+    assert!(
+        path.exists(),
+        "{} is missing; these tests need the saved pages",
+        path.display()
+    );
+    path
+}
+
+fn crawl() -> PathBuf {
+    shared("capture/sp500-2022-01-31.warc.gz")
+}
+
+/// Runs the binary on the crawl and compares every company and the rankings.
+fn assert_the_crawl(from: &str, workers: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        "--from",
+        from,
+        "--workers",
+        workers,
+        "--table",
+        "all.ndjson",
+        "--out",
+        "out",
+        "-q",
+    ];
+    let ran = indexrank(folder.path(), &arguments);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_expected_rankings(&folder.path().join("out"));
+
+    let expected = json(&shared("capture/expected.json"));
+    let keys = [
+        ("price", "price.json"),
+        ("P/E", "pe.json"),
+        ("growth", "growth.json"),
+        ("potential profit", "potential_profit.json"),
+    ];
+    for (key, file) in keys {
+        assert_eq!(
+            expected["rankings"][key],
+            json(&folder.path().join("out").join(file)),
+            "{key}"
+        );
+    }
+    let table = fs::read_to_string(folder.path().join("all.ndjson")).unwrap();
+    let rows: Vec<Value> = table
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(rows.len(), 496);
+    let wanted: BTreeMap<&str, &Value> = expected["companies"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|company| (company["code"].as_str().unwrap(), company))
+        .collect();
+    for (row, wanted) in rows.iter().zip(wanted.values()) {
+        for (column, value) in row.as_object().unwrap() {
+            assert_eq!(value.as_f64(), wanted[column].as_f64(), "{column} of {row}");
+            assert_eq!(value.as_str(), wanted[column].as_str(), "{column} of {row}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs the saved pages beside the checkout"]
+fn the_crawl_from_its_archive() {
+    for workers in ["1", "2", "64"] {
+        assert_the_crawl(crawl().to_str().unwrap(), workers);
+    }
+}
+
+#[test]
+#[ignore = "needs the saved pages beside the checkout"]
+fn the_crawl_over_http() {
+    let pages = Pages::of_archive(&Archive::open(&crawl()).unwrap());
+    let server = Server::start(pages, 0, Duration::ZERO).unwrap();
+    for workers in ["1", "2", "64"] {
+        assert_the_crawl(&server.address(), workers);
+    }
+}
+
+#[test]
+#[ignore = "needs the saved pages beside the checkout"]
+fn single_pages_of_every_generation() {
+    let expected = json(&shared("pages/expected.json"));
+    for (folder, keys) in [
+        (
+            "company",
+            &[
+                "code",
+                "name",
+                "price",
+                "P/E",
+                "52 week low",
+                "52 week high",
+            ][..],
+        ),
+        ("index", &["pages", "rows"]),
+        ("cbr", &["date", "usd", "nominal"]),
+    ] {
+        let expected = expected[folder].as_object().unwrap();
+        let files: Vec<PathBuf> = expected
+            .keys()
+            .map(|name| shared(&format!("pages/{folder}/{name}")))
+            .collect();
+        let arguments: Vec<&str> = ["read"]
+            .into_iter()
+            .chain(files.iter().map(|file| file.to_str().unwrap()))
+            .collect();
+        let ran = indexrank(Path::new("/"), &arguments);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let lines: Vec<Value> = ran
+            .stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(lines.len(), expected.len());
+        for (line, (name, page)) in lines.iter().zip(expected) {
+            for key in keys {
+                assert_eq!(plain(&line[key]), plain(&page[key]), "{key} of {name}");
+            }
+        }
+    }
+}
+
+/// Numbers as floats, so that `-24` and `-24.0` are equal.
+fn plain(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => format!("{:?}", number.as_f64()).into(),
+        Value::Array(values) => values.iter().map(plain).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(key, value)| (key.clone(), plain(value)))
+            .collect(),
+        other => other.clone(),
+    }
+}
+
+/// The cut reads the same as the whole page, on every page there is.
+#[test]
+#[ignore = "needs the saved pages beside the checkout"]
+fn the_cut_agrees_with_the_whole_page() {
+    let archive = Archive::open(&crawl()).unwrap();
+    let mut pages: Vec<(String, Vec<u8>)> = archive
+        .paths()
+        .map(|path| {
+            (
+                path.to_owned(),
+                archive
+                    .get(path, Vec::new(), &Meter::default())
+                    .unwrap()
+                    .body,
+            )
+        })
+        .collect();
+    for folder in ["company", "index"] {
+        for entry in fs::read_dir(shared(&format!("pages/{folder}"))).unwrap() {
+            let path = entry.unwrap().path();
+            pages.push((path.display().to_string(), fs::read(path).unwrap()));
+        }
+    }
+    assert_eq!(pages.len(), 508 + 15 + 8);
+    for (name, html) in pages {
+        assert_eq!(company::parse(&html), company::parse_whole(&html), "{name}");
+        assert_eq!(index::parse(&html), index::parse_whole(&html), "{name}");
+    }
+}

@@ -1,0 +1,313 @@
+use indexrank::company::{CompanyPage, parse, parse_whole};
+use indexrank::replica::{Market, SEED};
+
+const HEADING: &str = "<h1><span class=\"price-section__label\">3M  Co. </span>\
+    <span class=\"price-section__category\">Stock <span>, MMM</span></span></h1>\
+    <span class=\"price-section__current-value\">1,163.09</span>";
+
+fn item(value: &str, header: &str) -> String {
+    format!(
+        "<div class=\"snapshot__data-item snapshot__data-item--small\">\r\n\t{value}\r\n\t<div class=\"snapshot__header\">{header}</div>\r\n</div>"
+    )
+}
+
+fn snapshot(items: &[(&str, &str)]) -> String {
+    let items: String = items
+        .iter()
+        .map(|(value, header)| item(value, header))
+        .collect();
+    format!("<div class=\"snapshot\">{items}</div>")
+}
+
+const FIGURES: [(&str, &str); 6] = [
+    ("1.00", "Day Low"),
+    ("2.00", "Day High"),
+    ("100.00", "52 Week Low"),
+    ("1,200.50", "52 Week High"),
+    ("-16.55", "P/E Ratio"),
+    ("99.46", "Free Float in %"),
+];
+
+/// `code|name|price|P/E|low|high|notes`, after checking that cut and whole page agree.
+#[track_caller]
+fn shown(html: &str) -> String {
+    let html = format!("<html><body>{html}</body></html>");
+    let found = parse(html.as_bytes());
+    assert_eq!(
+        found,
+        parse_whole(html.as_bytes()),
+        "cut and whole page differ"
+    );
+    let figure = |value: Option<rust_decimal::Decimal>| {
+        value.map_or("-".to_owned(), |value| value.to_string())
+    };
+    match found {
+        Err(error) => error.to_string(),
+        Ok(CompanyPage {
+            code,
+            name,
+            price,
+            pe,
+            low52,
+            high52,
+            notes,
+        }) => {
+            format!(
+                "{code}|{name}|{}|{}|{}|{}|{}",
+                figure(price),
+                figure(pe),
+                figure(low52),
+                figure(high52),
+                notes.join(";")
+            )
+        }
+    }
+}
+
+const WHOLE: &str = "MMM|3M Co.|1163.09|-16.55|100.00|1200.50|";
+
+#[test]
+fn a_page_with_everything() {
+    assert_eq!(shown(&(HEADING.to_owned() + &snapshot(&FIGURES))), WHOLE);
+}
+
+#[test]
+fn the_first_price_counts_and_only_the_snapshots_ratio() {
+    let traps = "<div class=\"price-section--future\"><span class=\"price-section__current-value\">9.99</span></div>\
+        <table><tr><td>P/E Ratio</td><td>77.7</td></tr></table>";
+    assert_eq!(
+        shown(&format!("{HEADING}{traps}{}", snapshot(&FIGURES))),
+        WHOLE
+    );
+}
+
+#[test]
+fn a_figure_that_is_not_there_is_missing() {
+    for (left_out, expected) in [
+        ("P/E Ratio", "MMM|3M Co.|1163.09|-|100.00|1200.50|"),
+        ("52 Week Low", "MMM|3M Co.|1163.09|-16.55|-|-|"),
+        ("52 Week High", "MMM|3M Co.|1163.09|-16.55|-|-|"),
+    ] {
+        let figures: Vec<_> = FIGURES
+            .into_iter()
+            .filter(|(_, header)| *header != left_out)
+            .collect();
+        assert_eq!(shown(&(HEADING.to_owned() + &snapshot(&figures))), expected);
+    }
+    assert_eq!(shown(HEADING), "MMM|3M Co.|1163.09|-|-|-|");
+    let no_price = HEADING.replace("price-section__current-value", "price-section__other");
+    assert_eq!(
+        shown(&(no_price + &snapshot(&FIGURES))),
+        "MMM|3M Co.|-|-16.55|100.00|1200.50|"
+    );
+}
+
+#[test]
+fn a_figure_that_cannot_be_used_is_missing_with_its_text() {
+    for (value, header, expected) in [
+        ("-", "P/E Ratio", "1163.09|-|100.00|1200.50|P/E is \"-\""),
+        (
+            "NaN",
+            "P/E Ratio",
+            "1163.09|-|100.00|1200.50|P/E is \"NaN\"",
+        ),
+        (
+            "0.00",
+            "P/E Ratio",
+            "1163.09|-|100.00|1200.50|P/E is \"0.00\"",
+        ),
+        (
+            "12.3B",
+            "P/E Ratio",
+            "1163.09|-|100.00|1200.50|P/E is \"12.3B\"",
+        ),
+        (
+            "0.00",
+            "52 Week Low",
+            "1163.09|-16.55|-|-|52 week low is \"0.00\"",
+        ),
+        (
+            "-5",
+            "52 Week High",
+            "1163.09|-16.55|-|-|52 week high is \"-5\"",
+        ),
+        (
+            "5.00",
+            "52 Week High",
+            "1163.09|-16.55|-|-|52 week range is 100.00 to 5.00",
+        ),
+    ] {
+        let figures = FIGURES.map(|(old, name)| {
+            if name == header {
+                (value, name)
+            } else {
+                (old, name)
+            }
+        });
+        assert_eq!(
+            shown(&(HEADING.to_owned() + &snapshot(&figures))),
+            format!("MMM|3M Co.|{expected}")
+        );
+    }
+    for (price, note) in [
+        ("0.00", "price is \"0.00\""),
+        ("-1.00", "price is \"-1.00\""),
+        ("€5", "price is \"€5\""),
+    ] {
+        let heading = HEADING.replace("1,163.09", price);
+        assert_eq!(shown(&heading), format!("MMM|3M Co.|-|-|-|-|{note}"));
+    }
+}
+
+#[test]
+fn the_first_generation_has_the_range_of_the_year_in_a_script() {
+    let figures = [
+        ("{{low52weeksDisplay}}", "52 Week Low"),
+        ("{{high52weeksDisplay}}", "52 Week High"),
+        ("21.43", "P/E Ratio"),
+    ];
+    let script = "<script>new Vue({data: {\n high: 107.9,\n high52weeks: 182.53,\n low52weeks: 114.04,\n}})</script>";
+    let html = format!("{HEADING}{}{script}", snapshot(&figures));
+    assert_eq!(shown(&html), "MMM|3M Co.|1163.09|21.43|114.04|182.53|");
+    assert_eq!(
+        shown(&format!("{HEADING}{}", snapshot(&figures))),
+        "MMM|3M Co.|1163.09|21.43|-|-|"
+    );
+}
+
+#[test]
+fn texts_are_cleaned() {
+    for (heading, expected) in [
+        (
+            HEADING.replace("3M  Co. ", " A&amp;T \r\n\u{a0}Group "),
+            "MMM|A&T Group",
+        ),
+        (
+            HEADING.replace("3M  Co. ", "Red\u{1b}[31m\u{7}Team"),
+            "MMM|Red [31m Team",
+        ),
+        (HEADING.replace(", MMM", ", BRK.B"), "BRK.B|3M Co."),
+        (HEADING.replace(", MMM", "\n  ,\n MMM "), "MMM|3M Co."),
+    ] {
+        let found = shown(&heading);
+        assert!(found.starts_with(&format!("{expected}|")), "{found}");
+    }
+}
+
+#[test]
+fn other_pages_are_named_as_such() {
+    for (html, expected) in [
+        (
+            String::new(),
+            "not a company page: no price-section__label, no price-section__category",
+        ),
+        (
+            "Just a moment…".to_owned(),
+            "not a company page: no price-section__label, no price-section__category",
+        ),
+        (
+            HEADING.replace("price-section__label", "x"),
+            "not a company page: no price-section__label",
+        ),
+        (
+            HEADING.replace("<span>, MMM</span>", ""),
+            "not a company page: no price-section__category",
+        ),
+        (
+            HEADING.replace(", MMM", ","),
+            "not a company page: no price-section__category",
+        ),
+        (
+            snapshot(&FIGURES),
+            "not a company page: no price-section__label, no price-section__category",
+        ),
+    ] {
+        let shown = shown(&html);
+        assert!(shown.starts_with(expected), "{shown}");
+    }
+}
+
+/// Whatever stands around or inside the landmarks, the cut gives what the whole page gives
+/// (`shown` compares them), and here also what a reader of the page would say.
+#[test]
+fn the_cut_is_not_fooled() {
+    let page = HEADING.to_owned() + &snapshot(&FIGURES);
+    let other = page
+        .replace("MMM", "TRAP")
+        .replace("1,163.09", "6.66")
+        .replace("-16.55", "6.66")
+        .replace("100.00", "6.66");
+    for html in [
+        format!("<!-- {other} -->{page}"),
+        format!("<script>var x = '{other}';</script>{page}"),
+        format!("<script>document.write('<!-- ');</script>{page}"),
+        format!("<!-- <script> -->{page}"),
+        format!("{page}<!-- {other} -->"),
+        format!("{page}{other}"),
+        format!(
+            "{HEADING}<!-- {} -->{}",
+            snapshot(&[("6.66", "P/E Ratio")]),
+            snapshot(&FIGURES)
+        ),
+        format!(
+            "<style>.price-section__label {{ }} .price-section__current-value {{ }}</style>{page}"
+        ),
+        format!("<i data-price-section__label=\"price-section__current-value\"></i>{page}"),
+        page.replace(
+            "class=\"price-section__label\"",
+            "id='a' class='x price-section__label  y' title=\"b\"",
+        ),
+        page.replace("class=\"snapshot__header\"", "class='z snapshot__header'"),
+        page.replace(
+            "<div class=\"snapshot__header\">",
+            "<div\n  class = snapshot__header\n>\n",
+        ),
+        page.replace(">P/E Ratio<", ">P/E&#32;Ratio<"),
+        page.replace(">P/E Ratio<", "><b>P/E</b> Ratio<"),
+        page.replace(">P/E Ratio<", ">P/E\n   Ratio<"),
+        page.replace(">P/E Ratio<", "> P/E <!-- note -->Ratio <"),
+        page.replace("-16.55", "<!-- 5 -->-16.55"),
+        page.replace("1,163.09", "1,163<!-- -->.09"),
+        page.replace("</span>", "</span ><!---->"),
+        page.replace("\r\n", "\n").replace("<div", "<DIV"),
+    ] {
+        assert_eq!(shown(&html), WHOLE, "{html}");
+    }
+    let reordered = snapshot(&FIGURES) + HEADING;
+    assert_eq!(shown(&reordered), WHOLE);
+}
+
+#[test]
+fn pages_of_the_market() {
+    let market = Market::embedded(None, SEED);
+    let text = |value: Option<rust_decimal::Decimal>| {
+        value.map_or(String::new(), |value| value.to_string())
+    };
+    for company in market.companies().iter().step_by(7) {
+        let html = market.company_page(company);
+        assert!(
+            (150_000..310_000).contains(&html.len()),
+            "{} bytes",
+            html.len()
+        );
+        let page = parse(html.as_bytes()).unwrap();
+        assert_eq!(parse_whole(html.as_bytes()).as_ref(), Ok(&page));
+        let seen = [
+            page.code,
+            page.name,
+            text(page.price),
+            text(page.pe),
+            text(page.low52),
+            text(page.high52),
+        ];
+        let wanted = [
+            &company.code,
+            &company.name,
+            &company.price,
+            &company.pe,
+            &company.low52,
+            &company.high52,
+        ];
+        assert_eq!(seen.each_ref(), wanted);
+    }
+}

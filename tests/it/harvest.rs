@@ -1,0 +1,138 @@
+use indexrank::company::CompanyPage;
+use indexrank::harvest::{Duplicate, Harvest};
+use indexrank::index::Link;
+use indexrank::layout;
+use indexrank::page::{PageError, Reason};
+
+fn link(slug: &str) -> Link {
+    Link {
+        path: format!("/stocks/{slug}-stock"),
+        name: String::new(),
+        growth: Some(1.into()),
+    }
+}
+
+fn page(code: &str) -> CompanyPage {
+    let one = Some(1.into());
+    CompanyPage {
+        code: code.to_owned(),
+        price: one,
+        pe: one,
+        low52: one,
+        high52: one,
+        ..CompanyPage::default()
+    }
+}
+
+fn error(reason: Reason) -> PageError {
+    PageError::new(reason, "because")
+}
+
+#[test]
+fn two_addresses_of_one_company_are_merged_and_told() {
+    let mut harvest = Harvest {
+        listed: 5,
+        ..Harvest::default()
+    };
+    for (slug, code) in [("uaa", "UA"), ("b", "B"), ("ua", "UA")] {
+        harvest.add(link(slug), Ok(page(code)));
+    }
+    harvest.add(link("c"), Err(error(Reason::Gone)));
+    harvest.settle();
+    let codes: Vec<_> = harvest
+        .companies
+        .iter()
+        .map(|company| (&*company.page.code, &*company.path))
+        .collect();
+    assert_eq!(
+        codes,
+        [("B", "/stocks/b-stock"), ("UA", "/stocks/ua-stock")]
+    );
+    let told = Duplicate {
+        path: "/stocks/uaa-stock".into(),
+        code: "UA".into(),
+        same_as: "/stocks/ua-stock".into(),
+    };
+    assert_eq!(harvest.duplicates, [told]);
+    let ledger = harvest.ledger();
+    assert_eq!(
+        (
+            ledger.ok,
+            ledger.failed,
+            ledger.skipped,
+            ledger.not_attempted
+        ),
+        (2, 1, 1, 1)
+    );
+}
+
+#[test]
+fn only_what_may_pass_is_tried_again_and_no_more_than_the_budget() {
+    let mut harvest = Harvest::default();
+    for (slug, reason) in [
+        ("a", Reason::Busy),
+        ("b", Reason::Gone),
+        ("c", Reason::Timeout),
+        ("d", Reason::Broken),
+    ] {
+        harvest.add(link(slug), Err(error(reason)));
+    }
+    let again = harvest.take_transient(2, indexrank::retry::is_transient);
+    let paths = |failures: &[indexrank::harvest::Failure]| {
+        failures
+            .iter()
+            .map(|failure| failure.link.path.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(paths(&again), ["/stocks/a-stock", "/stocks/c-stock"]);
+    assert_eq!(
+        paths(&harvest.failures),
+        ["/stocks/b-stock", "/stocks/d-stock"]
+    );
+}
+
+/// A layout counts as changed when more than a fifth of the pages lack something, and not because
+/// of a few odd pages of a small index.
+#[test]
+fn a_changed_layout() {
+    let harvest_of = |all: usize, odd: usize, spoil: fn(&mut CompanyPage)| {
+        let mut harvest = Harvest::default();
+        for number in 0..all {
+            let mut page = page(&number.to_string());
+            if number < odd {
+                spoil(&mut page);
+            }
+            harvest.add(link("x"), Ok(page));
+        }
+        harvest
+    };
+    let no_pe: fn(&mut CompanyPage) = |page| page.pe = None;
+    for (all, odd, changed) in [
+        (100, 20, false),
+        (100, 21, true),
+        (10, 4, false),
+        (10, 5, true),
+        (3, 2, false),
+        (3, 3, true),
+        (0, 0, false),
+    ] {
+        let change = layout::change(&harvest_of(all, odd, no_pe));
+        assert_eq!(change.is_some(), changed, "{odd} of {all}: {change:?}");
+    }
+    let change = layout::change(&harvest_of(100, 30, |page| page.low52 = None)).unwrap();
+    assert!(
+        change.contains("30 of 100 pages show no 52 week range"),
+        "{change}"
+    );
+    assert!(change.contains("52 Week Low"), "{change}");
+
+    let mut unknown = harvest_of(10, 0, no_pe);
+    for _ in 0..6 {
+        unknown.add(link("y"), Err(error(Reason::Unrecognised)));
+    }
+    assert!(
+        layout::change(&unknown)
+            .unwrap()
+            .contains("6 of 16 pages are no company pages")
+    );
+}

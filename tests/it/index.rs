@@ -1,0 +1,206 @@
+use indexrank::index::{IndexPage, parse, parse_whole};
+use indexrank::replica::{Market, SEED};
+
+/// A row of the present site: name, six more cells, the change of a year.
+fn row(path: &str, name: &str, growth: &str) -> String {
+    let cell = "<td class=\"table__td\"><span>1.00</span><br><span>1.00%</span></td>";
+    format!(
+        "<tr><td class=\"table__td table__td--big\"><a href=\"{path}\" title=\"{name}\">{name}</a></td>{}{growth}</tr>",
+        cell.repeat(6)
+    )
+}
+
+fn growth(percent: &str) -> String {
+    format!(
+        "<td class=\"table__td\">\n<span class=\"colorRed\">-17.30</span><br>\n<span class=\"colorRed\">{percent}</span>\n</td>"
+    )
+}
+
+fn page(rows: &str, pager: &str) -> String {
+    let headers = [
+        "Name",
+        "Latest Price",
+        "Low",
+        "+/-",
+        "Time",
+        "3 Mo.",
+        "6 Mo.",
+        "1 Year<br />\r\n+/-<br>%",
+    ];
+    let headers: String = headers
+        .iter()
+        .map(|header| format!("<th class=\"table__th\">\r\n{header}\t</th>"))
+        .collect();
+    format!(
+        "<html><body><table><tr><th>Name</th><th>%</th></tr><tr><td><a href=\"/stocks/trap-stock\">Trap</a></td></tr></table>\
+         <table class=\"table table__layout--fixed\"><thead><tr>{headers}</tr></thead><tbody class=\"table__tbody\">{rows}</tbody></table>\
+         {pager}</body></html>"
+    )
+}
+
+/// Rows as `path|name|growth`, after the number of pages; the cut and the whole page must agree.
+fn shown(html: &str) -> String {
+    let found = parse(html.as_bytes());
+    assert_eq!(
+        found,
+        parse_whole(html.as_bytes()),
+        "cut and whole page differ"
+    );
+    match found {
+        Err(error) => error.to_string(),
+        Ok(IndexPage { pages, rows }) => {
+            let row = |link: indexrank::index::Link| {
+                format!(
+                    " {}|{}|{}",
+                    link.path,
+                    link.name,
+                    link.growth
+                        .map_or("-".to_owned(), |value| value.to_string())
+                )
+            };
+            format!("{pages}:{}", rows.into_iter().map(row).collect::<String>())
+        }
+    }
+}
+
+#[test]
+fn rows() {
+    let mmm = row("/stocks/mmm-stock", "3M", &growth("-9.27%"));
+    for (rows, expected) in [
+        (mmm.clone(), "1: /stocks/mmm-stock|3M|-9.27"),
+        (
+            mmm.clone() + &row("/stocks/fox-stock", "Fox", &growth("1,200.87%")),
+            "1: /stocks/mmm-stock|3M|-9.27 /stocks/fox-stock|Fox|1200.87",
+        ),
+        (
+            row(
+                "https://markets.businessinsider.com/stocks/peg-stock?miRedirects=1",
+                "",
+                &growth("0.00%"),
+            ),
+            NOT_INDEX,
+        ),
+        (
+            row(
+                "https://markets.businessinsider.com/stocks/peg-stock",
+                "",
+                &growth("0.00%"),
+            ),
+            "1: /stocks/peg-stock||0.00",
+        ),
+        (
+            row("/stocks/t-stock", "AT&amp;T  Inc", &growth("\u{2212}5%")),
+            "1: /stocks/t-stock|AT&T Inc|-5",
+        ),
+        (
+            row("/stocks/x-stock", "X", "<td></td>"),
+            "1: /stocks/x-stock|X|-",
+        ),
+        (
+            row("/stocks/x-stock", "X", "<td><span>-9.27%</span></td>"),
+            "1: /stocks/x-stock|X|-",
+        ),
+        (
+            row("/stocks/x-stock", "X", &growth("n/a")),
+            "1: /stocks/x-stock|X|-",
+        ),
+        (row("/news/x", "X", &growth("1%")), NOT_INDEX),
+        (row("/stocks/../../etc", "X", &growth("1%")), NOT_INDEX),
+        (
+            format!(
+                "<!-- {mmm} -->{}",
+                row("/stocks/a-stock", "A", &growth("1%"))
+            ),
+            "1: /stocks/a-stock|A|1",
+        ),
+        (String::new(), NOT_INDEX),
+    ] {
+        assert_eq!(shown(&page(&rows, "")), expected, "{rows}");
+    }
+}
+
+const NOT_INDEX: &str =
+    "not an index page: no table with a column \"1 Year\" and links to /stocks/…";
+
+#[test]
+fn pagers() {
+    let rows = row("/stocks/mmm-stock", "3M", &growth("-9.27%"));
+    for (links, pages) in [
+        ("", "1"),
+        (
+            "<a href=\"?p=1\"><strong>1</strong></a> | <a href=\"?p=2\">2</a>",
+            "2",
+        ),
+        (
+            "<a href=\"?p=1\">1</a> | <a href=\"?p=9\">9</a> | ... | <a href=\"?p=11\">11</a>&nbsp;<a href=\"?p=2\"><img alt=\"Next\"></a>",
+            "11",
+        ),
+        ("<a href=\"?p=10\"><img alt=\"Last\"></a>", "10"),
+        (
+            "<a href=\"https://markets.businessinsider.com/index/components/s&amp;p_500?p=6\">6</a>",
+            "6",
+        ),
+        (
+            "<a href=\"?sort=p&amp;p=3\">3</a> <a href=\"?page=99\">99</a> <a href=\"?p=x\">x</a>",
+            "3",
+        ),
+    ] {
+        let pager = format!("<div class=\"finando_paging margin-top--small\">Page: {links}</div>");
+        assert_eq!(
+            shown(&page(&rows, &pager)),
+            format!("{pages}: /stocks/mmm-stock|3M|-9.27"),
+            "{links}"
+        );
+    }
+}
+
+/// The site of 2020: eleven cells, no body of the table, two columns headed "1 Year".
+#[test]
+fn the_first_generation() {
+    let headers = [
+        "Name",
+        "Latest Price",
+        "Low",
+        "",
+        "+/-",
+        "",
+        "Time",
+        "3 Mo.",
+        "6 Mo.",
+        "1 Year<br />+/-<br />%",
+        "1 Year<br />\nChart",
+    ];
+    let headers: String = headers
+        .iter()
+        .map(|header| format!("<th class=\"text-right\" >{header}</th>"))
+        .collect();
+    let cells = |number| {
+        "<td class=\"text-right\"><span>3.00</span><br /><span>3.00%</span></td>".repeat(number)
+    };
+    let html = format!(
+        "<table class=\"table table-small\"><tr>{headers}</tr><tr><td ><a href=\"/stocks/mmm-stock\" title=\"3M\">3M</a></td>{}\
+         <td class=\"text-right\"><span class=\"colorGreen\">4.29</span><br />\r\n<span class=\"colorGreen\">2.54%</span></td>\
+         <td><img src=\"x\" alt=\"3M\" title=\"3M 1-year Chart\"/></td></tr></table>",
+        cells(8)
+    );
+    assert_eq!(shown(&html), "1: /stocks/mmm-stock|3M|2.54");
+}
+
+#[test]
+fn pages_of_the_market() {
+    let market = Market::embedded(None, SEED);
+    assert_eq!(market.index_pages(), 11);
+    let mut listed = 0;
+    for number in 1..=11 {
+        let html = market.index_page(number);
+        let page = parse(html.as_bytes()).unwrap();
+        assert_eq!(parse_whole(html.as_bytes()).as_ref(), Ok(&page));
+        assert_eq!(page.pages, 11);
+        for (row, company) in page.rows.iter().zip(&market.companies()[listed..]) {
+            assert_eq!(row.path, company.path);
+            assert_eq!(row.growth.unwrap().to_string(), company.growth);
+        }
+        listed += page.rows.len();
+    }
+    assert_eq!(listed, 496);
+}

@@ -1,0 +1,18 @@
+//! All integration tests in one binary: one link, and tests that share a server.
+
+mod support;
+
+mod archive;
+mod capture;
+mod cli;
+mod company;
+mod faults;
+mod figure;
+mod golden;
+mod harvest;
+mod index;
+mod page;
+mod rank;
+mod rates;
+mod read;
+mod server;

@@ -1,0 +1,142 @@
+use std::io::Write;
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::HeaderMap;
+use indexrank::page::{MAX_DECODED, Page, Reason, has_its_end, to_utf8};
+
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn page(encoding: &str, body: Vec<u8>) -> Page {
+    let mut headers = HeaderMap::new();
+    headers.insert("content-encoding", encoding.parse().unwrap());
+    Page {
+        status: 200,
+        headers,
+        body,
+        elapsed: Duration::ZERO,
+    }
+}
+
+#[test]
+fn bodies_are_inflated_under_a_limit() {
+    let whole = gzip(b"<html>");
+    let mut wrong_crc = whole.clone();
+    let crc_at = wrong_crc.len() - 6;
+    wrong_crc[crc_at] ^= 1;
+    let bomb = gzip(&vec![0; MAX_DECODED as usize + 1]);
+    assert!(bomb.len() < 400_000);
+    for (encoding, body, expected) in [
+        ("gzip", whole.clone(), Ok("<html>")),
+        ("x-GZIP", whole.clone(), Ok("<html>")),
+        ("identity", b"<html>".to_vec(), Ok("<html>")),
+        (
+            "gzip",
+            whole[..whole.len() - 9].to_vec(),
+            Err(Reason::BadEncoding),
+        ),
+        ("gzip", wrong_crc, Err(Reason::BadEncoding)),
+        ("gzip", b"<html>".to_vec(), Err(Reason::BadEncoding)),
+        ("br", whole.clone(), Err(Reason::UnsupportedEncoding)),
+        ("gzip, gzip", gzip(&whole), Err(Reason::UnsupportedEncoding)),
+        ("gzip", bomb, Err(Reason::TooLarge)),
+    ] {
+        let mut buffer = b"left from the page before".to_vec();
+        let page = page(encoding, body);
+        let inflated = page.inflate(&mut buffer);
+        assert_eq!(
+            inflated.map_err(|error| error.reason),
+            expected.map(str::as_bytes),
+            "{encoding}"
+        );
+    }
+}
+
+#[test]
+fn statuses() {
+    for (status, expected) in [
+        (200, None),
+        (404, Some(Reason::Gone)),
+        (410, Some(Reason::Gone)),
+        (403, Some(Reason::Blocked)),
+        (429, Some(Reason::Busy)),
+        (503, Some(Reason::Busy)),
+        (521, Some(Reason::Busy)),
+        (204, Some(Reason::Status)),
+        (501, Some(Reason::Status)),
+    ] {
+        let page = Page {
+            status,
+            ..page("identity", Vec::new())
+        };
+        assert_eq!(
+            page.of_status_200().err().map(|error| error.reason),
+            expected,
+            "{status}"
+        );
+    }
+}
+
+#[test]
+fn charsets() {
+    let cp1251: &[u8] = &[0xc4, 0xee, 0xeb, 0xeb, 0xe0, 0xf0];
+    let with = |prefix: &str, text: &[u8]| [prefix.as_bytes(), text].concat();
+    let utf16: Vec<u8> = [0xff, 0xfe]
+        .into_iter()
+        .chain("Доллар".encode_utf16().flat_map(u16::to_le_bytes))
+        .collect();
+    let declared = "<?xml version=\"1.0\" encoding=\"windows-1251\"?>";
+    let meta = "<meta http-equiv='x' content='text/html; charset=windows-1251'>";
+    for (bytes, charset, expected) in [
+        (cp1251.to_vec(), Some("windows-1251"), "Доллар".to_owned()),
+        (with(declared, cp1251), None, format!("{declared}Доллар")),
+        (
+            with(declared, cp1251),
+            Some("windows-1251"),
+            format!("{declared}Доллар"),
+        ),
+        (with(meta, cp1251), None, format!("{meta}Доллар")),
+        // Declared as windows-1251, written as UTF-8.
+        (
+            with(declared, "Доллар".as_bytes()),
+            None,
+            format!("{declared}Доллар"),
+        ),
+        (
+            with("\u{feff}", "Доллар".as_bytes()),
+            Some("windows-1251"),
+            "Доллар".to_owned(),
+        ),
+        (utf16, Some("utf-8"), "Доллар".to_owned()),
+        ("Доллар".as_bytes().to_vec(), None, "Доллар".to_owned()),
+        (
+            "Доллар".as_bytes().to_vec(),
+            Some("no-such-charset"),
+            "Доллар".to_owned(),
+        ),
+    ] {
+        assert_eq!(
+            String::from_utf8_lossy(&to_utf8(&bytes, charset)),
+            expected,
+            "{charset:?}"
+        );
+    }
+}
+
+#[test]
+fn the_end_of_a_page() {
+    for (html, whole) in [
+        ("<html>…</html>", true),
+        ("<html>…</HTML>", true),
+        ("<html>…</html>\r\n\r\n<!-- 3 ms -->", true),
+        ("<html>…</htm", false),
+        ("", false),
+    ] {
+        assert_eq!(has_its_end(html.as_bytes()), whole, "{html}");
+    }
+}

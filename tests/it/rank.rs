@@ -1,0 +1,152 @@
+use indexrank::company::CompanyPage;
+use indexrank::harvest::Company;
+use indexrank::rank::{Figure, PeRange, potential_profit, price_in_roubles, ranking};
+use indexrank::rates::Rate;
+use rust_decimal::Decimal;
+
+fn decimal(text: &str) -> Option<Decimal> {
+    (!text.is_empty()).then(|| text.parse().unwrap())
+}
+
+/// `code price pe growth low high`, `-` where missing.
+fn company(text: &str) -> Company {
+    let mut words = text
+        .split(' ')
+        .map(|word| if word == "-" { "" } else { word });
+    let code = words.next().unwrap().to_owned();
+    let [price, pe, growth, low52, high52] =
+        std::array::from_fn(|_| decimal(words.next().unwrap()));
+    let page = CompanyPage {
+        name: format!("{code} Inc."),
+        code,
+        price,
+        pe,
+        low52,
+        high52,
+        notes: Vec::new(),
+    };
+    Company {
+        path: format!("/stocks/{}-stock", page.code.to_lowercase()),
+        growth,
+        page,
+    }
+}
+
+fn ranked(companies: &[&str], figure: Figure, range: PeRange, top: usize) -> String {
+    let companies: Vec<Company> = companies.iter().map(|text| company(text)).collect();
+    let rate = Rate::by_hand("76.6501".parse().unwrap());
+    let places = ranking(&companies, figure, Some(&rate), range, top);
+    places
+        .into_iter()
+        .map(|place| format!("{} {}", place.code, place.value))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+const COMPANIES: [&str; 5] = [
+    "B 10 5.10 -1.5 50 100",
+    "A 10.00 -893.45 7 50 100",
+    "C 20 5.1 7.00 10 11",
+    "D - - - - -",
+    "E 0.01 12 0.00 15.32 91.40",
+];
+
+#[test]
+fn order() {
+    use Figure::*;
+    use PeRange::*;
+    for (figure, range, top, expected) in [
+        (Price, Any, 10, "C 1533, A 766.5, B 766.5, E 0.77"),
+        (Pe, Any, 10, "A -893.45, B 5.1, C 5.1, E 12"),
+        (Pe, Positive, 10, "B 5.1, C 5.1, E 12"),
+        (Growth, Any, 10, "A 7, C 7, E 0, B -1.5"),
+        (Growth, Any, 2, "A 7, C 7"),
+        (PotentialProfit, Any, 10, "E 496.61, A 100, B 100, C 10"),
+    ] {
+        assert_eq!(
+            ranked(&COMPANIES, figure, range, top),
+            expected,
+            "{figure:?}"
+        );
+        let mut reversed = COMPANIES;
+        reversed.reverse();
+        assert_eq!(
+            ranked(&reversed, figure, range, top),
+            expected,
+            "{figure:?} from the other end"
+        );
+    }
+}
+
+#[test]
+fn halves_go_up() {
+    let rate = |text: &str| Rate::by_hand(text.parse().unwrap());
+    for (price, usd_rub, expected) in [
+        ("137.06", "76.6501", "10505.66"),
+        ("1", "0.125", "0.13"),
+        ("1", "0.135", "0.14"),
+        ("1", "0.12499", "0.12"),
+        ("5221.56", "76.6501", "400233.10"),
+    ] {
+        let company = company(&format!("A {price} - - - -"));
+        let roubles = price_in_roubles(&company.page, &rate(usd_rub));
+        assert_eq!(roubles, decimal(expected), "{price} × {usd_rub}");
+    }
+    for (low, high, expected) in [
+        ("15.32", "91.40", "496.61"),
+        ("80", "80.10", "0.13"),
+        ("3", "4", "33.33"),
+        ("3", "5", "66.67"),
+        ("7", "7", "0"),
+    ] {
+        let company = company(&format!("A - - - {low} {high}"));
+        assert_eq!(
+            potential_profit(&company.page),
+            decimal(expected),
+            "{low} to {high}"
+        );
+    }
+}
+
+#[test]
+fn figures_beyond_what_decimals_hold_are_missing() {
+    let huge = company(
+        "A 79228162514264337593543950335 1 1 0.0000000000000000000000000001 79228162514264337593543950335",
+    );
+    assert_eq!(
+        price_in_roubles(&huge.page, &Rate::by_hand("76.65".parse().unwrap())),
+        None
+    );
+    assert_eq!(potential_profit(&huge.page), None);
+}
+
+#[test]
+fn an_object_has_its_keys_in_order_and_its_number_in_full() {
+    let companies = [company("A 5221.56 -893.45 200.87 15.32 91.40")];
+    let rate = Rate::by_hand("76.6501".parse().unwrap());
+    for (figure, expected) in [
+        (
+            Figure::Price,
+            r#"[{"code":"A","name":"A Inc.","price":400233.1}]"#,
+        ),
+        (
+            Figure::Pe,
+            r#"[{"code":"A","name":"A Inc.","P/E":-893.45}]"#,
+        ),
+        (
+            Figure::Growth,
+            r#"[{"code":"A","name":"A Inc.","growth":200.87}]"#,
+        ),
+        (
+            Figure::PotentialProfit,
+            r#"[{"code":"A","name":"A Inc.","potential profit":496.61}]"#,
+        ),
+    ] {
+        let places = ranking(&companies, figure, Some(&rate), PeRange::Any, 10);
+        assert_eq!(serde_json::to_string(&places).unwrap(), expected);
+    }
+    assert_eq!(
+        ranking(&companies, Figure::Price, None, PeRange::Any, 10),
+        []
+    );
+}

@@ -1,0 +1,91 @@
+use std::fs;
+
+use indexrank::replica::{Market, SEED};
+use serde_json::{Value, json};
+
+use crate::support::indexrank;
+
+#[test]
+fn every_kind_of_page_in_the_order_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let market = Market::embedded(Some(2), SEED);
+    let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+    write("index.html", market.index_page(1).as_bytes());
+    write(
+        "company.html",
+        market.company_page(&market.companies()[0]).as_bytes(),
+    );
+    write("rates.xml", &market.rates());
+    write("error.xml", b"<ValCurs>Error in parameters</ValCurs>");
+    let ran = indexrank(
+        folder.path(),
+        &[
+            "read",
+            "rates.xml",
+            "company.html",
+            "error.xml",
+            "index.html",
+        ],
+    );
+    assert_eq!((ran.code, &*ran.stderr), (0, ""));
+    let lines: Vec<Value> = ran
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            json!({"file": "rates.xml", "kind": "rates", "date": "04.02.2022", "usd": 76.6501, "nominal": "1", "note": null}),
+            json!({"file": "company.html", "kind": "company", "code": "A", "name": "Agilent Technologies Inc.", "price": 137.06,
+                "P/E": 30.82, "52 week low": 112.47, "52 week high": 179.57, "note": null}),
+            json!({"file": "error.xml", "kind": "rates", "date": null, "usd": null, "nominal": null,
+                "note": "the Bank of Russia answers: Error in parameters"}),
+            json!({"file": "index.html", "kind": "index", "pages": 1, "note": null, "rows": [
+                {"path": "/stocks/a-stock", "name": "Agilent Technologies", "growth": 12.31},
+                {"path": "/stocks/aal-stock", "name": "American Airlines", "growth": -1.93},
+            ]}),
+        ]
+    );
+}
+
+#[test]
+fn a_page_of_no_kind_is_named_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    for bytes in [
+        &b"<html><body>Just a moment\xe2\x80\xa6</body></html>"[..],
+        b"",
+        b"\x1f\x8b\x08broken",
+        b"\xff\xfe\x00",
+    ] {
+        fs::write(folder.path().join("page"), bytes).unwrap();
+        let ran = indexrank(folder.path(), &["read", "page"]);
+        assert_eq!(ran.code, 5, "{bytes:?}");
+        let line: Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(line["kind"], "unknown");
+        let note = line["note"].as_str().unwrap();
+        let expected = if bytes.starts_with(b"\x1f\x8b") {
+            "does not inflate"
+        } else {
+            "no price-section__label"
+        };
+        assert!(note.contains(expected), "{note}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_null_and_what_was_looked_for_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = "<span class=\"price-section__label\">X Inc.</span>\
+        <span class=\"price-section__category\">Stock <span>, X</span></span><span class=\"price-section__current-value\">n/a</span>";
+    fs::write(folder.path().join("page.html"), page).unwrap();
+    let ran = indexrank(folder.path(), &["read", "page.html"]);
+    assert_eq!(ran.code, 0);
+    let line: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(line["price"], Value::Null);
+    let note = line["note"].as_str().unwrap();
+    assert!(
+        note.contains("no snapshot__header \"P/E Ratio\"") && note.contains("price is \"n/a\""),
+        "{note}"
+    );
+}

@@ -1,0 +1,193 @@
+//! The embedded market's server, seen from a client that is not ours: a raw socket.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use crate::support::MARKET;
+
+struct Client(TcpStream);
+
+struct Answer {
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Client {
+    fn connect() -> Self {
+        Client(TcpStream::connect(MARKET.address().trim_start_matches("http://")).unwrap())
+    }
+
+    fn send(&mut self, request: &str) {
+        self.0.write_all(request.as_bytes()).unwrap();
+    }
+
+    /// Reads exactly one answer, by its Content-Length.
+    fn receive(&mut self, has_body: bool) -> Answer {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            self.0.read_exact(&mut byte).expect("a whole head");
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8(head).unwrap();
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("Content-Length: "))
+            .unwrap()
+            .parse()
+            .unwrap();
+        let mut body = vec![0; if has_body { length } else { 0 }];
+        self.0.read_exact(&mut body).unwrap();
+        Answer { head, body }
+    }
+
+    fn is_closed(&mut self) -> bool {
+        self.0.read(&mut [0]).unwrap() == 0
+    }
+}
+
+fn get(path: &str, headers: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n")
+}
+
+#[test]
+fn one_connection_serves_many_requests_gzipped_only_when_asked() {
+    let mut client = Client::connect();
+    client.send(&get("/stocks/mmm-stock", "Accept-Encoding: gzip, br\r\n"));
+    let gzipped = client.receive(true);
+    assert!(gzipped.head.starts_with("HTTP/1.1 200 OK\r\n"));
+    assert!(gzipped.head.contains("\r\nContent-Encoding: gzip\r\n"));
+    assert!(
+        (15_000..70_000).contains(&gzipped.body.len()),
+        "{} bytes",
+        gzipped.body.len()
+    );
+
+    for headers in [
+        "",
+        "Accept-Encoding: br\r\n",
+        "Accept-Encoding: gzip;q=0\r\n",
+    ] {
+        client.send(&get("/stocks/mmm-stock", headers));
+        let plain = client.receive(true);
+        assert!(!plain.head.contains("Content-Encoding"), "{headers}");
+        assert!(plain.body.starts_with(b"<!DOCTYPE html>"));
+        let mut inflated = Vec::new();
+        flate2::read::GzDecoder::new(&gzipped.body[..])
+            .read_to_end(&mut inflated)
+            .unwrap();
+        assert!(
+            inflated == plain.body,
+            "gzipped and plain are the same page"
+        );
+    }
+}
+
+#[test]
+fn requests_may_come_all_at_once() {
+    let mut client = Client::connect();
+    let paths = [
+        "/stocks/mmm-stock",
+        "/no-such-page",
+        "/index/components/s%26p_500?p=2",
+        "/scripts/XML_daily.asp",
+    ];
+    client.send(&paths.map(|path| get(path, "")).concat());
+    let heads = paths.map(|_| client.receive(true).head.lines().next().unwrap().to_owned());
+    assert_eq!(
+        heads,
+        [
+            "HTTP/1.1 200 OK",
+            "HTTP/1.1 404 Not Found",
+            "HTTP/1.1 200 OK",
+            "HTTP/1.1 200 OK"
+        ]
+    );
+}
+
+#[test]
+fn the_connection_ends_when_the_client_says_so() {
+    for request in [
+        get("/stocks/mmm-stock", "Connection: close\r\n"),
+        get(
+            "/stocks/mmm-stock",
+            "Accept-Encoding: gzip\r\nConnection: close\r\n",
+        ),
+        get("/no-such-page", "Connection: close\r\n"),
+        "GET /stocks/mmm-stock HTTP/1.0\r\n\r\n".to_owned(),
+    ] {
+        let mut client = Client::connect();
+        client.send(&request);
+        assert!(
+            client
+                .receive(true)
+                .head
+                .contains("\r\nConnection: close\r\n"),
+            "{request}"
+        );
+        assert!(client.is_closed(), "{request}");
+    }
+}
+
+#[test]
+fn a_head_alone_and_refusals() {
+    let mut client = Client::connect();
+    client.send("HEAD /stocks/mmm-stock HTTP/1.1\r\n\r\n");
+    assert!(client.receive(false).head.starts_with("HTTP/1.1 200 OK"));
+    client.send("HEAD /no-such-page HTTP/1.1\r\n\r\n");
+    assert!(
+        client
+            .receive(false)
+            .head
+            .starts_with("HTTP/1.1 404 Not Found")
+    );
+    client.send("POST /stocks/mmm-stock HTTP/1.1\r\nContent-Length: 0\r\n\r\n");
+    assert!(
+        client
+            .receive(true)
+            .head
+            .starts_with("HTTP/1.1 405 Method Not Allowed")
+    );
+    assert!(client.is_closed());
+
+    let mut client = Client::connect();
+    client.send("nonsense\r\n\r\n");
+    assert!(
+        client
+            .receive(true)
+            .head
+            .starts_with("HTTP/1.1 400 Bad Request")
+    );
+    let mut client = Client::connect();
+    client.send(&get("/", &format!("X: {}\r\n", "x".repeat(70 << 10))));
+    assert!(client.receive(true).head.starts_with("HTTP/1.1 431"));
+}
+
+#[test]
+fn rates_of_a_day() {
+    let mut client = Client::connect();
+    for (path, expected) in [
+        (
+            "/scripts/XML_daily.asp?date_req=04/02/2022",
+            "Date=\"04.02.2022\"",
+        ),
+        (
+            "/scripts/XML_daily.asp?date_req=04%2F02%2F2022",
+            "Date=\"04.02.2022\"",
+        ),
+        (
+            "/scripts/XML_daily.asp?date_req=01/01/1900",
+            "Error in parameters",
+        ),
+    ] {
+        client.send(&get(path, ""));
+        let body = client.receive(true).body;
+        assert!(String::from_utf8_lossy(&body).contains(expected), "{path}");
+    }
+    client.send(&get("/scripts/XML_daily.asp", ""));
+    let rates = client.receive(true).body;
+    assert!(
+        String::from_utf8(rates).is_err(),
+        "windows-1251 is not UTF-8"
+    );
+}
