@@ -73,15 +73,22 @@ fn one_table(figure: Figure, places: &[Place], name_width: usize) -> Vec<String>
             two_decimals(place.value),
         ]);
     }
-    for (column, alignment) in [(0, CellAlignment::Right), (3, CellAlignment::Right)] {
+    let at_least = |width| ColumnConstraint::LowerBoundary(Width::Fixed(width));
+    for (column, constraint, alignment) in [
+        (0, at_least(4), CellAlignment::Right),
+        (1, at_least(7), CellAlignment::Left),
+        (
+            2,
+            ColumnConstraint::Absolute(Width::Fixed(name_width as u16 + 2)),
+            CellAlignment::Left,
+        ),
+        (3, at_least(12), CellAlignment::Right),
+    ] {
         if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(alignment);
+            column
+                .set_constraint(constraint)
+                .set_cell_alignment(alignment);
         }
-    }
-    if let Some(names) = table.column_mut(2) {
-        names.set_constraint(ColumnConstraint::Absolute(Width::Fixed(
-            name_width as u16 + 2,
-        )));
     }
     table.to_string().lines().map(str::to_owned).collect()
 }

@@ -1,6 +1,8 @@
 //! The walk over every page of an index: company links, each address once.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
+use std::panic::resume_unwind;
 use std::thread;
 
 use crate::index::{self, IndexPage, Link, MAX_PAGES};
@@ -38,34 +40,29 @@ pub fn walk(
     let mut seen = HashSet::new();
     let mut pages = 1;
     let mut next = 1;
-    while next <= pages.min(MAX_PAGES) {
-        let wave = if next == 1 {
+    meter.index_pages.add(1);
+    while next <= pages {
+        let width = if next == 1 {
             1
         } else {
             workers.clamp(1, SIDE_BY_SIDE) as u32
         };
-        let last = pages.min(MAX_PAGES).min(next + wave - 1);
-        let mut found_any = false;
-        for result in wave_of_pages(source, index, next..=last, meter) {
-            let page = result?;
-            if page.pages > pages {
-                meter
-                    .index_pages
-                    .add(u64::from(page.pages.min(MAX_PAGES)) - meter.index_pages.get());
-                pages = page.pages;
-            }
-            for link in page.rows {
-                if seen.insert(link.path.clone()) {
-                    found_any = true;
-                    meter.listed.add(1);
-                    if !hand_on(link) {
-                        return Ok(seen.len());
-                    }
-                }
-            }
+        let last = pages.min(next + width - 1);
+        let wave = wave_of_pages(source, index, next..=last, meter)?;
+        let shown = wave
+            .iter()
+            .map(|page| page.pages.min(MAX_PAGES))
+            .max()
+            .unwrap_or(0);
+        if shown > pages {
+            meter.index_pages.add(u64::from(shown - pages));
+            pages = shown;
         }
+        let rows = wave.into_iter().flat_map(|page| page.rows);
+        let fresh: Vec<Link> = rows.filter(|link| seen.insert(link.path.clone())).collect();
+        meter.listed.add(fresh.len() as u64);
         // Some sites serve the last page again for every number past the end.
-        if !found_any {
+        if fresh.is_empty() || !fresh.into_iter().all(&mut hand_on) {
             break;
         }
         next = last + 1;
@@ -73,25 +70,22 @@ pub fn walk(
     Ok(seen.len())
 }
 
+/// These pages in their order, asked for side by side.
 fn wave_of_pages(
     source: &Source,
     index: &str,
-    numbers: std::ops::RangeInclusive<u32>,
+    numbers: RangeInclusive<u32>,
     meter: &Meter,
-) -> Vec<Result<IndexPage, WalkError>> {
+) -> Result<Vec<IndexPage>, WalkError> {
     if numbers.start() == numbers.end() {
-        return vec![one_page(source, index, *numbers.start(), meter)];
+        return one_page(source, index, *numbers.start(), meter).map(|page| vec![page]);
     }
     thread::scope(|scope| {
-        let pages: Vec<_> = numbers
-            .map(|number| scope.spawn(move || one_page(source, index, number, meter)))
-            .collect();
-        pages
+        let ask = |number| scope.spawn(move || one_page(source, index, number, meter));
+        let asked: Vec<_> = numbers.map(ask).collect();
+        asked
             .into_iter()
-            .map(|page| {
-                page.join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
+            .map(|page| page.join().unwrap_or_else(|panic| resume_unwind(panic)))
             .collect()
     })
 }

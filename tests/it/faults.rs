@@ -9,6 +9,8 @@ use indexrank::replica::{Market, SEED};
 
 use crate::support::{RANKINGS, Ran, Reply, TestServer, files, indexrank, json, ledger};
 
+type Fault = Box<dyn Fn() -> Reply + Send + Sync>;
+
 const SIZE: usize = 60;
 const COMPANY: &str = "/stocks/mmm-stock";
 const RATES: &str = "/scripts/XML_daily.asp";
@@ -141,7 +143,7 @@ fn a_company_that_cannot_be_had_is_left_out_and_named() {
                 .into_bytes(),
         )
     };
-    let cases: Vec<(&str, u64, Box<dyn Fn() -> Reply + Send + Sync>)> = vec![
+    let cases: Vec<(&str, u64, Fault)> = vec![
         ("gone", 1, Box::new(|| Reply::status("404 Not Found"))),
         ("gone", 1, Box::new(|| Reply::status("410 Gone"))),
         ("blocked", 1, Box::new(|| Reply::status("403 Forbidden"))),
@@ -193,7 +195,7 @@ fn a_company_that_cannot_be_had_is_left_out_and_named() {
 
 #[test]
 fn a_failure_that_passes_costs_a_retry_and_nothing_else() {
-    let cases: Vec<(&str, Box<dyn Fn() -> Reply + Send + Sync>)> = vec![
+    let cases: Vec<(&str, Fault)> = vec![
         (
             "busy",
             Box::new(|| Reply::status("503 Service Unavailable")),
@@ -387,7 +389,7 @@ fn two_addresses_of_one_company() {
 
 #[test]
 fn without_a_rate_the_other_rankings_are_written() {
-    let cases: Vec<(&str, Box<dyn Fn() -> Reply + Send + Sync>)> = vec![
+    let cases: Vec<(&str, Fault)> = vec![
         (
             "HTTP status 404",
             Box::new(|| Reply::status("404 Not Found")),

@@ -201,7 +201,7 @@ fn serve(
     let mut lines = BufReader::new(stream).lines();
     loop {
         let path = lines.next()?.ok()?.split(' ').nth(1)?.to_owned();
-        while lines.next()?.ok()? != "" {}
+        while !lines.next()?.ok()?.is_empty() {}
         let before = {
             let mut paths = paths.lock().unwrap();
             paths.push(path.clone());
