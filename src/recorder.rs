@@ -8,8 +8,7 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use data_encoding::BASE32;
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 use http::StatusCode;
 use sha1::{Digest, Sha1};
 
@@ -19,15 +18,25 @@ use crate::page::Page;
 /// An archive being written: every page as it came.
 #[derive(Debug)]
 pub struct Recorder {
-    gzip: bool,
-    file: Mutex<Recording>,
+    recording: Mutex<Recording>,
 }
 
 #[derive(Debug)]
 struct Recording {
     staged: Staged,
+    /// None for an archive that is not compressed.
+    members: Option<Members>,
     /// The first failure to write; the run goes on, and [`Recorder::finish`] tells.
     error: Option<io::Error>,
+}
+
+impl Recording {
+    fn append(&mut self, record: &[u8], level: Compression) -> io::Result<()> {
+        match &mut self.members {
+            Some(members) => self.staged.file().write_all(members.member(record, level)?),
+            None => self.staged.file().write_all(record),
+        }
+    }
 }
 
 impl Recorder {
@@ -38,22 +47,29 @@ impl Recorder {
             .extension()
             .is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
         let staged = Staged::new(target)?;
+        let recording = Recording {
+            staged,
+            members: gzip.then(Members::new),
+            error: None,
+        };
         let recorder = Recorder {
-            gzip,
-            file: Mutex::new(Recording {
-                staged,
-                error: None,
-            }),
+            recording: Mutex::new(recording),
         };
         let about = format!(
             "software: indexrank/{}\r\nformat: WARC File Format 1.1\r\n",
             env!("CARGO_PKG_VERSION")
         );
-        recorder.write("warcinfo", "application/warc-fields", "", about.as_bytes());
+        recorder.write(
+            "warcinfo",
+            "application/warc-fields",
+            "",
+            about.as_bytes(),
+            Compression::fast(),
+        );
         Ok(recorder)
     }
 
-    /// Keeps an answer. Everything but the write itself happens outside the lock.
+    /// Keeps an answer, as it came.
     pub fn keep(&self, address: &str, page: &Page) {
         let reason = StatusCode::from_u16(page.status)
             .ok()
@@ -75,15 +91,29 @@ impl Recorder {
             "WARC-Target-URI: {address}\r\nWARC-Payload-Digest: {}\r\n",
             digest(&page.body)
         );
+        let is_compressed = page.headers.contains_key("content-encoding");
+        let level = if is_compressed {
+            Compression::none()
+        } else {
+            Compression::fast()
+        };
         self.write(
             "response",
             "application/http; msgtype=response",
             &fields,
             &block,
+            level,
         );
     }
 
-    fn write(&self, kind: &str, content_type: &str, fields: &str, block: &[u8]) {
+    fn write(
+        &self,
+        kind: &str,
+        content_type: &str,
+        fields: &str,
+        block: &[u8],
+        level: Compression,
+    ) {
         let id = fastrand::u128(..);
         let head = format!(
             "WARC/1.1\r\nWARC-Type: {kind}\r\nWARC-Record-ID: <urn:uuid:{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}>\r\n\
@@ -99,29 +129,63 @@ impl Recorder {
             block.len(),
         );
         let record = [head.as_bytes(), block, b"\r\n\r\n"].concat();
-        let stored = if self.gzip {
-            // Bodies are compressed already; a higher level only takes longer.
-            let mut encoder = GzEncoder::new(Vec::with_capacity(record.len()), Compression::fast());
-            encoder
-                .write_all(&record)
-                .and_then(|()| encoder.finish())
-                .expect("writing to memory")
-        } else {
-            record
-        };
-        let mut file = self.file.lock().expect("no panic holds the lock");
-        if file.error.is_none() {
-            file.error = file.staged.file().write_all(&stored).err();
+        let mut recording = self.recording.lock().expect("no panic holds the lock");
+        if recording.error.is_none() {
+            recording.error = recording.append(&record, level).err();
         }
     }
 
     /// Ends the archive and hands it over to be put in its place.
     pub fn finish(self) -> Result<Staged, io::Error> {
-        let recording = self.file.into_inner().expect("no panic holds the lock");
+        let recording = self
+            .recording
+            .into_inner()
+            .expect("no panic holds the lock");
         match recording.error {
             Some(error) => Err(error),
             None => Ok(recording.staged),
         }
+    }
+}
+
+/// Gzip members made with one compressor: as many as there are fetchers would be 50 MB.
+#[derive(Debug)]
+struct Members {
+    compressor: Compress,
+    buffer: Vec<u8>,
+}
+
+impl Members {
+    fn new() -> Self {
+        // A body that came compressed is stored as it is: compressed again it only grows.
+        Members {
+            compressor: Compress::new(Compression::none(), false),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// One whole gzip member (RFC 1952) of these bytes.
+    fn member(&mut self, bytes: &[u8], level: Compression) -> io::Result<&[u8]> {
+        const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+        self.buffer.clear();
+        self.buffer.extend_from_slice(&HEADER);
+        self.compressor.reset();
+        self.compressor.set_level(level)?;
+        let mut status = Status::Ok;
+        while status != Status::StreamEnd {
+            self.buffer.reserve(bytes.len() + 1024);
+            let read = self.compressor.total_in() as usize;
+            status = self.compressor.compress_vec(
+                &bytes[read..],
+                &mut self.buffer,
+                FlushCompress::Finish,
+            )?;
+        }
+        let mut crc = Crc::new();
+        crc.update(bytes);
+        self.buffer.extend_from_slice(&crc.sum().to_le_bytes());
+        self.buffer.extend_from_slice(&crc.amount().to_le_bytes());
+        Ok(&self.buffer)
     }
 }
 
