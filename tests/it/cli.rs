@@ -150,6 +150,31 @@ fn places_that_cannot_be_written_are_told_before_the_first_request() {
 }
 
 #[test]
+fn the_embedded_market_needs_no_proxy_and_others_go_through_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, code) in [
+        (&["--from", "replica"][..], 0),
+        (&["--from", "replica", "--proxy", "http://127.0.0.1:1"], 0),
+        (
+            &[
+                "--from",
+                "http://no-such-host.invalid",
+                "--proxy",
+                "http://127.0.0.1:1",
+            ],
+            4,
+        ),
+    ] {
+        let mut command = command(folder.path(), arguments);
+        let output = command
+            .env("ALL_PROXY", "http://127.0.0.1:1")
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+    }
+}
+
+#[test]
 fn help_is_grouped_and_has_examples() {
     let folder = tempfile::tempdir().unwrap();
     let help = indexrank(folder.path(), &["--help"]);

@@ -308,6 +308,30 @@ fn an_index_page_that_comes_at_last_is_enough() {
     Run::new(&server, &[]).assert_complete(2);
 }
 
+/// The pager claims 90 pages, and every number past the second gives the second again.
+#[test]
+fn a_pager_that_promises_too_much() {
+    let market = market();
+    let page = |number| {
+        market
+            .index_page(number)
+            .replace("?p=2", "?p=90")
+            .into_bytes()
+    };
+    let (first, second) = (page(1), page(2));
+    let server = TestServer::start(self::market(), move |path, _| {
+        let number = path.strip_prefix("/index/components/s&p_500?p=")?;
+        Some(Reply::Page(if number == "1" {
+            first.clone()
+        } else {
+            second.clone()
+        }))
+    });
+    Run::new(&server, &[]).assert_complete(0);
+    assert_eq!(server.asked("/index/components/s&p_500?p=17"), 1);
+    assert_eq!(server.asked("/index/components/s&p_500?p=34"), 0);
+}
+
 #[test]
 fn an_index_that_the_site_does_not_have() {
     let server = TestServer::start(market(), |_, _| None);
