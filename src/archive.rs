@@ -31,6 +31,8 @@ pub struct Archive {
     file: Mutex<File>,
     gzip: bool,
     places: HashMap<String, Place>,
+    /// Where reading stopped before the end of the file, and why.
+    torn: Option<(u64, String)>,
 }
 
 /// Where a record stands in the file, as stored.
@@ -49,6 +51,7 @@ impl Archive {
         let mut reader = BufReader::with_capacity(1 << 20, file);
         let gzip = reader.fill_buf()?.starts_with(&GZIP_MAGIC);
         let mut places: HashMap<String, Place> = HashMap::new();
+        let mut torn = None;
         let mut buffer = Vec::new();
         loop {
             let offset = reader.stream_position()?;
@@ -57,20 +60,19 @@ impl Archive {
             } else {
                 next_plain(&mut reader, &mut buffer)
             };
-            match read {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(_) if offset > 0 => break,
-                Err(error) => bail!("{} is not a WARC archive: {error}", path.display()),
-            }
-            let Some((record, rest)) = Record::parse(&buffer) else {
-                if offset > 0 {
+            let parsed = match read {
+                Ok(false) if offset > 0 => break,
+                Ok(false) => Err("it is empty".to_owned()),
+                Ok(true) => Record::parse(&buffer).ok_or("there is no WARC record".to_owned()),
+                Err(error) => Err(error.to_string()),
+            };
+            let (record, rest) = match parsed {
+                Ok(parsed) => parsed,
+                Err(why) if offset > 0 => {
+                    torn = Some((offset, why));
                     break;
                 }
-                bail!(
-                    "{} is not a WARC archive: it does not begin with a WARC record",
-                    path.display()
-                );
+                Err(why) => bail!("{} is not a WARC archive: {why}", path.display()),
             };
             if rest.starts_with(b"WARC/") {
                 bail!(
@@ -98,11 +100,21 @@ impl Archive {
             file: Mutex::new(reader.into_inner()),
             gzip,
             places,
+            torn,
         })
     }
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A sentence about an archive that could not be read to its end.
+    pub fn damage(&self) -> Option<String> {
+        let (offset, why) = self.torn.as_ref()?;
+        let (path, pages) = (self.path.display(), self.places.len());
+        Some(format!(
+            "{path} cannot be read from byte {offset} on ({why}); the {pages} pages before that are used"
+        ))
     }
 
     /// Path and query of every page it holds, in no order.
@@ -204,7 +216,7 @@ fn next_plain(reader: &mut BufReader<File>, buffer: &mut Vec<u8>) -> io::Result<
             return Ok(false);
         }
         if line == 0 || buffer.len() > MAX_HEAD || !buffer.starts_with(b"WARC/") {
-            return Err(io::Error::other("it does not begin with a WARC record"));
+            return Err(io::Error::other("there is no WARC record"));
         }
     }
     let length = head_fields(buffer).find(|(name, _)| name.eq_ignore_ascii_case("content-length"));

@@ -14,7 +14,6 @@ use crate::job::{Job, RateChoice};
 use crate::pipeline::Widths;
 use crate::progress::Style;
 use crate::rank::PeRange;
-use crate::replica;
 use crate::source::Origin;
 use crate::table;
 
@@ -44,9 +43,12 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve a market on 127.0.0.1, for any client
+    /// Serve a market on 127.0.0.1 for any client, until it is interrupted
+    ///
+    /// Prints its address on the first line of stdout, and a line on stderr after every thousand
+    /// requests.
     Serve(ServeArgs),
-    /// Show what is seen in saved pages, one JSON object a line and file
+    /// Show what is seen in saved pages, a line of JSON for each file
     Read {
         /// Saved index pages, company pages or rate files, plain or gzipped
         #[arg(required = true)]
@@ -65,10 +67,10 @@ pub struct RunArgs {
     /// Where pages come from: live, replica, FILE.warc[.gz], or http[s]://HOST:PORT
     #[arg(long, value_name = "SOURCE", default_value = "live", value_parser = Origin::from_str, help_heading = "Source")]
     from: Origin,
-    /// Index to rank: s&p_500, dow_jones, nasdaq_100, dax, …
+    /// Index to rank, as the site's addresses name it: 's&p_500', dow_jones, nasdaq_100, dax, …
     #[arg(long, value_name = "NAME", default_value = "s&p_500", value_parser = index_name, help_heading = "Source")]
     index: String,
-    /// Take this many roubles for a dollar instead of asking the Bank of Russia
+    /// Take this many roubles for a dollar, like 76.65, instead of asking the Bank of Russia
     #[arg(long, value_name = "RATE", value_parser = rate, conflicts_with = "rate_date", help_heading = "Source")]
     usd_rub: Option<Decimal>,
     /// Take the Bank of Russia's rate of this day instead of the latest
@@ -185,12 +187,12 @@ pub struct ServeArgs {
     /// Milliseconds to wait before each answer
     #[arg(long, value_name = "MS", default_value = "0", value_parser = number::<0, 600_000>)]
     pub latency: usize,
-    /// Companies of the embedded market [default: the 496 of the crawl it was made from]
+    /// Companies of the embedded market [default: the 496 of a real crawl]
     #[arg(long, value_name = "N", value_parser = number::<1, 1_000_000>)]
     pub companies: Option<usize>,
     /// Seed of everything in the embedded market that is made up
-    #[arg(long, value_name = "N", default_value_t = replica::SEED)]
-    pub seed: u64,
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
 }
 
 /// The script for a shell.

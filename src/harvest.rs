@@ -42,6 +42,7 @@ pub struct Ledger {
     pub failed: usize,
     /// The same company under a second address.
     pub skipped: usize,
+    /// Listed, and the run ended before it was asked for; 0 in a run that ended by itself.
     pub not_attempted: usize,
 }
 
@@ -69,6 +70,8 @@ impl Harvest {
         }
     }
 
+    /// Takes over what another reader brought. Duplicates and the number of addresses are known
+    /// only at the end and belong to the whole.
     pub fn absorb(&mut self, other: Harvest) {
         self.companies.extend(other.companies);
         self.failures.extend(other.failures);

@@ -52,7 +52,8 @@ pub enum ProxyChoice {
 impl ProxyChoice {
     /// Reads `http://host:port`, `socks5://user:password@host:port` and their like.
     pub fn parse(address: &str) -> Result<Self, String> {
-        Proxy::new(address).map(ProxyChoice::Through).map_err(|_| {
+        let proxy = Proxy::new(address).ok().filter(|_| address.contains(':'));
+        proxy.map(ProxyChoice::Through).ok_or_else(|| {
             format!("{address:?} is no proxy address; give one like http://127.0.0.1:3128 or socks5://127.0.0.1:1080")
         })
     }
@@ -110,7 +111,7 @@ impl Client {
         let mut response = self.send(address, meter)?;
         let mut hops = 0;
         let mut at = address.to_owned();
-        while response.status().is_redirection() {
+        while matches!(response.status().as_u16(), 301..=303 | 307 | 308) {
             hops += 1;
             if hops > MAX_REDIRECTS {
                 return Err(PageError::new(
@@ -140,6 +141,14 @@ impl Client {
         })
     }
 
+    /// Where a proxy stands between, it may be the one that failed.
+    fn with_proxy(&self, mut error: PageError) -> PageError {
+        if let Some(proxy) = self.agent.config().proxy() {
+            error.detail += &format!(", through the proxy {}:{}", proxy.host(), proxy.port());
+        }
+        error
+    }
+
     /// One request, up to the headers of its answer. A GET that dies before its headers may only
     /// have met a connection that the server had closed while it was idle, which the pool cannot
     /// know: it is sent once more at no cost.
@@ -154,7 +163,7 @@ impl Client {
             }
             other => other,
         };
-        answer.map_err(page_error)
+        answer.map_err(|error| self.with_proxy(page_error(error)))
     }
 }
 
@@ -238,7 +247,11 @@ fn page_error(error: ureq::Error) -> PageError {
     let detail = match &error {
         Error::Io(cause) => cause.to_string(),
         Error::HostNotFound => "the host's name cannot be resolved".to_owned(),
-        Error::Timeout(part) => format!("no answer in time ({part})"),
+        Error::Timeout(Timeout::Resolve) => "the host's name was not resolved in time".to_owned(),
+        Error::Timeout(Timeout::Connect) => "no connection in time".to_owned(),
+        Error::Timeout(Timeout::Global) => "not done within --timeout".to_owned(),
+        Error::Timeout(Timeout::RecvResponse) => "no answer in time".to_owned(),
+        Error::Timeout(_) => "the answer stalled".to_owned(),
         other => other.to_string(),
     };
     PageError::new(reason, detail)

@@ -1,5 +1,6 @@
 //! The whole job: pages → rankings → files. What `indexrank` without a subcommand does.
 
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -25,12 +26,14 @@ use crate::recorder::Recorder;
 use crate::replica::{self, Market};
 use crate::report::{self, Asked, Report, Times};
 use crate::retry;
-use crate::source::{self, LIVE_PAGES, LIVE_RATES, Origin, Site, Source};
+use crate::source::{self, LIVE_PAGES, LIVE_RATES, Origin, Site, Source, is_loopback};
 use crate::table;
-use crate::walk::WalkError;
+use crate::walk::{self, WalkError};
 
 /// A rate for another day than the run's is usual (weekends, holidays); one this far off is not.
 const RATE_DAYS_OFF: i32 = 7;
+/// The run's report beside its rankings.
+const REPORT: &str = "run.json";
 
 /// What a user may ask for.
 #[derive(Debug, Clone)]
@@ -69,8 +72,8 @@ pub struct Outcome {
     pub rankings: Vec<(Figure, Vec<Place>)>,
 }
 
-/// Runs the job. An error means that nothing was written, but for a recording of pages that turned
-/// out to be laid out in another way.
+/// Runs the job. After an error no file has changed, but for a recording of pages that turned out to
+/// be laid out in another way: these are kept for a look.
 pub fn run(job: &Job) -> Result<Outcome, Stop> {
     try_outputs(job)?;
     let source = open_source(job)?;
@@ -79,13 +82,13 @@ pub fn run(job: &Job) -> Result<Outcome, Stop> {
     let started = Timestamp::now();
     let clock = Instant::now();
 
+    // The rate is asked for beside the index, by a thread of its own.
     let (harvest, rate) = thread::scope(|scope| {
         let rate = scope.spawn(|| find_rate(job.rate, &source, &meter));
         let harvest = pipeline::run(&source, &job.index, job.widths, &meter);
         (
             harvest,
-            rate.join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            rate.join().unwrap_or_else(|panic| resume_unwind(panic)),
         )
     });
 
@@ -95,40 +98,33 @@ pub fn run(job: &Job) -> Result<Outcome, Stop> {
         took: clock.elapsed(),
     };
     progress.finish();
-    let harvest = harvest.map_err(|error| stop_of_walk(&error, job))?;
+    let harvest = match harvest {
+        Ok(harvest) => harvest,
+        Err(error) => return Err(ended_early(job, source, stop_of_walk(&error, job))),
+    };
+    if let Some(stop) = nothing_to_rank(&harvest) {
+        return Err(ended_early(job, source, stop));
+    }
     let asked = Asked {
         source: job.origin.to_string(),
         index: job.index.clone(),
         widths: job.widths,
     };
     let mut report = Report::new(asked, &source, times, &harvest, &rate, &meter);
-    report
-        .warnings
-        .extend(rate_far_off(job, rate.as_ref().ok()));
+    let rate = rate.ok();
+    report.warnings.extend(source.warning());
+    report.warnings.extend(rate_far_off(job, rate.as_ref()));
+    let rankings = rank_all(job, &harvest.companies, rate.as_ref());
     let recording = finish_recording(job, source)?;
-    if let Some(stop) = nothing_to_rank(&harvest) {
-        let kept = recording
-            .map(Staged::place)
-            .transpose()?
-            .and(job.record.as_ref());
-        let kept = kept.map_or(String::new(), |file| {
-            format!("; the pages are kept in {}", file.display())
-        });
-        return Err(Stop::new(
-            stop.exit,
-            format!("{}{kept}; no file was changed", stop.message),
-        ));
-    }
-    let rankings = rank_all(job, &harvest.companies, rate.as_ref().ok());
     write_all(
         job,
         &mut report,
         &rankings,
         &harvest.companies,
-        rate.as_ref().ok(),
+        rate.as_ref(),
         recording,
     )?;
-    let exit = if rate.is_err() {
+    let exit = if rate.is_none() {
         Exit::NoRate
     } else if report.ledger.failed + report.ledger.not_attempted > 0 {
         Exit::Partial
@@ -143,11 +139,35 @@ pub fn run(job: &Job) -> Result<Outcome, Stop> {
 }
 
 fn try_outputs(job: &Job) -> Result<(), Stop> {
-    output::try_folder(&job.out)?;
-    for file in job.table.iter().map(|(file, _)| file).chain(&job.record) {
-        output::try_folder(output::parent(file))?;
+    if let (Origin::Archive(archive), Some(_)) = (&job.origin, &job.record) {
+        let advice = "--record keeps pages that come from a server; to keep these again, copy";
+        return Err(Stop::new(
+            Exit::Usage,
+            format!("{advice} {}", archive.display()),
+        ));
     }
-    Ok(())
+    let rankings = Figure::ALL.map(|figure| job.out.join(report::file_name(figure)));
+    let table = job.table.iter().map(|(file, _)| file.clone());
+    let mut files: Vec<PathBuf> = rankings
+        .into_iter()
+        .chain([job.out.join(REPORT)])
+        .chain(table)
+        .chain(job.record.clone())
+        .collect();
+    for file in &files {
+        output::try_file(file)?;
+    }
+    files.sort();
+    match files.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => {
+            let twice = format!(
+                "two results are to be written to {}; choose another name for one",
+                pair[0].display()
+            );
+            Err(Stop::new(Exit::Usage, twice))
+        }
+        None => Ok(()),
+    }
 }
 
 fn open_source(job: &Job) -> Result<Source, Stop> {
@@ -170,14 +190,17 @@ fn open_source(job: &Job) -> Result<Source, Stop> {
             (server.address(), server.address())
         }
     };
-    let proxy = if job.origin == Origin::Replica {
-        ProxyChoice::Direct
-    } else {
-        job.proxy.clone()
+    let proxy = match (&job.origin, &job.proxy) {
+        (Origin::Replica, _) => ProxyChoice::Direct,
+        // The environment's proxy is for the world outside.
+        (Origin::Site(address), ProxyChoice::FromEnvironment) if is_loopback(address) => {
+            ProxyChoice::Direct
+        }
+        (_, proxy) => proxy.clone(),
     };
     let client = Client::new(Options {
-        // One for each worker, and the pages of the index and the rate beside them.
-        connections: job.widths.workers + 17,
+        // One for each worker and each index page beside them, and one for the rate.
+        connections: job.widths.workers + walk::SIDE_BY_SIDE + 1,
         timeout: job.timeout,
         user_agent: job.user_agent.clone(),
         proxy,
@@ -235,6 +258,32 @@ fn finish_recording(job: &Job, source: Source) -> Result<Option<Staged>, Stop> {
     })
 }
 
+/// Pages of an unknown layout are worth a look, so their recording is put in its place.
+fn ended_early(job: &Job, source: Source, stop: Stop) -> Stop {
+    let keep = || -> Result<Option<&PathBuf>, Stop> {
+        if stop.exit != Exit::Layout {
+            return Ok(None);
+        }
+        let Some(recording) = finish_recording(job, source)? else {
+            return Ok(None);
+        };
+        recording.place()?;
+        Ok(job.record.as_ref())
+    };
+    match keep() {
+        Ok(Some(file)) => Stop::new(
+            stop.exit,
+            format!(
+                "{}; the pages are kept in {}, no other file was changed",
+                stop.message,
+                file.display()
+            ),
+        ),
+        Ok(None) => Stop::new(stop.exit, format!("{}; no file was changed", stop.message)),
+        Err(unkept) => unkept,
+    }
+}
+
 fn nothing_to_rank(harvest: &Harvest) -> Option<Stop> {
     if let Some(change) = layout::change(harvest) {
         let advice = "the site's layout has changed; `indexrank read FILE` shows what is seen in a saved page";
@@ -290,7 +339,7 @@ fn write_all(
             table.map_err(|error| Stop::new(Exit::Internal, error.to_string()))?,
         ));
     }
-    let report_file = job.out.join("run.json");
+    let report_file = job.out.join(REPORT);
     report.files = contents.iter().map(|(file, _)| file.clone()).collect();
     report.files.push(report_file.clone());
     report
@@ -310,32 +359,32 @@ fn write_all(
 
 /// What to tell a user whose index could not be walked.
 fn stop_of_walk(error: &WalkError, job: &Job) -> Stop {
-    let replica = "`--from replica` needs no network";
-    match error.error.reason {
-        Reason::Unrecognised => Stop::new(
+    let (exit, advice) = match (error.error.reason, &job.origin) {
+        (Reason::Unrecognised, _) => (
             Exit::Layout,
-            format!(
-                "{error}; `indexrank read FILE` shows what is seen in a saved page; no file was changed"
-            ),
+            "`indexrank read FILE` shows what is seen in a saved page".to_owned(),
         ),
-        Reason::Gone if error.number == 1 => Stop::new(
+        (Reason::Gone, Origin::Replica) => (
             Exit::Unreachable,
-            format!(
-                "there is no index {:?} at {} ({}); check --index; {replica}",
-                job.index, error.address, error.error
-            ),
+            format!("the embedded market has only the index {}", Market::INDEX),
         ),
-        Reason::NotArchived => Stop::new(
+        (Reason::Gone, _) if error.number == 1 => {
+            let advice = format!(
+                "the site has no index {:?}: check --index, and quote a name with & in a shell; {NO_NETWORK}",
+                job.index
+            );
+            (Exit::Unreachable, advice)
+        }
+        (Reason::NotArchived, _) => (
             Exit::Unreachable,
-            format!(
-                "{error}; record a whole run with --record, or check --index; no file was changed"
-            ),
+            "record a whole run with --record, or check --index".to_owned(),
         ),
-        _ => Stop::new(
+        _ => (
             Exit::Unreachable,
-            format!(
-                "{error}; check the network and try again later; {replica}; no file was changed"
-            ),
+            format!("check the network and try again later; {NO_NETWORK}"),
         ),
-    }
+    };
+    Stop::new(exit, format!("{error}; {advice}"))
 }
+
+const NO_NETWORK: &str = "`--from replica` needs no network";

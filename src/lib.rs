@@ -20,6 +20,12 @@
 //! | [`replica`] | a whole market on 127.0.0.1 |
 //! | [`read`] | what the program sees in a saved page |
 //! | [`exit`] | how a run can end |
+//!
+//! Where to put the next change: another figure goes into [`company::CompanyPage`] and its reader,
+//! [`layout::FIGURES`] (so that its loss is noticed), [`rank::Figure`] with its file name in
+//! [`report`], and a column of [`table`]. Another source of pages is a variant of
+//! [`source::Origin`] and of [`source::Source`], opened in [`job`]. Another layout of the site is a
+//! landmark at the top of [`company`] or [`index`].
 
 pub mod archive;
 pub mod cli;

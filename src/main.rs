@@ -12,7 +12,7 @@ use indexrank::cli::{self, Cli, Command, RunArgs, ServeArgs, Voice};
 use indexrank::exit::{Exit, Stop};
 use indexrank::job::{self, Outcome};
 use indexrank::read::{self, Line, Seen};
-use indexrank::replica::{Market, Pages, Server};
+use indexrank::replica::{Market, Pages, SEED, Server};
 use indexrank::source::Origin;
 use indexrank::{report, summary};
 
@@ -74,7 +74,7 @@ fn complain(outcome: &Outcome, voice: Voice) {
     }
     if let Some(why) = &report.rate_error {
         say(&format!(
-            "no exchange rate, so no ranking by price: {why}; give one with --usd-rub; an earlier price.json was left as it was"
+            "no exchange rate, so no ranking by price: {why}; give one with --usd-rub, or another --rate-date; an earlier price.json was left as it was"
         ));
     }
     let failures = &report.failures;
@@ -102,37 +102,60 @@ fn complain(outcome: &Outcome, voice: Voice) {
 
 fn serve(args: &ServeArgs) -> Result<Exit, Stop> {
     let pages = match &args.from {
-        Origin::Archive(path) => Pages::of_archive(
-            &Archive::open(path).map_err(|error| Stop::new(Exit::Usage, format!("{error:#}")))?,
-        ),
-        _ => Pages::of_market(&Market::embedded(args.companies, args.seed)),
+        Origin::Archive(_) if args.companies.is_some() || args.seed.is_some() => {
+            let message = "--companies and --seed are for the embedded market, leave them out with an archive";
+            return Err(Stop::new(Exit::Usage, message));
+        }
+        Origin::Archive(path) => {
+            let archive = Archive::open(path)
+                .map_err(|error| Stop::new(Exit::Usage, format!("{error:#}")))?;
+            archive
+                .damage()
+                .iter()
+                .for_each(|damage| say(&format!("warning: {damage}")));
+            Pages::of_archive(&archive)
+        }
+        _ => Pages::of_market(&Market::embedded(args.companies, args.seed.unwrap_or(SEED))),
     };
     let (port, latency) = (args.port as u16, Duration::from_millis(args.latency as u64));
-    let server = Server::start_counting(pages, port, latency, Some(|number| say(&format!("{number} requests"))))
-        .map_err(|error| Stop::new(Exit::Output, format!("cannot listen on 127.0.0.1:{port}: {error}; choose another --port, or 0 for a free one")))?;
+    let server = Server::start_counting(
+        pages,
+        port,
+        latency,
+        Some(|number| say(&format!("{number} requests"))),
+    );
+    let server = server.map_err(|error| {
+        let advice = "choose another --port, or 0 for a free one";
+        Stop::new(
+            Exit::Output,
+            format!("cannot listen on 127.0.0.1:{port}: {error}; {advice}"),
+        )
+    })?;
     print(format!("{}\n", server.address()).as_bytes())?;
     loop {
         thread::park();
     }
 }
 
+/// Shows every file; one that cannot be read is told and the others are shown all the same.
 fn read_files(files: &[String]) -> Result<Exit, Stop> {
     let mut exit = Exit::Complete;
     for file in files {
-        let bytes = fs::read(file).map_err(|error| {
-            Stop::new(
-                Exit::Usage,
-                format!("cannot read {file}: {error}; give saved pages"),
-            )
-        })?;
+        let bytes = match fs::read(file) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                say(&format!(
+                    "cannot read {file}: {error}; give files of saved pages"
+                ));
+                exit = Exit::Usage;
+                continue;
+            }
+        };
         let seen = read::see(&bytes);
-        if matches!(seen, Seen::Unknown { .. }) {
+        if matches!(seen, Seen::Unknown { .. }) && exit == Exit::Complete {
             exit = Exit::Layout;
         }
-        let mut line = serde_json::to_vec(&Line { file, seen: &seen })
-            .expect("pages hold nothing that JSON cannot");
-        line.push(b'\n');
-        print(&line)?;
+        print(&report::json_line(&Line { file, seen: &seen }))?;
     }
     Ok(exit)
 }
@@ -143,7 +166,7 @@ fn print(bytes: &[u8]) -> Result<(), Stop> {
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Stop::new(
             Exit::Output,
-            format!("cannot write to stdout: {error}"),
+            format!("cannot write to stdout: {error}; files, if any were asked for, are written"),
         )),
         _ => Ok(()),
     }

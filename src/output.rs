@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 
 /// A file or folder that cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {}: {cause}; free it, or choose another place", .path.display())]
+#[error("cannot write {}: {cause}; choose another place with --out, --table or --record", .path.display())]
 pub struct OutputError {
     pub path: PathBuf,
     #[source]
@@ -29,7 +29,7 @@ impl OutputError {
 
 /// Whether files can be made in a folder, which need not exist yet: then its nearest ancestor that
 /// does is tried. Leaves nothing behind.
-pub fn try_folder(folder: &Path) -> Result<(), OutputError> {
+fn try_folder(folder: &Path) -> Result<(), OutputError> {
     let mut existing = folder;
     while !existing.exists() {
         existing = parent(existing);
@@ -37,6 +37,14 @@ pub fn try_folder(folder: &Path) -> Result<(), OutputError> {
     tempfile::tempfile_in(existing)
         .map(drop)
         .map_err(OutputError::at(folder))
+}
+
+/// Whether a file can be put in its place.
+pub fn try_file(target: &Path) -> Result<(), OutputError> {
+    if target.is_dir() {
+        return Err(OutputError::at(target)(io::ErrorKind::IsADirectory.into()));
+    }
+    try_folder(parent(target))
 }
 
 /// The folder of a file, `.` for a bare name.

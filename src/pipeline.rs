@@ -2,10 +2,17 @@
 //!
 //! ```text
 //!  walker (1 thread) ──Link──► fetchers (N threads) ──Fetched──► readers (rayon) ──► Harvest
+//!                                    ▲                                  │
+//!                                    └────────── empty buffers ─────────┘
 //! ```
 //!
-//! Channels are bounded and every thread is scoped. A stage ends when the channel it reads closes
-//! and closes the one it writes by dropping its sender; a send that fails means that nobody listens.
+//! How it ends: a stage ends when the channel it reads closes, and closes the one it writes by
+//! dropping its sender. A send that fails means that nobody listens, so the stage stops. Every
+//! thread is scoped, so all have ended when [`run`] returns.
+//!
+//! Why nothing waits for ever: blocking sends go only from left to right, and the last stage sends
+//! nothing that blocks. Buffers go back with `try_send` and are taken with `try_recv`, so the circle
+//! they close never waits.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
@@ -45,7 +52,7 @@ pub fn run(
     widths: Widths,
     meter: &Meter,
 ) -> Result<Harvest, WalkError> {
-    // A pool of its own: the readers wait for pages in it, which the global pool is not for.
+    // A pool of its own: its threads wait for pages, which must not hold up anybody else's work.
     let readers = ThreadPoolBuilder::new()
         .num_threads(widths.readers)
         .thread_name(|number| format!("reader-{number}"))
@@ -107,9 +114,11 @@ fn fetch_and_read<T: Send>(
             let (links, spares, fetched) = (link_in.clone(), spare_in.clone(), fetched_out.clone());
             scope.spawn(move || fetch_all(source, &links, &spares, &fetched, meter));
         }
+        // Only the fetchers may hold these ends: the readers end when the last fetcher drops its
+        // sender, and the walker stops when the last one drops its receiver.
         drop((link_in, spare_in, fetched_out));
+        // Each thread of the pool runs this once, with a harvest and a buffer of its own.
         let harvests = readers.broadcast(|_| read_all(&fetched_in, &spare_out, meter));
-        drop(fetched_in);
         let mut harvest = Harvest::default();
         harvests.into_iter().for_each(|one| harvest.absorb(one));
         (

@@ -2,17 +2,20 @@
 //!
 //! A thread of its own looks at the [`Meter`] ten times a second; the stages know nothing of it.
 
-use std::io::{IsTerminal, Write, stderr};
+use std::io::{Write, stderr};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use terminal_size::terminal_size_of;
 
 use crate::meter::Meter;
 
 const BAR_TICK: Duration = Duration::from_millis(100);
+/// Columns that the bars need.
+const NARROWEST: u16 = 50;
 const LINE_TICK: Duration = Duration::from_secs(2);
 
 /// How progress is shown.
@@ -24,13 +27,16 @@ pub enum Style {
 }
 
 impl Style {
-    /// Bars need a terminal that can move its cursor, and a user who has not asked for plain text.
+    /// Bars need a terminal that can move its cursor and has room for them, and a user who has not
+    /// asked for plain text with `NO_COLOR`.
     pub fn for_stderr(quiet: bool) -> Self {
         let plain = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let width = terminal_size_of(stderr()).map(|(width, _)| width.0);
+        let is_wide = width.is_some_and(|width| width >= NARROWEST);
         if quiet {
             Style::Nothing
-        } else if stderr().is_terminal() && !plain("NO_COLOR") && !dumb {
+        } else if is_wide && !plain("NO_COLOR") && !dumb {
             Style::Bars
         } else {
             Style::Lines
@@ -164,7 +170,7 @@ impl Bars {
         let text = ProgressStyle::with_template("{wide_msg}").expect("a template of ours");
         Bars {
             index: bar("index", ""),
-            fetched: bar("fetched", " ETA {eta}"),
+            fetched: bar("fetched", " {msg}"),
             read: bar("read", ""),
             rates: all.add(ProgressBar::new(0).with_style(text)),
             all,
@@ -180,6 +186,11 @@ impl Bars {
         ] {
             bar.set_length(length);
             bar.set_position(position);
+        }
+        // As long as the index is not read, nobody knows how much there is to do.
+        if index_read == index_pages && now.fetched > 0 {
+            self.fetched
+                .set_message(format!("ETA {} s", self.fetched.eta().as_secs()));
         }
         self.rates.set_message(now.rates());
     }

@@ -102,9 +102,16 @@ pub fn see(bytes: &[u8]) -> Seen {
     };
     match index::parse(&text) {
         Ok(page) => index_seen(page),
-        Err(not_index) => Seen::Unknown {
-            note: format!("{not_company}; {not_index}; not a list of rates: {not_rates}"),
-        },
+        Err(not_index) => {
+            let end = match bytes {
+                [] => "the file is empty; ",
+                _ if !page::has_its_end(&text) => "it has no </html>, so it may be cut short; ",
+                _ => "",
+            };
+            Seen::Unknown {
+                note: format!("{end}{not_company}; {not_index}; not a list of rates: {not_rates}"),
+            }
+        }
     }
 }
 

@@ -36,6 +36,13 @@ pub fn json(value: &impl Serialize) -> Vec<u8> {
     bytes
 }
 
+/// One line of NDJSON.
+pub fn json_line(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec(value).expect("reports hold nothing that JSON cannot");
+    bytes.push(b'\n');
+    bytes
+}
+
 /// The content of `run.json`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use jiff::civil::Date;
-use url::Url;
+use url::{Host, Url};
 
 use crate::archive::Archive;
 use crate::http::Client;
@@ -45,7 +45,7 @@ impl FromStr for Origin {
             "replica" => Ok(Origin::Replica),
             _ if text.starts_with("http://") || text.starts_with("https://") => site_address(text).map(Origin::Site),
             _ if is_archive && Path::new(text).is_file() => Ok(Origin::Archive(text.into())),
-            _ if is_archive => Err(format!("there is no file {text}; record one with --record {text}")),
+            _ if is_archive => Err(format!("there is no file {text}; give one that was recorded with --record")),
             _ => Err("give live, replica, a file FILE.warc or FILE.warc.gz, or an address like http://127.0.0.1:8000"
                 .to_owned()),
         }
@@ -78,8 +78,19 @@ fn site_address(text: &str) -> Result<String, String> {
     Ok(url.origin().ascii_serialization())
 }
 
+/// Whether a site's address is one of this machine.
+pub fn is_loopback(address: &str) -> bool {
+    match Url::parse(address).ok().as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
 /// Everything a run asks for goes through here, by its path on the site.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a run has one")]
 pub enum Source {
     Site(Site),
     Archive(Archive),
@@ -118,6 +129,14 @@ impl Source {
         match self {
             Source::Site(site) => site.address(path),
             Source::Archive(archive) => format!("{}#{path}", archive.path().display()),
+        }
+    }
+
+    /// What a user should know of it beside its pages.
+    pub fn warning(&self) -> Option<String> {
+        match self {
+            Source::Site(_) => None,
+            Source::Archive(archive) => archive.damage(),
         }
     }
 

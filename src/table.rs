@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::harvest::Company;
 use crate::rank;
 use crate::rates::Rate;
+use crate::report;
 
 /// The formats of the table of all companies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,14 +125,7 @@ impl Row<'_> {
 pub fn write(companies: &[Company], rate: Option<&Rate>, format: Format) -> io::Result<Vec<u8>> {
     let rows = companies.iter().map(|company| Row::new(company, rate));
     match format {
-        Format::NdJson => {
-            let mut lines = Vec::new();
-            for row in rows {
-                serde_json::to_writer(&mut lines, &row)?;
-                lines.push(b'\n');
-            }
-            Ok(lines)
-        }
+        Format::NdJson => Ok(rows.flat_map(|row| report::json_line(&row)).collect()),
         Format::Csv => {
             let mut csv = csv::Writer::from_writer(Vec::new());
             csv.write_record(COLUMNS)?;

@@ -13,7 +13,7 @@ use crate::source::{self, Source};
 
 /// Index pages asked for at the same time. They are the only thing that can hold up the fetchers,
 /// and there are eleven of them.
-const SIDE_BY_SIDE: usize = 16;
+pub const SIDE_BY_SIDE: usize = 16;
 
 /// An index that could not be walked to its end. A top ten of half an index is wrong, so this ends
 /// the run.
@@ -62,7 +62,11 @@ pub fn walk(
         let fresh: Vec<Link> = rows.filter(|link| seen.insert(link.path.clone())).collect();
         meter.listed.add(fresh.len() as u64);
         // Some sites serve the last page again for every number past the end.
-        if fresh.is_empty() || !fresh.into_iter().all(&mut hand_on) {
+        if fresh.is_empty() {
+            break;
+        }
+        let listened = fresh.into_iter().all(&mut hand_on);
+        if !listened {
             break;
         }
         next = last + 1;

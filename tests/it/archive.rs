@@ -142,6 +142,11 @@ fn a_torn_end_is_left_out() {
                 "{cut} bytes of the second"
             );
             let second = get(&archive, "/second");
+            assert_eq!(
+                archive.damage().is_none(),
+                second.is_ok(),
+                "{cut} bytes of the second"
+            );
             assert!(
                 second == Err(Reason::NotArchived) || second == Ok("second".to_owned()),
                 "{cut}: {second:?}"
@@ -157,6 +162,7 @@ fn other_files_are_refused_with_a_reason() {
     let records = records();
     for (bytes, expected) in [
         (b"<html></html>".to_vec(), "not a WARC archive"),
+        (Vec::new(), "it is empty"),
         (member(b"<html></html>"), "not a WARC archive"),
         (member(&records.concat()), "warcio recompress"),
         (vec![0x1f, 0x8b, 0, 0, 0], "not a WARC archive"),

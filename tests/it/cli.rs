@@ -10,7 +10,13 @@ use crate::support::{MARKET, command, files, indexrank};
 #[test]
 fn wrong_usage_is_told_in_a_sentence_with_code_2() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("page.warc"), "<html></html>").unwrap();
+    for (name, content) in [
+        ("page.warc", "<html></html>"),
+        ("empty.warc", ""),
+        ("torn.warc", "WARC/1.1\r\n\r\n"),
+    ] {
+        fs::write(folder.path().join(name), content).unwrap();
+    }
     for (arguments, words) in [
         (
             &["--workers", "0"][..],
@@ -77,6 +83,36 @@ fn wrong_usage_is_told_in_a_sentence_with_code_2() {
         ),
         (&["read"], "<FILES>"),
         (&["read", "missing.html"], "cannot read missing.html"),
+        (&["--proxy", "bla"], "is no proxy address"),
+        (
+            &["--from", "torn.warc", "--record", "again.warc"],
+            "--record keeps pages that come from a server",
+        ),
+        (
+            &[
+                "--out",
+                ".",
+                "--table",
+                "./all.csv",
+                "--record",
+                "a.warc",
+                "--from",
+                "missing.warc",
+            ],
+            "there is no file",
+        ),
+        (
+            &["--out", ".", "--table", "all.csv", "--from", "empty.warc"],
+            "not a WARC archive: it is empty",
+        ),
+        (
+            &["serve", "--from", "torn.warc", "--seed", "1"],
+            "leave them out with an archive",
+        ),
+        (
+            &["serve", "--from", "torn.warc", "--companies", "1"],
+            "leave them out with an archive",
+        ),
         (&["completions", "dos"], "possible values"),
     ] {
         let ran = indexrank(folder.path(), arguments);
@@ -88,7 +124,10 @@ fn wrong_usage_is_told_in_a_sentence_with_code_2() {
         );
         assert_eq!(ran.stdout, "", "{arguments:?}");
     }
-    assert_eq!(files(folder.path()), ["page.warc"]);
+    assert_eq!(
+        files(folder.path()),
+        ["empty.warc", "page.warc", "torn.warc"]
+    );
 }
 
 #[test]
@@ -121,12 +160,16 @@ fn no_network_is_told_in_a_sentence_with_code_4() {
 fn places_that_cannot_be_written_are_told_before_the_first_request() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("file"), "").unwrap();
+    fs::create_dir_all(folder.path().join("taken/run.json")).unwrap();
+    fs::create_dir(folder.path().join("folder.csv")).unwrap();
     let before = MARKET.requests();
     for (arguments, place) in [
         (&["--out", "file"][..], "file"),
         (&["--out", "file/deeper/still"], "file/deeper/still"),
         (&["--table", "file/all.csv"], "file"),
         (&["--record", "file/run.warc"], "file"),
+        (&["--out", "taken"], "taken/run.json"),
+        (&["--table", "folder.csv"], "folder.csv"),
     ] {
         // A port without a server: a request would end with code 4.
         let ran = indexrank(
@@ -145,7 +188,7 @@ fn places_that_cannot_be_written_are_told_before_the_first_request() {
             ran.stderr
         );
     }
-    assert_eq!(files(folder.path()), ["file"]);
+    assert_eq!(files(folder.path()), ["file", "folder.csv", "taken"]);
     assert!(MARKET.requests() >= before);
 }
 
@@ -155,6 +198,7 @@ fn the_embedded_market_needs_no_proxy_and_others_go_through_it() {
     for (arguments, code) in [
         (&["--from", "replica"][..], 0),
         (&["--from", "replica", "--proxy", "http://127.0.0.1:1"], 0),
+        (&["--from", &MARKET.address()], 0),
         (
             &[
                 "--from",
@@ -171,6 +215,12 @@ fn the_embedded_market_needs_no_proxy_and_others_go_through_it() {
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(
+            stderr.contains("through the proxy 127.0.0.1:1"),
+            code == 4,
+            "{stderr}"
+        );
     }
 }
 

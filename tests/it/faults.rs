@@ -339,7 +339,7 @@ fn an_index_that_the_site_does_not_have() {
     run.assert_failed(
         4,
         &[
-            "there is no index \"no_such_index\"",
+            "the site has no index \"no_such_index\"",
             "--index",
             "`--from replica` needs no network",
         ],
@@ -351,7 +351,17 @@ fn an_index_laid_out_in_another_way() {
     let server = always("/index/components/s&p_500?p=1", || {
         Reply::Page(b"<html><body><table></table></body></html>".to_vec())
     });
-    Run::new(&server, &[]).assert_failed(5, &["not an index page", "1 Year", "indexrank read"]);
+    let run = Run::new(&server, &["--record", "kept.warc"]);
+    run.assert_failed(
+        5,
+        &[
+            "not an index page",
+            "1 Year",
+            "indexrank read",
+            "kept in kept.warc",
+        ],
+    );
+    assert!(run.folder.path().join("kept.warc").exists());
 }
 
 #[test]

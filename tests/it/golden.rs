@@ -273,6 +273,43 @@ fn a_recording_gives_the_same_again() {
     }
 }
 
+/// An interrupted recording gives what it has, and says that it is not whole.
+#[test]
+fn a_torn_archive_is_used_and_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = indexrank(
+        folder.path(),
+        &["--from", &MARKET.address(), "--record", "run.warc.gz", "-q"],
+    );
+    assert_eq!(whole.code, 0, "{}", whole.stderr);
+    let bytes = fs::read(folder.path().join("run.warc.gz")).unwrap();
+    fs::write(
+        folder.path().join("run.warc.gz"),
+        &bytes[..bytes.len() * 9 / 10],
+    )
+    .unwrap();
+    let torn = indexrank(folder.path(), &["--from", "run.warc.gz"]);
+    assert_eq!(torn.code, 3, "{}", torn.stderr);
+    assert!(
+        torn.stderr
+            .contains("warning: run.warc.gz cannot be read from byte"),
+        "{}",
+        torn.stderr
+    );
+    let report = json(&folder.path().join("rankings/run.json"));
+    assert_eq!(report["warnings"].as_array().unwrap().len(), 1);
+    let [listed, ok, failed, ..] = ledger(&report);
+    assert_eq!(listed, 496);
+    assert!(ok > 400 && failed > 20, "{ok} and {failed}");
+    assert!(
+        report["failures"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|failure| failure["reason"] == "not_archived")
+    );
+}
+
 /// Started, served and scraped as a user would do it.
 #[test]
 fn serve_says_where_it_is_and_serves_an_archive() {

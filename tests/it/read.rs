@@ -64,6 +64,11 @@ fn a_page_of_no_kind_is_named_as_such() {
         let line: Value = serde_json::from_str(&ran.stdout).unwrap();
         assert_eq!(line["kind"], "unknown");
         let note = line["note"].as_str().unwrap();
+        assert_eq!(
+            note.contains("the file is empty"),
+            bytes.is_empty(),
+            "{note}"
+        );
         let expected = if bytes.starts_with(b"\x1f\x8b") {
             "does not inflate"
         } else {
@@ -71,6 +76,15 @@ fn a_page_of_no_kind_is_named_as_such() {
         };
         assert!(note.contains(expected), "{note}");
     }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_does_not_stop_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("page"), "x").unwrap();
+    let ran = indexrank(folder.path(), &["read", "missing", "page"]);
+    assert_eq!((ran.code, ran.stdout.lines().count()), (2, 1));
+    assert!(ran.stderr.contains("cannot read missing"), "{}", ran.stderr);
 }
 
 #[test]
