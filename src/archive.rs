@@ -7,13 +7,14 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read as _, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
 use flate2::bufread::GzDecoder;
+use http::header::{CONTENT_ENCODING, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 
@@ -61,9 +62,13 @@ impl Archive {
                 next_plain(&mut reader, &mut buffer)
             };
             let parsed = match read {
-                Ok(false) if offset > 0 => break,
-                Ok(false) => Err("it is empty".to_owned()),
-                Ok(true) => Record::parse(&buffer).ok_or("there is no WARC record".to_owned()),
+                Ok(Read::End) if offset > 0 => break,
+                Ok(Read::End) => Err("it is empty".to_owned()),
+                // A film, say: nothing that a run asks for.
+                Ok(Read::TooLarge) => continue,
+                Ok(Read::Record) => {
+                    Record::parse(&buffer).ok_or("there is no WARC record".to_owned())
+                }
                 Err(error) => Err(error.to_string()),
             };
             let (record, rest) = match parsed {
@@ -88,9 +93,10 @@ impl Archive {
                     length,
                     is_ok: status == 200,
                 };
-                // Of several answers of one address, the first good one counts, else the first.
+                // Of several answers of one address the last good one counts, else the first: one
+                // that came good when it was asked for again, or the newest.
                 let known = places.entry(address).or_insert(place);
-                if place.is_ok && !known.is_ok {
+                if place.is_ok {
                     *known = place;
                 }
             }
@@ -142,7 +148,7 @@ impl Archive {
             .stored(*place)
             .map_err(|error| damaged(&error.to_string()))?;
         let (record, _) = Record::parse(&stored).ok_or_else(|| damaged("no WARC record"))?;
-        let (status, headers, body) =
+        let (status, mut headers, body) =
             http_message(record.block).ok_or_else(|| damaged("no HTTP answer in it"))?;
         if body.len() as u64 > MAX_RAW {
             return Err(PageError::new(
@@ -150,15 +156,18 @@ impl Archive {
                 format!("the body is larger than {} MiB", MAX_RAW >> 20),
             ));
         }
+        // Some programs store bodies as they came and some store them joined and inflated, with the
+        // headers of either as they came.
         buffer.clear();
-        if headers
-            .get("transfer-encoding")
-            .is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
-        {
-            join_chunks(body, &mut buffer)
-                .ok_or_else(|| damaged("its chunks do not fit together"))?;
-        } else {
+        let is_chunked = headers
+            .get(TRANSFER_ENCODING)
+            .is_some_and(|coding| coding == "chunked");
+        if !(is_chunked && join_chunks(body, &mut buffer).is_some()) {
+            buffer.clear();
             buffer.extend_from_slice(body);
+        }
+        if !buffer.starts_with(&GZIP_MAGIC) {
+            headers.remove(CONTENT_ENCODING);
         }
         meter.bytes_wire.add(buffer.len() as u64);
         Ok(Page {
@@ -187,25 +196,32 @@ impl Archive {
     }
 }
 
-/// One gzip member, inflated. False at the end of the file.
-fn next_member(reader: &mut BufReader<File>, buffer: &mut Vec<u8>) -> io::Result<bool> {
-    buffer.clear();
-    if reader.fill_buf()?.is_empty() {
-        return Ok(false);
-    }
-    let mut member = GzDecoder::new(reader).take(MAX_DECODED);
-    member.read_to_end(buffer)?;
-    if member.limit() == 0 {
-        return Err(io::Error::other(format!(
-            "a record is larger than {} MiB",
-            MAX_DECODED >> 20
-        )));
-    }
-    Ok(true)
+/// What was found at a place of the file.
+enum Read {
+    Record,
+    /// Passed over.
+    TooLarge,
+    End,
 }
 
-/// One record of an archive that is not compressed. False at the end of the file.
-fn next_plain(reader: &mut BufReader<File>, buffer: &mut Vec<u8>) -> io::Result<bool> {
+/// One gzip member, inflated.
+fn next_member(reader: &mut BufReader<File>, buffer: &mut Vec<u8>) -> io::Result<Read> {
+    buffer.clear();
+    if reader.fill_buf()?.is_empty() {
+        return Ok(Read::End);
+    }
+    let mut member = GzDecoder::new(reader);
+    member.by_ref().take(MAX_DECODED).read_to_end(buffer)?;
+    let beyond = io::copy(&mut member, &mut io::sink())?;
+    Ok(if beyond > 0 {
+        Read::TooLarge
+    } else {
+        Read::Record
+    })
+}
+
+/// One record of an archive that is not compressed.
+fn next_plain(reader: &mut BufReader<File>, buffer: &mut Vec<u8>) -> io::Result<Read> {
     buffer.clear();
     while !buffer.ends_with(b"\r\n\r\n") {
         let line = reader
@@ -213,7 +229,7 @@ fn next_plain(reader: &mut BufReader<File>, buffer: &mut Vec<u8>) -> io::Result<
             .take(MAX_HEAD as u64)
             .read_until(b'\n', buffer)?;
         if line == 0 && buffer.is_empty() {
-            return Ok(false);
+            return Ok(Read::End);
         }
         if line == 0 || buffer.len() > MAX_HEAD || !buffer.starts_with(b"WARC/") {
             return Err(io::Error::other("there is no WARC record"));
@@ -222,15 +238,22 @@ fn next_plain(reader: &mut BufReader<File>, buffer: &mut Vec<u8>) -> io::Result<
     let length = head_fields(buffer).find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     let length = length
         .and_then(|(_, value)| value.parse::<u64>().ok())
-        .unwrap_or(0)
-        .min(MAX_DECODED);
+        .unwrap_or(0);
     // The block and the two line ends behind it.
-    let before = buffer.len() as u64;
-    reader.take(length + 4).read_to_end(buffer)?;
-    if buffer.len() as u64 - before < length {
+    let block = length.saturating_add(4);
+    let read = if block > MAX_DECODED {
+        io::copy(&mut reader.take(block), &mut io::sink())?
+    } else {
+        reader.take(block).read_to_end(buffer)? as u64
+    };
+    if read < length {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
     }
-    Ok(true)
+    Ok(if block > MAX_DECODED {
+        Read::TooLarge
+    } else {
+        Read::Record
+    })
 }
 
 /// One record: its head and its block.

@@ -117,8 +117,8 @@ pub struct RunArgs {
     /// Print the content of run.json instead of the tables
     #[arg(long, help_heading = "Terminal")]
     json: bool,
-    /// Print nothing but errors
-    #[arg(long, short, conflicts_with_all = ["verbose", "json"], help_heading = "Terminal")]
+    /// Print nothing but errors, and the report with --json
+    #[arg(long, short, conflicts_with = "verbose", help_heading = "Terminal")]
     quiet: bool,
     /// Say more on stderr: every company that is missing, and what the run has used
     #[arg(long, short, help_heading = "Terminal")]
@@ -188,7 +188,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "MS", default_value = "0", value_parser = number::<0, 600_000>)]
     pub latency: usize,
     /// Companies of the embedded market [default: the 496 of a real crawl]
-    #[arg(long, value_name = "N", value_parser = number::<1, 1_000_000>)]
+    #[arg(long, value_name = "N", value_parser = number::<1, 400_000>)]
     pub companies: Option<usize>,
     /// Seed of everything in the embedded market that is made up
     #[arg(long, value_name = "N")]
@@ -224,7 +224,7 @@ fn index_name(text: &str) -> Result<String, String> {
 fn rate(text: &str) -> Result<Decimal, String> {
     let rate = crate::figure::decimal_comma(text)
         .ok()
-        .filter(|rate| *rate > Decimal::ZERO);
+        .filter(|rate| *rate > Decimal::ZERO && *rate < crate::rates::MOST);
     rate.ok_or_else(|| "give roubles for one dollar, like 76.65".to_owned())
 }
 

@@ -139,7 +139,7 @@ fn collapse<'a>(texts: impl Iterator<Item = &'a str>) -> String {
     let mut collapsed = String::new();
     let mut space = false;
     for c in texts.flat_map(str::chars) {
-        if c.is_whitespace() || c.is_control() {
+        if c.is_whitespace() || c.is_control() || is_invisible(c) {
             space = !collapsed.is_empty();
         } else {
             if std::mem::take(&mut space) {
@@ -151,9 +151,15 @@ fn collapse<'a>(texts: impl Iterator<Item = &'a str>) -> String {
     collapsed
 }
 
+/// Marks that turn the direction of the text after them, also on a terminal.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
 fn company(fields: Fields, html: &[u8]) -> Result<CompanyPage, NotACompany> {
+    let no_code = fields.code.is_none();
     let (Some(code), Some(name)) = (fields.code, &fields.name) else {
-        let missing = [(NAME, fields.name.is_none()), (CODE, true)];
+        let missing = [(NAME, fields.name.is_none()), (CODE, no_code)];
         let looked_for = missing
             .into_iter()
             .filter(|(_, missing)| *missing)
@@ -218,8 +224,8 @@ fn in_script(item: Option<String>, key: &str, html: &[u8]) -> Option<String> {
 
 /// The heading and the wanted items of a page, as one small piece of HTML.
 ///
-/// `None` wherever these bytes might be something else to an HTML parser than what they look like:
-/// landmarks that are far apart, in another order, or inside a comment or a script.
+/// `None` where the landmarks are far apart or spelt in another way than usual, or where they touch
+/// a comment or a script, the two places in which real pages hold them as text.
 fn cut(html: &[u8]) -> Option<String> {
     static NAME_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new(NAME));
     static PRICE_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new(PRICE));
@@ -242,20 +248,13 @@ fn cut(html: &[u8]) -> Option<String> {
         let text = header + memchr(b'>', near(html, header))? + 1;
         let end = text + memchr(b'<', near(html, text))?;
         at = end;
-        match std::str::from_utf8(&html[text..end]).ok()?.trim_ascii() {
-            PE | LOW | HIGH => {
-                regions
-                    .push(tag_start(html, item)?..end + memmem::find(near(html, end), b"</div>")?);
-            }
-            // Spelt in another way than the text it stands for, or with elements inside.
-            other
-                if other.contains('&')
-                    || other.contains('\n')
-                    || !html[end..].starts_with(b"</div>") =>
-            {
-                return None;
-            }
-            _ => {}
+        let spelling = std::str::from_utf8(&html[text..end]).ok()?;
+        // A reference may spell a header in another way, and elements may stand inside it.
+        if spelling.contains('&') || !html[end..].starts_with(b"</div>") {
+            return None;
+        }
+        if [PE, LOW, HIGH].contains(&collapse(std::iter::once(spelling)).as_str()) {
+            regions.push(tag_start(html, item)?..end + "</div>".len());
         }
     }
     if !in_plain_sight(html, &regions) {
@@ -264,7 +263,7 @@ fn cut(html: &[u8]) -> Option<String> {
     let mut fragment = String::with_capacity(1024);
     for (region, close) in regions
         .into_iter()
-        .zip(std::iter::once("</span>").chain(std::iter::repeat("</div></div>")))
+        .zip(std::iter::once("</span>").chain(std::iter::repeat("</div>")))
     {
         fragment.push_str(&String::from_utf8_lossy(&html[region]));
         fragment.push_str(close);

@@ -151,13 +151,18 @@ fn row(tr: ElementRef, year_column: usize) -> Option<Link> {
     })
 }
 
-/// The path of a link to a company, relative or absolute. The host does not count: pages are asked
-/// of the site that the run was pointed at.
+/// The path of a link to a company, relative or absolute, without query and fragment. The host does
+/// not count: pages are asked of the site that the run was pointed at.
 fn company_path(href: &str) -> Option<&str> {
     let path = &href[href.find(COMPANY_PATH)?..];
-    let slug = &path[COMPANY_PATH.len()..];
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.~%".contains(c);
-    (!slug.is_empty() && slug.chars().all(plain)).then_some(path)
+    let path = path.split(['?', '#']).next()?.trim_end_matches('/');
+    let slug = path.strip_prefix(COMPANY_PATH)?;
+    let is_one_name = !slug.is_empty()
+        && !slug.contains("..")
+        && slug
+            .chars()
+            .all(|c| c != '/' && !c.is_whitespace() && !c.is_control());
+    is_one_name.then_some(path)
 }
 
 fn page_number(href: &str) -> Option<u32> {

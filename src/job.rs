@@ -1,7 +1,7 @@
 //! The whole job: pages → rankings → files. What `indexrank` without a subcommand does.
 
 use std::panic::resume_unwind;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use crate::http::{Client, Options, ProxyChoice};
 use crate::layout;
 use crate::meter::Meter;
 use crate::output::{self, Staged};
-use crate::page::{self, Reason};
+use crate::page::{self, Page, PageError, Reason};
 use crate::pipeline::{self, Widths};
 use crate::progress::{Progress, Style};
 use crate::rank::{self, Figure, PeRange, Place};
@@ -113,6 +113,7 @@ pub fn run(job: &Job) -> Result<Outcome, Stop> {
     let mut report = Report::new(asked, &source, times, &harvest, &rate, &meter);
     let rate = rate.ok();
     report.warnings.extend(source.warning());
+    report.warnings.extend(listed_twice(&harvest));
     report.warnings.extend(rate_far_off(job, rate.as_ref()));
     let rankings = rank_all(job, &harvest.companies, rate.as_ref());
     let recording = finish_recording(job, source)?;
@@ -148,17 +149,22 @@ fn try_outputs(job: &Job) -> Result<(), Stop> {
     }
     let rankings = Figure::ALL.map(|figure| job.out.join(report::file_name(figure)));
     let table = job.table.iter().map(|(file, _)| file.clone());
-    let mut files: Vec<PathBuf> = rankings
+    let mut places: Vec<PathBuf> = rankings
         .into_iter()
         .chain([job.out.join(REPORT)])
         .chain(table)
         .chain(job.record.clone())
         .collect();
-    for file in &files {
+    for file in &places {
         output::try_file(file)?;
     }
-    files.sort();
-    match files.windows(2).find(|pair| pair[0] == pair[1]) {
+    places.push(job.out.clone());
+    let mut places: Vec<PathBuf> = places
+        .iter()
+        .filter_map(|place| absolute(place).ok())
+        .collect();
+    places.sort();
+    match places.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => {
             let twice = format!(
                 "two results are to be written to {}; choose another name for one",
@@ -181,12 +187,13 @@ fn open_source(job: &Job) -> Result<Source, Stop> {
         Origin::Site(address) => (address.clone(), address.clone()),
         Origin::Replica => {
             let site = replica::Pages::of_market(&Market::embedded(None, replica::SEED));
-            let server = replica::Server::start(site, 0, Duration::ZERO).map_err(|error| {
-                Stop::new(
-                    Exit::Internal,
-                    format!("the embedded market cannot listen on 127.0.0.1: {error}"),
-                )
-            })?;
+            let server =
+                replica::Server::start(site, 0, Duration::ZERO, None).map_err(|error| {
+                    Stop::new(
+                        Exit::Internal,
+                        format!("the embedded market cannot listen on 127.0.0.1: {error}"),
+                    )
+                })?;
             (server.address(), server.address())
         }
     };
@@ -220,17 +227,34 @@ fn find_rate(choice: RateChoice, source: &Source, meter: &Meter) -> Result<Rate,
         RateChoice::OfDay(date) => date,
     };
     let path = source::rates_path(date);
-    let read = || -> Result<Rate, String> {
-        let answer =
-            retry::get_patiently(source, &path, meter).map_err(|error| error.to_string())?;
+    let read = |answer: &Page| {
         let mut buffer = Vec::new();
-        let xml = answer
-            .inflate(&mut buffer)
-            .map_err(|error| error.to_string())?;
+        let xml = answer.inflate(&mut buffer)?;
         let xml = page::to_utf8(xml, answer.charset().as_deref());
-        rates::parse(&String::from_utf8_lossy(&xml)).map_err(|error| error.to_string())
+        let xml = String::from_utf8_lossy(&xml);
+        if xml.contains("<ValCurs") && !xml.contains("</ValCurs>") {
+            return Err(PageError::new(
+                Reason::Truncated,
+                "the list of rates ends without </ValCurs>",
+            ));
+        }
+        rates::parse(&xml).map_err(|error| PageError::new(Reason::Unrecognised, error.to_string()))
     };
-    read().map_err(|why| format!("{}: {why}", source.address(&path)))
+    let rate = retry::get_patiently(source, &path, meter, read);
+    rate.map_err(|error| format!("{}: {error}", source.address(&path)))
+}
+
+fn listed_twice(harvest: &Harvest) -> Option<String> {
+    let first = harvest.duplicates.first()?;
+    let all = harvest.duplicates.len();
+    let example = format!(
+        "{} and {} are both {}",
+        first.same_as, first.path, first.code
+    );
+    Some(format!(
+        "{all} of {} addresses lead to a company that is there already: {example}",
+        harvest.listed
+    ))
 }
 
 /// On the real site the latest rate should be about today's; replayed pages are as old as they are.
@@ -267,6 +291,7 @@ fn ended_early(job: &Job, source: Source, stop: Stop) -> Stop {
         let Some(recording) = finish_recording(job, source)? else {
             return Ok(None);
         };
+        recording.sync()?;
         recording.place()?;
         Ok(job.record.as_ref())
     };
@@ -347,13 +372,13 @@ fn write_all(
         .extend(job.record.clone().filter(|_| recording.is_some()));
     contents.push((report_file, report::json(report)));
 
-    let staged: Result<Vec<Staged>, _> = contents
+    let staged = contents
         .iter()
-        .map(|(file, content)| Staged::whole(file, content))
-        .collect();
-    for file in staged?.into_iter().chain(recording) {
-        file.place()?;
-    }
+        .map(|(file, content)| Staged::whole(file, content));
+    let mut staged = staged.collect::<Result<Vec<Staged>, _>>()?;
+    staged.extend(recording);
+    staged.iter().try_for_each(Staged::sync)?;
+    staged.into_iter().try_for_each(Staged::place)?;
     Ok(())
 }
 

@@ -59,6 +59,11 @@ pub fn change(harvest: &Harvest) -> Option<String> {
             first.error
         ));
     }
+    let duplicates = harvest.duplicates.len();
+    if too_many(duplicates, read + duplicates) {
+        let same = "pages show the code of a company that stands at another address too";
+        return Some(format!("{duplicates} of {} {same}", read + duplicates));
+    }
     FIGURES.iter().find_map(
         |Expected {
              figure,

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::panic::catch_unwind;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -18,25 +20,26 @@ use indexrank::{report, summary};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let result = match cli.command {
+    let result = catch_unwind(|| run(cli)).unwrap_or_else(|_| {
+        let fault = "this is a fault of the program, told above; no file was left half written";
+        Err(Stop::new(Exit::Internal, fault))
+    });
+    let exit = result.unwrap_or_else(|stop| {
+        say(&stop.message);
+        stop.exit
+    });
+    exit.into()
+}
+
+fn run(cli: Cli) -> Result<Exit, Stop> {
+    match cli.command {
         None => rank(cli.run),
         Some(Command::Serve(args)) => serve(&args),
-        Some(Command::Read { files }) => read_files(
-            &files
-                .iter()
-                .map(|file| file.display().to_string())
-                .collect::<Vec<_>>(),
-        ),
+        Some(Command::Read { files }) => read_files(&files),
         Some(Command::Completions { shell }) => {
             print(&cli::completions(shell)).map(|()| Exit::Complete)
         }
-    };
-    result
-        .unwrap_or_else(|stop| {
-            say(&stop.message);
-            stop.exit
-        })
-        .into()
+    }
 }
 
 /// Runs the job and shows how it ended.
@@ -49,11 +52,11 @@ fn rank(args: RunArgs) -> Result<Exit, Stop> {
 }
 
 fn shown(outcome: &Outcome, voice: Voice) -> Vec<u8> {
-    if voice.quiet {
-        return Vec::new();
-    }
     if voice.json {
         return report::json(&outcome.report);
+    }
+    if voice.quiet {
+        return Vec::new();
     }
     let width =
         terminal_size::terminal_size_of(io::stdout()).map_or(80, |(width, _)| usize::from(width.0));
@@ -118,7 +121,7 @@ fn serve(args: &ServeArgs) -> Result<Exit, Stop> {
         _ => Pages::of_market(&Market::embedded(args.companies, args.seed.unwrap_or(SEED))),
     };
     let (port, latency) = (args.port as u16, Duration::from_millis(args.latency as u64));
-    let server = Server::start_counting(
+    let server = Server::start(
         pages,
         port,
         latency,
@@ -127,7 +130,7 @@ fn serve(args: &ServeArgs) -> Result<Exit, Stop> {
     let server = server.map_err(|error| {
         let advice = "choose another --port, or 0 for a free one";
         Stop::new(
-            Exit::Output,
+            Exit::Usage,
             format!("cannot listen on 127.0.0.1:{port}: {error}; {advice}"),
         )
     })?;
@@ -138,10 +141,11 @@ fn serve(args: &ServeArgs) -> Result<Exit, Stop> {
 }
 
 /// Shows every file; one that cannot be read is told and the others are shown all the same.
-fn read_files(files: &[String]) -> Result<Exit, Stop> {
+fn read_files(files: &[PathBuf]) -> Result<Exit, Stop> {
     let mut exit = Exit::Complete;
-    for file in files {
-        let bytes = match fs::read(file) {
+    for path in files {
+        let file = &*path.to_string_lossy();
+        let bytes = match fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) => {
                 say(&format!(

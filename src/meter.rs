@@ -13,6 +13,10 @@ impl Count {
         self.0.fetch_add(number, Relaxed);
     }
 
+    pub fn take_back(&self, number: u64) {
+        self.0.fetch_sub(number, Relaxed);
+    }
+
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -25,10 +29,11 @@ pub struct Meter {
     pub index_read: Count,
     /// Companies that the index is known to list.
     pub listed: Count,
-    /// Company pages that came, and those whose reading is done.
+    /// Companies whose page was asked for with an end, good or bad, and those of which that end has
+    /// been looked at. A company that is tried again is taken back.
     pub fetched: Count,
     pub read: Count,
-    /// Company pages that this attempt gave up; a later attempt may still get some of them.
+    /// Companies that gave no page that can be used.
     pub failed: Count,
     /// Requests sent, repeated ones and redirects included.
     pub requests: Count,

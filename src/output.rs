@@ -31,7 +31,8 @@ impl OutputError {
 /// does is tried. Leaves nothing behind.
 fn try_folder(folder: &Path) -> Result<(), OutputError> {
     let mut existing = folder;
-    while !existing.exists() {
+    // A link that leads nowhere exists, and nothing can be made in it.
+    while existing.symlink_metadata().is_err() {
         existing = parent(existing);
     }
     tempfile::tempfile_in(existing)
@@ -80,14 +81,13 @@ impl Staged {
         })
     }
 
-    /// A whole file at once, safe on the disk but not yet in its place.
+    /// A whole file at once, not yet in its place.
     pub fn whole(target: &Path, content: &[u8]) -> Result<Self, OutputError> {
         let mut staged = Staged::new(target)?;
-        let written = staged
+        staged
             .file
             .write_all(content)
-            .and_then(|()| staged.file.as_file().sync_data());
-        written.map_err(OutputError::at(target))?;
+            .map_err(OutputError::at(target))?;
         Ok(staged)
     }
 
@@ -95,10 +95,18 @@ impl Staged {
         &mut self.file
     }
 
+    /// Has the disk keep what was written.
+    pub fn sync(&self) -> Result<(), OutputError> {
+        self.file
+            .as_file()
+            .sync_data()
+            .map_err(OutputError::at(&self.target))
+    }
+
     /// Puts the file in its place, over one that is there.
     pub fn place(self) -> Result<(), OutputError> {
-        self.file
-            .persist(&self.target)
+        let placed = self.file.persist(&self.target);
+        placed
             .map(drop)
             .map_err(|error| OutputError::at(&self.target)(error.error))
     }

@@ -31,7 +31,7 @@ pub struct Page {
 }
 
 /// Why an address gave no page that can be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{detail}")]
 pub struct PageError {
     pub reason: Reason,
@@ -215,9 +215,18 @@ fn declared_charset(bytes: &[u8]) -> Option<String> {
 
 /// Whether an HTML page has its end: a body cut short without a length to show it arrives as if
 /// it were whole.
+pub fn check_end(html: &[u8]) -> Result<(), PageError> {
+    if has_its_end(html) {
+        return Ok(());
+    }
+    Err(PageError::new(
+        Reason::Truncated,
+        "the page ends without </html>",
+    ))
+}
+
 pub fn has_its_end(html: &[u8]) -> bool {
-    let tail = &html[html.len().saturating_sub(4096)..];
-    tail.windows(6)
-        .rev()
-        .any(|tag| tag.eq_ignore_ascii_case(b"</html"))
+    memmem::rfind(html, b"</html")
+        .or_else(|| memmem::rfind(html, b"</HTML"))
+        .is_some()
 }

@@ -78,6 +78,9 @@ fn try_again(
     meter: &Meter,
     harvest: &mut Harvest,
 ) {
+    if !source.may_change() {
+        return;
+    }
     let mut budget = retry::budget(harvest.listed);
     for attempts in 1..retry::MAX_ATTEMPTS {
         let failures = harvest.take_transient(budget, retry::is_transient);
@@ -87,6 +90,9 @@ fn try_again(
         budget -= failures.len();
         thread::sleep(retry::pause(attempts));
         meter.retries.add(failures.len() as u64);
+        for settled in [&meter.fetched, &meter.read, &meter.failed] {
+            settled.take_back(failures.len() as u64);
+        }
         let (again, ()) = fetch_and_read(source, widths, readers, meter, |links| {
             failures
                 .into_iter()
@@ -140,10 +146,7 @@ fn fetch_all(
 ) {
     for link in links {
         let page = source.get(&link.path, spares.try_recv().unwrap_or_default(), meter);
-        match page {
-            Ok(_) => meter.fetched.add(1),
-            Err(_) => meter.failed.add(1),
-        }
+        meter.fetched.add(1);
         if fetched.send(Fetched { link, page }).is_err() {
             return;
         }
@@ -163,11 +166,12 @@ fn read_all(fetched: &Receiver<Fetched>, spares: &Sender<Vec<u8>>, meter: &Meter
                 .unwrap_or_else(|_| {
                     Err(PageError::new(Reason::Panic, "reading the page panicked"))
                 });
-            meter.read.add(1);
             // Nobody may be there any more to use it; then it is simply freed.
             let _ = spares.try_send(page.body);
             read
         });
+        meter.read.add(1);
+        meter.failed.add(u64::from(result.is_err()));
         harvest.add(link, result);
     }
     harvest
@@ -177,11 +181,6 @@ fn read(page: &Page, buffer: &mut Vec<u8>, meter: &Meter) -> Result<CompanyPage,
     let html = page.inflate(buffer)?;
     meter.bytes_decoded.add(html.len() as u64);
     let html = page::to_utf8(html, page.charset().as_deref());
-    if !page::has_its_end(&html) {
-        return Err(PageError::new(
-            Reason::Truncated,
-            "the page ends without </html>",
-        ));
-    }
+    page::check_end(&html)?;
     company::parse(&html).map_err(|error| PageError::new(Reason::Unrecognised, error.to_string()))
 }

@@ -12,6 +12,8 @@ use crate::figure;
 /// A daily file holds 34 to 55 currencies in 3 to 10 KB; a larger one than this is not one.
 pub const MAX_BYTES: usize = 1 << 20;
 
+/// No currency has cost this many roubles, or been quoted for this many units.
+pub const MOST: Decimal = Decimal::from_parts(100_000_000, 0, 0, false, 0);
 const USD_ID: &str = "R01235";
 const USD_CODE: &str = "USD";
 
@@ -149,7 +151,7 @@ fn dollar(currencies: &[Valute]) -> Result<(Decimal, Decimal), String> {
         ));
     }
     let above_zero = |name, text| match figure::decimal_comma(text) {
-        Ok(value) if value > Decimal::ZERO => Ok(value),
+        Ok(value) if value > Decimal::ZERO && value < MOST => Ok(value),
         _ => Err(format!("{name} is {text:?}")),
     };
     let value = above_zero("Value", &dollar.value)?;
@@ -157,8 +159,10 @@ fn dollar(currencies: &[Valute]) -> Result<(Decimal, Decimal), String> {
     if let Some(text) = &dollar.unit_rate {
         // VunitRate is Value ÷ Nominal, rounded by the bank to some places of its own.
         let unit_rate = above_zero("VunitRate", text)?;
-        let off = (value / nominal - unit_rate).abs();
-        if off > unit_rate * Decimal::new(1, 4) {
+        let off = value
+            .checked_div(nominal)
+            .map(|rate| (rate - unit_rate).abs());
+        if off.is_none_or(|off| off > unit_rate * Decimal::new(1, 4)) {
             return Err(format!("Value ÷ Nominal is not VunitRate {text}"));
         }
     }
@@ -167,12 +171,13 @@ fn dollar(currencies: &[Valute]) -> Result<(Decimal, Decimal), String> {
 
 fn date(text: &str) -> Option<Date> {
     let mut parts = text.trim().split(['.', '/']).map(str::parse::<i16>);
-    let (day, month, year) = (
+    let (day, month, year): (i16, i16, i16) = (
         parts.next()?.ok()?,
         parts.next()?.ok()?,
         parts.next()?.ok()?,
     );
-    if parts.next().is_some() {
+    // The rouble of today is from the nineties; a year of two digits is none.
+    if parts.next().is_some() || year < 1990 {
         return None;
     }
     Date::new(year, month.try_into().ok()?, day.try_into().ok()?).ok()

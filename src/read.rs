@@ -116,17 +116,27 @@ pub fn see(bytes: &[u8]) -> Seen {
 }
 
 fn company_seen(page: company::CompanyPage) -> Seen {
-    let missing = [
-        (page.price, "price-section__current-value"),
-        (page.pe, "snapshot__header \"P/E Ratio\""),
-        (page.low52, "snapshot__header \"52 Week Low\""),
-        (page.high52, "snapshot__header \"52 Week High\""),
+    let figures = [
+        (page.price, "price", "price-section__current-value"),
+        (page.pe, "P/E", "snapshot__header \"P/E Ratio\""),
+        (
+            page.low52,
+            "52 week",
+            "snapshot__header \"52 Week Low\" with a value",
+        ),
+        (
+            page.high52,
+            "52 week",
+            "snapshot__header \"52 Week High\" with a value",
+        ),
     ];
-    let missing = missing
+    // A figure that is there and cannot be used has its own note.
+    let is_noted = |name: &str| page.notes.iter().any(|note| note.starts_with(name));
+    let missing = figures
         .iter()
-        .filter(|(figure, _)| figure.is_none())
-        .map(|(_, landmark)| format!("no {landmark}"));
-    let notes: Vec<String> = missing.chain(page.notes).collect();
+        .filter(|(figure, name, _)| figure.is_none() && !is_noted(name));
+    let missing = missing.map(|(.., landmark)| format!("no {landmark}"));
+    let notes: Vec<String> = missing.chain(page.notes.iter().cloned()).collect();
     Seen::Company {
         code: page.code,
         name: page.name,

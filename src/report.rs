@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::harvest::{Company, Duplicate, Failure, Harvest, Ledger};
 use crate::layout::{Expected, FIGURES};
 use crate::meter::Meter;
+use crate::page::PageError;
 use crate::pipeline::Widths;
 use crate::rank::Figure;
 use crate::rates::Rate;
@@ -97,13 +98,7 @@ pub struct FailureReport {
     pub path: String,
     pub address: String,
     #[serde(flatten)]
-    pub error: Why,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct Why {
-    pub reason: crate::page::Reason,
-    pub detail: String,
+    pub error: PageError,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -199,10 +194,7 @@ fn failure_report(failure: &Failure, source: &Source) -> FailureReport {
     FailureReport {
         path: failure.link.path.clone(),
         address: source.address(&failure.link.path),
-        error: Why {
-            reason: failure.error.reason,
-            detail: failure.error.detail.clone(),
-        },
+        error: failure.error.clone(),
     }
 }
 

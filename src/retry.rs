@@ -36,13 +36,23 @@ pub fn budget(requests: usize) -> usize {
     (requests / 5).max(20)
 }
 
-/// One page that the run cannot do without, tried as often as the policy allows, the pauses slept
-/// by the caller: for the threads that have nothing else to do.
-pub fn get_patiently(source: &Source, path: &str, meter: &Meter) -> Result<Page, PageError> {
+/// One page that the run cannot do without, fetched and read, tried as often as the policy allows.
+/// The pauses are slept by the caller: this is for threads that have nothing else to do.
+pub fn get_patiently<T>(
+    source: &Source,
+    path: &str,
+    meter: &Meter,
+    read: impl Fn(&Page) -> Result<T, PageError>,
+) -> Result<T, PageError> {
     let mut attempts = 1;
     loop {
-        match source.get(path, Vec::new(), meter) {
-            Err(error) if attempts < MAX_ATTEMPTS && is_transient(error.reason) => {
+        match source
+            .get(path, Vec::new(), meter)
+            .and_then(|page| read(&page))
+        {
+            Err(error)
+                if attempts < MAX_ATTEMPTS && source.may_change() && is_transient(error.reason) =>
+            {
                 thread::sleep(pause(attempts));
                 meter.retries.add(1);
                 attempts += 1;

@@ -43,7 +43,7 @@ impl FromStr for Origin {
         match text {
             "live" => Ok(Origin::Live),
             "replica" => Ok(Origin::Replica),
-            _ if text.starts_with("http://") || text.starts_with("https://") => site_address(text).map(Origin::Site),
+            _ if text.contains("://") => site_address(text).map(Origin::Site),
             _ if is_archive && Path::new(text).is_file() => Ok(Origin::Archive(text.into())),
             _ if is_archive => Err(format!("there is no file {text}; give one that was recorded with --record")),
             _ => Err("give live, replica, a file FILE.warc or FILE.warc.gz, or an address like http://127.0.0.1:8000"
@@ -72,6 +72,7 @@ fn site_address(text: &str) -> Result<String, String> {
         || url.query().is_some()
         || url.fragment().is_some()
         || !url.username().is_empty()
+        || url.password().is_some()
     {
         return Err("give only scheme, host and port, like http://127.0.0.1:8000; the paths are the site's own".to_owned());
     }
@@ -130,6 +131,11 @@ impl Source {
             Source::Site(site) => site.address(path),
             Source::Archive(archive) => format!("{}#{path}", archive.path().display()),
         }
+    }
+
+    /// Whether an answer may be another one later: a file's is not.
+    pub fn may_change(&self) -> bool {
+        matches!(self, Source::Site(_))
     }
 
     /// What a user should know of it beside its pages.

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use comfy_table::{CellAlignment, ColumnConstraint, LineStyle, Table, TableStyle, Width};
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::rank::{Figure, Place};
 use crate::report::Report;
@@ -34,7 +35,7 @@ pub fn tables(rankings: &[(Figure, Vec<Place>)], width: usize) -> String {
     let widest = drawn
         .iter()
         .flatten()
-        .map(|line| line.chars().count())
+        .map(|line| line.width())
         .max()
         .unwrap_or(0);
     let mut text = String::new();
@@ -45,7 +46,7 @@ pub fn tables(rankings: &[(Figure, Vec<Place>)], width: usize) -> String {
                 .map_or("", String::as_str)
         };
         for row in 0..pair.iter().map(Vec::len).max().unwrap_or(0) {
-            let padding = " ".repeat(widest - line(0, row).chars().count());
+            let padding = " ".repeat(widest - line(0, row).width());
             let both = format!("{}{padding}{GAP}{}", line(0, row), line(1, row));
             let _ = writeln!(text, "{}", both.trim_end());
         }
@@ -93,15 +94,23 @@ fn one_table(figure: Figure, places: &[Place], name_width: usize) -> Vec<String>
     table.to_string().lines().map(str::to_owned).collect()
 }
 
-fn shortened(name: &str, width: usize) -> String {
-    if name.chars().count() <= width {
+/// A name in so many columns of a terminal, of which some characters take two.
+fn shortened(name: &str, columns: usize) -> String {
+    if name.width() <= columns {
         return name.to_owned();
     }
-    name.chars().take(width - 1).chain(['…']).collect()
+    let mut room = columns - 1;
+    let fits = |c: &char| {
+        let left = room.checked_sub(c.width().unwrap_or(0));
+        room = left.unwrap_or(0);
+        left.is_some()
+    };
+    name.chars().take_while(fits).chain(['…']).collect()
 }
 
 /// `400233.1` as `400,233.10`.
 fn two_decimals(value: Decimal) -> String {
+    let value = value.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
     let plain = format!("{value:.2}");
     let digits_end = plain.find('.').unwrap_or(plain.len());
     let digits_start = plain.find(|c: char| c.is_ascii_digit()).unwrap_or(0);
@@ -129,11 +138,14 @@ pub fn closing_lines(report: &Report) -> String {
             None => writeln!(text, "{per} = {} RUB, as given", rate.usd_rub),
         };
     }
-    let missing = match report.ledger.failed + report.ledger.not_attempted {
-        0 => "no failures".to_owned(),
-        1 => "1 failure".to_owned(),
-        number => format!("{number} failures"),
+    let count = |number: usize, one: &str, many: &str| match number {
+        0 => format!("no {many}"),
+        1 => format!("1 {one}"),
+        _ => format!("{number} {many}"),
     };
+    let ledger = &report.ledger;
+    let missing = count(ledger.failed + ledger.not_attempted, "failure", "failures");
+    let companies = count(ledger.ok, "company", "companies");
     let folder = report
         .files
         .first()
@@ -141,8 +153,7 @@ pub fn closing_lines(report: &Report) -> String {
         .unwrap_or("".as_ref());
     let _ = writeln!(
         text,
-        "{} companies in {:.2} s, {:.0} pages/s, {:.1} MB, {} workers, {missing}; files in {}",
-        report.ledger.ok,
+        "{companies} in {:.2} s, {:.0} pages/s, {:.1} MB, {} workers, {missing}; files in {}",
         report.seconds,
         report.pages_per_second,
         report.bytes_on_the_wire as f64 / 1e6,

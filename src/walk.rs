@@ -7,7 +7,7 @@ use std::thread;
 
 use crate::index::{self, IndexPage, Link, MAX_PAGES};
 use crate::meter::Meter;
-use crate::page::{self, PageError, Reason};
+use crate::page::{self, Page, PageError, Reason};
 use crate::retry;
 use crate::source::{self, Source};
 
@@ -41,19 +41,15 @@ pub fn walk(
     let mut pages = 1;
     let mut next = 1;
     meter.index_pages.add(1);
-    while next <= pages {
+    while next <= pages.min(MAX_PAGES) {
         let width = if next == 1 {
             1
         } else {
             workers.clamp(1, SIDE_BY_SIDE) as u32
         };
-        let last = pages.min(next + width - 1);
+        let last = pages.min(MAX_PAGES).min(next + width - 1);
         let wave = wave_of_pages(source, index, next..=last, meter)?;
-        let shown = wave
-            .iter()
-            .map(|page| page.pages.min(MAX_PAGES))
-            .max()
-            .unwrap_or(0);
+        let shown = wave.iter().map(|page| page.pages).max().unwrap_or(0);
         if shown > pages {
             meter.index_pages.add(u64::from(shown - pages));
             pages = shown;
@@ -68,6 +64,18 @@ pub fn walk(
         let listened = fresh.into_iter().all(&mut hand_on);
         if !listened {
             break;
+        }
+        if last == MAX_PAGES && pages > MAX_PAGES {
+            let error = PageError::new(
+                Reason::TooLarge,
+                format!("the index has more than {MAX_PAGES} pages"),
+            );
+            let address = source.address(&source::index_path(index, last));
+            return Err(WalkError {
+                number: last,
+                address,
+                error,
+            });
         }
         next = last + 1;
     }
@@ -101,19 +109,20 @@ fn one_page(
     meter: &Meter,
 ) -> Result<IndexPage, WalkError> {
     let path = source::index_path(index, number);
-    let read = || {
-        let answer = retry::get_patiently(source, &path, meter)?;
+    let read = |answer: &Page| {
         let mut buffer = Vec::new();
         let html = answer.inflate(&mut buffer)?;
         meter.bytes_decoded.add(html.len() as u64);
         let html = page::to_utf8(html, answer.charset().as_deref());
+        page::check_end(&html)?;
         index::parse(&html).map_err(|error| PageError::new(Reason::Unrecognised, error.to_string()))
     };
-    let page = read().map_err(|error| WalkError {
+    let failed = |error| WalkError {
         number,
         address: source.address(&path),
         error,
-    })?;
+    };
+    let page = retry::get_patiently(source, &path, meter, read).map_err(failed)?;
     meter.index_read.add(1);
     Ok(page)
 }

@@ -31,6 +31,8 @@ pub struct Pages {
 #[derive(Debug)]
 pub struct Answer {
     pub content_type: String,
+    /// The head of the gzipped answer without the empty line at its end.
+    pub head: String,
     /// Head and gzipped body in one piece, so that it is one write.
     pub gzipped: Vec<u8>,
     body_at: usize,
@@ -46,20 +48,17 @@ impl Answer {
             .expect("writing to memory");
         let head = format!(
             "HTTP/1.1 200 OK\r\nServer: indexrank\r\nContent-Type: {content_type}\r\nVary: Accept-Encoding\r\n\
-             Content-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+             Content-Encoding: gzip\r\nContent-Length: {}\r\n",
             body.len()
         );
-        let body_at = head.len();
+        let gzipped = [head.as_bytes(), b"\r\n", &body].concat();
+        let body_at = head.len() + 2;
         Answer {
             content_type: content_type.to_owned(),
-            gzipped: [head.as_bytes(), &body].concat(),
+            head,
+            gzipped,
             body_at,
         }
-    }
-
-    /// The head without the empty line at its end.
-    pub fn head(&self) -> &[u8] {
-        &self.gzipped[..self.body_at - 2]
     }
 
     pub fn gzipped_body(&self) -> &[u8] {
@@ -127,19 +126,12 @@ impl Pages {
     }
 
     pub fn get(&self, path: &str) -> Option<&Answer> {
-        let is_of_a_day = path.starts_with(&source::rates_path(None));
+        let is_of_a_day = path
+            .strip_prefix(&source::rates_path(None))
+            .is_some_and(|day| day.starts_with('?'));
         self.answers
             .get(path)
             .or_else(|| self.no_such_day.as_ref().filter(|_| is_of_a_day))
-    }
-
-    /// Number of pages.
-    pub fn len(&self) -> usize {
-        self.answers.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.answers.is_empty()
     }
 }
 

@@ -22,7 +22,6 @@ const STACK: usize = 256 << 10;
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    state: Arc<State>,
 }
 
 #[derive(Debug)]
@@ -35,13 +34,9 @@ struct State {
 }
 
 impl Server {
-    /// Starts to answer on a port of 127.0.0.1, 0 for a free one, after `latency` each time.
-    pub fn start(pages: Pages, port: u16, latency: Duration) -> io::Result<Self> {
-        Server::start_counting(pages, port, latency, None)
-    }
-
-    /// The same, telling of every thousandth request.
-    pub fn start_counting(
+    /// Starts to answer on a port of 127.0.0.1, 0 for a free one, after `latency` each time, and
+    /// tells of every thousandth request.
+    pub fn start(
         pages: Pages,
         port: u16,
         latency: Duration,
@@ -55,21 +50,15 @@ impl Server {
             requests: AtomicU64::new(0),
             on_thousand,
         });
-        let shared = Arc::clone(&state);
         thread::Builder::new()
             .name("server".into())
-            .spawn(move || accept(&listener, &shared))?;
-        Ok(Server { address, state })
+            .spawn(move || accept(&listener, &state))?;
+        Ok(Server { address })
     }
 
     /// `http://127.0.0.1:PORT`
     pub fn address(&self) -> String {
         format!("http://{}", self.address)
-    }
-
-    /// Requests answered so far.
-    pub fn requests(&self) -> u64 {
-        self.state.requests.load(Relaxed)
     }
 }
 
@@ -206,7 +195,7 @@ fn answer(stream: &mut TcpStream, request: &Request, answer: Option<&Answer>) ->
             stream.write_all(&answer.gzipped)
         }
         Some(answer) if request.gzip => {
-            let head = String::from_utf8_lossy(answer.head()).into_owned();
+            let head = answer.head.clone();
             send(
                 stream,
                 head + connection(request.keep_alive),

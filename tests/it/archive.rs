@@ -73,8 +73,8 @@ fn records() -> Vec<Vec<u8>> {
         ),
         record(
             "response",
-            "http://other.example/bad-chunks",
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nhello",
+            "http://other.example/joined",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n\r\njoined already",
         ),
     ]
 }
@@ -96,11 +96,11 @@ fn pages_are_found_by_path_whatever_the_form_of_the_archive() {
     for file in [plain, gzipped] {
         let archive = Archive::open(&file).unwrap();
         for (path, expected) in [
-            ("/stocks/a-stock", Ok("page a")),
+            ("/stocks/a-stock", Ok("a later page a")),
             ("/index/components/s&p_500?p=1", Ok("index")),
             ("/index/components/s&p_500?p=2", Err(Reason::NotArchived)),
             ("/chunked", Ok("hello world")),
-            ("/bad-chunks", Err(Reason::Truncated)),
+            ("/joined", Ok("joined already")),
             ("/gone", Err(Reason::Gone)),
             ("/stocks/b-stock", Err(Reason::NotArchived)),
         ] {
@@ -177,6 +177,35 @@ fn other_files_are_refused_with_a_reason() {
             .to_string()
             .contains("cannot open")
     );
+}
+
+/// A record that no run asks for may be of any size.
+#[test]
+fn a_large_record_is_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let film = record(
+        "response",
+        "https://example.com/film",
+        &answer("200 OK", &"x".repeat(33 << 20)),
+    );
+    let page = record(
+        "response",
+        "https://example.com/page",
+        &answer("200 OK", "page"),
+    );
+    for (name, film, page) in [
+        ("a.warc", film.clone(), page.clone()),
+        ("a.warc.gz", member(&film), member(&page)),
+    ] {
+        let file = folder.path().join(name);
+        fs::write(&file, [film, page].concat()).unwrap();
+        let archive = Archive::open(&file).unwrap();
+        assert_eq!(get(&archive, "/page"), Ok("page".to_owned()), "{name}");
+        assert_eq!(
+            (get(&archive, "/film"), archive.damage()),
+            (Err(Reason::NotArchived), None)
+        );
+    }
 }
 
 #[test]

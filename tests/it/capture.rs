@@ -95,7 +95,7 @@ fn the_crawl_from_its_archive() {
 #[ignore = "needs the saved pages beside the checkout"]
 fn the_crawl_over_http() {
     let pages = Pages::of_archive(&Archive::open(&crawl()).unwrap());
-    let server = Server::start(pages, 0, Duration::ZERO).unwrap();
+    let server = Server::start(pages, 0, Duration::ZERO, None).unwrap();
     for workers in ["1", "2", "64"] {
         assert_the_crawl(&server.address(), workers);
     }

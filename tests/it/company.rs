@@ -186,6 +186,10 @@ fn texts_are_cleaned() {
             HEADING.replace("3M  Co. ", "Red\u{1b}[31m\u{7}Team"),
             "MMM|Red [31m Team",
         ),
+        (
+            HEADING.replace("3M  Co. ", "\u{202e}Red\u{2066}Team"),
+            "MMM|Red Team",
+        ),
         (HEADING.replace(", MMM", ", BRK.B"), "BRK.B|3M Co."),
         (HEADING.replace(", MMM", "\n  ,\n MMM "), "MMM|3M Co."),
     ] {
@@ -265,6 +269,7 @@ fn the_cut_is_not_fooled() {
         page.replace(">P/E Ratio<", ">P/E&#32;Ratio<"),
         page.replace(">P/E Ratio<", "><b>P/E</b> Ratio<"),
         page.replace(">P/E Ratio<", ">P/E\n   Ratio<"),
+        page.replace(">P/E Ratio<", ">\u{a0}P/E \t Ratio <"),
         page.replace(">P/E Ratio<", "> P/E <!-- note -->Ratio <"),
         page.replace("-16.55", "<!-- 5 -->-16.55"),
         page.replace("1,163.09", "1,163<!-- -->.09"),

@@ -308,6 +308,66 @@ fn an_index_page_that_comes_at_last_is_enough() {
     Run::new(&server, &[]).assert_complete(2);
 }
 
+/// A body cut short within the table still parses, with fewer companies and no pager.
+#[test]
+fn an_index_page_or_a_list_of_rates_that_was_cut_short_is_asked_for_again() {
+    for path in ["/index/components/s&p_500?p=1", INDEX_2, RATES] {
+        let pages = indexrank::replica::Pages::of_market(&market());
+        let whole = pages.get(path).unwrap().plain_body();
+        let cuts: [Fault; 2] = {
+            let half = whole[..whole.len() * 2 / 3].to_vec();
+            let broken = gzip(&whole)[..300].to_vec();
+            [
+                Box::new(move || Reply::with_head(OK, &half)),
+                Box::new(move || {
+                    Reply::with_head(&format!("{OK}\r\nContent-Encoding: gzip"), &broken)
+                }),
+            ]
+        };
+        for cut in cuts {
+            let server = TestServer::start(market(), move |asked, before| {
+                (asked == path && before == 0).then(&cut)
+            });
+            Run::new(&server, &[]).assert_complete(1);
+            assert_eq!(server.asked(path), 2, "{path}");
+        }
+    }
+}
+
+#[test]
+fn an_index_without_end() {
+    let market = market();
+    let row = |number: &str, slug: &str| {
+        market
+            .index_page(1)
+            .replace("?p=2", "?p=999")
+            .replace("/stocks/", &format!("/stocks/{slug}{number}-"))
+            .into_bytes()
+    };
+    let page = move |number: &str| row(number, "x");
+    let pages: Vec<Vec<u8>> = (1..=100).map(|number| page(&number.to_string())).collect();
+    let server = TestServer::start(self::market(), move |path, _| {
+        let number: usize = path
+            .strip_prefix("/index/components/s&p_500?p=")?
+            .parse()
+            .ok()?;
+        Some(Reply::Page(pages[number - 1].clone()))
+    });
+    Run::new(&server, &["-q"]).assert_failed(4, &["the index has more than 100 pages"]);
+}
+
+#[test]
+fn one_page_for_every_address() {
+    let server = TestServer::start(market(), |path, _| {
+        path.starts_with("/stocks/")
+            .then(|| Reply::Page(page_of("/stocks/a-stock")))
+    });
+    Run::new(&server, &[]).assert_failed(
+        5,
+        &["59 of 60 pages show the code of a company that stands at another address"],
+    );
+}
+
 /// The pager claims 90 pages, and every number past the second gives the second again.
 #[test]
 fn a_pager_that_promises_too_much() {
@@ -418,6 +478,13 @@ fn two_addresses_of_one_company() {
     assert_eq!(
         report["duplicates"].to_string(),
         r#"[{"code":"A","path":"/stocks/mmm-stock","same_as":"/stocks/a-stock"}]"#
+    );
+    assert!(
+        run.ran
+            .stderr
+            .contains("/stocks/a-stock and /stocks/mmm-stock are both A"),
+        "{}",
+        run.ran.stderr
     );
 }
 

@@ -78,7 +78,7 @@ fn rows() {
                 "",
                 &growth("0.00%"),
             ),
-            NOT_INDEX,
+            "1: /stocks/peg-stock||0.00",
         ),
         (
             row(
@@ -103,6 +103,14 @@ fn rows() {
         (
             row("/stocks/x-stock", "X", &growth("n/a")),
             "1: /stocks/x-stock|X|-",
+        ),
+        (
+            row("/stocks/x-stock/#chart", "X", &growth("1%")),
+            "1: /stocks/x-stock|X|1",
+        ),
+        (
+            row("/stocks/o'reilly-stock", "X", &growth("1%")),
+            "1: /stocks/o'reilly-stock|X|1",
         ),
         (row("/news/x", "X", &growth("1%")), NOT_INDEX),
         (row("/stocks/../../etc", "X", &growth("1%")), NOT_INDEX),

@@ -134,6 +134,7 @@ fn the_end_of_a_page() {
         ("<html>…</html>", true),
         ("<html>…</HTML>", true),
         ("<html>…</html>\r\n\r\n<!-- 3 ms -->", true),
+        (&format!("</html>{}", " ".repeat(9000)), true),
         ("<html>…</htm", false),
         ("", false),
     ] {

@@ -14,7 +14,7 @@ use serde_json::Value;
 /// The embedded market, served once for all tests.
 pub static MARKET: LazyLock<Server> = LazyLock::new(|| {
     let pages = Pages::of_market(&Market::embedded(None, SEED));
-    Server::start(pages, 0, Duration::ZERO).expect("a port of 127.0.0.1")
+    Server::start(pages, 0, Duration::ZERO, None).expect("a port of 127.0.0.1")
 });
 
 /// What a run left: exit code, stdout, stderr.
