@@ -14,7 +14,6 @@ use crate::archive::Archive;
 use crate::exit::{Exit, Stop};
 use crate::harvest::{Company, Harvest};
 use crate::http::{Client, Options, ProxyChoice};
-use crate::layout;
 use crate::meter::Meter;
 use crate::output::{self, Staged};
 use crate::page::{self, Page, PageError, Reason};
@@ -28,7 +27,7 @@ use crate::report::{self, Asked, Report, Times};
 use crate::retry;
 use crate::source::{self, LIVE_PAGES, LIVE_RATES, Origin, Site, Source, is_loopback};
 use crate::table;
-use crate::walk::{self, WalkError};
+use crate::walk;
 
 /// A rate for another day than the run's is usual (weekends, holidays); one this far off is not.
 const RATE_DAYS_OFF: i32 = 7;
@@ -100,29 +99,47 @@ pub fn run(job: &Job) -> Result<Outcome, Stop> {
     progress.finish();
     let harvest = match harvest {
         Ok(harvest) => harvest,
-        Err(error) => return Err(ended_early(job, source, stop_of_walk(&error, job))),
+        Err(error) => {
+            return Err(ended_early(
+                job,
+                source,
+                Stop::of_walk(&error, &job.origin, &job.index),
+            ));
+        }
     };
-    if let Some(stop) = nothing_to_rank(&harvest) {
+    if let Some(stop) = Stop::of_harvest(&harvest) {
         return Err(ended_early(job, source, stop));
     }
+    rank_and_write(job, source, &harvest, &rate, times, &meter)
+}
+
+/// What is left to do when all pages are read.
+fn rank_and_write(
+    job: &Job,
+    source: Source,
+    harvest: &Harvest,
+    rate: &Result<Rate, String>,
+    times: Times,
+    meter: &Meter,
+) -> Result<Outcome, Stop> {
     let asked = Asked {
         source: job.origin.to_string(),
         index: job.index.clone(),
         widths: job.widths,
     };
-    let mut report = Report::new(asked, &source, times, &harvest, &rate, &meter);
-    let rate = rate.ok();
+    let mut report = Report::new(asked, &source, times, harvest, rate, meter);
+    let rate = rate.as_ref().ok();
     report.warnings.extend(source.warning());
-    report.warnings.extend(listed_twice(&harvest));
-    report.warnings.extend(rate_far_off(job, rate.as_ref()));
-    let rankings = rank_all(job, &harvest.companies, rate.as_ref());
+    report.warnings.extend(listed_twice(harvest));
+    report.warnings.extend(rate_far_off(job, rate));
+    let rankings = rank_all(job, &harvest.companies, rate);
     let recording = finish_recording(job, source)?;
     write_all(
         job,
         &mut report,
         &rankings,
         &harvest.companies,
-        rate.as_ref(),
+        rate,
         recording,
     )?;
     let exit = if rate.is_none() {
@@ -309,23 +326,6 @@ fn ended_early(job: &Job, source: Source, stop: Stop) -> Stop {
     }
 }
 
-fn nothing_to_rank(harvest: &Harvest) -> Option<Stop> {
-    if let Some(change) = layout::change(harvest) {
-        let advice = "the site's layout has changed; `indexrank read FILE` shows what is seen in a saved page";
-        return Some(Stop::new(Exit::Layout, format!("{change}: {advice}")));
-    }
-    let first = harvest
-        .failures
-        .first()
-        .filter(|_| harvest.companies.is_empty())?;
-    let all = harvest.failures.len();
-    let why = format!(
-        "none of the {all} company pages could be had; the first, {}: {}",
-        first.link.path, first.error
-    );
-    Some(Stop::new(Exit::Unreachable, why))
-}
-
 fn rank_all(job: &Job, companies: &[Company], rate: Option<&Rate>) -> Vec<(Figure, Vec<Place>)> {
     let possible = Figure::ALL
         .into_iter()
@@ -381,35 +381,3 @@ fn write_all(
     staged.into_iter().try_for_each(Staged::place)?;
     Ok(())
 }
-
-/// What to tell a user whose index could not be walked.
-fn stop_of_walk(error: &WalkError, job: &Job) -> Stop {
-    let (exit, advice) = match (error.error.reason, &job.origin) {
-        (Reason::Unrecognised, _) => (
-            Exit::Layout,
-            "`indexrank read FILE` shows what is seen in a saved page".to_owned(),
-        ),
-        (Reason::Gone, Origin::Replica) => (
-            Exit::Unreachable,
-            format!("the embedded market has only the index {}", Market::INDEX),
-        ),
-        (Reason::Gone, _) if error.number == 1 => {
-            let advice = format!(
-                "the site has no index {:?}: check --index, and quote a name with & in a shell; {NO_NETWORK}",
-                job.index
-            );
-            (Exit::Unreachable, advice)
-        }
-        (Reason::NotArchived, _) => (
-            Exit::Unreachable,
-            "record a whole run with --record, or check --index".to_owned(),
-        ),
-        _ => (
-            Exit::Unreachable,
-            format!("check the network and try again later; {NO_NETWORK}"),
-        ),
-    };
-    Stop::new(exit, format!("{error}; {advice}"))
-}
-
-const NO_NETWORK: &str = "`--from replica` needs no network";

@@ -1,5 +1,6 @@
 //! All integration tests in one binary: one link, and tests that share a server.
 
+mod run;
 mod support;
 
 mod archive;
@@ -11,6 +12,7 @@ mod figure;
 mod golden;
 mod harvest;
 mod index;
+mod index_faults;
 mod page;
 mod rank;
 mod rates;
