@@ -3,7 +3,7 @@
 //! Parsing a whole page of 230 KB costs about two milliseconds, and of all that only a heading and
 //! three figures are wanted. So [`parse`] cuts these few hundred bytes out with `memmem` and parses
 //! only them; where the cut is in any doubt it parses the whole page. Both ways read the same
-//! elements with the same selectors ([`fields`]).
+//! elements with the same selectors (`fields`).
 
 use std::ops::Range;
 use std::sync::LazyLock;
