@@ -114,7 +114,9 @@ fn fetch_and_read<T: Send>(
     let (link_out, link_in) = bounded(2 * widths.workers);
     let (fetched_out, fetched_in) = bounded(widths.workers);
     let (spare_out, spare_in) = bounded(2 * widths.workers);
-    thread::scope(|scope| {
+    // `move`: should a reader panic, the ends that this closure holds are dropped before the scope
+    // waits for its threads, and no fetcher is left sending to nobody.
+    thread::scope(move |scope| {
         let producer = scope.spawn(move || produce(&link_out));
         for _ in 0..widths.workers {
             let (links, spares, fetched) = (link_in.clone(), spare_in.clone(), fetched_out.clone());
