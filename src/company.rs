@@ -12,6 +12,7 @@ use memchr::memmem::{self, Finder};
 use memchr::{memchr, memrchr};
 use rust_decimal::Decimal;
 use scraper::{ElementRef, Html, Selector};
+use serde::{Deserialize, Serialize};
 
 use crate::figure;
 
@@ -29,7 +30,7 @@ const LOW_IN_SCRIPT: &str = "low52weeks:";
 const HIGH_IN_SCRIPT: &str = "high52weeks:";
 
 /// What a company page says. A figure that is missing, or not usable, is `None`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CompanyPage {
     /// The code in the price section, `BRK.B`. It is the company's identity: `rel=canonical` and
     /// the address are wrong on real pages.

@@ -238,7 +238,8 @@ fn open_source(job: &Job) -> Result<Source, Stop> {
     }))
 }
 
-fn find_rate(choice: RateChoice, source: &Source, meter: &Meter) -> Result<Rate, String> {
+/// The rate to use, or why there is none.
+pub fn find_rate(choice: RateChoice, source: &Source, meter: &Meter) -> Result<Rate, String> {
     let date = match choice {
         RateChoice::Given(value) => return Ok(Rate::by_hand(value)),
         RateChoice::OfDay(date) => date,

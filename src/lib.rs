@@ -21,6 +21,8 @@
 //! | [`read`] | what the program sees in a saved page |
 //! | [`exit`] | how a run can end |
 //!
+//! The race between ways of doing this job is a program of its own, `src/bin/compare`.
+//!
 //! Where to put the next change: another figure goes into [`company::CompanyPage`] and its reader,
 //! [`layout::FIGURES`] (so that its loss is noticed), [`rank::Figure`] with its file name in
 //! [`report`], and a column of [`table`]. Another source of pages is a variant of

@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 
 /// A file or folder that cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {}: {cause}; choose another place with --out, --table or --record", .path.display())]
+#[error("cannot write {}: {cause}; choose another place for it", .path.display())]
 pub struct OutputError {
     pub path: PathBuf,
     #[source]

@@ -179,7 +179,8 @@ fn read_all(fetched: &Receiver<Fetched>, spares: &Sender<Vec<u8>>, meter: &Meter
     harvest
 }
 
-fn read(page: &Page, buffer: &mut Vec<u8>, meter: &Meter) -> Result<CompanyPage, PageError> {
+/// Inflates a company's page into `buffer` and reads it.
+pub fn read(page: &Page, buffer: &mut Vec<u8>, meter: &Meter) -> Result<CompanyPage, PageError> {
     let html = page.inflate(buffer)?;
     meter.bytes_decoded.add(html.len() as u64);
     let html = page::to_utf8(html, page.charset().as_deref());

@@ -9,4 +9,4 @@ mod server;
 
 pub use market::{Market, SEED};
 pub use pages::Pages;
-pub use server::Server;
+pub use server::{Counts, Server};

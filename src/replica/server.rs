@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
 
 use super::pages::{Answer, Pages};
 
@@ -22,6 +23,16 @@ const STACK: usize = 256 << 10;
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
+    state: Arc<State>,
+}
+
+/// What a server has seen so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub requests: u64,
+    pub connections: u64,
+    /// Bytes of the pages found, as gzipped answers.
+    pub bytes: u64,
 }
 
 #[derive(Debug)]
@@ -29,6 +40,8 @@ struct State {
     pages: Pages,
     latency: Duration,
     requests: AtomicU64,
+    connections: AtomicU64,
+    bytes: AtomicU64,
     /// Told after every thousandth request, with the number so far.
     on_thousand: Option<fn(u64)>,
 }
@@ -48,12 +61,29 @@ impl Server {
             pages,
             latency,
             requests: AtomicU64::new(0),
+            connections: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
             on_thousand,
         });
+        let shared = Arc::clone(&state);
         thread::Builder::new()
             .name("server".into())
-            .spawn(move || accept(&listener, &state))?;
-        Ok(Server { address })
+            .spawn(move || accept(&listener, &shared))?;
+        Ok(Server { address, state })
+    }
+
+    pub fn counts(&self) -> Counts {
+        let [requests, connections, bytes] = [
+            &self.state.requests,
+            &self.state.connections,
+            &self.state.bytes,
+        ]
+        .map(|count| count.load(Relaxed));
+        Counts {
+            requests,
+            connections,
+            bytes,
+        }
     }
 
     /// `http://127.0.0.1:PORT`
@@ -80,6 +110,7 @@ fn accept(listener: &TcpListener, state: &Arc<State>) {
 
 fn serve(mut stream: TcpStream, state: &State) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    state.connections.fetch_add(1, Relaxed);
     let mut received = Vec::with_capacity(4 << 10);
     loop {
         let Some(head) = next_head(&mut stream, &mut received)? else {
@@ -92,7 +123,10 @@ fn serve(mut stream: TcpStream, state: &State) -> io::Result<()> {
         }
         let keep_alive = match request {
             Ok(request) => {
-                answer(&mut stream, &request, state.pages.get(&request.path))?;
+                let found = state.pages.get(&request.path);
+                let bytes = found.map_or(0, |answer| answer.gzipped.len() as u64);
+                state.bytes.fetch_add(bytes, Relaxed);
+                answer(&mut stream, &request, found)?;
                 request.keep_alive
             }
             Err(status) => {

@@ -7,6 +7,8 @@ mod archive;
 mod capture;
 mod cli;
 mod company;
+#[cfg(feature = "compare")]
+mod compare;
 mod faults;
 mod figure;
 mod golden;

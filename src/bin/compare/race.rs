@@ -1,0 +1,275 @@
+//! Rounds of runs: the server and every run a process of its own, measured from outside.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use data_encoding::HEXLOWER;
+use indexrank::replica::Counts;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use serde_json::Value;
+use sha1::{Digest, Sha1};
+use wait4::Wait4;
+
+use crate::parts::{COMPANIES, Measured, RESULT};
+
+/// One way to run: a contender of the table, or a program of the user's.
+#[derive(Debug, Clone)]
+pub enum Entrant {
+    Own { name: &'static str, answers: bool },
+    Also { name: String, command: String },
+}
+
+impl Entrant {
+    pub fn name(&self) -> &str {
+        match self {
+            Entrant::Own { name, .. } => name,
+            Entrant::Also { name, .. } => name,
+        }
+    }
+}
+
+/// What one run took and gave.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Of its own measure, or of the whole process for a program of the user's.
+    pub wall_s: f64,
+    pub cpu_s: f64,
+    pub peak_mb: f64,
+    pub measured: Option<Measured>,
+    pub counts: Counts,
+    pub answer: Answer,
+}
+
+/// The answer of a run, as far as it gave one: what files say, in a form that can be compared.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Answer {
+    pub companies: Option<String>,
+    pub rankings: Vec<(String, Value)>,
+}
+
+/// A server in a process of its own.
+pub struct Server {
+    child: Child,
+    questions: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+    pub address: String,
+}
+
+impl Server {
+    pub fn start(from: &str, companies: u32, latency_ms: u64) -> Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args([
+                "serve",
+                from,
+                &companies.to_string(),
+                &latency_ms.to_string(),
+            ])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let questions = child.stdin.take().expect("piped");
+        let mut answers = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let address = answers.next().context("the server ended")??;
+        Ok(Server {
+            child,
+            questions,
+            answers,
+            address,
+        })
+    }
+
+    fn counts(&mut self) -> Result<Counts> {
+        self.questions.write_all(b"\n")?;
+        let line = self.answers.next().context("the server ended")??;
+        Ok(serde_json::from_str(&line)?)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One run of one entrant, or why it failed.
+pub fn run(
+    entrant: &Entrant,
+    server: &mut Server,
+    workers: u64,
+    patience: Duration,
+) -> Result<Result<Run, String>> {
+    let folder = tempfile::tempdir()?;
+    let errors = folder.path().join("stderr");
+    let out = folder.path().join("out");
+    fs::create_dir(&out)?;
+    let mut command = match entrant {
+        Entrant::Own { name, .. } => {
+            let mut command = Command::new(std::env::current_exe()?);
+            command
+                .args(["run", name, &server.address, &workers.to_string()])
+                .arg(&out);
+            command
+        }
+        Entrant::Also { command: line, .. } => {
+            let mut command = Command::new("sh");
+            command.args(["-c", line]);
+            command
+        }
+    };
+    command
+        .env("INDEXRANK_SITE", &server.address)
+        .env("INDEXRANK_RATES", &server.address)
+        .env("INDEXRANK_OUT", &out);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(&errors)?);
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+
+    let before = server.counts()?;
+    let started = Instant::now();
+    let mut child = command.spawn()?;
+    let group = Pid::from_raw(child.id() as i32);
+    let (ended, has_ended) = channel::<()>();
+    let watchdog = thread::spawn(move || {
+        let hangs = has_ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout);
+        if hangs {
+            let _ = killpg(group, Signal::SIGKILL);
+        }
+        hangs
+    });
+    let used = child.wait4()?;
+    let whole = started.elapsed().as_secs_f64();
+    drop(ended);
+    if watchdog.join().expect("no panic") {
+        return Ok(Err(format!("hangs: killed after {} s", patience.as_secs())));
+    }
+    let after = server.counts()?;
+    if !used.status.success() {
+        let said = fs::read_to_string(&errors).unwrap_or_default();
+        let last = said
+            .lines()
+            .rfind(|line| !line.trim().is_empty())
+            .unwrap_or("it said nothing");
+        return Ok(Err(format!("failed with {}: {last}", used.status)));
+    }
+    let measured: Option<Measured> = match entrant {
+        Entrant::Own { .. } => Some(serde_json::from_slice(&fs::read(out.join(RESULT))?)?),
+        Entrant::Also { .. } => None,
+    };
+    Ok(Ok(Run {
+        wall_s: measured.as_ref().map_or(whole, |measured| measured.wall_s),
+        cpu_s: (used.rusage.utime + used.rusage.stime).as_secs_f64(),
+        peak_mb: used.rusage.maxrss as f64 / 1e6,
+        measured,
+        counts: Counts {
+            requests: after.requests - before.requests,
+            connections: after.connections - before.connections,
+            bytes: after.bytes - before.bytes,
+        },
+        answer: answer(&out),
+    }))
+}
+
+fn answer(out: &Path) -> Answer {
+    let ranking = |name: &str| {
+        let bytes = fs::read(out.join(name)).ok()?;
+        // A file that is no JSON is another answer, not a missing one.
+        Some((
+            name.to_owned(),
+            serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        ))
+    };
+    let names = [
+        "price.json",
+        "pe.json",
+        "growth.json",
+        "potential_profit.json",
+    ];
+    Answer {
+        companies: fs::read_to_string(out.join(COMPANIES)).ok(),
+        rankings: names.into_iter().filter_map(ranking).collect(),
+    }
+}
+
+impl Answer {
+    /// The first difference to the answer that is taken for right; none where both say the same, or
+    /// this one says nothing.
+    pub fn difference(&self, right: &Answer) -> Option<String> {
+        for (name, expected) in right.rankings.iter().filter(|_| !self.rankings.is_empty()) {
+            let Some((_, ranking)) = self.rankings.iter().find(|(other, _)| other == name) else {
+                return Some(format!("there is no {name}"));
+            };
+            if same(ranking, expected) {
+                continue;
+            }
+            let places = expected.as_array().into_iter().flatten().enumerate();
+            let differs = |(at, place): &(usize, &Value)| {
+                !ranking.get(*at).is_some_and(|given| same(given, place))
+            };
+            return Some(match places.clone().find(differs) {
+                Some((at, place)) => {
+                    let given = ranking
+                        .get(at)
+                        .map_or("nothing".to_owned(), Value::to_string);
+                    format!("{name}, place {}: {given} instead of {place}", at + 1)
+                }
+                None => format!("{name} has more than {} places", places.count()),
+            });
+        }
+        let (Some(given), Some(expected)) = (&self.companies, &right.companies) else {
+            return None;
+        };
+        let (mut given, mut expected) = (given.lines(), expected.lines());
+        loop {
+            match (given.next(), expected.next()) {
+                (None, None) => return None,
+                (one, other) if one == other => {}
+                (one, other) => {
+                    return Some(format!(
+                        "{} instead of {}",
+                        one.unwrap_or("nothing"),
+                        other.unwrap_or("nothing")
+                    ));
+                }
+            }
+        }
+    }
+}
+
+impl Answer {
+    /// SHA-1 of all that it says, in hexadecimal; none of nothing.
+    pub fn digest(&self) -> Option<String> {
+        let mut hash = Sha1::new();
+        hash.update(self.companies.as_deref()?);
+        self.rankings
+            .iter()
+            .for_each(|(name, ranking)| hash.update(format!("{name}{ranking}")));
+        Some(HEXLOWER.encode(&hash.finalize()))
+    }
+}
+
+/// Numbers are compared as floats: other languages write 12.0 for 12.
+fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => one.as_f64() == other.as_f64(),
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(a, b)| same(a, b))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            one.len() == other.len()
+                && one
+                    .iter()
+                    .all(|(key, a)| other.get(key).is_some_and(|b| same(a, b)))
+        }
+        _ => one == other,
+    }
+}

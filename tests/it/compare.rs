@@ -1,0 +1,264 @@
+//! The race, run for real on a small market: what it shows, and what it says of entrants that are
+//! broken on purpose.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::{files, json};
+
+const CONTENDERS: [&str; 9] = [
+    "pipeline",
+    "inline",
+    "sequential",
+    "thread-per-page",
+    "rayon-only",
+    "processes",
+    "async",
+    "async-single",
+    "floor",
+];
+
+struct Raced {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+    results: Vec<Value>,
+}
+
+fn compare(folder: &Path, arguments: &[&str]) -> Raced {
+    let output = Command::new(env!("CARGO_BIN_EXE_compare"))
+        .args([
+            "--companies",
+            "60",
+            "--rounds",
+            "2",
+            "--latency",
+            "0",
+            "--json",
+            "race.json",
+        ])
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let file = folder.join("race.json");
+    let results = if file.exists() {
+        json(&file)["results"].as_array().unwrap().clone()
+    } else {
+        Vec::new()
+    };
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Raced {
+        code: output.status.code(),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+        results,
+    }
+}
+
+fn names(results: &[Value]) -> Vec<&str> {
+    let mut names: Vec<&str> = results
+        .iter()
+        .map(|result| result["name"].as_str().unwrap())
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn all_contenders_give_the_same_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let raced = compare(folder.path(), &["--csv", "race.csv", "--workers", "4,16"]);
+    assert_eq!(
+        (raced.code, &*raced.stderr),
+        (Some(0), ""),
+        "{}",
+        raced.stdout
+    );
+    assert_eq!(raced.stdout.matches("pages in flight\n").count(), 2);
+    for part in [
+        "Server waits 0 ms, 4 pages in flight",
+        "▸ pipeline",
+        "the limit",
+        "Bound by ",
+        "Times the least possible",
+    ] {
+        assert!(raced.stdout.contains(part), "{part} in\n{}", raced.stdout);
+    }
+    let mut expected = [CONTENDERS, CONTENDERS].concat();
+    expected.sort_unstable();
+    assert_eq!(names(&raced.results), expected);
+    let digest = raced
+        .results
+        .iter()
+        .find_map(|result| result["digest"].as_str())
+        .unwrap();
+    for result in &raced.results {
+        let name = result["name"].as_str().unwrap();
+        assert_eq!(result["broken"], Value::Null, "{result}");
+        // 60 companies, two pages of the index, one list of rates.
+        assert_eq!(result["requests"], 63.0, "{name}");
+        assert_eq!(
+            result["digest"].as_str(),
+            (name != "floor").then_some(digest),
+            "{name}"
+        );
+        let connections = result["connections"].as_f64().unwrap();
+        assert!(
+            connections >= 1.0 && (name != "sequential" || connections == 1.0),
+            "{name}: {connections}"
+        );
+        let rounds = result["rounds"].as_u64().unwrap();
+        assert_eq!(result["samples"].as_array().unwrap().len() as u64, rounds);
+        let wall = &result["wall_s"];
+        assert!(
+            wall["min"].as_f64() <= wall["median"].as_f64()
+                && wall["median"].as_f64() <= wall["max"].as_f64()
+        );
+        for key in ["pages_per_s", "cpu_ms_per_page", "peak_mb"] {
+            assert!(result[key].as_f64().unwrap() > 0.0, "{key} of {name}");
+        }
+    }
+    let rows = fs::read_to_string(folder.path().join("race.csv"))
+        .unwrap()
+        .lines()
+        .count() as u64;
+    let runs: u64 = raced
+        .results
+        .iter()
+        .map(|result| result["rounds"].as_u64().unwrap())
+        .sum();
+    assert_eq!(rows, runs + 1);
+    assert_eq!(files(folder.path()), ["race.csv", "race.json"]);
+}
+
+/// Each of these is told of by name and reason, and the race goes on with the others.
+#[test]
+fn broken_entrants() {
+    let good = format!(
+        "{} --from $INDEXRANK_SITE --out $INDEXRANK_OUT --quiet",
+        env!("CARGO_BIN_EXE_indexrank")
+    );
+    for (command, reason) in [
+        (
+            "echo no such page >&2; exit 3".to_owned(),
+            "failed with exit status: 3: no such page",
+        ),
+        ("kill -9 $$".to_owned(), "failed with signal: 9"),
+        ("sleep 600".to_owned(), "hangs: killed after 5 s"),
+        (
+            format!("{good} --usd-rub 1"),
+            "another answer: price.json, place 1: ",
+        ),
+        (
+            format!("{good} --top 9"),
+            "another answer: price.json, place 10: nothing instead of",
+        ),
+        (
+            format!("{good} --top 11"),
+            "another answer: price.json has more than 10 places",
+        ),
+        (
+            format!("{good} && rm $INDEXRANK_OUT/pe.json"),
+            "another answer: there is no pe.json",
+        ),
+        (
+            format!("{good} && echo oops > $INDEXRANK_OUT/pe.json"),
+            "another answer: pe.json, place 1: ",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let also = format!("mine={command}");
+        let raced = compare(
+            folder.path(),
+            &[
+                "--only",
+                "pipeline,inline",
+                "--also",
+                &also,
+                "--patience",
+                "5",
+            ],
+        );
+        assert_eq!(
+            raced.code,
+            Some(1),
+            "{command}: {}{}",
+            raced.stdout,
+            raced.stderr
+        );
+        let told = format!("mine is out of the race: {reason}");
+        assert!(raced.stdout.contains(&told), "{told} in\n{}", raced.stdout);
+        assert_eq!(names(&raced.results), ["inline", "mine", "pipeline"]);
+        for result in &raced.results {
+            let is_mine = result["name"] == "mine";
+            assert_eq!(result["broken"].is_string(), is_mine, "{result}");
+            assert_eq!(result["rounds"], if is_mine { 0 } else { 2 }, "{result}");
+        }
+    }
+}
+
+#[test]
+fn a_program_of_the_users_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = format!(
+        "good={} --from $INDEXRANK_SITE --out $INDEXRANK_OUT --quiet",
+        env!("CARGO_BIN_EXE_indexrank")
+    );
+    let raced = compare(
+        folder.path(),
+        &["--only", "inline", "--also", &good, "--also", "mute=true"],
+    );
+    assert_eq!(raced.code, Some(0), "{}", raced.stdout);
+    assert_eq!(names(&raced.results), ["good", "inline", "mute"]);
+    assert!(raced.stdout.contains("none given"), "{}", raced.stdout);
+    let requests = |name: &str| {
+        raced
+            .results
+            .iter()
+            .find(|result| result["name"] == name)
+            .unwrap()["requests"]
+            .clone()
+    };
+    assert_eq!(
+        (requests("good"), requests("mute")),
+        (63.0.into(), 0.0.into())
+    );
+}
+
+#[test]
+fn wrong_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("taken"), "").unwrap();
+    for (arguments, code, words) in [
+        (
+            &["--only", "nobody"][..],
+            1,
+            "there is no contender \"nobody\"; --only takes pipeline, inline",
+        ),
+        (&["--also", "nameless"], 2, "give a name and a command"),
+        (
+            &["--from", "http://127.0.0.1:1"],
+            2,
+            "give replica or a file",
+        ),
+        (&["--workers", "0"], 2, "0 is not in 1..=1024"),
+        (
+            &["--csv", "taken/race.csv", "--only", "inline"],
+            1,
+            "cannot write taken",
+        ),
+    ] {
+        let raced = compare(folder.path(), arguments);
+        assert_eq!(raced.code, Some(code), "{arguments:?}: {}", raced.stderr);
+        assert!(
+            raced.stderr.contains(words),
+            "{arguments:?}: {}",
+            raced.stderr
+        );
+        assert_eq!(raced.stdout, "", "{arguments:?}: told before the first run");
+    }
+}
