@@ -73,7 +73,7 @@ impl Serialize for Place {
 
 /// A decimal as a JSON number with all its digits, not by way of a float.
 #[derive(Serialize)]
-struct Exact(#[serde(with = "rust_decimal::serde::arbitrary_precision")] Decimal);
+pub struct Exact(#[serde(with = "rust_decimal::serde::arbitrary_precision")] pub Decimal);
 
 /// The first `top` companies by a figure; those that lack it are left out. Equal figures are
 /// ordered by code. Prices need a rate: without one their ranking is empty.

@@ -4,11 +4,10 @@ use std::io;
 use std::path::Path;
 
 use rust_decimal::Decimal;
-use rust_decimal::serde::arbitrary_precision_option as exact_option;
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::harvest::Company;
-use crate::rank;
+use crate::rank::{self, Exact};
 use crate::rates::Rate;
 use crate::report;
 
@@ -30,10 +29,8 @@ impl Format {
     }
 }
 
-const COLUMNS: [&str; 10] = [
-    "code",
-    "name",
-    "path",
+const TEXTS: [&str; 3] = ["code", "name", "path"];
+const FIGURES: [&str; 7] = [
     "price_usd",
     "price_rub",
     "pe",
@@ -43,80 +40,52 @@ const COLUMNS: [&str; 10] = [
     "potential_profit",
 ];
 
-/// A company as a row of the table; the fields are its [`COLUMNS`].
-#[derive(Debug, Serialize)]
+/// A company as a row of the table: its texts, then its figures.
 struct Row<'a> {
-    code: &'a str,
-    name: &'a str,
-    path: &'a str,
-    #[serde(with = "exact_option")]
-    price_usd: Option<Decimal>,
-    #[serde(with = "exact_option")]
-    price_rub: Option<Decimal>,
-    #[serde(with = "exact_option")]
-    pe: Option<Decimal>,
-    #[serde(with = "exact_option")]
-    growth: Option<Decimal>,
-    #[serde(with = "exact_option")]
-    low52: Option<Decimal>,
-    #[serde(with = "exact_option")]
-    high52: Option<Decimal>,
-    #[serde(with = "exact_option")]
-    potential_profit: Option<Decimal>,
+    texts: [&'a str; TEXTS.len()],
+    figures: [Option<Decimal>; FIGURES.len()],
 }
 
 impl<'a> Row<'a> {
     fn new(company: &'a Company, rate: Option<&Rate>) -> Self {
         let page = &company.page;
-        let shortest = |value: Option<Decimal>| value.map(|value| value.normalize());
+        let price_rub = rate.and_then(|rate| rank::price_in_roubles(page, rate));
+        let profit = rank::potential_profit(page);
+        let figures = [
+            page.price,
+            price_rub,
+            page.pe,
+            company.growth,
+            page.low52,
+            page.high52,
+            profit,
+        ];
         Row {
-            code: &page.code,
-            name: &page.name,
-            path: &company.path,
-            price_usd: shortest(page.price),
-            price_rub: shortest(rate.and_then(|rate| rank::price_in_roubles(page, rate))),
-            pe: shortest(page.pe),
-            growth: shortest(company.growth),
-            low52: shortest(page.low52),
-            high52: shortest(page.high52),
-            potential_profit: shortest(rank::potential_profit(page)),
+            texts: [&page.code, &page.name, &company.path],
+            figures: figures.map(|figure| figure.map(|figure| figure.normalize())),
         }
+    }
+
+    fn cells(&self) -> impl Iterator<Item = String> {
+        let texts = self.texts.iter().map(|text| (*text).to_owned());
+        let figures = self
+            .figures
+            .iter()
+            .map(|figure| figure.map_or(String::new(), |figure| figure.to_string()));
+        texts.chain(figures)
     }
 }
 
-impl Row<'_> {
-    fn cells(&self) -> [String; COLUMNS.len()] {
-        let figures = [
-            self.price_usd,
-            self.price_rub,
-            self.pe,
-            self.growth,
-            self.low52,
-            self.high52,
-            self.potential_profit,
-        ];
-        let [
-            price_usd,
-            price_rub,
-            pe,
-            growth,
-            low52,
-            high52,
-            potential_profit,
-        ] = figures.map(|figure| figure.map_or_else(String::new, |value| value.to_string()));
-        let [code, name, path] = [self.code, self.name, self.path].map(str::to_owned);
-        [
-            code,
-            name,
-            path,
-            price_usd,
-            price_rub,
-            pe,
-            growth,
-            low52,
-            high52,
-            potential_profit,
-        ]
+impl Serialize for Row<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(Some(TEXTS.len() + FIGURES.len()))?;
+        for (column, text) in TEXTS.iter().zip(self.texts) {
+            object.serialize_entry(column, text)?;
+        }
+        for (column, figure) in FIGURES.iter().zip(self.figures) {
+            object.serialize_entry(column, &figure.map(Exact))?;
+        }
+        object.end()
     }
 }
 
@@ -128,7 +97,7 @@ pub fn write(companies: &[Company], rate: Option<&Rate>, format: Format) -> io::
         Format::NdJson => Ok(rows.flat_map(|row| report::json_line(&row)).collect()),
         Format::Csv => {
             let mut csv = csv::Writer::from_writer(Vec::new());
-            csv.write_record(COLUMNS)?;
+            csv.write_record(TEXTS.iter().chain(&FIGURES))?;
             for row in rows {
                 csv.write_record(row.cells())?;
             }

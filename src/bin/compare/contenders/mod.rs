@@ -16,6 +16,7 @@ mod thread_per_page;
 use std::thread;
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, bounded};
 use indexrank::harvest::Harvest;
 use indexrank::http::{Client, Options, ProxyChoice};
 use indexrank::index::Link;
@@ -148,6 +149,34 @@ pub fn cores() -> usize {
 
 fn rate(source: &Source, meter: &Meter) -> Result<Rate, String> {
     job::find_rate(RateChoice::OfDay(None), source, meter)
+}
+
+/// Walks the index and has a pool of threads work on its links, each with a harvest of its own.
+fn pool(
+    task: &Task,
+    work: impl Fn(&Source, &Meter, Receiver<Link>) -> Result<Harvest, String> + Sync,
+) -> Answer {
+    let (source, meter, work) = (&task.source(), &Meter::default(), &work);
+    let (link_out, link_in) = bounded(2 * task.workers);
+    thread::scope(|scope| {
+        let rate = scope.spawn(|| rate(source, meter));
+        let hand_on = move |link| link_out.send(link).is_ok();
+        let walker = scope.spawn(move || walk(source, &task.index, task.workers, meter, hand_on));
+        let at_work = |links: Receiver<Link>| scope.spawn(move || work(source, meter, links));
+        let workers: Vec<_> = (0..task.workers)
+            .map(|_| at_work(link_in.clone()))
+            .collect();
+        drop(link_in);
+        let mut harvest = Harvest::default();
+        for worker in workers {
+            harvest.absorb(worker.join().expect("no panic")?);
+        }
+        let listed = walker
+            .join()
+            .expect("no panic")
+            .map_err(|error| error.to_string())?;
+        Ok((settled(harvest, listed), rate.join().expect("no panic")?))
+    })
 }
 
 /// Fetches one company's page and reads it on the same thread.

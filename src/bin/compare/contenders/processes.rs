@@ -2,18 +2,16 @@
 
 use std::io::{BufRead, BufReader, Write, stdin, stdout};
 use std::process::{Command, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::bounded;
 use indexrank::company::CompanyPage;
 use indexrank::harvest::Harvest;
+use indexrank::index::Link;
 use indexrank::meter::Meter;
 use indexrank::page::{PageError, Reason};
-use indexrank::walk::walk;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Task, rate, settled};
+use super::{Answer, Task, pool};
 
 /// What a child says of a page: the company, or why there is none, and how long the page took.
 #[derive(Debug, Serialize, Deserialize)]
@@ -23,42 +21,13 @@ struct Told {
 }
 
 pub fn run(task: &Task) -> Answer {
-    let (source, meter) = (&task.source(), &Meter::default());
-    let (link_out, link_in) = bounded(2 * task.workers);
-    thread::scope(|scope| {
-        let rate = scope.spawn(|| rate(source, meter));
-        let walker = scope.spawn(move || {
-            walk(source, &task.index, task.workers, meter, |link| {
-                link_out.send(link).is_ok()
-            })
-        });
-        let children: Vec<_> = (0..task.workers)
-            .map(|_| {
-                let links = link_in.clone();
-                scope.spawn(move || {
-                    feed(task, links.into_iter())
-                        .map_err(|error| format!("a child process: {error}"))
-                })
-            })
-            .collect();
-        drop(link_in);
-        let mut harvest = Harvest::default();
-        for child in children {
-            harvest.absorb(child.join().expect("no panic")?);
-        }
-        let listed = walker
-            .join()
-            .expect("no panic")
-            .map_err(|error| error.to_string())?;
-        Ok((settled(harvest, listed), rate.join().expect("no panic")?))
+    pool(task, |_, _, links| {
+        feed(task, links.into_iter()).map_err(|error| format!("a child process: {error}"))
     })
 }
 
 /// Gives a child one path after the other and takes what it says.
-fn feed(
-    task: &Task,
-    links: impl Iterator<Item = indexrank::index::Link>,
-) -> std::io::Result<Harvest> {
+fn feed(task: &Task, links: impl Iterator<Item = Link>) -> std::io::Result<Harvest> {
     let mut child = Command::new(std::env::current_exe()?)
         .args(["worker", &task.site])
         .stdin(Stdio::piped())
