@@ -148,7 +148,7 @@ fn broken_entrants() {
             "failed with exit status: 3: no such page",
         ),
         ("kill -9 $$".to_owned(), "failed with signal: 9"),
-        ("sleep 600".to_owned(), "hangs: killed after 5 s"),
+        ("sleep 600".to_owned(), "hangs: killed after 12 s"),
         (
             format!("{good} --usd-rub 1"),
             "another answer: price.json, place 1: ",
@@ -180,7 +180,7 @@ fn broken_entrants() {
                 "--also",
                 &also,
                 "--patience",
-                "5",
+                "12",
             ],
         );
         assert_eq!(

@@ -122,7 +122,7 @@ fn a_stalled_answer_is_cut_off_in_time() {
     let server = once(COMPANY, || {
         Reply::Raw(format!("{OK}\r\nContent-Length: 5000\r\n\r\n<html>").into_bytes())
     });
-    Run::new(&server, &["--timeout", "0.5"]).assert_complete(1);
+    Run::new(&server, &["--timeout", "3"]).assert_complete(1);
 }
 
 /// Each answer announces nothing and then closes, as a server does that has no keep-alive but does
