@@ -7,7 +7,7 @@ use std::fmt::Write;
 use fastrand::Rng;
 
 use super::html::{escaped, filler_until, footer, grouped, head, line, money, navigation, word};
-use super::market::Listing;
+use super::listing::Listing;
 
 /// The page of one company.
 pub(super) fn company_page(company: &Listing, rng: &mut Rng) -> String {

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use fastrand::Rng;
 
 use super::html::{escaped, filler_until, footer, grouped, head, line, money, navigation, percent};
-use super::market::Listing;
+use super::listing::Listing;
 
 /// One page of the index.
 pub(super) fn index_page(rows: &[Listing], number: u32, pages: u32, rng: &mut Rng) -> String {

@@ -11,6 +11,7 @@ use jiff::civil::{Date, date};
 use super::company_html::company_page;
 use super::html;
 use super::index_html::index_page;
+use super::listing::Listing;
 
 /// The seed of the market as it comes.
 pub const SEED: u64 = 500;
@@ -26,20 +27,6 @@ const MOST_PAGES: usize = 90;
 pub struct Market {
     companies: Vec<Listing>,
     seed: u64,
-}
-
-/// A company as the market lists it; figures are texts, as the pages show them without their commas,
-/// and empty where they are missing.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
-pub struct Listing {
-    pub code: String,
-    pub path: String,
-    pub name: String,
-    pub price: String,
-    pub pe: String,
-    pub low52: String,
-    pub high52: String,
-    pub growth: String,
 }
 
 impl Market {

@@ -3,10 +3,12 @@
 mod company_html;
 mod html;
 mod index_html;
+mod listing;
 mod market;
 mod pages;
 mod server;
 
+pub use listing::Listing;
 pub use market::{Market, SEED};
 pub use pages::Pages;
 pub use server::{Counts, Server};
