@@ -118,7 +118,9 @@ fn row(entry: &Entry, sequential: Option<Spread>) -> Vec<String> {
             latency(|measured| measured.latency_p50_ms),
             latency(|measured| measured.latency_p99_ms),
         ]
-        .join("/"),
+        .join("/")
+        .trim_matches('/')
+        .to_owned(),
         format!("{:.2}", middle(|run| run.cpu_s) * 1e3 / pages.max(1.0)),
         format!("{:.0}", middle(|run| run.peak_mb)),
         format!(
