@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use flate2::bufread::GzDecoder;
@@ -174,6 +174,7 @@ impl Archive {
             status,
             headers,
             body: buffer,
+            waited: Duration::ZERO,
             elapsed: started.elapsed(),
         })
     }

@@ -14,6 +14,7 @@ use crate::job::{Job, RateChoice};
 use crate::pipeline::Widths;
 use crate::progress::Style;
 use crate::rank::PeRange;
+use crate::replica::{Line, SEED};
 use crate::source::Origin;
 use crate::table;
 
@@ -97,6 +98,9 @@ pub struct RunArgs {
     /// Keep every page as it came, to run again with --from FILE
     #[arg(long, value_name = "FILE.warc[.gz]", value_parser = recording, help_heading = "Results")]
     record: Option<PathBuf>,
+    /// Write what every thread did when, in Chrome's trace format, for Perfetto (ui.perfetto.dev)
+    #[arg(long, value_name = "FILE.json", help_heading = "Results")]
+    trace: Option<PathBuf>,
 
     /// Threads that fetch pages
     #[arg(long, value_name = "N", default_value = "32", value_parser = number::<1, 1024>, help_heading = "Fetching")]
@@ -160,6 +164,7 @@ impl RunArgs {
             out: self.out,
             table: self.table,
             record: self.record,
+            trace: self.trace,
             timeout: self.timeout,
             user_agent: self.user_agent,
             proxy: self.proxy.unwrap_or(ProxyChoice::FromEnvironment),
@@ -186,13 +191,31 @@ pub struct ServeArgs {
     pub port: usize,
     /// Milliseconds to wait before each answer
     #[arg(long, value_name = "MS", default_value = "0", value_parser = number::<0, 600_000>)]
-    pub latency: usize,
+    latency: usize,
+    /// Most milliseconds that this is longer, evenly distributed; the same for an address each time
+    #[arg(long, value_name = "MS", default_value = "0", value_parser = number::<0, 600_000>)]
+    jitter: usize,
+    /// Megabits per second that all answers together take at the most [default: no limit]
+    #[arg(long, value_name = "MBIT", value_parser = bandwidth)]
+    bandwidth: Option<f64>,
     /// Companies of the embedded market [default: the 496 of a real crawl]
     #[arg(long, value_name = "N", value_parser = number::<1, 400_000>)]
     pub companies: Option<usize>,
-    /// Seed of everything in the embedded market that is made up
+    /// Seed of everything that is made up: the embedded market, the jitter
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+}
+
+impl ServeArgs {
+    pub fn line(&self) -> Line {
+        let milliseconds = |number| Duration::from_millis(number as u64);
+        Line {
+            latency: milliseconds(self.latency),
+            jitter: milliseconds(self.jitter),
+            bandwidth: self.bandwidth.map(|megabits| megabits * 1e6),
+            seed: self.seed.unwrap_or(SEED),
+        }
+    }
 }
 
 /// The script for a shell.
@@ -241,6 +264,13 @@ fn seconds(text: &str) -> Result<Duration, String> {
     seconds
         .map(Duration::from_secs_f64)
         .ok_or_else(|| "give seconds from 0.001 to 86400".to_owned())
+}
+
+pub fn bandwidth(text: &str) -> Result<f64, String> {
+    let megabits = text.parse().ok();
+    megabits
+        .filter(|megabits| (0.001..=1e6).contains(megabits))
+        .ok_or_else(|| "give megabits per second from 0.001 to 1000000".to_owned())
 }
 
 fn header_value(text: &str) -> Result<String, String> {

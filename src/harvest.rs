@@ -12,11 +12,11 @@ use crate::page::{PageError, Reason};
 
 /// A company of the index with all that is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Company {
+pub struct Company<P = CompanyPage> {
     pub path: String,
     /// Growth over one year in per cent.
     pub growth: Option<Decimal>,
-    pub page: CompanyPage,
+    pub page: P,
 }
 
 /// A listed company that the run does without, and why.
@@ -46,10 +46,11 @@ pub struct Ledger {
     pub not_attempted: usize,
 }
 
-/// The results of a run; one reader fills one, and they are put together at the end.
-#[derive(Debug, Default)]
-pub struct Harvest {
-    pub companies: Vec<Company>,
+/// The results of a run; one reader fills one, and they are put together at the end. `P` is what is
+/// read from a page.
+#[derive(Debug)]
+pub struct Harvest<P = CompanyPage> {
+    pub companies: Vec<Company<P>>,
     pub failures: Vec<Failure>,
     pub duplicates: Vec<Duplicate>,
     /// One entry a page that came, as long as the request took.
@@ -58,8 +59,20 @@ pub struct Harvest {
     pub listed: usize,
 }
 
-impl Harvest {
-    pub fn add(&mut self, link: Link, result: Result<CompanyPage, PageError>) {
+impl<P> Default for Harvest<P> {
+    fn default() -> Self {
+        Harvest {
+            companies: Vec::new(),
+            failures: Vec::new(),
+            duplicates: Vec::new(),
+            latencies: Vec::new(),
+            listed: 0,
+        }
+    }
+}
+
+impl<P> Harvest<P> {
+    pub fn add(&mut self, link: Link, result: Result<P, PageError>) {
         match result {
             Ok(page) => self.companies.push(Company {
                 path: link.path,
@@ -72,7 +85,7 @@ impl Harvest {
 
     /// Takes over what another reader brought. Duplicates and the number of addresses are known
     /// only at the end and belong to the whole.
-    pub fn absorb(&mut self, other: Harvest) {
+    pub fn absorb(&mut self, other: Harvest<P>) {
         self.companies.extend(other.companies);
         self.failures.extend(other.failures);
         self.latencies.extend(other.latencies);
@@ -93,6 +106,23 @@ impl Harvest {
         again
     }
 
+    pub fn ledger(&self) -> Ledger {
+        let (ok, failed, skipped) = (
+            self.companies.len(),
+            self.failures.len(),
+            self.duplicates.len(),
+        );
+        Ledger {
+            listed: self.listed,
+            ok,
+            failed,
+            skipped,
+            not_attempted: self.listed.saturating_sub(ok + failed + skipped),
+        }
+    }
+}
+
+impl Harvest {
     /// Puts everything in an order that does not depend on threads, and merges addresses with one
     /// code: of each code the first path in alphabetical order stays.
     pub fn settle(&mut self) {
@@ -115,20 +145,5 @@ impl Harvest {
             });
             false
         });
-    }
-
-    pub fn ledger(&self) -> Ledger {
-        let (ok, failed, skipped) = (
-            self.companies.len(),
-            self.failures.len(),
-            self.duplicates.len(),
-        );
-        Ledger {
-            listed: self.listed,
-            ok,
-            failed,
-            skipped,
-            not_attempted: self.listed.saturating_sub(ok + failed + skipped),
-        }
     }
 }

@@ -24,7 +24,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 const HEADERS: Duration = Duration::from_secs(15);
 const PER_READ: Duration = Duration::from_secs(10);
 const BODY: Duration = Duration::from_secs(30);
-const MAX_REDIRECTS: usize = 5;
+pub const MAX_REDIRECTS: usize = 5;
 /// The library's default of 128 KiB each way is one of the larger things in memory with many
 /// workers; answers of 40 KB lose nothing with less.
 const INPUT_BUFFER: usize = 32 << 10;
@@ -122,6 +122,7 @@ impl Client {
             at = redirect_target(&at, response.headers())?;
             response = self.send(&at, meter)?;
         }
+        let waited = started.elapsed();
         let (parts, body) = response.into_parts();
         let status = parts.status.as_u16();
         // The body of an error says nothing that is needed, but a connection is only used again
@@ -137,6 +138,7 @@ impl Client {
             status,
             headers: parts.headers,
             body: buffer,
+            waited,
             elapsed: started.elapsed(),
         })
     }
@@ -189,16 +191,19 @@ fn redirect_target(from: &str, headers: &HeaderMap) -> Result<String, PageError>
             "a redirect without an address",
         ));
     };
-    let same_host = from.host() == target.host()
-        && (from.scheme() == target.scheme() && from.port() == target.port()
-            || target.scheme() == "https");
-    if !same_host {
+    if !may_follow(&from, &target) {
         return Err(PageError::new(
             Reason::Offsite,
             format!("a redirect to another site, {target}"),
         ));
     }
     Ok(target.into())
+}
+
+/// Whether a redirect stays on the host and does not leave https.
+pub fn may_follow(from: &Url, to: &Url) -> bool {
+    let same_door = from.scheme() == to.scheme() && from.port() == to.port();
+    from.host() == to.host() && (same_door || to.scheme() == "https")
 }
 
 /// Reads the whole body; one that is shorter than announced is an error of the library's.

@@ -30,6 +30,17 @@ pub struct Link {
     pub growth: Option<Decimal>,
 }
 
+impl Link {
+    /// An address of which nothing else is known.
+    pub fn to(path: String) -> Self {
+        Link {
+            path,
+            name: String::new(),
+            growth: None,
+        }
+    }
+}
+
 /// One page of an index.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IndexPage {

@@ -27,6 +27,7 @@ use crate::report::{self, Asked, Report, Times};
 use crate::retry;
 use crate::source::{self, LIVE_PAGES, LIVE_RATES, Origin, Site, Source, is_loopback};
 use crate::table;
+use crate::trace::{Lane, Role, Timeline, Trace};
 use crate::walk;
 
 /// A rate for another day than the run's is usual (weekends, holidays); one this far off is not.
@@ -49,6 +50,8 @@ pub struct Job {
     pub table: Option<(PathBuf, table::Format)>,
     /// Archive to record into.
     pub record: Option<PathBuf>,
+    /// File of the trace.
+    pub trace: Option<PathBuf>,
     pub timeout: Duration,
     pub user_agent: String,
     pub proxy: ProxyChoice,
@@ -76,7 +79,14 @@ pub struct Outcome {
 pub fn run(job: &Job) -> Result<Outcome, Stop> {
     try_outputs(job)?;
     let source = open_source(job)?;
-    let meter = Arc::new(Meter::default());
+    let meter = Arc::new(Meter {
+        trace: job
+            .trace
+            .as_ref()
+            .map(|_| Trace::begin())
+            .unwrap_or_default(),
+        ..Meter::default()
+    });
     let progress = Progress::start(job.progress, Arc::clone(&meter));
     let started = Timestamp::now();
     let clock = Instant::now();
@@ -140,6 +150,7 @@ fn rank_and_write(
         &rankings,
         &harvest.companies,
         rate,
+        meter.trace.timeline(),
         recording,
     )?;
     let exit = if rate.is_none() {
@@ -171,6 +182,7 @@ fn try_outputs(job: &Job) -> Result<(), Stop> {
         .chain([job.out.join(REPORT)])
         .chain(table)
         .chain(job.record.clone())
+        .chain(job.trace.clone())
         .collect();
     for file in &places {
         output::try_file(file)?;
@@ -204,13 +216,14 @@ fn open_source(job: &Job) -> Result<Source, Stop> {
         Origin::Site(address) => (address.clone(), address.clone()),
         Origin::Replica => {
             let site = replica::Pages::of_market(&Market::embedded(None, replica::SEED));
-            let server =
-                replica::Server::start(site, 0, Duration::ZERO, None).map_err(|error| {
+            let server = replica::Server::start(site, 0, replica::Line::default(), None).map_err(
+                |error| {
                     Stop::new(
                         Exit::Internal,
                         format!("the embedded market cannot listen on 127.0.0.1: {error}"),
                     )
-                })?;
+                },
+            )?;
             (server.address(), server.address())
         }
     };
@@ -245,7 +258,7 @@ pub fn find_rate(choice: RateChoice, source: &Source, meter: &Meter) -> Result<R
         RateChoice::OfDay(date) => date,
     };
     let path = source::rates_path(date);
-    let read = |answer: &Page| {
+    let read = |answer: &Page, _: &mut Lane| {
         let mut buffer = Vec::new();
         let xml = answer.inflate(&mut buffer)?;
         let xml = page::to_utf8(xml, answer.charset().as_deref());
@@ -258,7 +271,7 @@ pub fn find_rate(choice: RateChoice, source: &Source, meter: &Meter) -> Result<R
         }
         rates::parse(&xml).map_err(|error| PageError::new(Reason::Unrecognised, error.to_string()))
     };
-    let rate = retry::get_patiently(source, &path, meter, read);
+    let rate = retry::get_patiently(source, &path, &mut meter.lane(Role::Rate), read);
     rate.map_err(|error| format!("{}: {error}", source.address(&path)))
 }
 
@@ -349,6 +362,7 @@ fn write_all(
     rankings: &[(Figure, Vec<Place>)],
     companies: &[Company],
     rate: Option<&Rate>,
+    timeline: Option<Timeline>,
     recording: Option<Staged>,
 ) -> Result<(), Stop> {
     let mut contents: Vec<(PathBuf, Vec<u8>)> = Vec::new();
@@ -364,6 +378,9 @@ fn write_all(
             file.clone(),
             table.map_err(|error| Stop::new(Exit::Internal, error.to_string()))?,
         ));
+    }
+    if let (Some(file), Some(timeline)) = (&job.trace, timeline) {
+        contents.push((file.clone(), timeline.chrome()));
     }
     let report_file = job.out.join(REPORT);
     report.files = contents.iter().map(|(file, _)| file.clone()).collect();

@@ -16,7 +16,7 @@
 //! | [`source`] | where pages come from: a site over HTTP, or an archive |
 //! | [`http`], [`retry`], [`page`] | one GET; what is tried again; a page as it came |
 //! | [`archive`], [`recorder`] | WARC in and out |
-//! | [`meter`], [`progress`], [`resources`] | what is counted, shown and used while a run goes |
+//! | [`meter`], [`trace`], [`progress`], [`resources`] | what is counted, timed, shown and used while a run goes |
 //! | [`replica`] | a whole market on 127.0.0.1 |
 //! | [`read`] | what the program sees in a saved page |
 //! | [`exit`] | how a run can end |
@@ -55,4 +55,5 @@ pub mod retry;
 pub mod source;
 pub mod summary;
 pub mod table;
+pub mod trace;
 pub mod walk;

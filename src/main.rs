@@ -6,7 +6,6 @@ use std::panic::catch_unwind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
-use std::time::Duration;
 
 use clap::Parser;
 use indexrank::archive::Archive;
@@ -105,8 +104,8 @@ fn complain(outcome: &Outcome, voice: Voice) {
 
 fn serve(args: &ServeArgs) -> Result<Exit, Stop> {
     let pages = match &args.from {
-        Origin::Archive(_) if args.companies.is_some() || args.seed.is_some() => {
-            let message = "--companies and --seed are for the embedded market, leave them out with an archive";
+        Origin::Archive(_) if args.companies.is_some() => {
+            let message = "--companies is for the embedded market, leave it out with an archive";
             return Err(Stop::new(Exit::Usage, message));
         }
         Origin::Archive(path) => {
@@ -120,11 +119,11 @@ fn serve(args: &ServeArgs) -> Result<Exit, Stop> {
         }
         _ => Pages::of_market(&Market::embedded(args.companies, args.seed.unwrap_or(SEED))),
     };
-    let (port, latency) = (args.port as u16, Duration::from_millis(args.latency as u64));
+    let port = args.port as u16;
     let server = Server::start(
         pages,
         port,
-        latency,
+        args.line(),
         Some(|number| say(&format!("{number} requests"))),
     );
     let server = server.map_err(|error| {

@@ -5,6 +5,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::trace::{Lane, Role, Trace};
+
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
 
@@ -24,6 +26,8 @@ impl Count {
 
 #[derive(Debug, Default)]
 pub struct Meter {
+    /// When every worker did what, if that is to be known.
+    pub trace: Trace,
     /// Pages that the index is known to have, and those that were read.
     pub index_pages: Count,
     pub index_read: Count,
@@ -41,4 +45,11 @@ pub struct Meter {
     /// Bytes of bodies as they came, and inflated.
     pub bytes_wire: Count,
     pub bytes_decoded: Count,
+}
+
+impl Meter {
+    /// A worker's place to count and to note what it does.
+    pub fn lane(&self, role: Role) -> Lane<'_> {
+        Lane::new(self, role)
+    }
 }

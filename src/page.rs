@@ -26,7 +26,8 @@ pub struct Page {
     pub headers: HeaderMap,
     /// As on the wire, in the encoding that `Content-Encoding` names, chunks joined.
     pub body: Vec<u8>,
-    /// From sending the request to the last byte of the answer.
+    /// From sending the request to the head of the answer, and to its last byte.
+    pub waited: Duration,
     pub elapsed: Duration,
 }
 

@@ -14,7 +14,7 @@
 //! nothing that blocks. Buffers go back with `try_send` and are taken with `try_recv`, so the circle
 //! they close never waits.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -27,6 +27,7 @@ use crate::meter::Meter;
 use crate::page::{self, Page, PageError, Reason};
 use crate::retry;
 use crate::source::Source;
+use crate::trace::{Lane, Phase, Role};
 use crate::walk::{WalkError, walk};
 
 /// How wide the stages are.
@@ -52,35 +53,25 @@ pub fn run(
     widths: Widths,
     meter: &Meter,
 ) -> Result<Harvest, WalkError> {
-    // A pool of its own: its threads wait for pages, which must not hold up anybody else's work.
-    let readers = ThreadPoolBuilder::new()
-        .num_threads(widths.readers)
-        .thread_name(|number| format!("reader-{number}"))
-        .build()
-        .expect("threads for the readers");
-    let (mut harvest, listed) = fetch_and_read(source, widths, &readers, meter, |links| {
+    let stages = Stages::new(source, widths, meter);
+    let (mut harvest, listed) = stages.run(read, |links| {
         walk(source, index, widths.workers, meter, |link| {
             links.send(link).is_ok()
         })
     });
     harvest.listed = listed?;
-    try_again(source, widths, &readers, meter, &mut harvest);
+    try_again(&stages, &mut harvest);
     harvest.settle();
     Ok(harvest)
 }
 
 /// The transient failures once more, all together after a pause, as often as the policy allows. No
 /// worker is held up by a page that waits: by now there is nothing else to do.
-fn try_again(
-    source: &Source,
-    widths: Widths,
-    readers: &ThreadPool,
-    meter: &Meter,
-    harvest: &mut Harvest,
-) {
-    if !source.may_change() {
+fn try_again(stages: &Stages, harvest: &mut Harvest) {
+    if !stages.source.may_change() {
         return;
     }
+    let meter = stages.meter;
     let mut budget = retry::budget(harvest.listed);
     for attempts in 1..retry::MAX_ATTEMPTS {
         let failures = harvest.take_transient(budget, retry::is_transient);
@@ -93,7 +84,7 @@ fn try_again(
         for settled in [&meter.fetched, &meter.read, &meter.failed] {
             settled.take_back(failures.len() as u64);
         }
-        let (again, ()) = fetch_and_read(source, widths, readers, meter, |links| {
+        let (again, ()) = stages.run(read, |links| {
             failures
                 .into_iter()
                 .map(|failure| failure.link)
@@ -103,87 +94,124 @@ fn try_again(
     }
 }
 
-/// Wires the stages: `produce` feeds links, fetchers get their pages, readers fill the harvest.
-fn fetch_and_read<T: Send>(
-    source: &Source,
+/// Fetchers and readers, to be fed with links.
+pub struct Stages<'a> {
+    source: &'a Source,
     widths: Widths,
-    readers: &ThreadPool,
-    meter: &Meter,
-    produce: impl FnOnce(&Sender<Link>) -> T + Send,
-) -> (Harvest, T) {
-    let (link_out, link_in) = bounded(2 * widths.workers);
-    let (fetched_out, fetched_in) = bounded(widths.workers);
-    let (spare_out, spare_in) = bounded(2 * widths.workers);
-    // `move`: should a reader panic, the ends that this closure holds are dropped before the scope
-    // waits for its threads, and no fetcher is left sending to nobody.
-    thread::scope(move |scope| {
-        let producer = scope.spawn(move || produce(&link_out));
-        for _ in 0..widths.workers {
-            let (links, spares, fetched) = (link_in.clone(), spare_in.clone(), fetched_out.clone());
-            scope.spawn(move || fetch_all(source, &links, &spares, &fetched, meter));
-        }
-        // Only the fetchers may hold these ends: the readers end when the last fetcher drops its
-        // sender, and the walker stops when the last one drops its receiver.
-        drop((link_in, spare_in, fetched_out));
-        // Each thread of the pool runs this once, with a harvest and a buffer of its own.
-        let harvests = readers.broadcast(|_| read_all(&fetched_in, &spare_out, meter));
-        let mut harvest = Harvest::default();
-        harvests.into_iter().for_each(|one| harvest.absorb(one));
-        (
-            harvest,
-            producer
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-        )
-    })
+    /// A pool of its own: its threads wait for pages, which must not hold up anybody else's work.
+    readers: ThreadPool,
+    meter: &'a Meter,
 }
 
-/// One fetcher: gets page after page, into buffers that come back from the readers.
-fn fetch_all(
-    source: &Source,
-    links: &Receiver<Link>,
-    spares: &Receiver<Vec<u8>>,
-    fetched: &Sender<Fetched>,
-    meter: &Meter,
-) {
-    for link in links {
-        let page = source.get(&link.path, spares.try_recv().unwrap_or_default(), meter);
-        meter.fetched.add(1);
-        if fetched.send(Fetched { link, page }).is_err() {
-            return;
+impl<'a> Stages<'a> {
+    pub fn new(source: &'a Source, widths: Widths, meter: &'a Meter) -> Self {
+        let readers = ThreadPoolBuilder::new()
+            .num_threads(widths.readers)
+            .thread_name(|number| format!("reader-{number}"))
+            .build()
+            .expect("threads for the readers");
+        Stages {
+            source,
+            widths,
+            readers,
+            meter,
         }
     }
-}
 
-/// One reader: inflates and reads page after page, into a harvest and a buffer of its own.
-fn read_all(fetched: &Receiver<Fetched>, spares: &Sender<Vec<u8>>, meter: &Meter) -> Harvest {
-    let mut harvest = Harvest::default();
-    let mut buffer = Vec::new();
-    for Fetched { link, page } in fetched {
-        let result = page.and_then(|page| {
-            harvest.latencies.push(page.elapsed);
-            // A page that makes a reader panic is that page's failure. The buffer may then hold
-            // anything, which the next page overwrites.
-            let read = catch_unwind(AssertUnwindSafe(|| read(&page, &mut buffer, meter)))
-                .unwrap_or_else(|_| {
+    /// Wires the stages: `produce` feeds links, fetchers get their pages, readers fill the harvest
+    /// with what `read` makes of each.
+    pub fn run<P: Send, T: Send>(
+        &self,
+        read: impl Fn(&Page, &mut Vec<u8>, &mut Lane) -> Result<P, PageError> + Sync,
+        produce: impl FnOnce(&Sender<Link>) -> T + Send,
+    ) -> (Harvest<P>, T) {
+        let workers = self.widths.workers;
+        let (link_out, link_in) = bounded(2 * workers);
+        let (fetched_out, fetched_in) = bounded(workers);
+        let (spare_out, spare_in) = bounded(2 * workers);
+        // `move`: should a reader panic, the ends that this closure holds are dropped before the
+        // scope waits for its threads, and no fetcher is left sending to nobody.
+        thread::scope(move |scope| {
+            let producer = scope.spawn(move || produce(&link_out));
+            for _ in 0..workers {
+                let (links, spares, fetched) =
+                    (link_in.clone(), spare_in.clone(), fetched_out.clone());
+                scope.spawn(move || self.fetch_all(&links, &spares, &fetched));
+            }
+            // Only the fetchers may hold these ends: the readers end when the last fetcher drops
+            // its sender, and the walker stops when the last one drops its receiver.
+            drop((link_in, spare_in, fetched_out));
+            // Each thread of the pool runs this once, with a harvest and a buffer of its own.
+            let harvests = self
+                .readers
+                .broadcast(|_| self.read_all(&read, &fetched_in, &spare_out));
+            let mut harvest = Harvest::default();
+            harvests.into_iter().for_each(|one| harvest.absorb(one));
+            (
+                harvest,
+                producer.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            )
+        })
+    }
+
+    /// One fetcher: gets page after page, into buffers that come back from the readers.
+    fn fetch_all(
+        &self,
+        links: &Receiver<Link>,
+        spares: &Receiver<Vec<u8>>,
+        fetched: &Sender<Fetched>,
+    ) {
+        let mut lane = self.meter.lane(Role::Fetcher);
+        for link in links {
+            let spare = spares.try_recv().unwrap_or_default();
+            let page = self.source.get(&link.path, spare, &mut lane);
+            self.meter.fetched.add(1);
+            if fetched.send(Fetched { link, page }).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// One reader: inflates and reads page after page, into a harvest and a buffer of its own.
+    fn read_all<P>(
+        &self,
+        read: &impl Fn(&Page, &mut Vec<u8>, &mut Lane) -> Result<P, PageError>,
+        fetched: &Receiver<Fetched>,
+        spares: &Sender<Vec<u8>>,
+    ) -> Harvest<P> {
+        let mut harvest = Harvest::default();
+        let mut buffer = Vec::new();
+        let mut lane = self.meter.lane(Role::Reader);
+        for Fetched { link, page } in fetched {
+            lane.about(&link.path);
+            let result = page.and_then(|page| {
+                harvest.latencies.push(page.elapsed);
+                // A page that makes a reader panic is that page's failure. The buffer may then hold
+                // anything, which the next page overwrites.
+                let read = || read(&page, &mut buffer, &mut lane);
+                let read = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
                     Err(PageError::new(Reason::Panic, "reading the page panicked"))
                 });
-            // Nobody may be there any more to use it; then it is simply freed.
-            let _ = spares.try_send(page.body);
-            read
-        });
-        meter.read.add(1);
-        meter.failed.add(u64::from(result.is_err()));
-        harvest.add(link, result);
+                // Nobody may be there any more to use it; then it is simply freed.
+                let _ = spares.try_send(page.body);
+                read
+            });
+            self.meter.read.add(1);
+            self.meter.failed.add(u64::from(result.is_err()));
+            harvest.add(link, result);
+        }
+        harvest
     }
-    harvest
 }
 
 /// Inflates a company's page into `buffer` and reads it.
-pub fn read(page: &Page, buffer: &mut Vec<u8>, meter: &Meter) -> Result<CompanyPage, PageError> {
-    let html = page.inflate(buffer)?;
-    meter.bytes_decoded.add(html.len() as u64);
-    let html = page::to_utf8(html, page.charset().as_deref());
-    page::check_end(&html)?;
-    company::parse(&html).map_err(|error| PageError::new(Reason::Unrecognised, error.to_string()))
+pub fn read(page: &Page, buffer: &mut Vec<u8>, lane: &mut Lane) -> Result<CompanyPage, PageError> {
+    let html = lane.time(Phase::Inflating, || page.inflate(buffer))?;
+    lane.meter.bytes_decoded.add(html.len() as u64);
+    lane.time(Phase::Reading, || {
+        let html = page::to_utf8(html, page.charset().as_deref());
+        page::check_end(&html)?;
+        company::parse(&html)
+            .map_err(|error| PageError::new(Reason::Unrecognised, error.to_string()))
+    })
 }

@@ -3,9 +3,9 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::meter::Meter;
 use crate::page::{Page, PageError, Reason};
 use crate::source::Source;
+use crate::trace::Lane;
 
 /// Attempts at one address, the first included.
 pub const MAX_ATTEMPTS: u32 = 4;
@@ -41,20 +41,20 @@ pub fn budget(requests: usize) -> usize {
 pub fn get_patiently<T>(
     source: &Source,
     path: &str,
-    meter: &Meter,
-    read: impl Fn(&Page) -> Result<T, PageError>,
+    lane: &mut Lane,
+    read: impl Fn(&Page, &mut Lane) -> Result<T, PageError>,
 ) -> Result<T, PageError> {
     let mut attempts = 1;
     loop {
         match source
-            .get(path, Vec::new(), meter)
-            .and_then(|page| read(&page))
+            .get(path, Vec::new(), lane)
+            .and_then(|page| read(&page, lane))
         {
             Err(error)
                 if attempts < MAX_ATTEMPTS && source.may_change() && is_transient(error.reason) =>
             {
                 thread::sleep(pause(attempts));
-                meter.retries.add(1);
+                lane.meter.retries.add(1);
                 attempts += 1;
             }
             result => return result,

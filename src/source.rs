@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Instant;
 
 use jiff::civil::Date;
 use url::{Host, Url};
@@ -14,6 +15,7 @@ use crate::meter::Meter;
 use crate::output::Staged;
 use crate::page::{Page, PageError};
 use crate::recorder::Recorder;
+use crate::trace::Lane;
 
 /// The two real sites.
 pub const LIVE_PAGES: &str = "https://markets.businessinsider.com";
@@ -109,20 +111,16 @@ pub struct Site {
 }
 
 impl Source {
-    /// The page of a path. Its body is read into `buffer`.
-    pub fn get(&self, path: &str, buffer: Vec<u8>, meter: &Meter) -> Result<Page, PageError> {
+    /// The page of a path, if its status is 200. Its body is read into `buffer`.
+    pub fn get(&self, path: &str, buffer: Vec<u8>, lane: &mut Lane) -> Result<Page, PageError> {
+        lane.about(path);
+        let asked = Instant::now();
         let answer = match self {
-            Source::Site(site) => {
-                let address = site.address(path);
-                let answer = site.client.get(&address, buffer, meter)?;
-                if let Some(recorder) = &site.recorder {
-                    recorder.keep(&address, &answer);
-                }
-                answer
-            }
-            Source::Archive(archive) => archive.get(path, buffer, meter)?,
+            Source::Site(site) => site.get(path, buffer, lane.meter),
+            Source::Archive(archive) => archive.get(path, buffer, lane.meter),
         };
-        answer.of_status_200()
+        lane.asked(asked, &answer);
+        answer?.of_status_200()
     }
 
     /// Where a path is asked, as a user would look it up.
@@ -159,6 +157,15 @@ impl Source {
 }
 
 impl Site {
+    fn get(&self, path: &str, buffer: Vec<u8>, meter: &Meter) -> Result<Page, PageError> {
+        let address = self.address(path);
+        let answer = self.client.get(&address, buffer, meter)?;
+        if let Some(recorder) = &self.recorder {
+            recorder.keep(&address, &answer);
+        }
+        Ok(answer)
+    }
+
     fn address(&self, path: &str) -> String {
         let base = if path.starts_with(RATES_PATH) {
             &self.rates

@@ -10,6 +10,7 @@ use crate::meter::Meter;
 use crate::page::{self, Page, PageError, Reason};
 use crate::retry;
 use crate::source::{self, Source};
+use crate::trace::{Lane, Phase, Role};
 
 /// Index pages asked for at the same time. They are the only thing that can hold up the fetchers,
 /// and there are eleven of them.
@@ -109,20 +110,24 @@ fn one_page(
     meter: &Meter,
 ) -> Result<IndexPage, WalkError> {
     let path = source::index_path(index, number);
-    let read = |answer: &Page| {
+    let read = |answer: &Page, lane: &mut Lane| {
         let mut buffer = Vec::new();
-        let html = answer.inflate(&mut buffer)?;
-        meter.bytes_decoded.add(html.len() as u64);
-        let html = page::to_utf8(html, answer.charset().as_deref());
-        page::check_end(&html)?;
-        index::parse(&html).map_err(|error| PageError::new(Reason::Unrecognised, error.to_string()))
+        let html = lane.time(Phase::Inflating, || answer.inflate(&mut buffer))?;
+        lane.meter.bytes_decoded.add(html.len() as u64);
+        lane.time(Phase::Reading, || {
+            let html = page::to_utf8(html, answer.charset().as_deref());
+            page::check_end(&html)?;
+            index::parse(&html)
+                .map_err(|error| PageError::new(Reason::Unrecognised, error.to_string()))
+        })
     };
     let failed = |error| WalkError {
         number,
         address: source.address(&path),
         error,
     };
-    let page = retry::get_patiently(source, &path, meter, read).map_err(failed)?;
+    let page =
+        retry::get_patiently(source, &path, &mut meter.lane(Role::Index), read).map_err(failed)?;
     meter.index_read.add(1);
     Ok(page)
 }

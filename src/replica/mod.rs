@@ -11,4 +11,4 @@ mod server;
 pub use listing::Listing;
 pub use market::{Market, SEED};
 pub use pages::Pages;
-pub use server::{Counts, Server};
+pub use server::{Counts, Line, Server};

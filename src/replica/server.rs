@@ -3,12 +3,13 @@
 //! It is written by hand because it is to be no bottleneck and to stay under full control of what
 //! it sends, down to the byte. A thread for each connection, as its clients keep theirs.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,8 @@ use super::pages::{Answer, Pages};
 
 const MAX_HEAD: usize = 64 << 10;
 const STACK: usize = 256 << 10;
+/// What one connection sends before another has its turn, where bandwidth is limited.
+const PACKET: usize = 16 << 10;
 
 /// A server that runs until the process ends: its threads wait for clients, and there is no moment
 /// at which they could be joined.
@@ -24,6 +27,32 @@ const STACK: usize = 256 << 10;
 pub struct Server {
     address: SocketAddr,
     state: Arc<State>,
+}
+
+/// The line between a server and its clients.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Line {
+    /// Time before each answer.
+    pub latency: Duration,
+    /// The most by which that is longer, evenly distributed. An address has the same extra time at
+    /// each request, so that all who ask are treated alike.
+    pub jitter: Duration,
+    /// Bits per second of the bodies and heads of all answers together; no limit if none.
+    pub bandwidth: Option<f64>,
+    pub seed: u64,
+}
+
+impl Line {
+    /// How long the answer to a path is kept back.
+    pub fn time_before_answer(&self, path: &str) -> Duration {
+        if self.jitter.is_zero() {
+            return self.latency;
+        }
+        let mut hasher = DefaultHasher::new();
+        (self.seed, path).hash(&mut hasher);
+        let share = fastrand::Rng::with_seed(hasher.finish()).f64();
+        self.latency + self.jitter.mul_f64(share)
+    }
 }
 
 /// What a server has seen so far.
@@ -38,7 +67,9 @@ pub struct Counts {
 #[derive(Debug)]
 struct State {
     pages: Pages,
-    latency: Duration,
+    line: Line,
+    /// When the line has sent all that was given to it.
+    free_at: Mutex<Instant>,
     requests: AtomicU64,
     connections: AtomicU64,
     bytes: AtomicU64,
@@ -47,19 +78,20 @@ struct State {
 }
 
 impl Server {
-    /// Starts to answer on a port of 127.0.0.1, 0 for a free one, after `latency` each time, and
-    /// tells of every thousandth request.
+    /// Starts to answer on a port of 127.0.0.1, 0 for a free one, and tells of every thousandth
+    /// request.
     pub fn start(
         pages: Pages,
         port: u16,
-        latency: Duration,
+        line: Line,
         on_thousand: Option<fn(u64)>,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         let address = listener.local_addr()?;
         let state = Arc::new(State {
             pages,
-            latency,
+            line,
+            free_at: Mutex::new(Instant::now()),
             requests: AtomicU64::new(0),
             connections: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -92,6 +124,32 @@ impl Server {
     }
 }
 
+/// The far end of a connection, behind the line.
+struct Client<'a> {
+    stream: &'a mut TcpStream,
+    state: &'a State,
+}
+
+impl Client<'_> {
+    /// Sends as fast as the line allows, which all connections share packet by packet.
+    fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        let Some(bandwidth) = self.state.line.bandwidth else {
+            return self.stream.write_all(message);
+        };
+        for packet in message.chunks(PACKET) {
+            let takes = Duration::from_secs_f64(packet.len() as f64 * 8.0 / bandwidth);
+            let sent_at = {
+                let mut free_at = self.state.free_at.lock().expect("no panic holds the lock");
+                *free_at = (*free_at).max(Instant::now()) + takes;
+                *free_at
+            };
+            thread::sleep(sent_at.saturating_duration_since(Instant::now()));
+            self.stream.write_all(packet)?;
+        }
+        Ok(())
+    }
+}
+
 fn accept(listener: &TcpListener, state: &Arc<State>) {
     loop {
         // Out of file descriptors, say: the client sees that it is not served, others are.
@@ -113,28 +171,35 @@ fn serve(mut stream: TcpStream, state: &State) -> io::Result<()> {
     state.connections.fetch_add(1, Relaxed);
     let mut received = Vec::with_capacity(4 << 10);
     loop {
-        let Some(head) = next_head(&mut stream, &mut received)? else {
+        let Some(head) = next_head(&mut stream, &mut received, state)? else {
             return Ok(());
         };
         let request = Request::parse(&received[..head]);
         received.drain(..head);
-        if !state.latency.is_zero() {
-            thread::sleep(state.latency);
+        let path = request.as_ref().map_or("", |request| &request.path);
+        let before = state.line.time_before_answer(path);
+        if !before.is_zero() {
+            thread::sleep(before);
         }
+        let mut client = Client {
+            stream: &mut stream,
+            state,
+        };
+        // Before it is answered: who has the answer may ask at once how many there were.
+        let number = state.requests.fetch_add(1, Relaxed) + 1;
         let keep_alive = match request {
             Ok(request) => {
                 let found = state.pages.get(&request.path);
                 let bytes = found.map_or(0, |answer| answer.gzipped.len() as u64);
                 state.bytes.fetch_add(bytes, Relaxed);
-                answer(&mut stream, &request, found)?;
+                answer(&mut client, &request, found)?;
                 request.keep_alive
             }
             Err(status) => {
-                error(&mut stream, status, false, false)?;
+                error(&mut client, status, false, false)?;
                 false
             }
         };
-        let number = state.requests.fetch_add(1, Relaxed) + 1;
         if let Some(tell) = state.on_thousand.filter(|_| number.is_multiple_of(1000)) {
             tell(number);
         }
@@ -145,14 +210,24 @@ fn serve(mut stream: TcpStream, state: &State) -> io::Result<()> {
 }
 
 /// Reads on until a whole head is there and gives its length; none at the end of the connection.
-fn next_head(stream: &mut TcpStream, received: &mut Vec<u8>) -> io::Result<Option<usize>> {
+fn next_head(
+    stream: &mut TcpStream,
+    received: &mut Vec<u8>,
+    state: &State,
+) -> io::Result<Option<usize>> {
     let mut chunk = [0; 4 << 10];
     loop {
         if let Some(end) = memchr::memmem::find(received, b"\r\n\r\n") {
             return Ok(Some(end + 4));
         }
         if received.len() > MAX_HEAD {
-            error(stream, "431 Request Header Fields Too Large", false, false)?;
+            let mut client = Client { stream, state };
+            error(
+                &mut client,
+                "431 Request Header Fields Too Large",
+                false,
+                false,
+            )?;
             return Ok(None);
         }
         match stream.read(&mut chunk)? {
@@ -217,21 +292,21 @@ impl Request {
     }
 }
 
-fn answer(stream: &mut TcpStream, request: &Request, answer: Option<&Answer>) -> io::Result<()> {
+fn answer(client: &mut Client, request: &Request, answer: Option<&Answer>) -> io::Result<()> {
     match answer {
         None => error(
-            stream,
+            client,
             "404 Not Found",
             request.keep_alive,
             request.head_only,
         ),
         Some(answer) if request.gzip && request.keep_alive && !request.head_only => {
-            stream.write_all(&answer.gzipped)
+            client.send(&answer.gzipped)
         }
         Some(answer) if request.gzip => {
             let head = answer.head.clone();
             send(
-                stream,
+                client,
                 head + connection(request.keep_alive),
                 answer.gzipped_body(),
                 request.head_only,
@@ -245,7 +320,7 @@ fn answer(stream: &mut TcpStream, request: &Request, answer: Option<&Answer>) ->
                 body.len()
             );
             send(
-                stream,
+                client,
                 head + connection(request.keep_alive),
                 &body,
                 request.head_only,
@@ -254,19 +329,14 @@ fn answer(stream: &mut TcpStream, request: &Request, answer: Option<&Answer>) ->
     }
 }
 
-fn error(
-    stream: &mut TcpStream,
-    status: &str,
-    keep_alive: bool,
-    head_only: bool,
-) -> io::Result<()> {
+fn error(client: &mut Client, status: &str, keep_alive: bool, head_only: bool) -> io::Result<()> {
     let body = format!("<!DOCTYPE html><title>{status}</title><h1>{status}</h1>\n");
     let head = format!(
         "HTTP/1.1 {status}\r\nServer: indexrank\r\nContent-Type: text/html\r\nContent-Length: {}\r\n",
         body.len()
     );
     send(
-        stream,
+        client,
         head + connection(keep_alive),
         body.as_bytes(),
         head_only,
@@ -282,10 +352,10 @@ fn connection(keep_alive: bool) -> &'static str {
 }
 
 /// Head and body in one write: two would be two packets, and a wait between them.
-fn send(stream: &mut TcpStream, head: String, body: &[u8], head_only: bool) -> io::Result<()> {
+fn send(client: &mut Client, head: String, body: &[u8], head_only: bool) -> io::Result<()> {
     let mut message = head.into_bytes();
     if !head_only {
         message.extend_from_slice(body);
     }
-    stream.write_all(&message)
+    client.send(&message)
 }

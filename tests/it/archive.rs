@@ -218,6 +218,7 @@ fn what_is_recorded_is_read_again() {
         headers.insert("content-encoding", "gzip".parse().unwrap());
         headers.insert("transfer-encoding", "chunked".parse().unwrap());
         let page = Page {
+            waited: Duration::ZERO,
             status: 200,
             headers,
             body: vec![0x1f, 0x8b, 0, 255, 13, 10, 13, 10],

@@ -4,13 +4,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use indexrank::archive::Archive;
 use indexrank::company;
 use indexrank::index;
 use indexrank::meter::Meter;
-use indexrank::replica::{Pages, Server};
+use indexrank::replica::{Line, Pages, Server};
 use serde_json::Value;
 
 use crate::support::{assert_expected_rankings, indexrank, json};
@@ -95,7 +94,7 @@ fn the_crawl_from_its_archive() {
 #[ignore = "needs the saved pages beside the checkout"]
 fn the_crawl_over_http() {
     let pages = Pages::of_archive(&Archive::open(&crawl()).unwrap());
-    let server = Server::start(pages, 0, Duration::ZERO, None).unwrap();
+    let server = Server::start(pages, 0, Line::default(), None).unwrap();
     for workers in ["1", "2", "64"] {
         assert_the_crawl(&server.address(), workers);
     }

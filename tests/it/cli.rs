@@ -126,12 +126,12 @@ fn wrong_usage_is_told_in_a_sentence_with_code_2() {
             "not a WARC archive: it is empty",
         ),
         (
-            &["serve", "--from", "torn.warc", "--seed", "1"],
-            "leave them out with an archive",
+            &["serve", "--from", "torn.warc", "--companies", "1"],
+            "leave it out with an archive",
         ),
         (
-            &["serve", "--from", "torn.warc", "--companies", "1"],
-            "leave them out with an archive",
+            &["serve", "--bandwidth", "0"],
+            "give megabits per second from 0.001",
         ),
         (&["completions", "dos"], "possible values"),
     ] {

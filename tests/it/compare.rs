@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{files, json};
+use crate::support::{MARKET, files, json};
 
 const CONTENDERS: [&str; 9] = [
     "pipeline",
@@ -21,25 +21,24 @@ const CONTENDERS: [&str; 9] = [
     "floor",
 ];
 
-struct Raced {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-    results: Vec<Value>,
+pub struct Raced {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+    pub results: Vec<Value>,
 }
 
-fn compare(folder: &Path, arguments: &[&str]) -> Raced {
+/// A race of two rounds at 0 ms on 60 companies, where the arguments say nothing else.
+pub fn compare(folder: &Path, arguments: &[&str]) -> Raced {
+    // Nothing of these goes with a list of addresses.
+    let small: &[&str] = match arguments.contains(&"--urls") {
+        true => &[],
+        false if arguments.contains(&"--latency") => &["--companies", "60", "--rounds", "2"],
+        false => &["--companies", "60", "--rounds", "2", "--latency", "0"],
+    };
     let output = Command::new(env!("CARGO_BIN_EXE_compare"))
-        .args([
-            "--companies",
-            "60",
-            "--rounds",
-            "2",
-            "--latency",
-            "0",
-            "--json",
-            "race.json",
-        ])
+        .args(["--json", "race.json"])
+        .args(small)
         .args(arguments)
         .current_dir(folder)
         .output()
@@ -229,10 +228,208 @@ fn a_program_of_the_users_own() {
     );
 }
 
+/// The same, of contenders of the table that are made to do wrong.
+#[test]
+fn broken_contenders() {
+    for (fault, reason) in [
+        ("loses", "another answer: "),
+        ("changes", "another answer: "),
+        ("crashes", "failed with signal: 6"),
+        ("hangs", "hangs: killed after 12 s"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let fault = format!("async={fault}");
+        let arguments = [
+            "--only",
+            "inline,async",
+            "--fault",
+            &fault,
+            "--patience",
+            "12",
+        ];
+        let raced = compare(folder.path(), &arguments);
+        assert_eq!(
+            raced.code,
+            Some(1),
+            "{fault}: {}{}",
+            raced.stdout,
+            raced.stderr
+        );
+        let told = format!("async is out of the race: {reason}");
+        assert!(raced.stdout.contains(&told), "{told} in\n{}", raced.stdout);
+        let rounds = |name: &str| result(&raced.results, name)["rounds"].as_u64();
+        assert_eq!(
+            (rounds("async"), rounds("inline")),
+            (Some(0), Some(2)),
+            "{fault}"
+        );
+    }
+}
+
+/// Only fetching: no index, no rate, nothing read, and all the same bytes.
+#[test]
+fn only_io() {
+    let folder = tempfile::tempdir().unwrap();
+    let raced = compare(folder.path(), &["--work", "io", "--latency", "5"]);
+    assert_eq!(raced.code, Some(0), "{}", raced.stdout);
+    assert!(raced.stdout.contains("nothing is read"), "{}", raced.stdout);
+    assert_eq!(
+        names(&raced.results).len(),
+        CONTENDERS.len() - 1,
+        "no limit"
+    );
+    let digest = raced.results[0]["digest"].as_str().unwrap();
+    for result in &raced.results {
+        assert_eq!(result["requests"], 60.0, "{result}");
+        assert_eq!(result["digest"].as_str(), Some(digest), "{result}");
+    }
+    let faulty = [
+        "--work",
+        "io",
+        "--only",
+        "inline,sequential",
+        "--fault",
+        "sequential=changes",
+    ];
+    let raced = compare(folder.path(), &faulty);
+    assert!(
+        raced
+            .stdout
+            .contains("sequential is out of the race: another answer: "),
+        "{}",
+        raced.stdout
+    );
+}
+
+/// Only reading: nobody asks a server.
+#[test]
+fn only_cpu() {
+    let folder = tempfile::tempdir().unwrap();
+    let raced = compare(folder.path(), &["--work", "cpu"]);
+    assert_eq!(raced.code, Some(0), "{}", raced.stdout);
+    assert!(raced.stdout.contains("Pages in memory"), "{}", raced.stdout);
+    assert!(
+        raced.stdout.contains("Bound by the CPU"),
+        "{}",
+        raced.stdout
+    );
+    let mut expected = CONTENDERS;
+    expected.sort_unstable();
+    assert_eq!(names(&raced.results), expected);
+    let digest = result(&raced.results, "pipeline")["digest"].clone();
+    assert!(digest.is_string());
+    for result in raced
+        .results
+        .iter()
+        .filter(|result| result["name"] != "floor")
+    {
+        assert_eq!(result["digest"], digest, "{result}");
+        assert_eq!(
+            (&result["connections"], &result["requests"]),
+            (&Value::Null, &63.0.into()),
+            "{result}"
+        );
+    }
+}
+
+/// A list of the user's own: one run each, every heading counted, a page that is missing is no fault
+/// of the contender's.
+#[test]
+fn addresses_of_the_users_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = MARKET.address();
+    let list = format!(
+        "# mine\n\n{site}/index/components/s&p_500?p=1\n{site}/stocks/mmm-stock\n{site}/nowhere\n{site}/stocks/mmm-stock\n"
+    );
+    fs::write(folder.path().join("list"), list).unwrap();
+    let raced = compare(folder.path(), &["--urls", "list"]);
+    assert_eq!(raced.code, Some(0), "{}{}", raced.stdout, raced.stderr);
+    for part in [
+        "8 contenders ask 3 addresses, 8 at the same time, one run each; --rounds asks for more",
+        "Addresses of list, 8 pages in flight",
+    ] {
+        assert!(raced.stdout.contains(part), "{part} in\n{}", raced.stdout);
+    }
+    assert_eq!(
+        names(&raced.results).len(),
+        CONTENDERS.len() - 1,
+        "no limit"
+    );
+    let digest = raced.results[0]["digest"].as_str().unwrap();
+    for result in &raced.results {
+        assert_eq!(
+            (&result["rounds"], &result["requests"]),
+            (&1.into(), &3.0.into()),
+            "{result}"
+        );
+        assert_eq!(result["digest"].as_str(), Some(digest), "{result}");
+        assert_eq!(result["differs"], Value::Null, "{result}");
+    }
+
+    let faulty = [
+        "--urls",
+        "list",
+        "--only",
+        "inline,sequential",
+        "--fault",
+        "sequential=loses",
+    ];
+    let raced = compare(folder.path(), &faulty);
+    assert_eq!(
+        raced.code,
+        Some(0),
+        "pages of the world outside may be others each time"
+    );
+    assert!(
+        raced
+            .stdout
+            .contains("sequential saw other pages: nothing instead of {"),
+        "{}",
+        raced.stdout
+    );
+}
+
+fn result<'a>(results: &'a [Value], name: &str) -> &'a Value {
+    results
+        .iter()
+        .find(|result| result["name"] == name)
+        .unwrap()
+}
+
+/// A trace for each contender, in which each page was waited for, inflated and read once.
+#[test]
+fn traces() {
+    let folder = tempfile::tempdir().unwrap();
+    let raced = compare(folder.path(), &["--trace", "traces"]);
+    assert_eq!(raced.code, Some(0), "{}", raced.stdout);
+    let mut expected = CONTENDERS.map(|name| format!("{name}-0ms-32.json"));
+    expected.sort_unstable();
+    assert_eq!(files(&folder.path().join("traces")), expected);
+    for file in expected {
+        let trace = json(&folder.path().join("traces").join(&file));
+        let phases = crate::trace::phases_of_companies(&trace);
+        assert_eq!(phases.len(), 60, "{file}");
+        let mut each = vec!["inflating", "reading", "receiving", "waiting"];
+        each.retain(|phase| *phase != "reading" || !file.starts_with("floor"));
+        for (path, phases) in phases {
+            assert_eq!(phases, each, "{file} {path}");
+        }
+        assert!(
+            crate::trace::rows(&trace)
+                .iter()
+                .filter(|row| row.starts_with("worker"))
+                .count()
+                <= 32,
+            "{file}"
+        );
+    }
+}
+
 #[test]
 fn wrong_usage() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("taken"), "").unwrap();
+    fs::write(folder.path().join("bad"), "http://127.0.0.1:1/\nftp://x\n").unwrap();
     for (arguments, code, words) in [
         (
             &["--only", "nobody"][..],
@@ -246,6 +443,37 @@ fn wrong_usage() {
             "give replica or a file",
         ),
         (&["--workers", "0"], 2, "0 is not in 1..=1024"),
+        (&["--urls", "nowhere"], 1, "cannot read nowhere"),
+        (
+            &["--urls", "taken"],
+            1,
+            "taken holds no address; give one a line",
+        ),
+        (
+            &["--urls", "bad"],
+            1,
+            "bad, line 2: \"ftp://x\" is no address",
+        ),
+        (
+            &["--urls", "bad", "--latency", "5"],
+            2,
+            "cannot be used with",
+        ),
+        (
+            &["--work", "cpu", "--also", "mine=true"],
+            1,
+            "--also runs the whole job",
+        ),
+        (
+            &["--trace", "taken", "--only", "inline"],
+            1,
+            "cannot write taken",
+        ),
+        (
+            &["--html", "taken/race.html", "--only", "inline"],
+            1,
+            "cannot write taken",
+        ),
         (
             &["--csv", "taken/race.csv", "--only", "inline"],
             1,

@@ -68,7 +68,7 @@ fn two_addresses_of_one_company_are_merged_and_told() {
 
 #[test]
 fn only_what_may_pass_is_tried_again_and_no_more_than_the_budget() {
-    let mut harvest = Harvest::default();
+    let mut harvest: Harvest = Harvest::default();
     for (slug, reason) in [
         ("a", Reason::Busy),
         ("b", Reason::Gone),
@@ -96,7 +96,7 @@ fn only_what_may_pass_is_tried_again_and_no_more_than_the_budget() {
 #[test]
 fn a_changed_layout() {
     let harvest_of = |all: usize, odd: usize, spoil: fn(&mut CompanyPage)| {
-        let mut harvest = Harvest::default();
+        let mut harvest: Harvest = Harvest::default();
         for number in 0..all {
             let mut page = page(&number.to_string());
             if number < odd {

@@ -9,6 +9,8 @@ mod cli;
 mod company;
 #[cfg(feature = "compare")]
 mod compare;
+#[cfg(feature = "compare")]
+mod compare_html;
 mod faults;
 mod figure;
 mod golden;
@@ -20,3 +22,4 @@ mod rank;
 mod rates;
 mod read;
 mod server;
+mod trace;

@@ -16,6 +16,7 @@ fn page(encoding: &str, body: Vec<u8>) -> Page {
     let mut headers = HeaderMap::new();
     headers.insert("content-encoding", encoding.parse().unwrap());
     Page {
+        waited: Duration::ZERO,
         status: 200,
         headers,
         body,

@@ -2,6 +2,10 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use indexrank::replica::{Line, Market, Pages, SEED, Server};
 
 use crate::support::MARKET;
 
@@ -189,5 +193,70 @@ fn rates_of_a_day() {
     assert!(
         String::from_utf8(rates).is_err(),
         "windows-1251 is not UTF-8"
+    );
+}
+
+#[test]
+fn latency_and_jitter() {
+    let line = |seed| Line {
+        latency: Duration::from_millis(20),
+        jitter: Duration::from_millis(40),
+        seed,
+        ..Line::default()
+    };
+    let paths: Vec<String> = (0..1000)
+        .map(|number| format!("/stocks/{number}-stock"))
+        .collect();
+    let times = |seed| {
+        let times = paths
+            .iter()
+            .map(|path| line(seed).time_before_answer(path).as_secs_f64() * 1e3);
+        times.collect::<Vec<f64>>()
+    };
+    assert_eq!(times(1), times(1), "the same for an address each time");
+    assert_ne!(times(1), times(2));
+    assert!(times(1).iter().all(|time| (20.0..=60.0).contains(time)));
+    let mean = times(1).iter().sum::<f64>() / 1000.0;
+    assert!((38.0..42.0).contains(&mean), "evenly distributed: {mean}");
+    let steady = Line {
+        jitter: Duration::ZERO,
+        ..line(1)
+    };
+    assert_eq!(steady.time_before_answer("/"), Duration::from_millis(20));
+}
+
+/// Two connections share what the line carries: twice 250 KB at 8 Mbit/s take half a second.
+#[test]
+fn bandwidth() {
+    let line = Line {
+        bandwidth: Some(8e6),
+        ..Line::default()
+    };
+    let pages = Pages::of_market(&Market::embedded(Some(60), SEED));
+    let server = Server::start(pages, 0, line, None).unwrap();
+    let path = "/index/components/s&p_500?p=1";
+    let started = Instant::now();
+    let fetched: Vec<usize> = thread::scope(|scope| {
+        let fetch = || {
+            let mut stream =
+                TcpStream::connect(server.address().trim_start_matches("http://")).unwrap();
+            write!(
+                stream,
+                "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            )
+            .unwrap();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).unwrap();
+            answer.len()
+        };
+        let both = [scope.spawn(fetch), scope.spawn(fetch)];
+        both.map(|one| one.join().unwrap()).to_vec()
+    });
+    let bits = fetched.iter().sum::<usize>() as f64 * 8.0;
+    assert!(bits > 1e6, "{fetched:?}");
+    assert!(
+        started.elapsed().as_secs_f64() >= bits / 8e6,
+        "{:?}",
+        started.elapsed()
     );
 }

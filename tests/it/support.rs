@@ -6,15 +6,14 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
-use std::time::Duration;
 
-use indexrank::replica::{Market, Pages, SEED, Server};
+use indexrank::replica::{Line, Market, Pages, SEED, Server};
 use serde_json::Value;
 
 /// The embedded market, served once for all tests.
 pub static MARKET: LazyLock<Server> = LazyLock::new(|| {
     let pages = Pages::of_market(&Market::embedded(None, SEED));
-    Server::start(pages, 0, Duration::ZERO, None).expect("a port of 127.0.0.1")
+    Server::start(pages, 0, Line::default(), None).expect("a port of 127.0.0.1")
 });
 
 /// What a run left: exit code, stdout, stderr.

@@ -7,72 +7,62 @@
 //! | Module | |
 //! |---|---|
 //! | `cli` | what the user may type |
-//! | `contenders` | the ways of doing the job, one file each |
-//! | `race` | rounds of runs, measured from outside |
+//! | `task` | what every contender is asked to do |
+//! | `contenders` | the ways of doing it, one file each |
+//! | `heat` | all rounds under one condition |
+//! | `race` | one run, measured from outside |
 //! | `parts` | the server and one run, seen from inside |
+//! | `headings` | what is read of a page that is no company's |
+//! | `fault` | what a contender can be made to do wrong |
 //! | `stats` | statistics of a few runs (pure) |
-//! | `show` | the table and what it says in words |
-//! | `export` | JSON and CSV |
+//! | `verdict` | what the figures of a heat say in words (pure) |
+//! | `show` | the table on the terminal |
+//! | `export` | JSON, CSV and traces |
+//! | `html`, `chart` | the page and its pictures |
 
+mod chart;
 mod cli;
 mod contenders;
 mod export;
+mod fault;
+mod headings;
+mod heat;
+mod html;
 mod parts;
 mod race;
 mod show;
 mod stats;
+mod task;
+mod verdict;
 
 use std::io::Write;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Parser;
 use indexrank::output::{self, Staged};
 
-use cli::{Cli, Part, RaceArgs};
-use contenders::{ALL, Task};
-use race::{Answer, Entrant, Run, Server};
-
-/// What became of one entrant under one condition.
-pub struct Entry {
-    pub entrant: Entrant,
-    pub runs: Vec<Run>,
-    /// Why it was taken out of the race.
-    pub broken: Option<String>,
-}
-
-/// One condition and how all did under it, the fastest first.
-pub struct Heat {
-    pub latency_ms: u64,
-    pub workers: u64,
-    pub entries: Vec<Entry>,
-}
+use cli::{Cli, Part, RaceArgs, WorkArg};
+use contenders::ALL;
+use heat::{Ground, Heat};
+use race::Entrant;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let ended = match cli.part {
-        Some(Part::Serve {
-            from,
-            companies,
-            latency,
-        }) => parts::serve(&from, companies, latency).map(|()| true),
-        Some(Part::Run {
-            name,
-            site,
-            workers,
-            out,
-        }) => {
-            let task = Task {
-                site,
-                index: "s&p_500".to_owned(),
-                workers,
-            };
-            parts::run(&name, &task, &out).map(|()| true)
-        }
-        Some(Part::Worker { site }) => contenders::worker(&site).map(|()| true).map_err(Into::into),
-        None => compare(&cli.race),
+        Some(Part::Serve { serving }) => told(&serving).and_then(|told| parts::serve(&told)),
+        Some(Part::Run { task }) => told(&task).and_then(|task| parts::run(&task)),
+        Some(Part::Worker { task }) => told(&task).and_then(|task| contenders::worker(&task)),
+        None => return exit(compare(&cli.race)),
     };
+    exit(ended.map(|()| true))
+}
+
+fn told<T: serde::de::DeserializeOwned>(json: &str) -> Result<T> {
+    Ok(serde_json::from_str(json)?)
+}
+
+fn exit(ended: Result<bool>) -> ExitCode {
     match ended {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -87,27 +77,48 @@ fn main() -> ExitCode {
 /// same answer in every run.
 fn compare(args: &RaceArgs) -> Result<bool> {
     let entrants = entrants(args)?;
-    for file in args.json.iter().chain(&args.csv) {
+    for file in args.html.iter().chain(&args.json).chain(&args.csv) {
         output::try_file(file)?;
     }
+    if let Some(folder) = &args.trace {
+        output::try_file(&folder.join(export::trace_name("pipeline", 0, 1)))?;
+    }
     let mut heats = Vec::new();
-    for &latency_ms in &args.latency {
-        for &workers in &args.workers {
-            let heat = heat(args, &entrants, latency_ms, workers)?;
-            print(&show::heat(&heat))?;
+    for latency_ms in args.latencies() {
+        for workers in args.widths() {
+            let mut ground = Ground::prepare(args, latency_ms)?;
+            if let Some(words) = ground.politeness(entrants.len(), workers, args.rounds().0) {
+                print(&words)?;
+            }
+            let heat = heat::run(args, &entrants, &mut ground, workers)?;
+            print(&show::heat(args, &heat))?;
             heats.push(heat);
         }
     }
-    if let Some(file) = &args.json {
-        Staged::whole(file, &export::json(args, &heats))?.place()?;
-    }
-    if let Some(file) = &args.csv {
-        Staged::whole(file, &export::csv(&heats)?)?.place()?;
-    }
+    write_files(args, &heats)?;
     Ok(heats
         .iter()
         .flat_map(|heat| &heat.entries)
         .all(|entry| entry.broken.is_none()))
+}
+
+fn write_files(args: &RaceArgs, heats: &[Heat]) -> Result<()> {
+    let report = export::json(args, heats);
+    if let Some(file) = &args.html {
+        Staged::whole(file, html::page(args, heats, &report).as_bytes())?.place()?;
+    }
+    if let Some(file) = &args.json {
+        Staged::whole(file, &indexrank::report::json(&report))?.place()?;
+    }
+    if let Some(file) = &args.csv {
+        Staged::whole(file, &export::csv(heats)?)?.place()?;
+    }
+    if let Some(folder) = &args.trace {
+        for (name, trace) in export::traces(heats) {
+            Staged::whole(&folder.join(name), &trace)?.place()?;
+        }
+    }
+    Ok(())
 }
 
 fn entrants(args: &RaceArgs) -> Result<Vec<Entrant>> {
@@ -127,8 +138,18 @@ fn entrants(args: &RaceArgs) -> Result<Vec<Entrant>> {
             names()
         );
     }
+    if !args.also.is_empty() && args.work != WorkArg::Job {
+        bail!(
+            "--also runs the whole job and cannot be held against --work {}; leave one out",
+            args.work.name()
+        );
+    }
     let chosen = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
-    let own = ALL.iter().filter(|contender| chosen(contender.name));
+    // The limit fetches and inflates; where nothing is inflated, or others are asked, it has no place.
+    let has_limit = args.work != WorkArg::Io && args.urls.is_none();
+    let own = ALL
+        .iter()
+        .filter(|contender| chosen(contender.name) && (contender.answers || has_limit));
     let own = own.map(|contender| Entrant::Own {
         name: contender.name,
         answers: contender.answers,
@@ -141,135 +162,8 @@ fn entrants(args: &RaceArgs) -> Result<Vec<Entrant>> {
     Ok(own.chain(also).collect())
 }
 
-/// All rounds under one condition.
-fn heat(args: &RaceArgs, entrants: &[Entrant], latency_ms: u64, workers: u64) -> Result<Heat> {
-    let mut server = Server::start(&args.from.to_string(), args.companies, latency_ms)?;
-    let patience = Duration::from_secs(args.patience);
-    let mut entries: Vec<Entry> = entrants
-        .iter()
-        .map(|entrant| Entry {
-            entrant: entrant.clone(),
-            runs: Vec::new(),
-            broken: None,
-        })
-        .collect();
-    let mut rounds = vec![args.rounds; entries.len()];
-    let mut right: Option<Answer> = None;
-    // Round 0 is not counted: it warms the machine up, shows how long a run takes, and gives the
-    // answer that all others are held against.
-    for round in 0..=args.rounds {
-        for turn in 0..entries.len() {
-            let at = (turn + round as usize) % entries.len();
-            let entry = &mut entries[at];
-            if entry.broken.is_some() || round > rounds[at] {
-                continue;
-            }
-            show::progress(
-                latency_ms,
-                workers,
-                round,
-                args.rounds,
-                entry.entrant.name(),
-            );
-            match race::run(&entry.entrant, &mut server, workers, patience)? {
-                Err(why) => entry.broken = Some(why),
-                Ok(run) => {
-                    if right.is_none() && run.answer.companies.is_some() {
-                        right = Some(run.answer.clone());
-                    }
-                    entry.broken = wrong(&run, right.as_ref());
-                    if round == 0 {
-                        let affordable = (args.budget as f64 / run.wall_s) as u32;
-                        rounds[at] = affordable.clamp(1, args.rounds);
-                    } else if entry.broken.is_none() {
-                        entry.runs.push(run);
-                    }
-                }
-            }
-        }
-    }
-    show::progress_end();
-    let wall = |entry: &Entry| {
-        stats::Spread::of(&walls(entry)).map_or(f64::INFINITY, |spread| spread.median)
-    };
-    entries.sort_by(|one, other| wall(one).total_cmp(&wall(other)));
-    Ok(Heat {
-        latency_ms,
-        workers,
-        entries,
-    })
-}
-
-fn wrong(run: &Run, right: Option<&Answer>) -> Option<String> {
-    let lost = run
-        .measured
-        .as_ref()
-        .map_or(0, |measured| measured.failures);
-    if lost > 0 {
-        return Some(format!("loses {lost} pages"));
-    }
-    right
-        .and_then(|right| run.answer.difference(right))
-        .map(|difference| format!("another answer: {difference}"))
-}
-
-pub fn walls(entry: &Entry) -> Vec<f64> {
-    entry.runs.iter().map(|run| run.wall_s).collect()
-}
-
 fn print(text: &str) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     Ok(stdout.flush()?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::parts::Measured;
-    use indexrank::replica::Counts;
-
-    fn run(failures: usize, companies: &str) -> Run {
-        Run {
-            wall_s: 1.0,
-            cpu_s: 1.0,
-            peak_mb: 1.0,
-            measured: Some(Measured {
-                wall_s: 1.0,
-                pages: 2,
-                failures,
-                latency_p50_ms: 1.0,
-                latency_p99_ms: 1.0,
-            }),
-            counts: Counts {
-                requests: 2,
-                connections: 1,
-                bytes: 3,
-            },
-            answer: Answer {
-                companies: Some(companies.to_owned()),
-                rankings: Vec::new(),
-            },
-        }
-    }
-
-    /// A run that lost a page, has another company, or lacks one is found out.
-    #[test]
-    fn wrong_answers() {
-        let right = run(0, "A\nB\n").answer;
-        for (failures, companies, expected) in [
-            (0, "A\nB\n", None),
-            (1, "A\nB\n", Some("loses 1 pages")),
-            (0, "A\n", Some("another answer: nothing instead of B")),
-            (0, "A\nB\nC\n", Some("another answer: C instead of nothing")),
-            (0, "A\nX\n", Some("another answer: X instead of B")),
-        ] {
-            assert_eq!(
-                wrong(&run(failures, companies), Some(&right)).as_deref(),
-                expected,
-                "{companies:?}"
-            );
-        }
-        assert_eq!(wrong(&run(0, "A\n"), None), None);
-    }
 }

@@ -11,13 +11,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use data_encoding::HEXLOWER;
 use indexrank::replica::Counts;
+use indexrank::trace::Timeline;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde_json::Value;
 use sha1::{Digest, Sha1};
 use wait4::Wait4;
 
-use crate::parts::{COMPANIES, Measured, RESULT};
+use crate::parts::{COMPANIES, Measured, RESULT, Serving, TIMELINE};
+use crate::task::{Task, Work};
 
 /// One way to run: a contender of the table, or a program of the user's.
 #[derive(Debug, Clone)]
@@ -43,8 +45,18 @@ pub struct Run {
     pub cpu_s: f64,
     pub peak_mb: f64,
     pub measured: Option<Measured>,
-    pub counts: Counts,
+    pub traffic: Traffic,
     pub answer: Answer,
+    /// What its workers did when, if that was asked for.
+    pub timeline: Option<Timeline>,
+}
+
+/// What went over the line, as the server counted it; without a server, as the run did.
+#[derive(Debug, Clone, Copy)]
+pub struct Traffic {
+    pub requests: u64,
+    pub bytes: u64,
+    pub connections: Option<u64>,
 }
 
 /// The answer of a run, as far as it gave one: what files say, in a form that can be compared.
@@ -63,14 +75,9 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn start(from: &str, companies: u32, latency_ms: u64) -> Result<Self> {
+    pub fn start(serving: &Serving) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
-            .args([
-                "serve",
-                from,
-                &companies.to_string(),
-                &latency_ms.to_string(),
-            ])
+            .args(["serve", &serde_json::to_string(serving)?])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -102,8 +109,8 @@ impl Drop for Server {
 /// One run of one entrant, or why it failed.
 pub fn run(
     entrant: &Entrant,
-    server: &mut Server,
-    workers: u64,
+    server: &mut Option<Server>,
+    task: &Task,
     patience: Duration,
 ) -> Result<Result<Run, String>> {
     let folder = tempfile::tempdir()?;
@@ -113,9 +120,12 @@ pub fn run(
     let mut command = match entrant {
         Entrant::Own { name, .. } => {
             let mut command = Command::new(std::env::current_exe()?);
-            command
-                .args(["run", name, &server.address, &workers.to_string()])
-                .arg(&out);
+            let task = Task {
+                name: (*name).to_owned(),
+                out: out.clone(),
+                ..task.clone()
+            };
+            command.args(["run", &serde_json::to_string(&task)?]);
             command
         }
         Entrant::Also { command: line, .. } => {
@@ -125,16 +135,19 @@ pub fn run(
         }
     };
     command
-        .env("INDEXRANK_SITE", &server.address)
-        .env("INDEXRANK_RATES", &server.address)
+        .env("INDEXRANK_SITE", &task.site)
+        .env("INDEXRANK_RATES", &task.site)
         .env("INDEXRANK_OUT", &out);
+    if let Work::Visit { list } = &task.work {
+        command.env("INDEXRANK_URLS", list);
+    }
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(fs::File::create(&errors)?);
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
 
-    let before = server.counts()?;
+    let before = server.as_mut().map(Server::counts).transpose()?;
     let started = Instant::now();
     let mut child = command.spawn()?;
     let group = Pid::from_raw(child.id() as i32);
@@ -152,7 +165,7 @@ pub fn run(
     if watchdog.join().expect("no panic") {
         return Ok(Err(format!("hangs: killed after {} s", patience.as_secs())));
     }
-    let after = server.counts()?;
+    let after = server.as_mut().map(Server::counts).transpose()?;
     if !used.status.success() {
         let said = fs::read_to_string(&errors).unwrap_or_default();
         let last = said
@@ -165,18 +178,33 @@ pub fn run(
         Entrant::Own { .. } => Some(serde_json::from_slice(&fs::read(out.join(RESULT))?)?),
         Entrant::Also { .. } => None,
     };
+    let traffic = traffic(before.zip(after), measured.as_ref());
     Ok(Ok(Run {
         wall_s: measured.as_ref().map_or(whole, |measured| measured.wall_s),
         cpu_s: (used.rusage.utime + used.rusage.stime).as_secs_f64(),
         peak_mb: used.rusage.maxrss as f64 / 1e6,
         measured,
-        counts: Counts {
-            requests: after.requests - before.requests,
-            connections: after.connections - before.connections,
-            bytes: after.bytes - before.bytes,
-        },
+        traffic,
         answer: answer(&out),
+        timeline: fs::read(out.join(TIMELINE))
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok()),
     }))
+}
+
+fn traffic(counts: Option<(Counts, Counts)>, measured: Option<&Measured>) -> Traffic {
+    match counts {
+        Some((before, after)) => Traffic {
+            requests: after.requests - before.requests,
+            bytes: after.bytes - before.bytes,
+            connections: Some(after.connections - before.connections),
+        },
+        None => Traffic {
+            requests: measured.map_or(0, |measured| measured.requests),
+            bytes: measured.map_or(0, |measured| measured.bytes),
+            connections: None,
+        },
+    }
 }
 
 fn answer(out: &Path) -> Answer {

@@ -5,15 +5,17 @@ use std::io::{IsTerminal, Write as _, stderr};
 
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 
+use crate::cli::{RaceArgs, WorkArg};
 use crate::contenders::cores;
-use crate::race::{Entrant, Run};
-use crate::stats::{Spread, enough_in_flight, least_waiting, ratio};
-use crate::{Entry, Heat, walls};
+use crate::heat::{Entry, Heat};
+use crate::parts::Measured;
+use crate::race::{Entrant, Traffic};
+use crate::stats::{Spread, ratio};
+use crate::verdict::{PRODUCT, Verdict};
 
 const RULE_BELOW_HEADER: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 const COLUMNS: usize = 11;
-const PRODUCT: &str = "pipeline";
 
 /// One line on a terminal, overwritten by the next; nothing elsewhere.
 pub fn progress(latency_ms: u64, workers: u64, round: u32, rounds: u32, name: &str) {
@@ -31,11 +33,38 @@ pub fn progress_end() {
     }
 }
 
-pub fn heat(heat: &Heat) -> String {
-    let mut text = format!(
-        "Server waits {} ms, {} pages in flight\n",
-        heat.latency_ms, heat.workers
-    );
+/// What distinguishes a heat from the others.
+pub fn title(args: &RaceArgs, heat: &Heat) -> String {
+    let in_flight = match heat.workers {
+        1 => "1 page in flight".to_owned(),
+        many => format!("{many} pages in flight"),
+    };
+    if let Some(file) = &args.urls {
+        return format!("Addresses of {}, {in_flight}", file.display());
+    }
+    if args.work == WorkArg::Cpu {
+        return format!("Pages in memory, {in_flight}");
+    }
+    let jitter = match args.jitter {
+        0 => String::new(),
+        most => format!(" and up to {most} more"),
+    };
+    let bandwidth = args.bandwidth.map_or(String::new(), |megabits| {
+        format!(", sends {megabits} Mbit/s")
+    });
+    let only = if args.work == WorkArg::Io {
+        ", nothing is read"
+    } else {
+        ""
+    };
+    format!(
+        "Server waits {} ms{jitter}{bandwidth}, {in_flight}{only}",
+        heat.latency_ms
+    )
+}
+
+pub fn heat(args: &RaceArgs, heat: &Heat) -> String {
+    let mut text = format!("{}\n", title(args, heat));
     let mut table = Table::new();
     table.load_style(RULE_BELOW_HEADER).set_header([
         "",
@@ -54,7 +83,7 @@ pub fn heat(heat: &Heat) -> String {
         .entries
         .iter()
         .find(|entry| entry.entrant.name() == "sequential");
-    let sequential = sequential.and_then(|entry| Spread::of(&walls(entry)));
+    let sequential = sequential.and_then(Entry::wall);
     for entry in &heat.entries {
         table.add_row(row(entry, sequential));
     }
@@ -66,9 +95,17 @@ pub fn heat(heat: &Heat) -> String {
         if let Some(why) = &entry.broken {
             let _ = writeln!(text, "{} is out of the race: {why}", entry.entrant.name());
         }
+        if let Some(difference) = &entry.differs {
+            let _ = writeln!(
+                text,
+                "{} saw other pages: {difference}",
+                entry.entrant.name()
+            );
+        }
     }
-    text.push_str(&verdict(heat).unwrap_or_default());
-    text.push('\n');
+    if let Some(verdict) = Verdict::of(args, heat, cores()) {
+        let _ = writeln!(text, "{verdict}");
+    }
     text
 }
 
@@ -79,40 +116,31 @@ fn row(entry: &Entry, sequential: Option<Spread>) -> Vec<String> {
     } else {
         format!("  {name}")
     };
-    let Some(wall) = Spread::of(&walls(entry)) else {
+    let Some(wall) = entry.wall() else {
         let mut cells = vec![String::new(); COLUMNS];
         cells[0] = marked;
-        cells[COLUMNS - 1] = "broken".to_owned();
+        cells[COLUMNS - 1] = answer(entry).to_owned();
         return cells;
     };
-    let middle = |of: fn(&Run) -> f64| median(entry, of).unwrap_or(0.0);
-    let latency = |of: fn(&crate::parts::Measured) -> f64| {
-        let known: Vec<f64> = entry
+    let middle = |of: fn(&Traffic) -> f64| entry.median(|run| of(&run.traffic)).unwrap_or(0.0);
+    let latency = |of: fn(&Measured) -> f64| {
+        let known = entry
             .runs
             .iter()
-            .filter_map(|run| run.measured.as_ref().map(of))
-            .collect();
-        Spread::of(&known).map_or(String::new(), |spread| format!("{:.1}", spread.median))
+            .filter_map(|run| run.measured.as_ref().map(of));
+        Spread::of(&known.collect::<Vec<f64>>())
+            .map_or(String::new(), |spread| format!("{:.1}", spread.median))
     };
-    let pages = middle(|run| run.counts.requests as f64);
-    let speed = sequential.map(|sequential| ratio(sequential, wall));
-    let answer = match (&entry.entrant, &entry.broken) {
-        (_, Some(_)) => "broken",
-        (Entrant::Own { answers: false, .. }, _) => "the limit",
-        (Entrant::Also { .. }, _)
-            if entry.runs.iter().all(|run| run.answer.rankings.is_empty()) =>
-        {
-            "none given"
-        }
-        _ => "same",
-    };
+    let connections = entry
+        .connections()
+        .map_or(String::new(), |count| format!("/{count:.0}"));
     vec![
         marked,
         format!("{:.3} ({:.3}–{:.3})", wall.median, wall.min, wall.max),
-        format!("{:.0}", pages / wall.median),
+        format!("{:.0}", entry.pages_per_s().unwrap_or(0.0)),
         format!(
             "{:.1}",
-            middle(|run| run.counts.bytes as f64) / 1e6 / wall.median
+            middle(|traffic| traffic.bytes as f64) / 1e6 / wall.median
         ),
         [
             latency(|measured| measured.latency_p50_ms),
@@ -121,60 +149,39 @@ fn row(entry: &Entry, sequential: Option<Spread>) -> Vec<String> {
         .join("/")
         .trim_matches('/')
         .to_owned(),
-        format!("{:.2}", middle(|run| run.cpu_s) * 1e3 / pages.max(1.0)),
-        format!("{:.0}", middle(|run| run.peak_mb)),
+        format!("{:.2}", entry.cpu_ms_per_page().unwrap_or(0.0)),
+        format!("{:.0}", entry.median(|run| run.peak_mb).unwrap_or(0.0)),
         format!(
-            "{pages:.0}/{:.0}",
-            middle(|run| run.counts.connections as f64)
+            "{:.0}{connections}",
+            middle(|traffic| traffic.requests as f64)
         ),
-        speed.map_or(String::new(), |speed| {
-            format!("{:.1} ({:.1}–{:.1})", speed.median, speed.min, speed.max)
-        }),
+        speed(sequential, wall),
         entry.runs.len().to_string(),
-        answer.to_owned(),
+        answer(entry).to_owned(),
     ]
 }
 
-pub fn median(entry: &Entry, of: fn(&Run) -> f64) -> Option<f64> {
-    Spread::of(&entry.runs.iter().map(of).collect::<Vec<f64>>()).map(|spread| spread.median)
+/// How often an entrant does the job while `sequential` does it once, with bounds.
+pub fn speed(sequential: Option<Spread>, wall: Spread) -> String {
+    let Some(speed) = sequential.map(|sequential| ratio(sequential, wall)) else {
+        return String::new();
+    };
+    // Two digits of what is slower than that.
+    let digits = if speed.median < 0.095 { 3 } else { 1 };
+    format!(
+        "{:.digits$} ({:.digits$}–{:.digits$})",
+        speed.median, speed.min, speed.max
+    )
 }
 
-/// What bound the job, the least time it could take, how near the entrants came, and from how many
-/// pages in flight on nothing is gained.
-fn verdict(heat: &Heat) -> Option<String> {
-    let reference = heat
-        .entries
-        .iter()
-        .find(|entry| entry.entrant.name() == PRODUCT && !entry.runs.is_empty())?;
-    let pages = reference.runs.first()?.measured.as_ref()?.pages;
-    let (latency, in_flight) = (heat.latency_ms as f64 / 1e3, heat.workers as usize);
-    let computing = median(reference, |run| run.cpu_s)? / cores() as f64;
-    let waiting = least_waiting(pages, in_flight, latency);
-    let enough = enough_in_flight(pages, latency, computing);
-    let bound = if waiting < computing {
-        "the CPU"
-    } else if in_flight < enough {
-        "the number of pages in flight"
-    } else {
-        "the network"
-    };
-    let mut text = format!(
-        "Bound by {bound}: the waiting for {pages} pages, {in_flight} at a time, takes {waiting:.2} s at the least, \
-         the computing of {PRODUCT} {computing:.2} s on {} cores. More than {enough} in flight gain nothing.\n",
-        cores()
-    );
-    let least = waiting.max(computing);
-    let medians = heat
-        .entries
-        .iter()
-        .filter_map(|entry| Some((entry.entrant.name(), Spread::of(&walls(entry))?.median)));
-    let near: Vec<String> = medians
-        .map(|(name, wall)| format!("{name} {:.2}", wall / least))
-        .collect();
-    let _ = writeln!(
-        text,
-        "Times the least possible {least:.2} s: {}",
-        near.join(", ")
-    );
-    Some(text)
+pub fn answer(entry: &Entry) -> &'static str {
+    match &entry.entrant {
+        _ if entry.broken.is_some() => "broken",
+        _ if entry.differs.is_some() => "differs",
+        Entrant::Own { answers: false, .. } => "the limit",
+        Entrant::Also { .. } if entry.runs.iter().all(|run| run.answer.rankings.is_empty()) => {
+            "none given"
+        }
+        _ => "same",
+    }
 }

@@ -42,20 +42,62 @@ pub fn ratio(over: Spread, under: Spread) -> Spread {
     }
 }
 
-/// The least time in which so many pages can be had when so many are in flight at the same time and
-/// each takes `latency` (Little's law: throughput = in flight ÷ latency), in whole waves, after one
-/// wave for the first page of the index, which names the others.
-pub fn least_waiting(pages: usize, in_flight: usize, latency: f64) -> f64 {
-    (1 + pages.div_ceil(in_flight)) as f64 * latency
+/// The smallest value that is not smaller than `percent` per cent of them (the nearest rank,
+/// <https://en.wikipedia.org/wiki/Percentile#The_nearest-rank_method>); none of no values.
+pub fn percentile_of_sorted<T: Copy>(sorted: &[T], percent: usize) -> Option<T> {
+    let rank = (sorted.len() * percent).div_ceil(100).max(1);
+    sorted.get(rank - 1).copied()
 }
 
-/// The smallest number of pages in flight with which waiting takes no longer than computing, or can
-/// take no less: more gain nothing.
-pub fn enough_in_flight(pages: usize, latency: f64, computing: f64) -> usize {
-    let reachable = computing.max(least_waiting(pages, pages, latency));
-    (1..pages)
-        .find(|in_flight| least_waiting(pages, *in_flight, latency) <= reachable)
-        .unwrap_or(pages)
+/// A job as far as it decides how long it must take.
+#[derive(Debug, Clone, Copy)]
+pub struct Course {
+    pub pages: usize,
+    /// Pages in flight at the same time.
+    pub in_flight: usize,
+    /// Seconds from asking for a page until it comes.
+    pub latency: f64,
+    /// Whether one page, that of the index, has to come before any other can be asked for.
+    pub index_first: bool,
+    /// Seconds that the line needs for all bytes.
+    pub transfer: f64,
+    /// Seconds of CPU time, divided by the cores.
+    pub computing: f64,
+}
+
+impl Course {
+    /// The least time of waiting (Little's law: throughput = in flight ÷ latency), in whole waves.
+    pub fn waiting(&self) -> f64 {
+        let waves = self.pages.div_ceil(self.in_flight) + usize::from(self.index_first);
+        waves as f64 * self.latency
+    }
+
+    /// The least time at all: what takes longest of waiting, sending and computing, the others
+    /// going on meanwhile. The last wave's pages cannot be computed on before they are here.
+    pub fn least(&self) -> f64 {
+        let full_waves = self.pages.div_ceil(self.in_flight).saturating_sub(1);
+        let last_wave = self.pages - full_waves * self.in_flight;
+        let afterwards = self.computing * last_wave as f64 / self.pages.max(1) as f64;
+        let waiting = if self.latency > 0.0 {
+            self.waiting() + afterwards
+        } else {
+            0.0
+        };
+        waiting.max(self.transfer).max(self.computing)
+    }
+
+    /// The smallest number of pages in flight with which waiting takes no longer than the rest, or
+    /// can take no less: more gain nothing.
+    pub fn enough_in_flight(&self) -> usize {
+        let with = |in_flight| Course { in_flight, ..*self };
+        let reachable = with(self.pages)
+            .waiting()
+            .max(self.computing)
+            .max(self.transfer);
+        (1..self.pages)
+            .find(|in_flight| with(*in_flight).waiting() <= reachable)
+            .unwrap_or(self.pages)
+    }
 }
 
 #[cfg(test)]
@@ -102,6 +144,45 @@ mod tests {
     }
 
     #[test]
+    fn percentiles() {
+        for (values, percent, expected) in [
+            (&[][..], 50, None),
+            (&[1], 50, Some(1)),
+            (&[1], 99, Some(1)),
+            (&[1, 2, 3, 4], 50, Some(2)),
+            (&[1, 2, 3, 4], 51, Some(3)),
+            (&[1, 2, 3, 4], 99, Some(4)),
+            (&[1, 2, 3, 4], 0, Some(1)),
+            (&[1, 2, 3, 4], 100, Some(4)),
+        ] {
+            assert_eq!(
+                percentile_of_sorted(values, percent),
+                expected,
+                "{values:?} {percent}"
+            );
+        }
+    }
+
+    fn course(pages: usize, in_flight: usize, latency: f64, computing: f64) -> Course {
+        Course {
+            pages,
+            in_flight,
+            latency,
+            index_first: true,
+            transfer: 0.0,
+            computing,
+        }
+    }
+
+    #[track_caller]
+    fn about(value: f64, expected: f64) {
+        assert!(
+            (value - expected).abs() < 1e-9,
+            "{value} instead of {expected}"
+        );
+    }
+
+    #[test]
     fn waiting() {
         for (pages, in_flight, latency, expected) in [
             (496, 32, 0.05, 0.85),
@@ -110,12 +191,31 @@ mod tests {
             (496, 32, 0.0, 0.0),
             (1, 32, 0.5, 1.0),
         ] {
-            let least = least_waiting(pages, in_flight, latency);
-            assert!(
-                (least - expected).abs() < 1e-9,
-                "{least} instead of {expected}"
-            );
+            about(course(pages, in_flight, latency, 0.0).waiting(), expected);
         }
+        let listed = Course {
+            index_first: false,
+            ..course(496, 32, 0.05, 0.0)
+        };
+        about(listed.waiting(), 0.8);
+    }
+
+    #[test]
+    fn least_times() {
+        // Two waves of pages, the last of 20 pages: a fifth of the computing comes after it.
+        about(course(100, 80, 0.5, 0.1).least(), 1.5 + 0.02);
+        about(course(100, 50, 0.5, 0.1).least(), 1.5 + 0.05);
+        about(course(100, 100, 0.5, 0.1).least(), 1.0 + 0.1);
+        about(course(100, 80, 0.0, 0.1).least(), 0.1);
+        about(course(100, 80, 0.001, 7.0).least(), 7.0);
+        about(
+            Course {
+                transfer: 9.0,
+                ..course(100, 80, 0.5, 0.1)
+            }
+            .least(),
+            9.0,
+        );
     }
 
     #[test]
@@ -127,11 +227,13 @@ mod tests {
             (496, 0.02, 0.21, 56),
             (1, 0.05, 0.0, 1),
         ] {
-            assert_eq!(
-                enough_in_flight(pages, latency, computing),
-                expected,
-                "{latency} s, {computing} s"
-            );
+            let enough = course(pages, 32, latency, computing).enough_in_flight();
+            assert_eq!(enough, expected, "{latency} s, {computing} s");
         }
+        let narrow = Course {
+            transfer: 0.16,
+            ..course(496, 32, 0.05, 0.0)
+        };
+        assert_eq!(narrow.enough_in_flight(), 248);
     }
 }

@@ -4,128 +4,222 @@
 //! Reading takes about 0.4 ms, of which most is inflating. Handing that to the blocking pool costs
 //! more than it takes on the same cores, so it is done in the task.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use indexrank::harvest::Harvest;
+use indexrank::http::{MAX_REDIRECTS, may_follow};
 use indexrank::index::{self, IndexPage, Link};
 use indexrank::meter::Meter;
-use indexrank::page::{self, Page, PageError, Reason};
+use indexrank::page::{self, MAX_RAW, Page, PageError, Reason};
 use indexrank::rates::{self, Rate};
-use indexrank::source;
-use reqwest::Client;
+use indexrank::source::{self, Source};
+use indexrank::trace::{Lane, Phase, Role};
+use indexrank::walk;
+use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder};
+use rustls::{ClientConfig, RootCertStore};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::{Answer, TIMEOUT, Task, settled};
+use super::Answer;
+use crate::task::{Seen, TIMEOUT, Task, USER_AGENT};
 
-pub fn on_all_cores(task: &Task) -> Answer {
-    run(task, Builder::new_multi_thread().enable_all().build())
+thread_local! {
+    /// Each of the runtime's threads inflates into a buffer of its own.
+    static INFLATED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-pub fn on_one_thread(task: &Task) -> Answer {
-    run(task, Builder::new_current_thread().enable_all().build())
+pub fn on_all_cores(task: &Task, meter: &Arc<Meter>) -> Answer {
+    run(
+        task,
+        meter,
+        Builder::new_multi_thread().enable_all().build(),
+    )
 }
 
-fn run(task: &Task, runtime: std::io::Result<Runtime>) -> Answer {
-    let client = Client::builder()
+pub fn on_one_thread(task: &Task, meter: &Arc<Meter>) -> Answer {
+    run(
+        task,
+        meter,
+        Builder::new_current_thread().enable_all().build(),
+    )
+}
+
+fn run(task: &Task, meter: &Arc<Meter>, runtime: std::io::Result<Runtime>) -> Answer {
+    let scraper = Scraper {
+        client: client(task)?,
+        memory: task.archive()?,
+        task: task.clone(),
+        meter: Arc::clone(meter),
+        permits: Semaphore::new(task.workers),
+        index_permits: Semaphore::new(task.workers.min(walk::SIDE_BY_SIDE)),
+    };
+    runtime
+        .map_err(|error| error.to_string())?
+        .block_on(scrape(Arc::new(scraper)))
+}
+
+/// A client with the limits, the redirects and the certificates of the blocking one.
+fn client(task: &Task) -> Result<Client, String> {
+    let roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+    let tls = ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let same_host = Policy::custom(|attempt| {
+        let from = attempt
+            .previous()
+            .last()
+            .expect("a redirect comes from somewhere");
+        if attempt.previous().len() <= MAX_REDIRECTS && may_follow(from, attempt.url()) {
+            attempt.follow()
+        } else {
+            attempt.error("more redirects than allowed, or one to another site")
+        }
+    });
+    ClientBuilder::new()
+        .tls_backend_preconfigured(tls)
         .http1_only()
         .pool_max_idle_per_host(task.workers + 17)
         .timeout(TIMEOUT)
+        .redirect(same_host)
+        .user_agent(USER_AGENT)
         .no_proxy()
         .build()
-        .map_err(|error| error.to_string())?;
-    runtime
-        .map_err(|error| error.to_string())?
-        .block_on(scrape(client, task.clone()))
+        .map_err(|error| error.to_string())
 }
 
-async fn scrape(client: Client, task: Task) -> Answer {
-    let site: Arc<str> = task.site.into();
-    let rate = tokio::spawn(rate(client.clone(), site.clone()));
-    let permits = Arc::new(Semaphore::new(task.workers));
-    let mut companies = JoinSet::new();
-    let mut listed = std::collections::HashSet::new();
-    let mut start = |page: IndexPage| {
-        for link in page
-            .rows
-            .into_iter()
-            .filter(|link| listed.insert(link.path.clone()))
-        {
-            companies.spawn(company(client.clone(), site.clone(), permits.clone(), link));
+struct Scraper {
+    client: Client,
+    /// Pages that are here already, in place of a server.
+    memory: Option<Source>,
+    task: Task,
+    meter: Arc<Meter>,
+    permits: Semaphore,
+    index_permits: Semaphore,
+}
+
+async fn scrape(scraper: Arc<Scraper>) -> Answer {
+    let rate = tokio::spawn(rate(Arc::clone(&scraper)));
+    let mut pages = JoinSet::new();
+    let mut listed = HashSet::new();
+    let mut start = |links: Vec<Link>| {
+        for link in links {
+            if listed.insert(link.path.clone()) {
+                pages.spawn(visit(Arc::clone(&scraper), link));
+            }
         }
     };
-    let first = index_page(client.clone(), site.clone(), task.index.clone(), 1).await?;
-    let pages = first.pages;
-    start(first);
-    let mut others = JoinSet::new();
-    for number in 2..=pages {
-        others.spawn(index_page(
-            client.clone(),
-            site.clone(),
-            task.index.clone(),
-            number,
-        ));
+    match scraper.task.work.index() {
+        None => start(scraper.task.addresses()?),
+        Some(_) => {
+            let first = index_page(Arc::clone(&scraper), 1).await?;
+            start(first.rows);
+            let mut others = JoinSet::new();
+            for number in 2..=first.pages {
+                others.spawn(index_page(Arc::clone(&scraper), number));
+            }
+            while let Some(page) = others.join_next().await {
+                start(page.map_err(|error| error.to_string())??.rows);
+            }
+        }
     }
-    while let Some(page) = others.join_next().await {
-        start(page.map_err(|error| error.to_string())??);
-    }
-    let mut harvest = Harvest::default();
-    while let Some(ended) = companies.join_next().await {
+    let mut harvest = Harvest {
+        listed: listed.len(),
+        ..Harvest::default()
+    };
+    while let Some(ended) = pages.join_next().await {
         harvest.absorb(ended.map_err(|error| error.to_string())?);
     }
     let rate = rate.await.map_err(|error| error.to_string())??;
-    Ok((settled(harvest, listed.len()), rate))
+    Ok((harvest, rate))
 }
 
-async fn get(client: &Client, site: &str, path: &str) -> Result<Page, PageError> {
-    let broken = |error: reqwest::Error| PageError::new(Reason::Broken, error.to_string());
-    let started = Instant::now();
-    let request = client
-        .get(format!("{site}{path}"))
-        .header("accept-encoding", "gzip");
-    let answer = request.send().await.map_err(broken)?;
-    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-    let body = answer.bytes().await.map_err(broken)?.into();
-    Page {
-        status,
-        headers,
-        body,
-        elapsed: started.elapsed(),
+impl Scraper {
+    async fn get(&self, path: &str, lane: &mut Lane<'_>) -> Result<Page, PageError> {
+        if let Some(memory) = &self.memory {
+            return memory.get(path, Vec::new(), lane);
+        }
+        lane.about(path);
+        let asked = Instant::now();
+        let answer = self.ask(path, asked).await;
+        lane.asked(asked, &answer);
+        answer?.of_status_200()
     }
-    .of_status_200()
+
+    async fn ask(&self, path: &str, asked: Instant) -> Result<Page, PageError> {
+        let broken = |error: reqwest::Error| PageError::new(Reason::Broken, error.to_string());
+        self.meter.requests.add(1);
+        let request = self
+            .client
+            .get(format!("{}{path}", self.task.site))
+            .header("accept-encoding", "gzip");
+        let mut answer = request.send().await.map_err(broken)?;
+        let waited = asked.elapsed();
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let announced = answer.content_length().unwrap_or(0).min(MAX_RAW);
+        let mut body = Vec::with_capacity(announced as usize);
+        while let Some(chunk) = answer.chunk().await.map_err(broken)? {
+            body.extend_from_slice(&chunk);
+            if body.len() as u64 > MAX_RAW {
+                return Err(PageError::new(Reason::TooLarge, "the body is too large"));
+            }
+        }
+        self.meter.bytes_wire.add(body.len() as u64);
+        Ok(Page {
+            status,
+            headers,
+            body,
+            waited,
+            elapsed: asked.elapsed(),
+        })
+    }
 }
 
-async fn index_page(
-    client: Client,
-    site: Arc<str>,
-    index: String,
-    number: u32,
-) -> Result<IndexPage, String> {
-    let page = get(&client, &site, &source::index_path(&index, number))
+async fn index_page(scraper: Arc<Scraper>, number: u32) -> Result<IndexPage, String> {
+    let _permit = scraper
+        .index_permits
+        .acquire()
+        .await
+        .expect("nobody closes it");
+    let mut lane = scraper.meter.lane(Role::Index);
+    let path = source::index_path(scraper.task.work.index().unwrap_or_default(), number);
+    let page = scraper
+        .get(&path, &mut lane)
         .await
         .map_err(|error| error.to_string())?;
     let mut buffer = Vec::new();
-    let html = page
-        .inflate(&mut buffer)
+    let html = lane
+        .time(Phase::Inflating, || page.inflate(&mut buffer))
         .map_err(|error| error.to_string())?;
-    index::parse(html).map_err(|error| error.to_string())
+    lane.time(Phase::Reading, || index::parse(html))
+        .map_err(|error| error.to_string())
 }
 
-async fn company(client: Client, site: Arc<str>, permits: Arc<Semaphore>, link: Link) -> Harvest {
-    let _permit = permits.acquire().await.expect("nobody closes it");
+async fn visit(scraper: Arc<Scraper>, link: Link) -> Harvest<Seen> {
+    let _permit = scraper.permits.acquire().await.expect("nobody closes it");
+    let mut lane = scraper.meter.lane(Role::Worker);
     let mut harvest = Harvest::default();
-    let result = get(&client, &site, &link.path).await.and_then(|page| {
+    let result = scraper.get(&link.path, &mut lane).await.and_then(|page| {
         harvest.latencies.push(page.elapsed);
-        indexrank::pipeline::read(&page, &mut Vec::new(), &Meter::default())
+        INFLATED.with_borrow_mut(|buffer| scraper.task.read(&page, buffer, &mut lane))
     });
     harvest.add(link, result);
     harvest
 }
 
-async fn rate(client: Client, site: Arc<str>) -> Result<Rate, String> {
-    let page = get(&client, &site, &source::rates_path(None))
+async fn rate(scraper: Arc<Scraper>) -> Result<Option<Rate>, String> {
+    if scraper.task.work.index().is_none() {
+        return Ok(None);
+    }
+    let mut lane = scraper.meter.lane(Role::Rate);
+    let page = scraper
+        .get(&source::rates_path(None), &mut lane)
         .await
         .map_err(|error| error.to_string())?;
     let mut buffer = Vec::new();
@@ -133,5 +227,7 @@ async fn rate(client: Client, site: Arc<str>) -> Result<Rate, String> {
         .inflate(&mut buffer)
         .map_err(|error| error.to_string())?;
     let xml = page::to_utf8(xml, page.charset().as_deref());
-    rates::parse(&String::from_utf8_lossy(&xml)).map_err(|error| error.to_string())
+    rates::parse(&String::from_utf8_lossy(&xml))
+        .map(Some)
+        .map_err(|error| error.to_string())
 }

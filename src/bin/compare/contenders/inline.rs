@@ -1,15 +1,16 @@
 //! A pool of threads that fetch pages and read what they fetched; no other threads.
 
-use indexrank::harvest::Harvest;
+use std::sync::Arc;
 
-use super::{Answer, Task, fetch_and_read, pool};
+use indexrank::meter::Meter;
 
-pub fn run(task: &Task) -> Answer {
-    pool(task, |source, meter, links| {
-        let (mut harvest, mut buffer) = (Harvest::default(), Vec::new());
-        links
-            .iter()
-            .for_each(|link| fetch_and_read(source, link, &mut buffer, meter, &mut harvest));
-        Ok(harvest)
+use super::{Answer, Worker, pool};
+use crate::task::Task;
+
+pub fn run(task: &Task, meter: &Arc<Meter>) -> Answer {
+    pool(task, meter, |source, links| {
+        let mut worker = Worker::new(task, source, meter);
+        links.iter().for_each(|link| worker.visit(link));
+        Ok(worker.harvest)
     })
 }

@@ -1,17 +1,18 @@
 //! One thread, one page after the other: what everything else is measured against.
 
-use indexrank::harvest::Harvest;
+use std::sync::Arc;
+
 use indexrank::meter::Meter;
 
-use super::{Answer, Task, fetch_and_read, rate, settled};
+use super::{Answer, Worker, all_links};
+use crate::task::Task;
 
-pub fn run(task: &Task) -> Answer {
-    let (source, meter) = (task.source(), Meter::default());
-    let rate = rate(&source, &meter)?;
-    let links = task.links(&source, 1, &meter)?;
-    let (mut harvest, mut buffer, listed) = (Harvest::default(), Vec::new(), links.len());
-    links
-        .into_iter()
-        .for_each(|link| fetch_and_read(&source, link, &mut buffer, &meter, &mut harvest));
-    Ok((settled(harvest, listed), rate))
+pub fn run(task: &Task, meter: &Arc<Meter>) -> Answer {
+    let source = task.source()?;
+    let rate = task.rate(&source, meter)?;
+    let links = all_links(task, &source, 1, meter)?;
+    let mut worker = Worker::new(task, &source, meter);
+    worker.harvest.listed = links.len();
+    links.into_iter().for_each(|link| worker.visit(link));
+    Ok((worker.harvest, rate))
 }

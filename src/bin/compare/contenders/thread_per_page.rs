@@ -1,18 +1,20 @@
 //! A thread for every page, started when one of the permitted number has ended.
 
+use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::{bounded, unbounded};
 use indexrank::harvest::Harvest;
 use indexrank::meter::Meter;
 
-use super::{Answer, Task, fetch_and_read, rate, settled};
+use super::{Answer, Worker, all_links};
+use crate::task::Task;
 
-pub fn run(task: &Task) -> Answer {
-    let (source, meter) = (&task.source(), &Meter::default());
+pub fn run(task: &Task, meter: &Arc<Meter>) -> Answer {
+    let (source, meter) = (&task.source()?, &**meter);
     thread::scope(|scope| {
-        let rate = scope.spawn(|| rate(source, meter));
-        let links = task.links(source, task.workers, meter)?;
+        let rate = scope.spawn(|| task.rate(source, meter));
+        let links = all_links(task, source, task.workers, meter)?;
         let listed = links.len();
         let (permit, permits) = bounded(task.workers);
         let (done, all_done) = unbounded();
@@ -21,15 +23,17 @@ pub fn run(task: &Task) -> Answer {
             permit.send(()).expect("the other end is here");
             let (permits, done) = (permits.clone(), done.clone());
             scope.spawn(move || {
-                let mut harvest = Harvest::default();
-                fetch_and_read(source, link, &mut Vec::new(), meter, &mut harvest);
-                let _ = done.send(harvest);
+                let mut worker = Worker::new(task, source, meter);
+                worker.visit(link);
+                let _ = done.send(worker.harvest);
+                drop(worker.lane);
                 let _ = permits.recv();
             });
         }
         drop(done);
         let mut harvest = Harvest::default();
         all_done.into_iter().for_each(|one| harvest.absorb(one));
-        Ok((settled(harvest, listed), rate.join().expect("no panic")?))
+        harvest.listed = listed;
+        Ok((harvest, rate.join().expect("no panic")?))
     })
 }
