@@ -18,8 +18,9 @@ use http::header::{CONTENT_ENCODING, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 
+use crate::inflate::MAX_INFLATED;
 use crate::meter::Meter;
-use crate::page::{MAX_DECODED, MAX_RAW, Page, PageError, Reason};
+use crate::page::{MAX_RAW, Page, PageError, Reason};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// Header lines of a record are a few hundred bytes.
@@ -191,7 +192,7 @@ impl Archive {
         }
         let mut record = Vec::new();
         GzDecoder::new(&stored[..])
-            .take(MAX_DECODED)
+            .take(MAX_INFLATED as u64)
             .read_to_end(&mut record)?;
         Ok(record)
     }
@@ -212,7 +213,10 @@ fn next_member(reader: &mut BufReader<File>, buffer: &mut Vec<u8>) -> io::Result
         return Ok(Read::End);
     }
     let mut member = GzDecoder::new(reader);
-    member.by_ref().take(MAX_DECODED).read_to_end(buffer)?;
+    member
+        .by_ref()
+        .take(MAX_INFLATED as u64)
+        .read_to_end(buffer)?;
     let beyond = io::copy(&mut member, &mut io::sink())?;
     Ok(if beyond > 0 {
         Read::TooLarge
@@ -242,7 +246,7 @@ fn next_plain(reader: &mut BufReader<File>, buffer: &mut Vec<u8>) -> io::Result<
         .unwrap_or(0);
     // The block and the two line ends behind it.
     let block = length.saturating_add(4);
-    let read = if block > MAX_DECODED {
+    let read = if block > MAX_INFLATED as u64 {
         io::copy(&mut reader.take(block), &mut io::sink())?
     } else {
         reader.take(block).read_to_end(buffer)? as u64
@@ -250,7 +254,7 @@ fn next_plain(reader: &mut BufReader<File>, buffer: &mut Vec<u8>) -> io::Result<
     if read < length {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
     }
-    Ok(if block > MAX_DECODED {
+    Ok(if block > MAX_INFLATED as u64 {
         Read::TooLarge
     } else {
         Read::Record

@@ -5,7 +5,6 @@
 //! only them; where the cut is in any doubt it parses the whole page. Both ways read the same
 //! elements with the same selectors (`fields`).
 
-use std::ops::Range;
 use std::sync::LazyLock;
 
 use memchr::memmem::{self, Finder};
@@ -14,6 +13,7 @@ use rust_decimal::Decimal;
 use scraper::{ElementRef, Html, Selector};
 use serde::{Deserialize, Serialize};
 
+use crate::cut::{append, in_plain_sight};
 use crate::figure;
 
 // The site's landmarks: class tokens and header texts, never exact class strings or positions.
@@ -266,7 +266,7 @@ fn cut(html: &[u8]) -> Option<String> {
         .into_iter()
         .zip(std::iter::once("</span>").chain(std::iter::repeat("</div>")))
     {
-        fragment.push_str(&String::from_utf8_lossy(&html[region]));
+        append(&mut fragment, &html[region]);
         fragment.push_str(close);
     }
     Some(fragment)
@@ -281,40 +281,4 @@ fn near(html: &[u8], from: usize) -> &[u8] {
 fn tag_start(html: &[u8], at: usize) -> Option<usize> {
     let from = at.saturating_sub(256);
     memrchr(b'<', &html[from..at]).map(|found| from + found)
-}
-
-/// Whether no region touches a comment or a script, where a parser sees no elements.
-fn in_plain_sight(html: &[u8], regions: &[Range<usize>]) -> bool {
-    static HIDING: LazyLock<[(Finder, Finder); 2]> = LazyLock::new(|| {
-        [("<!--", "-->"), ("<script", "</script")]
-            .map(|(open, close)| (Finder::new(open), Finder::new(close)))
-    });
-    let last = regions.iter().map(|region| region.end).max().unwrap_or(0);
-    let mut next = [0, 0];
-    let mut at = 0;
-    loop {
-        for (next, (open, _)) in next.iter_mut().zip(&*HIDING) {
-            if *next <= at {
-                *next = open
-                    .find(&html[at..last.max(at)])
-                    .map_or(usize::MAX, |found| at + found);
-            }
-        }
-        let which = usize::from(next[1] < next[0]);
-        let start = next[which];
-        if start >= last {
-            return true;
-        }
-        let end = HIDING[which]
-            .1
-            .find(&html[start..])
-            .map_or(html.len(), |found| start + found);
-        if regions
-            .iter()
-            .any(|region| region.start < end && start < region.end)
-        {
-            return false;
-        }
-        at = end;
-    }
 }

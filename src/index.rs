@@ -1,11 +1,13 @@
 //! One index page → [`IndexPage`].
 
+use std::slice;
 use std::sync::LazyLock;
 
 use memchr::memmem;
 use rust_decimal::Decimal;
 use scraper::{ElementRef, Html, Selector};
 
+use crate::cut::{Tag, append, in_plain_sight, plain_tags};
 use crate::figure;
 
 // The site's landmarks. The table of components is the one with a column headed "1 Year"; other
@@ -62,8 +64,7 @@ const NO_TABLE: NotAnIndex = NotAnIndex {
 
 /// Reads an index page, given as UTF-8 (bytes that are not are replaced).
 pub fn parse(html: &[u8]) -> Result<IndexPage, NotAnIndex> {
-    let from_cut = cut(html).and_then(|fragment| read(&Html::parse_fragment(&fragment)));
-    from_cut.or_else(|| whole(html)).ok_or(NO_TABLE)
+    cut(html).or_else(|| whole(html)).ok_or(NO_TABLE)
 }
 
 /// The same from the whole page, without the cut: what [`parse`] must agree with.
@@ -72,68 +73,121 @@ pub fn parse_whole(html: &[u8]) -> Result<IndexPage, NotAnIndex> {
 }
 
 fn whole(html: &[u8]) -> Option<IndexPage> {
-    read(&Html::parse_document(&String::from_utf8_lossy(html)))
-}
-
-/// The table of components and the pager, as one piece of HTML. Only a page on which each of them
-/// is the only one of its kind is cut.
-fn cut(html: &[u8]) -> Option<String> {
-    let header = memmem::find(html, YEAR_HEADER.as_bytes())?;
-    let start = memmem::rfind(&html[..header], b"<table")?;
-    let end = header + memmem::find(&html[header..], b"</table>")?;
-    let link = memmem::find(&html[header..end], COMPANY_PATH.as_bytes());
-    let hidden =
-        memmem::find(&html[start..end], b"<!--").or(memmem::find(&html[start..end], b"<script"));
-    if link.is_none()
-        || hidden.is_some()
-        || memmem::find(&html[end..], YEAR_HEADER.as_bytes()).is_some()
-    {
-        return None;
-    }
-    let mut fragment = format!("{}</table>", String::from_utf8_lossy(&html[start..end]));
-    let mut pagers = memmem::find_iter(html, PAGER.as_bytes());
-    if let Some(pager) = pagers.next() {
-        if pagers.next().is_some() {
-            return None;
-        }
-        let start = memmem::rfind(&html[..pager], b"<div")?;
-        let end = pager + memmem::find(&html[pager..], b"</div>")?;
-        fragment.push_str(&String::from_utf8_lossy(&html[start..end]));
-    }
-    Some(fragment)
-}
-
-fn read(html: &Html) -> Option<IndexPage> {
-    static TABLE: LazyLock<Selector> = LazyLock::new(|| selector("table"));
-    static HEADER: LazyLock<Selector> = LazyLock::new(|| selector("th"));
-    static ROW: LazyLock<Selector> = LazyLock::new(|| selector("tr"));
-    static PAGER_LINK: LazyLock<Selector> =
-        LazyLock::new(|| selector(&format!(".{PAGER} a[href]")));
-
-    let mut components = None;
-    for table in html.select(&TABLE) {
-        let year = table.select(&HEADER).position(|header| {
-            let text: String = header.text().collect();
-            text.contains(YEAR_HEADER) && !text.contains(CHART_HEADER)
-        });
-        let Some(column) = year else { continue };
+    let html = Html::parse_document(&String::from_utf8_lossy(html));
+    let tables = html.select(&TABLE).filter_map(|table| {
+        let column = year_column(table)?;
         let rows: Vec<Link> = table
             .select(&ROW)
             .filter_map(|tr| row(tr, column))
             .collect();
-        if !rows.is_empty() {
-            components = Some(rows);
-            break;
-        }
-    }
-    let last = html
-        .select(&PAGER_LINK)
-        .filter_map(|link| page_number(link.attr("href")?))
-        .max();
+        Some(rows).filter(|rows| !rows.is_empty())
+    });
     Some(IndexPage {
-        pages: last.unwrap_or(1),
-        rows: components?,
+        rows: { tables }.next()?,
+        pages: pages(&html),
     })
+}
+
+/// The same from as little as there must be: the table's head, the pager, and of each row the link
+/// and the cell with the growth. Parsing 50 rows whole takes ten times as long.
+///
+/// Only a page on which table and pager are the only ones of their kind is cut, and only where the
+/// table is plain tags. `None` where it is not.
+fn cut(html: &[u8]) -> Option<IndexPage> {
+    let header = memmem::find(html, YEAR_HEADER.as_bytes())?;
+    let start = memmem::rfind(&html[..header], b"<table")?;
+    let end = header + memmem::find(&html[header..], b"</table>")?;
+    let is_only_one = memmem::find(&html[end..], YEAR_HEADER.as_bytes()).is_none();
+    if !is_only_one || !in_plain_sight(html, slice::from_ref(&(start..end))) {
+        return None;
+    }
+    let table = &html[start..end];
+    let tags = plain_tags(table)?;
+    let first_cell = tags.iter().position(|tag| tag.name == b"td")?;
+    let body = tags[..first_cell]
+        .iter()
+        .rposition(|tag| tag.name == b"tr")?;
+    let mut head = String::new();
+    append(&mut head, &table[..tags[body].start]);
+    head.push_str("</table>");
+    let mut pagers = memmem::find_iter(html, PAGER.as_bytes());
+    if let Some(pager) = pagers.next() {
+        let start = memmem::rfind(&html[..pager], b"<div")?;
+        let end = pager + memmem::find(&html[pager..], b"</div>")?;
+        if pagers.next().is_some() || !in_plain_sight(html, slice::from_ref(&(start..end))) {
+            return None;
+        }
+        append(&mut head, &html[start..end]);
+    }
+    let head = Html::parse_fragment(&head);
+    let column = year_column(head.select(&TABLE).next()?)?;
+
+    let rows = Html::parse_fragment(&bare_rows(table, &tags[body..], column)?);
+    // A row that shows no company after all may have shown one in what was left out.
+    let links: Option<Vec<Link>> = rows.select(&ROW).map(|tr| self::row(tr, 1)).collect();
+    Some(IndexPage {
+        pages: pages(&head),
+        rows: links?,
+    })
+}
+
+/// Of each row the link to a company and the cell of one column, as a table of two.
+fn bare_rows(table: &[u8], tags: &[Tag], column: usize) -> Option<String> {
+    let mut rows = String::with_capacity(16 << 10);
+    rows.push_str("<table>");
+    for row in tags.chunk_by(|_, next| next.name != b"tr") {
+        let ends = row.iter().position(|tag| tag.name == b"/tr");
+        let (inside, after) = row.split_at(ends.unwrap_or(row.len()));
+        // Elements that hold other rows, do not stay where they are, or make a row of their own.
+        let is_plain = inside
+            .iter()
+            .all(|tag| !matches!(tag.name, b"th" | b"table" | b"caption"))
+            && after
+                .iter()
+                .all(|tag| matches!(tag.name, b"/tr" | b"tbody" | b"/tbody"));
+        if !is_plain {
+            return None;
+        }
+        let element = |tag: &Tag, end: &[u8]| {
+            let inner = &table[tag.end..row.last()?.end];
+            Some(&table[tag.start..tag.end + memmem::find(inner, end)?])
+        };
+        let leads_to_company = |tag: &&Tag| {
+            memmem::find(&table[tag.start..tag.end], COMPANY_PATH.as_bytes()).is_some()
+        };
+        let mut links = inside.iter().filter(|tag| tag.name == b"a");
+        rows.push_str("<tr><td>");
+        append(&mut rows, element(links.find(leads_to_company)?, b"</a>")?);
+        rows.push_str("</a></td>");
+        if let Some(cell) = inside.iter().filter(|tag| tag.name == b"td").nth(column) {
+            append(&mut rows, element(cell, b"</td>")?);
+            rows.push_str("</td>");
+        }
+        rows.push_str("</tr>");
+    }
+    Some(rows)
+}
+
+static TABLE: LazyLock<Selector> = LazyLock::new(|| selector("table"));
+static ROW: LazyLock<Selector> = LazyLock::new(|| selector("tr"));
+
+/// Which column holds the growth over a year.
+fn year_column(table: ElementRef) -> Option<usize> {
+    static HEADER: LazyLock<Selector> = LazyLock::new(|| selector("th"));
+    table.select(&HEADER).position(|header| {
+        let text: String = header.text().collect();
+        text.contains(YEAR_HEADER) && !text.contains(CHART_HEADER)
+    })
+}
+
+/// The highest number that the pager shows, 1 without a pager.
+fn pages(html: &Html) -> u32 {
+    static PAGER_LINK: LazyLock<Selector> =
+        LazyLock::new(|| selector(&format!(".{PAGER} a[href]")));
+    let numbers = html
+        .select(&PAGER_LINK)
+        .filter_map(|link| page_number(link.attr("href")?));
+    numbers.max().unwrap_or(1)
 }
 
 fn row(tr: ElementRef, year_column: usize) -> Option<Link> {

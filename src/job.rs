@@ -14,6 +14,7 @@ use crate::archive::Archive;
 use crate::exit::{Exit, Stop};
 use crate::harvest::{Company, Harvest};
 use crate::http::{Client, Options, ProxyChoice};
+use crate::inflate::Inflater;
 use crate::meter::Meter;
 use crate::output::{self, Staged};
 use crate::page::{self, Page, PageError, Reason};
@@ -259,8 +260,8 @@ pub fn find_rate(choice: RateChoice, source: &Source, meter: &Meter) -> Result<R
     };
     let path = source::rates_path(date);
     let read = |answer: &Page, _: &mut Lane| {
-        let mut buffer = Vec::new();
-        let xml = answer.inflate(&mut buffer)?;
+        let mut inflater = Inflater::default();
+        let xml = answer.inflate(&mut inflater)?;
         let xml = page::to_utf8(xml, answer.charset().as_deref());
         let xml = String::from_utf8_lossy(&xml);
         if xml.contains("<ValCurs") && !xml.contains("</ValCurs>") {

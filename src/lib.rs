@@ -10,11 +10,12 @@
 //! | [`pipeline`] | the engine: three stages and the channels between them |
 //! | [`walk`] | every page of the index → links to companies |
 //! | [`index`], [`company`], [`rates`], [`figure`] | pure readers of one page, one figure |
+//! | `cut` | whether a piece of a page can be parsed alone |
 //! | [`harvest`], [`layout`] | what a run brings home, and whether it can be trusted |
 //! | [`rank`] | companies → the four rankings |
 //! | [`report`], [`table`], [`summary`], [`output`] | results → files and terminal; files whole or not at all |
 //! | [`source`] | where pages come from: a site over HTTP, or an archive |
-//! | [`http`], [`retry`], [`page`] | one GET; what is tried again; a page as it came |
+//! | [`http`], [`retry`], [`page`], [`inflate`] | one GET; what is tried again; a page as it came, and inflated |
 //! | [`archive`], [`recorder`] | WARC in and out |
 //! | [`meter`], [`trace`], [`progress`], [`resources`] | what is counted, timed, shown and used while a run goes |
 //! | [`replica`] | a whole market on 127.0.0.1 |
@@ -32,11 +33,13 @@
 pub mod archive;
 pub mod cli;
 pub mod company;
+mod cut;
 pub mod exit;
 pub mod figure;
 pub mod harvest;
 pub mod http;
 pub mod index;
+pub mod inflate;
 pub mod job;
 pub mod layout;
 pub mod meter;

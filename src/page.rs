@@ -1,23 +1,21 @@
 //! A page as it came over the wire → its text.
 //!
 //! Pages travel through the pipeline as they came, compressed. The reader inflates them into a
-//! buffer of its own, under a limit: a megabyte of gzip can hold a gigabyte.
+//! buffer of its own.
 
 use std::borrow::Cow;
-use std::io::Read;
 use std::time::Duration;
 
 use encoding_rs::{Encoding, UTF_8};
-use flate2::read::GzDecoder;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use memchr::memmem;
 use serde::Serialize;
 
+use crate::inflate::Inflater;
+
 /// The most that is read of one answer's body, as it comes. Real pages are 20 to 61 KB.
 pub const MAX_RAW: u64 = 8 << 20;
-/// The most that a body may inflate to. Real pages are 92 to 623 KB.
-pub const MAX_DECODED: u64 = 32 << 20;
 
 /// An answer as it came.
 #[derive(Debug, Clone)]
@@ -104,16 +102,15 @@ impl Page {
         ))
     }
 
-    /// The decoded bytes, in `buffer` if they had to be inflated.
-    pub fn inflate<'a>(&'a self, buffer: &'a mut Vec<u8>) -> Result<&'a [u8], PageError> {
+    /// The decoded bytes, in the inflater's buffer if they had to be inflated.
+    pub fn inflate<'a>(&'a self, inflater: &'a mut Inflater) -> Result<&'a [u8], PageError> {
         let encoding = self.header(CONTENT_ENCODING.as_str());
         match encoding.as_deref().map(str::trim) {
             None | Some("" | "identity") => Ok(&self.body),
             Some(name)
                 if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") =>
             {
-                gunzip(&self.body, buffer)?;
-                Ok(buffer)
+                inflater.gunzip(&self.body)
             }
             Some(other) => Err(PageError::new(
                 Reason::UnsupportedEncoding,
@@ -142,28 +139,6 @@ impl Page {
                 .to_owned(),
         )
     }
-}
-
-/// Inflates one gzip body into an emptied `buffer`.
-pub fn gunzip(body: &[u8], buffer: &mut Vec<u8>) -> Result<(), PageError> {
-    buffer.clear();
-    GzDecoder::new(body)
-        .take(MAX_DECODED + 1)
-        .read_to_end(buffer)
-        .map_err(|error| {
-            PageError::new(
-                Reason::BadEncoding,
-                format!("the gzip body does not inflate: {error}"),
-            )
-        })?;
-    if buffer.len() as u64 > MAX_DECODED {
-        let limit = MAX_DECODED >> 20;
-        return Err(PageError::new(
-            Reason::TooLarge,
-            format!("the body inflates to over {limit} MiB"),
-        ));
-    }
-    Ok(())
 }
 
 /// Decoded bytes as UTF-8: by the byte order mark, else by the header's charset, else by what the

@@ -23,6 +23,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use crate::company::{self, CompanyPage};
 use crate::harvest::Harvest;
 use crate::index::Link;
+use crate::inflate::Inflater;
 use crate::meter::Meter;
 use crate::page::{self, Page, PageError, Reason};
 use crate::retry;
@@ -122,7 +123,7 @@ impl<'a> Stages<'a> {
     /// with what `read` makes of each.
     pub fn run<P: Send, T: Send>(
         &self,
-        read: impl Fn(&Page, &mut Vec<u8>, &mut Lane) -> Result<P, PageError> + Sync,
+        read: impl Fn(&Page, &mut Inflater, &mut Lane) -> Result<P, PageError> + Sync,
         produce: impl FnOnce(&Sender<Link>) -> T + Send,
     ) -> (Harvest<P>, T) {
         let workers = self.widths.workers;
@@ -175,20 +176,20 @@ impl<'a> Stages<'a> {
     /// One reader: inflates and reads page after page, into a harvest and a buffer of its own.
     fn read_all<P>(
         &self,
-        read: &impl Fn(&Page, &mut Vec<u8>, &mut Lane) -> Result<P, PageError>,
+        read: &impl Fn(&Page, &mut Inflater, &mut Lane) -> Result<P, PageError>,
         fetched: &Receiver<Fetched>,
         spares: &Sender<Vec<u8>>,
     ) -> Harvest<P> {
         let mut harvest = Harvest::default();
-        let mut buffer = Vec::new();
+        let mut inflater = Inflater::default();
         let mut lane = self.meter.lane(Role::Reader);
         for Fetched { link, page } in fetched {
             lane.about(&link.path);
             let result = page.and_then(|page| {
                 harvest.latencies.push(page.elapsed);
-                // A page that makes a reader panic is that page's failure. The buffer may then hold
-                // anything, which the next page overwrites.
-                let read = || read(&page, &mut buffer, &mut lane);
+                // A page that makes a reader panic is that page's failure. The inflater's buffer may
+                // then hold anything, which the next page overwrites.
+                let read = || read(&page, &mut inflater, &mut lane);
                 let read = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
                     Err(PageError::new(Reason::Panic, "reading the page panicked"))
                 });
@@ -204,9 +205,13 @@ impl<'a> Stages<'a> {
     }
 }
 
-/// Inflates a company's page into `buffer` and reads it.
-pub fn read(page: &Page, buffer: &mut Vec<u8>, lane: &mut Lane) -> Result<CompanyPage, PageError> {
-    let html = lane.time(Phase::Inflating, || page.inflate(buffer))?;
+/// Inflates a company's page and reads it.
+pub fn read(
+    page: &Page,
+    inflater: &mut Inflater,
+    lane: &mut Lane,
+) -> Result<CompanyPage, PageError> {
+    let html = lane.time(Phase::Inflating, || page.inflate(inflater))?;
     lane.meter.bytes_decoded.add(html.len() as u64);
     lane.time(Phase::Reading, || {
         let html = page::to_utf8(html, page.charset().as_deref());

@@ -4,6 +4,7 @@ use rust_decimal::Decimal;
 use rust_decimal::serde::arbitrary_precision_option as exact_option;
 use serde::Serialize;
 
+use crate::inflate::Inflater;
 use crate::page::{self, PageError};
 use crate::rates::RatesError;
 use crate::{company, index, rates};
@@ -62,10 +63,10 @@ pub struct Line<'a> {
 
 /// Reads a page of any kind, plain or gzipped.
 pub fn see(bytes: &[u8]) -> Seen {
-    let mut buffer = Vec::new();
+    let mut inflater = Inflater::default();
     let bytes = if bytes.starts_with(&[0x1f, 0x8b]) {
-        match page::gunzip(bytes, &mut buffer) {
-            Ok(()) => &buffer,
+        match inflater.gunzip(bytes) {
+            Ok(inflated) => inflated,
             Err(PageError { detail, .. }) => return Seen::Unknown { note: detail },
         }
     } else {

@@ -6,6 +6,7 @@ use std::panic::resume_unwind;
 use std::thread;
 
 use crate::index::{self, IndexPage, Link, MAX_PAGES};
+use crate::inflate::Inflater;
 use crate::meter::Meter;
 use crate::page::{self, Page, PageError, Reason};
 use crate::retry;
@@ -111,8 +112,8 @@ fn one_page(
 ) -> Result<IndexPage, WalkError> {
     let path = source::index_path(index, number);
     let read = |answer: &Page, lane: &mut Lane| {
-        let mut buffer = Vec::new();
-        let html = lane.time(Phase::Inflating, || answer.inflate(&mut buffer))?;
+        let mut inflater = Inflater::default();
+        let html = lane.time(Phase::Inflating, || answer.inflate(&mut inflater))?;
         lane.meter.bytes_decoded.add(html.len() as u64);
         lane.time(Phase::Reading, || {
             let html = page::to_utf8(html, answer.charset().as_deref());

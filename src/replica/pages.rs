@@ -9,6 +9,7 @@ use flate2::write::GzEncoder;
 
 use super::market::Market;
 use crate::archive::Archive;
+use crate::inflate::Inflater;
 use crate::meter::Meter;
 use crate::page;
 use crate::source;
@@ -67,9 +68,9 @@ impl Answer {
 
     /// The body for a client that does not take gzip.
     pub fn plain_body(&self) -> Vec<u8> {
-        let mut body = Vec::new();
-        page::gunzip(self.gzipped_body(), &mut body).expect("compressed by ourselves");
-        body
+        let mut inflater = Inflater::default();
+        let body = inflater.gunzip(self.gzipped_body());
+        body.expect("compressed by ourselves").to_vec()
     }
 }
 
@@ -114,8 +115,8 @@ impl Pages {
                 .get(path, Vec::new(), &Meter::default())
                 .and_then(page::Page::of_status_200)
                 .ok()?;
-            let mut buffer = Vec::new();
-            let body = page.inflate(&mut buffer).ok()?;
+            let mut inflater = Inflater::default();
+            let body = page.inflate(&mut inflater).ok()?;
             let content_type = page.header("content-type").unwrap_or("text/html".into());
             Some(((*path).to_owned(), Answer::new(&content_type, body)))
         });

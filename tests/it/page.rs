@@ -4,7 +4,8 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::HeaderMap;
-use indexrank::page::{MAX_DECODED, Page, Reason, has_its_end, to_utf8};
+use indexrank::inflate::{Inflater, MAX_INFLATED};
+use indexrank::page::{Page, Reason, has_its_end, to_utf8};
 
 fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -30,7 +31,7 @@ fn bodies_are_inflated_under_a_limit() {
     let mut wrong_crc = whole.clone();
     let crc_at = wrong_crc.len() - 6;
     wrong_crc[crc_at] ^= 1;
-    let bomb = gzip(&vec![0; MAX_DECODED as usize + 1]);
+    let bomb = gzip(&vec![0; MAX_INFLATED + 1]);
     assert!(bomb.len() < 400_000);
     for (encoding, body, expected) in [
         ("gzip", whole.clone(), Ok("<html>")),
@@ -47,15 +48,40 @@ fn bodies_are_inflated_under_a_limit() {
         ("gzip, gzip", gzip(&whole), Err(Reason::UnsupportedEncoding)),
         ("gzip", bomb, Err(Reason::TooLarge)),
     ] {
-        let mut buffer = b"left from the page before".to_vec();
+        let mut inflater = Inflater::default();
+        let before = gzip(&[b'x'; 100_000]);
+        inflater.gunzip(&before).expect("a page before");
         let page = page(encoding, body);
-        let inflated = page.inflate(&mut buffer);
+        let inflated = page.inflate(&mut inflater);
         assert_eq!(
             inflated.map_err(|error| error.reason),
             expected.map(str::as_bytes),
             "{encoding}"
         );
     }
+}
+
+/// The length that a body tells of itself is a hint, and no more.
+#[test]
+fn bodies_that_lie_about_their_length() {
+    let text = vec![b'y'; 1_000_000];
+    for told in [0, 5, 999_999, 1_000_001, u32::MAX] {
+        let mut body = gzip(&text);
+        let at = body.len() - 4;
+        body[at..].copy_from_slice(&told.to_le_bytes());
+        let error = Inflater::default().gunzip(&body).map(<[u8]>::len);
+        assert_eq!(
+            error.map_err(|error| error.reason),
+            Err(Reason::BadEncoding),
+            "{told}"
+        );
+    }
+    let mut body = gzip(&text);
+    body.extend_from_slice(b"what comes after it");
+    assert_eq!(
+        Inflater::default().gunzip(&body).map(<[u8]>::len),
+        Ok(1_000_000)
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ use indexrank::archive::Archive;
 use indexrank::company::CompanyPage;
 use indexrank::http::{Client, Options, ProxyChoice};
 use indexrank::index::Link;
+use indexrank::inflate::Inflater;
 use indexrank::job::{self, RateChoice};
 use indexrank::meter::Meter;
 use indexrank::page::{Page, PageError};
@@ -164,18 +165,18 @@ impl Task {
     pub fn read(
         &self,
         page: &Page,
-        buffer: &mut Vec<u8>,
+        inflater: &mut Inflater,
         lane: &mut Lane,
     ) -> Result<Seen, PageError> {
         match &self.work {
             Work::Job { .. } | Work::Read { .. } => {
-                pipeline::read(page, buffer, lane).map(Seen::Company)
+                pipeline::read(page, inflater, lane).map(Seen::Company)
             }
             Work::Fetch { .. } => Ok(Seen::Fetched {
                 bytes: page.body.len(),
             }),
             Work::Visit { .. } => {
-                let html = lane.time(Phase::Inflating, || page.inflate(buffer))?;
+                let html = lane.time(Phase::Inflating, || page.inflate(inflater))?;
                 let headings = lane.time(Phase::Reading, || {
                     headings::count(&page::to_utf8(html, page.charset().as_deref()))
                 });

@@ -12,6 +12,7 @@ use std::time::Instant;
 use indexrank::harvest::Harvest;
 use indexrank::http::{MAX_REDIRECTS, may_follow};
 use indexrank::index::{self, IndexPage, Link};
+use indexrank::inflate::Inflater;
 use indexrank::meter::Meter;
 use indexrank::page::{self, MAX_RAW, Page, PageError, Reason};
 use indexrank::rates::{self, Rate};
@@ -30,7 +31,7 @@ use crate::task::{Seen, TIMEOUT, Task, USER_AGENT};
 
 thread_local! {
     /// Each of the runtime's threads inflates into a buffer of its own.
-    static INFLATED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static INFLATER: RefCell<Inflater> = RefCell::default();
 }
 
 pub fn on_all_cores(task: &Task, meter: &Arc<Meter>) -> Answer {
@@ -193,9 +194,9 @@ async fn index_page(scraper: Arc<Scraper>, number: u32) -> Result<IndexPage, Str
         .get(&path, &mut lane)
         .await
         .map_err(|error| error.to_string())?;
-    let mut buffer = Vec::new();
+    let mut inflater = Inflater::default();
     let html = lane
-        .time(Phase::Inflating, || page.inflate(&mut buffer))
+        .time(Phase::Inflating, || page.inflate(&mut inflater))
         .map_err(|error| error.to_string())?;
     lane.time(Phase::Reading, || index::parse(html))
         .map_err(|error| error.to_string())
@@ -207,7 +208,7 @@ async fn visit(scraper: Arc<Scraper>, link: Link) -> Harvest<Seen> {
     let mut harvest = Harvest::default();
     let result = scraper.get(&link.path, &mut lane).await.and_then(|page| {
         harvest.latencies.push(page.elapsed);
-        INFLATED.with_borrow_mut(|buffer| scraper.task.read(&page, buffer, &mut lane))
+        INFLATER.with_borrow_mut(|inflater| scraper.task.read(&page, inflater, &mut lane))
     });
     harvest.add(link, result);
     harvest
@@ -222,9 +223,9 @@ async fn rate(scraper: Arc<Scraper>) -> Result<Option<Rate>, String> {
         .get(&source::rates_path(None), &mut lane)
         .await
         .map_err(|error| error.to_string())?;
-    let mut buffer = Vec::new();
+    let mut inflater = Inflater::default();
     let xml = page
-        .inflate(&mut buffer)
+        .inflate(&mut inflater)
         .map_err(|error| error.to_string())?;
     let xml = page::to_utf8(xml, page.charset().as_deref());
     rates::parse(&String::from_utf8_lossy(&xml))

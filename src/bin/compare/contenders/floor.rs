@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::thread;
 
+use indexrank::inflate::Inflater;
 use indexrank::meter::Meter;
 use indexrank::page::{Page, PageError};
 use indexrank::pipeline::{Stages, Widths};
@@ -29,7 +30,7 @@ pub fn run(task: &Task, meter: &Arc<Meter>) -> Answer {
     })
 }
 
-fn inflate(page: &Page, buffer: &mut Vec<u8>, lane: &mut Lane) -> Result<Seen, PageError> {
-    lane.time(Phase::Inflating, || page.inflate(buffer))?;
+fn inflate(page: &Page, inflater: &mut Inflater, lane: &mut Lane) -> Result<Seen, PageError> {
+    lane.time(Phase::Inflating, || page.inflate(inflater))?;
     Ok(Seen::Nothing)
 }

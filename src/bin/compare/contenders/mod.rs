@@ -19,6 +19,7 @@ use std::thread;
 use crossbeam_channel::{Receiver, bounded};
 use indexrank::harvest::Harvest;
 use indexrank::index::Link;
+use indexrank::inflate::Inflater;
 use indexrank::meter::Meter;
 use indexrank::rates::Rate;
 use indexrank::source::Source;
@@ -132,7 +133,7 @@ struct Worker<'a> {
     source: &'a Source,
     lane: Lane<'a>,
     body: Vec<u8>,
-    inflated: Vec<u8>,
+    inflater: Inflater,
     harvest: Harvest<Seen>,
 }
 
@@ -143,7 +144,7 @@ impl<'a> Worker<'a> {
             source,
             lane: meter.lane(Role::Worker),
             body: Vec::new(),
-            inflated: Vec::new(),
+            inflater: Inflater::default(),
             harvest: Harvest::default(),
         }
     }
@@ -153,7 +154,7 @@ impl<'a> Worker<'a> {
         let page = self.source.get(&link.path, body, &mut self.lane);
         let result = page.and_then(|page| {
             self.harvest.latencies.push(page.elapsed);
-            let seen = self.task.read(&page, &mut self.inflated, &mut self.lane);
+            let seen = self.task.read(&page, &mut self.inflater, &mut self.lane);
             self.body = page.body;
             seen
         });

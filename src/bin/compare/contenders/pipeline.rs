@@ -24,7 +24,7 @@ pub fn run(task: &Task, meter: &Arc<Meter>) -> Answer {
                 .map_err(|error| error.to_string())?,
             None => {
                 let (mut harvest, listed) = Stages::new(source, widths, meter).run(
-                    |page, buffer, lane| task.read(page, buffer, lane),
+                    |page, inflater, lane| task.read(page, inflater, lane),
                     |links| {
                         task.links(source, task.workers, meter, |link| links.send(link).is_ok())
                     },

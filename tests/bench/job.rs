@@ -1,0 +1,53 @@
+//! The whole job over loopback, pages of the embedded market: `cargo bench --bench job`. The server
+//! is in this process and takes its share of the cores; `compare` has it outside.
+
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use indexrank::http::{Client, Options, ProxyChoice};
+use indexrank::meter::Meter;
+use indexrank::pipeline::{self, Widths};
+use indexrank::replica::{Line, Market, Pages, SEED, Server};
+use indexrank::source::{Site, Source};
+use indexrank::walk::SIDE_BY_SIDE;
+
+const COMPANIES: usize = 496;
+
+fn job(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("job");
+    group
+        .throughput(Throughput::Elements(COMPANIES as u64))
+        .sample_size(20);
+    for latency in [0, 20] {
+        let line = Line {
+            latency: Duration::from_millis(latency),
+            ..Line::default()
+        };
+        let pages = Pages::of_market(&Market::embedded(Some(COMPANIES), SEED));
+        let server = Server::start(pages, 0, line, None).expect("a port of 127.0.0.1");
+        group.bench_function(format!("{latency} ms, 32 workers"), |bench| {
+            bench.iter(|| {
+                let widths = Widths {
+                    workers: 32,
+                    readers: 2,
+                };
+                let source = Source::Site(Site {
+                    client: Client::new(Options {
+                        connections: widths.workers + SIDE_BY_SIDE + 1,
+                        timeout: Duration::from_secs(45),
+                        user_agent: "indexrank-bench".to_owned(),
+                        proxy: ProxyChoice::Direct,
+                    }),
+                    pages: server.address(),
+                    rates: server.address(),
+                    recorder: None,
+                });
+                let harvest = pipeline::run(&source, "s&p_500", widths, &Meter::default());
+                assert_eq!(harvest.expect("an index").companies.len(), COMPANIES);
+            });
+        });
+    }
+}
+
+criterion_group!(benches, job);
+criterion_main!(benches);

@@ -1,0 +1,68 @@
+//! What each stage costs, on pages of the embedded market: `cargo bench --bench stages`.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use indexrank::harvest::Company;
+use indexrank::inflate::Inflater;
+use indexrank::rank::{Figure, PeRange, ranking};
+use indexrank::rates::Rate;
+use indexrank::replica::{Market, Pages, SEED};
+use indexrank::{company, index, rates};
+use rust_decimal::Decimal;
+
+fn stages(criterion: &mut Criterion) {
+    let pages = Pages::of_market(&Market::embedded(Some(500), SEED));
+    let page = |path: &str| pages.get(path).expect("a page of the market");
+    let [company, index, rates] = [
+        "/stocks/mmm-stock",
+        "/index/components/s&p_500?p=1",
+        "/scripts/XML_daily.asp",
+    ]
+    .map(page);
+
+    let mut inflater = Inflater::default();
+    criterion.bench_function("inflate a company page", |bench| {
+        bench.iter(|| {
+            inflater
+                .gunzip(black_box(company.gzipped_body()))
+                .map(<[u8]>::len)
+        });
+    });
+    let html = company.plain_body();
+    criterion.bench_function("read a company page", |bench| {
+        bench.iter(|| company::parse(black_box(&html)).expect("a company page"));
+    });
+    criterion.bench_function("read a company page whole", |bench| {
+        bench.iter(|| company::parse_whole(black_box(&html)).expect("a company page"));
+    });
+    let html = index.plain_body();
+    criterion.bench_function("read an index page", |bench| {
+        bench.iter(|| index::parse(black_box(&html)).expect("an index page"));
+    });
+    criterion.bench_function("read an index page whole", |bench| {
+        bench.iter(|| index::parse_whole(black_box(&html)).expect("an index page"));
+    });
+    let xml = String::from_utf8_lossy(&rates.plain_body()).into_owned();
+    criterion.bench_function("read the rates", |bench| {
+        bench.iter(|| rates::parse(black_box(&xml)).expect("rates"));
+    });
+
+    let companies: Vec<Company> = (0..500)
+        .map(|number| Company {
+            path: format!("/stocks/{number}-stock"),
+            growth: Some(Decimal::new(number * 7919 % 500, 2)),
+            page: company::parse(&company.plain_body()).expect("a company page"),
+        })
+        .collect();
+    let rate = Rate::by_hand(Decimal::new(766_501, 4));
+    criterion.bench_function("rank 500 companies by four figures", |bench| {
+        bench.iter(|| {
+            Figure::ALL
+                .map(|figure| ranking(black_box(&companies), figure, Some(&rate), PeRange::Any, 10))
+        });
+    });
+}
+
+criterion_group!(benches, stages);
+criterion_main!(benches);
