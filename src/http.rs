@@ -213,7 +213,8 @@ fn read_body(body: Body, buffer: &mut Vec<u8>) -> Result<(), PageError> {
     if announced > MAX_RAW {
         return Err(too_large());
     }
-    buffer.reserve(announced as usize + 1);
+    // Exactly: buffers go round, and what one grows beyond its page it keeps.
+    buffer.reserve_exact(announced as usize + 1);
     // A body of exactly the limit would be an error too, hence one more.
     let mut reader = body.into_with_config().limit(MAX_RAW + 1).reader();
     reader

@@ -25,7 +25,7 @@ use crate::rates::{self, Rate};
 use crate::recorder::Recorder;
 use crate::replica::{self, Market};
 use crate::report::{self, Asked, Report, Times};
-use crate::retry;
+use crate::retry::Patience;
 use crate::source::{self, LIVE_PAGES, LIVE_RATES, Origin, Site, Source, is_loopback};
 use crate::table;
 use crate::trace::{Lane, Role, Timeline, Trace};
@@ -258,8 +258,7 @@ pub fn find_rate(choice: RateChoice, source: &Source, meter: &Meter) -> Result<R
         RateChoice::Given(value) => return Ok(Rate::by_hand(value)),
         RateChoice::OfDay(date) => date,
     };
-    let path = source::rates_path(date);
-    let read = |answer: &Page, _: &mut Lane| {
+    let read = |answer: Page, _: &mut Lane| {
         let mut inflater = Inflater::default();
         let xml = answer.inflate(&mut inflater)?;
         let xml = page::to_utf8(xml, answer.charset().as_deref());
@@ -272,8 +271,9 @@ pub fn find_rate(choice: RateChoice, source: &Source, meter: &Meter) -> Result<R
         }
         rates::parse(&xml).map_err(|error| PageError::new(Reason::Unrecognised, error.to_string()))
     };
-    let rate = retry::get_patiently(source, &path, &mut meter.lane(Role::Rate), read);
-    rate.map_err(|error| format!("{}: {error}", source.address(&path)))
+    let mut page = Patience::new(source, source::rates_path(date));
+    let rate = page.get(&mut meter.lane(Role::Rate), read);
+    rate.map_err(|error| format!("{}: {error}", source.address(&page.path)))
 }
 
 fn listed_twice(harvest: &Harvest) -> Option<String> {

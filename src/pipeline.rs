@@ -128,8 +128,10 @@ impl<'a> Stages<'a> {
     ) -> (Harvest<P>, T) {
         let workers = self.widths.workers;
         let (link_out, link_in) = bounded(2 * workers);
-        let (fetched_out, fetched_in) = bounded(workers);
-        let (spare_out, spare_in) = bounded(2 * workers);
+        // Each fetcher holds a page more than that when readers are behind. A wider channel holds
+        // more pages in memory and is no faster: after the first wave they come one by one.
+        let (fetched_out, fetched_in) = bounded(2 * self.widths.readers);
+        let (spare_out, spare_in) = bounded(workers);
         // `move`: should a reader panic, the ends that this closure holds are dropped before the
         // scope waits for its threads, and no fetcher is left sending to nobody.
         thread::scope(move |scope| {

@@ -36,28 +36,45 @@ pub fn budget(requests: usize) -> usize {
     (requests / 5).max(20)
 }
 
-/// One page that the run cannot do without, fetched and read, tried as often as the policy allows.
-/// The pauses are slept by the caller: this is for threads that have nothing else to do.
-pub fn get_patiently<T>(
-    source: &Source,
-    path: &str,
-    lane: &mut Lane,
-    read: impl Fn(&Page, &mut Lane) -> Result<T, PageError>,
-) -> Result<T, PageError> {
-    let mut attempts = 1;
-    loop {
-        match source
-            .get(path, Vec::new(), lane)
-            .and_then(|page| read(&page, lane))
-        {
-            Err(error)
-                if attempts < MAX_ATTEMPTS && source.may_change() && is_transient(error.reason) =>
-            {
-                thread::sleep(pause(attempts));
-                lane.meter.retries.add(1);
-                attempts += 1;
-            }
-            result => return result,
+/// A page that the run cannot do without, and how often it has been asked for. The pauses are slept
+/// by who asks: this is for threads that have nothing else to do.
+pub struct Patience<'a> {
+    source: &'a Source,
+    pub path: String,
+    attempts: u32,
+}
+
+impl<'a> Patience<'a> {
+    pub fn new(source: &'a Source, path: String) -> Self {
+        Patience {
+            source,
+            path,
+            attempts: 0,
         }
+    }
+
+    /// Fetches the page and reads it, as often as the policy allows.
+    pub fn get<T>(
+        &mut self,
+        lane: &mut Lane,
+        mut read: impl FnMut(Page, &mut Lane) -> Result<T, PageError>,
+    ) -> Result<T, PageError> {
+        loop {
+            if self.attempts > 0 {
+                thread::sleep(pause(self.attempts));
+                lane.meter.retries.add(1);
+            }
+            self.attempts += 1;
+            let page = self.source.get(&self.path, Vec::new(), lane);
+            match page.and_then(|page| read(page, lane)) {
+                Err(error) if self.has_another(&error) => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Whether there is another attempt after this failure.
+    pub fn has_another(&self, error: &PageError) -> bool {
+        self.attempts < MAX_ATTEMPTS && self.source.may_change() && is_transient(error.reason)
     }
 }

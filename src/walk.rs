@@ -1,7 +1,6 @@
 //! The walk over every page of an index: company links, each address once.
 
 use std::collections::HashSet;
-use std::ops::RangeInclusive;
 use std::panic::resume_unwind;
 use std::thread;
 
@@ -9,7 +8,7 @@ use crate::index::{self, IndexPage, Link, MAX_PAGES};
 use crate::inflate::Inflater;
 use crate::meter::Meter;
 use crate::page::{self, Page, PageError, Reason};
-use crate::retry;
+use crate::retry::Patience;
 use crate::source::{self, Source};
 use crate::trace::{Lane, Phase, Role};
 
@@ -31,7 +30,8 @@ pub struct WalkError {
 /// listens any more. Gives the number of distinct addresses.
 ///
 /// The first page tells how many there are; its links are handed on before the others are asked
-/// for. Those come side by side, at most `workers` of them, and are handed on in order.
+/// for. Those are fetched side by side, at most `workers` of them, and read one by one in their
+/// order, so that the links of the next are there as soon as can be.
 pub fn walk(
     source: &Source,
     index: &str,
@@ -39,6 +39,11 @@ pub fn walk(
     meter: &Meter,
     mut hand_on: impl FnMut(Link) -> bool,
 ) -> Result<usize, WalkError> {
+    let mut reader = PageReader {
+        source,
+        lane: meter.lane(Role::Index),
+        inflater: Inflater::default(),
+    };
     let mut seen = HashSet::new();
     let mut pages = 1;
     let mut next = 1;
@@ -50,21 +55,29 @@ pub fn walk(
             workers.clamp(1, SIDE_BY_SIDE) as u32
         };
         let last = pages.min(MAX_PAGES).min(next + width - 1);
-        let wave = wave_of_pages(source, index, next..=last, meter)?;
-        let shown = wave.iter().map(|page| page.pages).max().unwrap_or(0);
-        if shown > pages {
-            meter.index_pages.add(u64::from(shown - pages));
-            pages = shown;
-        }
-        let rows = wave.into_iter().flat_map(|page| page.rows);
-        let fresh: Vec<Link> = rows.filter(|link| seen.insert(link.path.clone())).collect();
-        meter.listed.add(fresh.len() as u64);
+        let listed_before = seen.len();
+        let listened = thread::scope(|scope| {
+            let fetch = |number| scope.spawn(move || fetch(source, index, number, meter));
+            let fetched: Vec<_> = (next..=last).map(fetch).collect();
+            for fetched in fetched {
+                let fetched = fetched.join().unwrap_or_else(|panic| resume_unwind(panic));
+                let page = reader.read(fetched)?;
+                meter.index_read.add(1);
+                if page.pages > pages {
+                    meter.index_pages.add(u64::from(page.pages - pages));
+                    pages = page.pages;
+                }
+                let mut fresh = page.rows;
+                fresh.retain(|link| seen.insert(link.path.clone()));
+                meter.listed.add(fresh.len() as u64);
+                if !fresh.into_iter().all(&mut hand_on) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })?;
         // Some sites serve the last page again for every number past the end.
-        if fresh.is_empty() {
-            break;
-        }
-        let listened = fresh.into_iter().all(&mut hand_on);
-        if !listened {
+        if !listened || seen.len() == listed_before {
             break;
         }
         if last == MAX_PAGES && pages > MAX_PAGES {
@@ -84,51 +97,58 @@ pub fn walk(
     Ok(seen.len())
 }
 
-/// These pages in their order, asked for side by side.
-fn wave_of_pages(
-    source: &Source,
-    index: &str,
-    numbers: RangeInclusive<u32>,
-    meter: &Meter,
-) -> Result<Vec<IndexPage>, WalkError> {
-    if numbers.start() == numbers.end() {
-        return one_page(source, index, *numbers.start(), meter).map(|page| vec![page]);
-    }
-    thread::scope(|scope| {
-        let ask = |number| scope.spawn(move || one_page(source, index, number, meter));
-        let asked: Vec<_> = numbers.map(ask).collect();
-        asked
-            .into_iter()
-            .map(|page| page.join().unwrap_or_else(|panic| resume_unwind(panic)))
-            .collect()
-    })
+/// A page of the index as it came, or why it did not.
+struct Fetched<'a> {
+    number: u32,
+    patience: Patience<'a>,
+    page: Result<Page, PageError>,
 }
 
-fn one_page(
-    source: &Source,
-    index: &str,
-    number: u32,
-    meter: &Meter,
-) -> Result<IndexPage, WalkError> {
-    let path = source::index_path(index, number);
-    let read = |answer: &Page, lane: &mut Lane| {
-        let mut inflater = Inflater::default();
-        let html = lane.time(Phase::Inflating, || answer.inflate(&mut inflater))?;
-        lane.meter.bytes_decoded.add(html.len() as u64);
-        lane.time(Phase::Reading, || {
-            let html = page::to_utf8(html, answer.charset().as_deref());
-            page::check_end(&html)?;
-            index::parse(&html)
-                .map_err(|error| PageError::new(Reason::Unrecognised, error.to_string()))
-        })
-    };
-    let failed = |error| WalkError {
+fn fetch<'a>(source: &'a Source, index: &str, number: u32, meter: &Meter) -> Fetched<'a> {
+    let mut patience = Patience::new(source, source::index_path(index, number));
+    let page = patience.get(&mut meter.lane(Role::Index), |page, _| Ok(page));
+    Fetched {
         number,
-        address: source.address(&path),
-        error,
-    };
-    let page =
-        retry::get_patiently(source, &path, &mut meter.lane(Role::Index), read).map_err(failed)?;
-    meter.index_read.add(1);
-    Ok(page)
+        patience,
+        page,
+    }
+}
+
+/// Reads one page after the other, with what it keeps for that.
+struct PageReader<'a> {
+    source: &'a Source,
+    lane: Lane<'a>,
+    inflater: Inflater,
+}
+
+impl PageReader<'_> {
+    /// What a page lists. One that came and cannot be read may be worth another attempt too.
+    fn read(&mut self, fetched: Fetched) -> Result<IndexPage, WalkError> {
+        let Fetched {
+            number,
+            mut patience,
+            page,
+        } = fetched;
+        let mut read = |page: Page, lane: &mut Lane| read(&page, &mut self.inflater, lane);
+        self.lane.about(&patience.path);
+        let page = match page.and_then(|page| read(page, &mut self.lane)) {
+            Err(error) if patience.has_another(&error) => patience.get(&mut self.lane, read),
+            page => page,
+        };
+        page.map_err(|error| WalkError {
+            number,
+            address: self.source.address(&patience.path),
+            error,
+        })
+    }
+}
+
+fn read(page: &Page, inflater: &mut Inflater, lane: &mut Lane) -> Result<IndexPage, PageError> {
+    let html = lane.time(Phase::Inflating, || page.inflate(inflater))?;
+    lane.meter.bytes_decoded.add(html.len() as u64);
+    lane.time(Phase::Reading, || {
+        let html = page::to_utf8(html, page.charset().as_deref());
+        page::check_end(&html)?;
+        index::parse(&html).map_err(|error| PageError::new(Reason::Unrecognised, error.to_string()))
+    })
 }
