@@ -29,7 +29,7 @@ use crate::page::{self, Page, PageError, Reason};
 use crate::retry;
 use crate::source::Source;
 use crate::trace::{Lane, Phase, Role};
-use crate::walk::{WalkError, walk};
+use crate::walk::{SIDE_BY_SIDE, WalkError, walk};
 
 /// How wide the stages are.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +39,10 @@ pub struct Widths {
     /// Threads that read them.
     pub readers: usize,
 }
+
+/// Links that may wait for a fetcher: as many as the index pages hold that are fetched side by side,
+/// so that the walker reads on and it is soon known how many companies there are.
+pub const LINKS: usize = SIDE_BY_SIDE * 50;
 
 /// What a fetcher hands on: a company and its page as it came, or why there is none.
 struct Fetched {
@@ -127,7 +131,7 @@ impl<'a> Stages<'a> {
         produce: impl FnOnce(&Sender<Link>) -> T + Send,
     ) -> (Harvest<P>, T) {
         let workers = self.widths.workers;
-        let (link_out, link_in) = bounded(2 * workers);
+        let (link_out, link_in) = bounded(LINKS);
         // Each fetcher holds a page more than that when readers are behind. A wider channel holds
         // more pages in memory and is no faster: after the first wave they come one by one.
         let (fetched_out, fetched_in) = bounded(2 * self.widths.readers);

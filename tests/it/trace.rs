@@ -67,7 +67,7 @@ fn trace_of_a_run() {
         (1, 4, 2),
         "{rows:?}"
     );
-    assert!((1..=4).contains(&of("index")), "{rows:?}");
+    assert!((1..=5).contains(&of("index")), "{rows:?}");
     assert_eq!(rows[0], "rate 1");
 
     let phases = phases_of_companies(&trace);

@@ -21,6 +21,7 @@ use indexrank::harvest::Harvest;
 use indexrank::index::Link;
 use indexrank::inflate::Inflater;
 use indexrank::meter::Meter;
+use indexrank::pipeline::LINKS;
 use indexrank::rates::Rate;
 use indexrank::source::Source;
 use indexrank::trace::{Lane, Role};
@@ -108,7 +109,7 @@ fn pool(
     work: impl Fn(&Source, Receiver<Link>) -> Result<Harvest<Seen>, String> + Sync,
 ) -> Answer {
     let (source, work) = (&task.source()?, &work);
-    let (link_out, link_in) = bounded(2 * task.workers);
+    let (link_out, link_in) = bounded(LINKS);
     thread::scope(|scope| {
         let rate = scope.spawn(|| task.rate(source, meter));
         let hand_on = move |link| link_out.send(link).is_ok();
