@@ -5,15 +5,15 @@
 //! only them; where the cut is in any doubt it parses the whole page. Both ways read the same
 //! elements with the same selectors (`fields`).
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use memchr::memmem::{self, Finder};
-use memchr::{memchr, memrchr};
 use rust_decimal::Decimal;
 use scraper::{ElementRef, Html, Selector};
 use serde::{Deserialize, Serialize};
 
-use crate::cut::{append, in_plain_sight};
+use crate::cut::{Element, append, in_plain_sight};
 use crate::figure;
 
 // The site's landmarks: class tokens and header texts, never exact class strings or positions.
@@ -92,25 +92,28 @@ fn fields(html: &Html) -> Fields {
     fn selector(css: &str) -> Selector {
         Selector::parse(css).expect("a selector of ours")
     }
-    static NAME_SPAN: LazyLock<Selector> = LazyLock::new(|| selector(&format!(".{NAME}")));
-    static CODE_SPAN: LazyLock<Selector> = LazyLock::new(|| selector(&format!(".{CODE} > span")));
-    static PRICE_SPAN: LazyLock<Selector> = LazyLock::new(|| selector(&format!(".{PRICE}")));
+    static HEADING: LazyLock<Selector> =
+        LazyLock::new(|| selector(&format!(".{NAME}, .{CODE} > span, .{PRICE}")));
     static ITEM_HEADER: LazyLock<Selector> =
         LazyLock::new(|| selector(&format!(".{ITEM} > .{HEADER}")));
 
-    let first = |selector: &Selector| {
-        html.select(selector)
-            .next()
-            .map(|element| collapse(element.text()))
-            .filter(|text| !text.is_empty())
-    };
-    let mut fields = Fields {
-        name: first(&NAME_SPAN),
-        code: first(&CODE_SPAN).map(|text| text.trim_start_matches(',').trim().to_owned()),
-        price: first(&PRICE_SPAN),
-        ..Fields::default()
-    };
-    fields.code = fields.code.filter(|code| !code.is_empty());
+    let mut fields = Fields::default();
+    // The name comes first, and of what follows it the first of each counts.
+    for element in html.select(&HEADING) {
+        let slot = match &mut fields {
+            Fields { name, .. } if element.value().classes().any(|class| class == NAME) => name,
+            Fields { name: None, .. } => continue,
+            Fields { price, .. } if element.value().classes().any(|class| class == PRICE) => price,
+            Fields { code, .. } => code,
+        };
+        slot.get_or_insert_with(|| collapse(element.text()));
+    }
+    for field in [&mut fields.name, &mut fields.price] {
+        field.take_if(|text| text.is_empty());
+    }
+    let code = fields.code.take();
+    let code = code.map(|code| code.trim_start_matches(',').trim().to_owned());
+    fields.code = code.filter(|code| !code.is_empty());
     for header in html.select(&ITEM_HEADER) {
         let slot = match collapse(header.text()).as_str() {
             PE => &mut fields.pe,
@@ -225,47 +228,65 @@ fn in_script(item: Option<String>, key: &str, html: &[u8]) -> Option<String> {
 
 /// The heading and the wanted items of a page, as one small piece of HTML.
 ///
-/// `None` where the landmarks are far apart or spelt in another way than usual, or where they touch
-/// a comment or a script, the two places in which real pages hold them as text.
+/// `None` where they do not have the plain shape that they have on real pages, or where they touch
+/// a comment or a script, the two places in which real pages hold their landmarks as text.
 fn cut(html: &[u8]) -> Option<String> {
     static NAME_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new(NAME));
+    static CODE_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new(CODE));
     static PRICE_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new(PRICE));
     static ITEM_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new(ITEM));
     static HEADER_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new(HEADER));
 
     let name = NAME_AT.find(html)?;
-    let price = name + PRICE_AT.find(near(html, name))?;
-    let heading = tag_start(html, name)?..price + memmem::find(near(html, price), b"</span>")?;
-
-    let mut regions = vec![heading];
-    let mut at = ITEM_AT.find(html).unwrap_or(html.len());
-    let mut item = at;
-    while let Some(found) = HEADER_AT.find(&html[at..]) {
-        let header = at + found;
-        // The last item that starts before this header is the header's own.
-        for start in ITEM_AT.find_iter(&html[at..header]) {
-            item = at + start;
-        }
-        let text = header + memchr(b'>', near(html, header))? + 1;
-        let end = text + memchr(b'<', near(html, text))?;
-        at = end;
-        let spelling = std::str::from_utf8(&html[text..end]).ok()?;
-        // A reference may spell a header in another way, and elements may stand inside it.
-        if spelling.contains('&') || !html[end..].starts_with(b"</div>") {
+    let after = near(html, name);
+    let code = Element::around(html, name + CODE_AT.find(after)?)?;
+    let price = Element::around(html, name + PRICE_AT.find(after)?)?;
+    let name = Element::around(html, name)?;
+    let code_span = Element::at(html, code.text.end)?;
+    for span in [&name, &price, &code_span] {
+        if !html[span.text.end..].starts_with(b"</span>") {
             return None;
         }
-        if [PE, LOW, HIGH].contains(&collapse(std::iter::once(spelling)).as_str()) {
-            regions.push(tag_start(html, item)?..end + "</div>".len());
-        }
     }
-    if !in_plain_sight(html, &regions) {
+    // Each with what closes it again.
+    let mut regions = vec![
+        (name.start..name.text.end, "</span>"),
+        (code.start..code_span.text.end, "</span></span>"),
+        (price.start..price.text.end, "</span>"),
+    ];
+    let mut at = ITEM_AT.find(html).unwrap_or(html.len());
+    let mut item = at;
+    let mut wanted = vec![PE, LOW, HIGH];
+    while let Some(found) = HEADER_AT.find(&html[at..]).filter(|_| !wanted.is_empty()) {
+        // The last item that starts before this header is the header's own.
+        for start in ITEM_AT.find_iter(&html[at..at + found]) {
+            item = at + start;
+        }
+        let header = Element::around(html, at + found)?;
+        at = header.text.end;
+        let spelling = std::str::from_utf8(&html[header.text.clone()]).ok()?;
+        // A reference may spell a header in another way, and elements may stand inside it.
+        if spelling.contains('&') || !html[at..].starts_with(b"</div>") {
+            return None;
+        }
+        let spelling = collapse(std::iter::once(spelling));
+        let Some(known) = wanted.iter().position(|wanted| *wanted == spelling) else {
+            continue;
+        };
+        wanted.swap_remove(known);
+        let item = Element::around(html, item)?;
+        let after = &html[at + "</div>".len()..];
+        if item.text.end != header.start || !after.trim_ascii_start().starts_with(b"</div>") {
+            return None;
+        }
+        regions.push((item.start..at, "</div></div>"));
+    }
+    let in_sight: Vec<Range<usize>> = regions.iter().map(|(region, _)| region.clone()).collect();
+    if !in_plain_sight(html, &in_sight) {
         return None;
     }
     let mut fragment = String::with_capacity(1024);
-    for (region, close) in regions
-        .into_iter()
-        .zip(std::iter::once("</span>").chain(std::iter::repeat("</div>")))
-    {
+    for (region, close) in regions {
         append(&mut fragment, &html[region]);
         fragment.push_str(close);
     }
@@ -275,10 +296,4 @@ fn cut(html: &[u8]) -> Option<String> {
 /// The next bytes, as far as things that belong together stand on a page.
 fn near(html: &[u8], from: usize) -> &[u8] {
     &html[from..html.len().min(from + 2048)]
-}
-
-/// Where the tag begins that `at` stands in.
-fn tag_start(html: &[u8], at: usize) -> Option<usize> {
-    let from = at.saturating_sub(256);
-    memrchr(b'<', &html[from..at]).map(|found| from + found)
 }

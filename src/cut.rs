@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memchr3, memrchr};
 
 /// Whether no region touches a comment or a script, where a parser sees no elements.
 pub fn in_plain_sight(html: &[u8], regions: &[Range<usize>]) -> bool {
@@ -29,10 +29,16 @@ pub fn in_plain_sight(html: &[u8], regions: &[Range<usize>]) -> bool {
         if start >= last {
             return true;
         }
-        let end = HIDING[which]
-            .1
+        let (open, close) = &HIDING[which];
+        let end = close
             .find(&html[start..])
             .map_or(html.len(), |found| start + found);
+        // After a comment and a script inside a script, its end is not one (the tokenizer's
+        // "double escaped" state).
+        let is_script = which == 1;
+        if is_script && next[0] < end && open.find(&html[next[0]..end]).is_some() {
+            return false;
+        }
         if regions
             .iter()
             .any(|region| region.start < end && start < region.end)
@@ -40,6 +46,32 @@ pub fn in_plain_sight(html: &[u8], regions: &[Range<usize>]) -> bool {
             return false;
         }
         at = end;
+    }
+}
+
+/// An element as far as it can be seen without a parser: its tag, and the text right after it.
+pub struct Element {
+    pub start: usize,
+    /// Up to the next tag.
+    pub text: Range<usize>,
+}
+
+impl Element {
+    /// The element in whose tag a place is.
+    pub fn around(html: &[u8], place: usize) -> Option<Self> {
+        let from = place.saturating_sub(256);
+        let start = from + memrchr(b'<', &html[from..place])?;
+        Element::at(html, start).filter(|element| element.text.start > place)
+    }
+
+    /// The element whose tag begins at a place.
+    pub fn at(html: &[u8], start: usize) -> Option<Self> {
+        let tag = Tag::at(html, start)?;
+        let text_end = tag.end + memchr(b'<', &html[tag.end..])?;
+        let text = tag.end..text_end;
+        // With the end of a tag in it, the beginning may have been in an attribute.
+        let is_text = memchr(b'>', &html[text.clone()]).is_none();
+        is_text.then_some(Element { start, text })
     }
 }
 
@@ -52,15 +84,10 @@ pub struct Tag<'a> {
     pub end: usize,
 }
 
-/// The tags of a piece of HTML that begins with one.
-///
-/// `None` where it has anything but plain tags with names in lower case and attributes in quotes:
-/// a comment, a script, a quote where none should be. Then only a parser knows.
-pub fn plain_tags(html: &[u8]) -> Option<Vec<Tag<'_>>> {
-    let mut tags = Vec::with_capacity(html.len() / 24);
-    let mut at = 0;
-    while let Some(found) = memchr(b'<', &html[at..]) {
-        let start = at + found;
+impl<'a> Tag<'a> {
+    /// The tag that begins with the `<` at a place. None if its name is not in lower case, if its
+    /// attributes are not quoted as usual, or if it has no end.
+    fn at(html: &'a [u8], start: usize) -> Option<Self> {
         let after = &html[start + 1..];
         let slash = usize::from(after.first() == Some(&b'/'));
         let letters = after[slash..]
@@ -70,29 +97,35 @@ pub fn plain_tags(html: &[u8]) -> Option<Vec<Tag<'_>>> {
         if !matches!(
             after.get(name.len())?,
             b'>' | b' ' | b'\t' | b'\r' | b'\n' | b'/'
-        ) || is_raw(name)
-        {
+        ) {
             return None;
         }
-        at = start + 1;
+        let mut end = start + 1;
         loop {
-            at += memchr3(b'>', b'"', b'\'', &html[at..])?;
-            let (here, before) = (html[at], html[at - 1]);
-            at += 1;
+            end += memchr3(b'>', b'"', b'\'', &html[end..])?;
+            let (here, before) = (html[end], html[end - 1]);
+            end += 1;
             if here == b'>' {
-                break;
+                return Some(Tag { name, start, end });
             }
             // A quote opens a value only after an equals sign.
             if before != b'=' {
                 return None;
             }
-            at += memchr(here, &html[at..])? + 1;
+            end += memchr(here, &html[end..])? + 1;
         }
-        tags.push(Tag {
-            name,
-            start,
-            end: at,
-        });
+    }
+}
+
+/// The tags of a piece of HTML that begins with one; none if there is anything but plain tags, a
+/// comment or a script, say. Then only a parser knows.
+pub fn plain_tags(html: &[u8]) -> Option<Vec<Tag<'_>>> {
+    let mut tags = Vec::with_capacity(html.len() / 24);
+    let mut at = 0;
+    while let Some(found) = memchr(b'<', &html[at..]) {
+        let tag = Tag::at(html, at + found).filter(|tag| !is_raw(tag.name))?;
+        at = tag.end;
+        tags.push(tag);
     }
     Some(tags)
 }

@@ -1,13 +1,13 @@
 //! One index page → [`IndexPage`].
 
-use std::slice;
 use std::sync::LazyLock;
+use std::{mem, slice};
 
 use memchr::memmem;
 use rust_decimal::Decimal;
 use scraper::{ElementRef, Html, Selector};
 
-use crate::cut::{Tag, append, in_plain_sight, plain_tags};
+use crate::cut::{Element, Tag, append, in_plain_sight, plain_tags};
 use crate::figure;
 
 // The site's landmarks. The table of components is the one with a column headed "1 Year"; other
@@ -103,6 +103,10 @@ fn cut(html: &[u8]) -> Option<IndexPage> {
     }
     let table = &html[start..end];
     let tags = plain_tags(table)?;
+    // With a table in it, it would end somewhere else.
+    if tags[1..].iter().any(|tag| tag.name == b"table") {
+        return None;
+    }
     let first_cell = tags.iter().position(|tag| tag.name == b"td")?;
     let body = tags[..first_cell]
         .iter()
@@ -112,7 +116,7 @@ fn cut(html: &[u8]) -> Option<IndexPage> {
     head.push_str("</table>");
     let mut pagers = memmem::find_iter(html, PAGER.as_bytes());
     if let Some(pager) = pagers.next() {
-        let start = memmem::rfind(&html[..pager], b"<div")?;
+        let start = Element::around(html, pager)?.start;
         let end = pager + memmem::find(&html[pager..], b"</div>")?;
         if pagers.next().is_some() || !in_plain_sight(html, slice::from_ref(&(start..end))) {
             return None;
@@ -138,13 +142,18 @@ fn bare_rows(table: &[u8], tags: &[Tag], column: usize) -> Option<String> {
     for row in tags.chunk_by(|_, next| next.name != b"tr") {
         let ends = row.iter().position(|tag| tag.name == b"/tr");
         let (inside, after) = row.split_at(ends.unwrap_or(row.len()));
-        // Elements that hold other rows, do not stay where they are, or make a row of their own.
-        let is_plain = inside
+        // Cells one after the other, and no element that does not stay where it is or makes a row of
+        // its own.
+        let mut in_cell = false;
+        let is_plain = inside.iter().all(|tag| match tag.name {
+            b"td" => !mem::replace(&mut in_cell, true),
+            b"/td" => mem::replace(&mut in_cell, false),
+            b"tr" => true,
+            b"th" | b"caption" => false,
+            _ => in_cell,
+        }) && after
             .iter()
-            .all(|tag| !matches!(tag.name, b"th" | b"table" | b"caption"))
-            && after
-                .iter()
-                .all(|tag| matches!(tag.name, b"/tr" | b"tbody" | b"/tbody"));
+            .all(|tag| matches!(tag.name, b"/tr" | b"tbody" | b"/tbody"));
         if !is_plain {
             return None;
         }

@@ -17,6 +17,7 @@ mod golden;
 mod harvest;
 mod index;
 mod index_faults;
+mod mutations;
 mod page;
 mod rank;
 mod rates;

@@ -1,0 +1,179 @@
+//! Pages that are not quite as usual: the cut reading may fall back to the whole page, and must
+//! never see anything else than it.
+
+use std::fmt::Debug;
+
+use fastrand::Rng;
+use indexrank::{company, index};
+
+const COMPANY: &str = "<!DOCTYPE html><html><head><title>3M</title><script>var a = \"<div>\";</script></head><body>\
+    <!-- head --><h1><span class=\"price-section__label\">3M Co. </span>\n\
+    <span class=\"price-section__category\">Stock <span>, MMM</span></span></h1>\
+    <div><span class=\"price-section__current-value\">163.09</span></div>\
+    <script>x < 1</script><div class=\"snapshot\">\
+    <div class=\"snapshot__data-item snapshot__data-item--small\">\n 9.95\n <div class=\"snapshot__header\">Day Low</div>\n</div>\
+    <div class=\"snapshot__data-item snapshot__data-item--small\">\n 100.50\n <div class=\"snapshot__header\">52 Week Low</div>\n</div>\
+    <div class=\"snapshot__data-item snapshot__data-item--small\">\n 200.00\n <div class=\"snapshot__header\">52 Week High</div>\n</div>\
+    <!-- between --><div class=\"snapshot__data-item\"> -16.55 <div class=\"snapshot__header\">P/E Ratio</div></div>\
+    </div><script>var b = 1;</script><p>end</p></body></html>";
+
+const INDEX: &str = "<!DOCTYPE html><html><head><script>var a;</script></head><body>\
+    <table><tr><th>Name</th></tr><tr><td><a href=\"/stocks/trap-stock\">Trap</a></td></tr></table><!-- x -->\
+    <table class=\"table\"><thead><tr>\n<th class=\"table__th\">Name</th><th>Price</th><th>1 Year<br />%</th></tr></thead><tbody>\
+    <tr>\n<td class=\"a\"><a href=\"/stocks/mmm-stock\" title=\"3M\">3M</a></td><td>1.00<br>2</td><td>\n<span class=\"r\">-1.00</span><br />\n<span>-9.27%</span>\n</td></tr>\
+    <tr><td><a href=\"/stocks/aos-stock\">A.O. &amp; Smith</a></td><td>2</td><td><span>3.00</span><br><span>4.50%</span></td></tr>\
+    <tr><td><a href=\"/stocks/abt-stock\">Abbott</a></td><td>2</td><td><span>3.00</span><br><span>14.50%</span></td></tr>\
+    </tbody></table><div class=\"finando_paging\"><a href=\"?p=1\">1</a><a href=\"?p=11\">11</a></div><script>b</script></body></html>";
+
+/// What hides elements from a parser, or makes it read them in another way.
+const AROUND: [(&str, &str); 6] = [
+    ("<!--", "-->"),
+    ("<!-- <!-- ", " -->"),
+    ("<!-- ", " <!-- x -->"),
+    ("<script>", "</script>"),
+    ("<script><!-- <script>", "</script> --></script>"),
+    ("<a href=\"/stocks/x-stock\">", "</a>"),
+];
+
+const BETWEEN: [&str; 6] = [
+    "<br>",
+    "\n\t",
+    "<!-- note -->",
+    "<script>var c;</script>",
+    "<img src=\"x.png\">",
+    "<i>note</i>",
+];
+
+/// Tags and the texts between them.
+fn pieces(html: &str) -> Vec<String> {
+    let mut pieces = Vec::new();
+    let mut rest = html;
+    while !rest.is_empty() {
+        let end = match rest.strip_prefix('<') {
+            Some(tag) => tag.find('>').map_or(rest.len(), |at| at + 2),
+            None => rest.find('<').unwrap_or(rest.len()),
+        };
+        pieces.push(rest[..end].to_owned());
+        rest = &rest[end..];
+    }
+    pieces
+}
+
+/// Where the element ends that begins with a piece, after its end tag.
+fn element_end(pieces: &[String], start: usize) -> Option<usize> {
+    let name = pieces[start]
+        .strip_prefix('<')?
+        .split([' ', '>', '\n'])
+        .next()?;
+    let (open, close) = (format!("<{name}"), format!("</{name}"));
+    let mut depth = 0;
+    for (at, piece) in pieces.iter().enumerate().skip(start) {
+        depth += i32::from(piece.starts_with(&open)) - i32::from(piece.starts_with(&close));
+        if depth == 0 {
+            return Some(at + 1);
+        }
+    }
+    None
+}
+
+/// One change that leaves every element closed: what an open `<b>` or `<title>` does to elements far
+/// behind it, only a parser of the whole page knows.
+fn mutate(html: &str, rng: &mut Rng) -> String {
+    let mut pieces = pieces(html);
+    let elements: Vec<usize> = (0..pieces.len())
+        .filter(|at| element_end(&pieces, *at).is_some())
+        .collect();
+    let Some(&start) = rng.choice(&elements) else {
+        return html.to_owned();
+    };
+    let end = element_end(&pieces, start).expect("an element");
+    let elsewhere = *rng.choice(&elements).expect("not empty");
+    let (before, after) = AROUND[rng.usize(..AROUND.len())];
+    match rng.u8(..9) {
+        0 => {
+            pieces.insert(end, after.to_owned());
+            pieces.insert(start, before.to_owned());
+        }
+        1 => {
+            let copy = format!("{before}{}{after}", pieces[start..end].concat());
+            pieces.insert(elsewhere, copy);
+        }
+        2 => pieces.insert(elsewhere, pieces[start..end].concat()),
+        3 => drop(pieces.drain(start..end)),
+        4 => {
+            let quote = ["'", "", " \" "][rng.usize(..3)];
+            pieces[start] = pieces[start].replace('"', quote);
+        }
+        5 => {
+            let extra = [
+                "extra ",
+                "\n\t",
+                "price-section__label ",
+                "snapshot__data-item ",
+            ];
+            let extra = format!("=\"{}", extra[rng.usize(..4)]);
+            pieces[start] = pieces[start].replacen("=\"", &extra, 1);
+        }
+        6 => {
+            let attribute = [
+                " data-x=\"1\"",
+                "\n id = 'y' ",
+                " title=\"a > b\"",
+                " title='<td>'",
+                " title=\"> <div class='snapshot__header'>\"",
+                " data-x=\"/stocks/y-stock\"",
+                " x=\"snapshot__header\"",
+                " hidden",
+                " title=it's",
+            ][rng.usize(..9)];
+            if let Some(at) = pieces[start].find([' ', '>']) {
+                pieces[start].insert_str(at, attribute);
+            }
+        }
+        7 => {
+            let text = [
+                " ",
+                "&nbsp;",
+                "&#53;",
+                "\u{200b}",
+                "5",
+                "1 Year",
+                "snapshot__header",
+                "/stocks/",
+            ][rng.usize(..8)];
+            pieces[start].push_str(text);
+        }
+        _ => pieces.insert(start, BETWEEN[rng.usize(..BETWEEN.len())].to_owned()),
+    }
+    pieces.concat()
+}
+
+/// Mutates a page in one to four ways, many times over.
+fn agree<T: PartialEq + Debug>(page: &str, cut: impl Fn(&[u8]) -> T, whole: impl Fn(&[u8]) -> T) {
+    let mut same = 0;
+    let as_it_is = whole(page.as_bytes());
+    for seed in 0..6000 {
+        let mut rng = Rng::with_seed(seed);
+        let mut html = page.to_owned();
+        for _ in 0..=rng.u8(..4) {
+            html = mutate(&html, &mut rng);
+        }
+        let expected = whole(html.as_bytes());
+        assert_eq!(cut(html.as_bytes()), expected, "seed {seed}:\n{html}");
+        same += u32::from(expected == as_it_is);
+    }
+    assert!(
+        (600..5400).contains(&same),
+        "{same} of 6000 changed nothing that is read"
+    );
+}
+
+#[test]
+fn company_pages() {
+    agree(COMPANY, company::parse, company::parse_whole);
+}
+
+#[test]
+fn index_pages() {
+    agree(INDEX, index::parse, index::parse_whole);
+}
