@@ -1,6 +1,5 @@
 //! What a run brings home: companies, failures, and the ledger in which they add up.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use rust_decimal::Decimal;
@@ -85,10 +84,11 @@ impl<P> Harvest<P> {
 
     /// Takes over what another reader brought. Duplicates and the number of addresses are known
     /// only at the end and belong to the whole.
-    pub fn absorb(&mut self, other: Harvest<P>) {
-        self.companies.extend(other.companies);
-        self.failures.extend(other.failures);
-        self.latencies.extend(other.latencies);
+    pub fn absorb(&mut self, mut other: Harvest<P>) {
+        self.companies.reserve_exact(other.companies.len());
+        self.companies.append(&mut other.companies);
+        self.failures.append(&mut other.failures);
+        self.latencies.append(&mut other.latencies);
     }
 
     /// Takes out the failures that may pass, at most `budget` of them, for another try.
@@ -126,24 +126,23 @@ impl Harvest {
     /// Puts everything in an order that does not depend on threads, and merges addresses with one
     /// code: of each code the first path in alphabetical order stays.
     pub fn settle(&mut self) {
+        // In place: of 50,000 companies, what a stable sort and a map of codes need is 12 MB.
         self.companies
-            .sort_by(|a, b| (&a.page.code, &a.path).cmp(&(&b.page.code, &b.path)));
-        self.failures.sort_by(|a, b| a.link.path.cmp(&b.link.path));
-        self.latencies.sort();
-        let mut kept: HashMap<String, String> = HashMap::new();
+            .sort_unstable_by(|a, b| (&a.page.code, &a.path).cmp(&(&b.page.code, &b.path)));
+        self.failures
+            .sort_unstable_by(|a, b| a.link.path.cmp(&b.link.path));
+        self.latencies.sort_unstable();
         let duplicates = &mut self.duplicates;
-        self.companies.retain(|company| {
-            let code = &company.page.code;
-            let Some(same_as) = kept.get(code) else {
-                kept.insert(code.clone(), company.path.clone());
-                return true;
-            };
-            duplicates.push(Duplicate {
-                path: company.path.clone(),
-                code: code.clone(),
-                same_as: same_as.clone(),
-            });
-            false
+        self.companies.dedup_by(|company, kept| {
+            let same = company.page.code == kept.page.code;
+            if same {
+                duplicates.push(Duplicate {
+                    path: company.path.clone(),
+                    code: company.page.code.clone(),
+                    same_as: kept.path.clone(),
+                });
+            }
+            same
         });
     }
 }

@@ -404,3 +404,33 @@ fn assert_readable(file: &Path) {
     fs::write(&probe, "").unwrap();
     assert_eq!(mode, fs::metadata(&probe).unwrap().permissions().mode());
 }
+
+/// Readers that lag: pages wait in a bounded number of hands, not in memory. Sixty pages of a
+/// megabyte are all fetched in the time in which one reader reads a few of them.
+#[test]
+fn memory_is_bounded_when_readers_lag() {
+    const MEGABYTE: usize = 1 << 20;
+    let server = TestServer::start(crate::run::market(), |path, _| {
+        if !path.starts_with("/stocks/") {
+            return None;
+        }
+        // Without a plain shape it is read whole, element by element.
+        let page = String::from_utf8(crate::run::page_of(path)).unwrap();
+        let heavy = page
+            .replace(
+                "price-section__label\"",
+                "price-section__label\" hidden=it's",
+            )
+            .replace("</body>", &format!("{}</body>", "<p>x</p>".repeat(10_000)));
+        let padding = MEGABYTE.saturating_sub(heavy.len());
+        Some(Reply::Page((heavy + &" ".repeat(padding)).into_bytes()))
+    });
+    let run = crate::run::Run::new(&server, &["--workers", "8", "--readers", "1"]);
+    assert_eq!(run.ran.code, 0, "{}", run.ran.stderr);
+    let report = json(&run.folder.path().join("rankings/run.json"));
+    let peak = report["peak_memory_bytes"].as_u64().unwrap() as usize;
+    // One page in the hands of each fetcher, two in the channel, one with the reader, as many
+    // buffers that are empty, and what every run needs.
+    let bound = (8 + 2 + 1 + 8 + 24) * MEGABYTE;
+    assert!(peak < bound, "{} MB", peak / MEGABYTE);
+}
