@@ -8,6 +8,13 @@ mod usage {
     use nix::sys::resource::{Usage, UsageWho, getrusage};
     use nix::sys::time::TimeVal;
 
+    /// `getrusage` counts memory in bytes on Apple's systems, in KiB elsewhere.
+    const UNIT: u64 = if cfg!(target_vendor = "apple") {
+        1
+    } else {
+        1024
+    };
+
     fn of_this_process() -> Option<Usage> {
         getrusage(UsageWho::RUSAGE_SELF).ok()
     }
@@ -19,13 +26,27 @@ mod usage {
     }
 
     pub fn peak_memory() -> Option<u64> {
-        // In bytes on Apple's systems, in KiB elsewhere.
-        let unit = if cfg!(target_vendor = "apple") {
-            1
-        } else {
-            1024
-        };
-        of_this_process().map(|usage| usage.max_rss() as u64 * unit)
+        high_water_mark().or_else(peak_of_usage)
+    }
+
+    /// As Linux tells it of this program alone; what `getrusage` tells begins with the memory of the
+    /// program that started this one.
+    fn high_water_mark() -> Option<u64> {
+        let status = std::fs::read_to_string("/proc/self/status").ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+        Some(kibibytes * 1024)
+    }
+
+    fn peak_of_usage() -> Option<u64> {
+        of_this_process().map(|usage| usage.max_rss() as u64 * UNIT)
+    }
+
+    pub fn peak_memory_of_children() -> Option<u64> {
+        let usage = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
+        Some(usage.max_rss() as u64 * UNIT)
     }
 }
 
@@ -38,6 +59,10 @@ mod usage {
     pub fn peak_memory() -> Option<u64> {
         None
     }
+
+    pub fn peak_memory_of_children() -> Option<u64> {
+        None
+    }
 }
 
 /// CPU time of all threads, user and system.
@@ -48,4 +73,9 @@ pub fn cpu_time() -> Option<Duration> {
 /// The most memory that was resident at one time, in bytes.
 pub fn peak_memory() -> Option<u64> {
     usage::peak_memory()
+}
+
+/// The most memory of one of the processes that this one has started and waited for, in bytes.
+pub fn peak_memory_of_children() -> Option<u64> {
+    usage::peak_memory_of_children()
 }

@@ -316,6 +316,7 @@ mod tests {
                 failures,
                 requests: 2,
                 bytes: 3,
+                peak_memory: None,
                 latency_p50_ms: 1.0,
                 latency_p99_ms: 1.0,
             }),

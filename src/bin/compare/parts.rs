@@ -11,6 +11,7 @@ use indexrank::harvest::{Company, Harvest};
 use indexrank::rank::{Figure, PeRange, ranking};
 use indexrank::replica::{Line, Market, Pages, SEED, Server};
 use indexrank::report;
+use indexrank::resources;
 use indexrank::source::Origin;
 use indexrank::table;
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,8 @@ pub struct Measured {
     pub requests: u64,
     /// Of bodies, as they came.
     pub bytes: u64,
+    /// The most memory of this process, or of one of its children if that was more, in bytes.
+    pub peak_memory: Option<u64>,
     pub latency_p50_ms: f64,
     pub latency_p99_ms: f64,
 }
@@ -104,6 +107,7 @@ pub fn run(task: &Task) -> anyhow::Result<()> {
         failures: ledger.failed + ledger.not_attempted,
         requests: meter.requests.get(),
         bytes: meter.bytes_wire.get(),
+        peak_memory: resources::peak_memory().max(resources::peak_memory_of_children()),
         latency_p50_ms: percentile(50),
         latency_p99_ms: percentile(99),
     };

@@ -179,10 +179,13 @@ pub fn run(
         Entrant::Also { .. } => None,
     };
     let traffic = traffic(before.zip(after), measured.as_ref());
+    let own_peak = measured.as_ref().and_then(|measured| measured.peak_memory);
     Ok(Ok(Run {
         wall_s: measured.as_ref().map_or(whole, |measured| measured.wall_s),
         cpu_s: (used.rusage.utime + used.rusage.stime).as_secs_f64(),
-        peak_mb: used.rusage.maxrss as f64 / 1e6,
+        // What the system tells of a process that was started here begins with the memory of this
+        // one, so the contenders tell it of themselves.
+        peak_mb: own_peak.unwrap_or(used.rusage.maxrss) as f64 / 1e6,
         measured,
         traffic,
         answer: answer(&out),
