@@ -9,6 +9,9 @@ use crate::stats::Course;
 /// The entrant that the others are held against.
 pub const PRODUCT: &str = "pipeline";
 
+/// Companies on a page of the real site's index, and of the embedded market's.
+const INDEX_ROWS: usize = 46;
+
 /// What a job was bound by, and how near to the least possible time everybody came.
 pub struct Verdict {
     pub course: Course,
@@ -42,6 +45,7 @@ impl Verdict {
         } else {
             heat.latency_ms as f64 / 1e3
         };
+        let has_index = args.urls.is_none() && args.work != WorkArg::Io;
         let bits = reference.median(|run| run.traffic.bytes as f64 * 8.0)?;
         let walls = heat
             .entries
@@ -52,7 +56,7 @@ impl Verdict {
                 pages: measured.pages,
                 in_flight: heat.workers as usize,
                 latency,
-                index_first: args.urls.is_none() && args.work != WorkArg::Io,
+                listed_first: has_index.then_some(INDEX_ROWS),
                 transfer: args
                     .bandwidth
                     .map_or(0.0, |megabits| bits / (megabits * 1e6)),
