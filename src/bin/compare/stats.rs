@@ -83,7 +83,9 @@ impl Course {
     pub fn least(&self) -> f64 {
         let known_first = self
             .listed_first
-            .map_or(0, |listed| listed.min(self.in_flight));
+            .unwrap_or(0)
+            .min(self.in_flight)
+            .min(self.pages);
         let rest = self.pages.saturating_sub(known_first);
         let last_wave = match rest % self.in_flight {
             0 if rest == 0 => known_first,
