@@ -56,14 +56,10 @@ pub struct NotACompany {
 
 /// Reads a company page, given as UTF-8 (bytes that are not are replaced where they matter).
 pub fn parse(html: &[u8]) -> Result<CompanyPage, NotACompany> {
-    let cut = cut(html).map(|fragment| fields(&Html::parse_fragment(&fragment)));
+    let cut = cut(html).map(|cut| (fields(&Html::parse_fragment(&cut.fragment)), cut.headers));
     match cut {
-        // All of the heading was in the cut, so it is what the whole page would give.
-        Some(fields)
-            if fields.name.is_some() && fields.code.is_some() && fields.price.is_some() =>
-        {
-            company(fields, html)
-        }
+        // Whatever was cut has its text, so it is what the whole page would give.
+        Some((fields, headers)) if fields.has_all(&headers) => company(fields, html),
         _ => parse_whole(html),
     }
 }
@@ -86,6 +82,21 @@ struct Fields {
     pe: Option<String>,
     low: Option<String>,
     high: Option<String>,
+}
+
+impl Fields {
+    /// Whether the heading is there, and the values beside these headers.
+    fn has_all(&self, headers: &[&str]) -> bool {
+        let value = |header: &&str| match *header {
+            PE => self.pe.is_some(),
+            LOW => self.low.is_some(),
+            _ => self.high.is_some(),
+        };
+        self.name.is_some()
+            && self.code.is_some()
+            && self.price.is_some()
+            && headers.iter().all(value)
+    }
 }
 
 fn fields(html: &Html) -> Fields {
@@ -226,11 +237,19 @@ fn in_script(item: Option<String>, key: &str, html: &[u8]) -> Option<String> {
     Some(String::from_utf8_lossy(number).trim().to_owned())
 }
 
-/// The heading and the wanted items of a page, as one small piece of HTML.
+/// The heading and the wanted items of a page.
+struct Cut {
+    /// As one small piece of HTML.
+    fragment: String,
+    /// Of the items.
+    headers: Vec<&'static str>,
+}
+
+/// Cuts heading and items out of a page.
 ///
 /// `None` where they do not have the plain shape that they have on real pages, or where they touch
 /// a comment or a script, the two places in which real pages hold their landmarks as text.
-fn cut(html: &[u8]) -> Option<String> {
+fn cut(html: &[u8]) -> Option<Cut> {
     static NAME_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new(NAME));
     static CODE_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new(CODE));
     static PRICE_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new(PRICE));
@@ -244,7 +263,9 @@ fn cut(html: &[u8]) -> Option<String> {
     let name = Element::around(html, name)?;
     let code_span = Element::at(html, code.text.end)?;
     for span in [&name, &price, &code_span] {
-        if !html[span.text.end..].starts_with(b"</span>") {
+        let is_span = html[span.start..].starts_with(b"<span")
+            && html[span.text.end..].starts_with(b"</span>");
+        if !is_span {
             return None;
         }
     }
@@ -256,7 +277,7 @@ fn cut(html: &[u8]) -> Option<String> {
     ];
     let mut at = ITEM_AT.find(html).unwrap_or(html.len());
     let mut item = at;
-    let mut wanted = vec![PE, LOW, HIGH];
+    let (mut wanted, mut headers) = (vec![PE, LOW, HIGH], Vec::new());
     while let Some(found) = HEADER_AT.find(&html[at..]).filter(|_| !wanted.is_empty()) {
         // The last item that starts before this header is the header's own.
         for start in ITEM_AT.find_iter(&html[at..at + found]) {
@@ -273,7 +294,7 @@ fn cut(html: &[u8]) -> Option<String> {
         let Some(known) = wanted.iter().position(|wanted| *wanted == spelling) else {
             continue;
         };
-        wanted.swap_remove(known);
+        headers.push(wanted.swap_remove(known));
         let item = Element::around(html, item)?;
         let after = &html[at + "</div>".len()..];
         if item.text.end != header.start || !after.trim_ascii_start().starts_with(b"</div>") {
@@ -290,10 +311,25 @@ fn cut(html: &[u8]) -> Option<String> {
         append(&mut fragment, &html[region]);
         fragment.push_str(close);
     }
-    Some(fragment)
+    Some(Cut { fragment, headers })
 }
 
 /// The next bytes, as far as things that belong together stand on a page.
 fn near(html: &[u8], from: usize) -> &[u8] {
     &html[from..html.len().min(from + 2048)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replica::{Market, Pages, SEED};
+
+    #[test]
+    fn usual_pages_are_cut() {
+        let pages = Pages::of_market(&Market::embedded(Some(60), SEED));
+        let page = pages.get("/stocks/mmm-stock").unwrap().plain_body();
+        let cut = cut(&page).expect("a usual page");
+        assert_eq!(cut.headers.len(), 3);
+        assert!(cut.fragment.len() < 1000, "{}", cut.fragment);
+    }
 }

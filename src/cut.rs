@@ -144,6 +144,7 @@ fn is_raw(name: &[u8]) -> bool {
             | b"iframe"
             | b"noembed"
             | b"noframes"
+            | b"noscript"
             | b"plaintext"
             | b"select"
             | b"svg"

@@ -24,6 +24,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 const HEADERS: Duration = Duration::from_secs(15);
 const PER_READ: Duration = Duration::from_secs(10);
 const BODY: Duration = Duration::from_secs(30);
+/// What is asked for, in the order of preference.
+pub const ACCEPT: &str = "text/html,application/xml;q=0.9,*/*;q=0.8";
 pub const MAX_REDIRECTS: usize = 5;
 /// The library's default of 128 KiB each way is one of the larger things in memory with many
 /// workers; answers of 40 KB lose nothing with less.
@@ -73,7 +75,7 @@ impl Client {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(options.user_agent)
-            .accept("text/html,application/xml;q=0.9,*/*;q=0.8")
+            .accept(ACCEPT)
             .accept_encoding("gzip")
             .timeout_global(Some(options.timeout))
             .timeout_resolve(limit(CONNECT))

@@ -118,6 +118,12 @@ fn cut(html: &[u8]) -> Option<IndexPage> {
     if let Some(pager) = pagers.next() {
         let start = Element::around(html, pager)?.start;
         let end = pager + memmem::find(&html[pager..], b"</div>")?;
+        // With another in it, the first end would not be its own.
+        let is_div = |tag: &Tag| tag.name == b"div";
+        let divs = plain_tags(&html[start..end])?.into_iter().filter(is_div);
+        if divs.count() != 1 {
+            return None;
+        }
         if pagers.next().is_some() || !in_plain_sight(html, slice::from_ref(&(start..end))) {
             return None;
         }
@@ -184,7 +190,7 @@ static ROW: LazyLock<Selector> = LazyLock::new(|| selector("tr"));
 fn year_column(table: ElementRef) -> Option<usize> {
     static HEADER: LazyLock<Selector> = LazyLock::new(|| selector("th"));
     table.select(&HEADER).position(|header| {
-        let text: String = header.text().collect();
+        let text = words(header.text());
         text.contains(YEAR_HEADER) && !text.contains(CHART_HEADER)
     })
 }
@@ -207,12 +213,7 @@ fn row(tr: ElementRef, year_column: usize) -> Option<Link> {
     let (path, link) = tr
         .select(&LINK)
         .find_map(|link| Some((company_path(link.attr("href")?)?, link)))?;
-    let name: String = link
-        .text()
-        .collect::<String>()
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
+    let name = words(link.text());
     let cell = tr.select(&CELL).nth(year_column);
     // The first span of the cell is the change in dollars, the second the one in per cent.
     let growth = cell
@@ -223,6 +224,12 @@ fn row(tr: ElementRef, year_column: usize) -> Option<Link> {
         name,
         growth,
     })
+}
+
+/// A text with every run of white space as one space.
+fn words<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    let text: String = texts.collect();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The path of a link to a company, relative or absolute, without query and fragment. The host does
@@ -250,4 +257,22 @@ fn page_number(href: &str) -> Option<u32> {
 
 fn selector(css: &str) -> Selector {
     Selector::parse(css).expect("a selector of ours")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replica::{Market, Pages, SEED};
+
+    #[test]
+    fn usual_pages_are_cut() {
+        let pages = Pages::of_market(&Market::embedded(Some(60), SEED));
+        for number in [1, 2] {
+            let path = crate::source::index_path("s&p_500", number);
+            assert!(
+                cut(&pages.get(&path).unwrap().plain_body()).is_some(),
+                "{path}"
+            );
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The whole job: pages → rankings → files. What `indexrank` without a subcommand does.
 
 use std::panic::resume_unwind;
-use std::path::{Path, PathBuf, absolute};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -189,16 +189,14 @@ fn try_outputs(job: &Job) -> Result<(), Stop> {
         output::try_file(file)?;
     }
     places.push(job.out.clone());
-    let mut places: Vec<PathBuf> = places
-        .iter()
-        .filter_map(|place| absolute(place).ok())
-        .collect();
-    places.sort();
-    match places.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => {
+    if let Origin::Archive(archive) = &job.origin {
+        places.push(archive.clone());
+    }
+    match output::named_twice(places) {
+        Some(place) => {
             let twice = format!(
-                "two results are to be written to {}; choose another name for one",
-                pair[0].display()
+                "{} is named twice, for two results or for one and the source; choose another name for one",
+                place.display()
             );
             Err(Stop::new(Exit::Usage, twice))
         }

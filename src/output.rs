@@ -5,7 +5,7 @@
 
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 
 use tempfile::NamedTempFile;
 
@@ -14,7 +14,6 @@ use tempfile::NamedTempFile;
 #[error("cannot write {}: {cause}; choose another place for it", .path.display())]
 pub struct OutputError {
     pub path: PathBuf,
-    #[source]
     pub cause: io::Error,
 }
 
@@ -40,12 +39,23 @@ fn try_folder(folder: &Path) -> Result<(), OutputError> {
         .map_err(OutputError::at(folder))
 }
 
-/// Whether a file can be put in its place.
+/// Whether a file can be put in its place. A device or a pipe would be replaced by a file.
 pub fn try_file(target: &Path) -> Result<(), OutputError> {
-    if target.is_dir() {
-        return Err(OutputError::at(target)(io::ErrorKind::IsADirectory.into()));
-    }
-    try_folder(parent(target))
+    let cause = match target.metadata() {
+        Ok(there) if there.is_dir() => io::ErrorKind::IsADirectory.into(),
+        Ok(there) if !there.is_file() => io::Error::other("it is a device or a pipe"),
+        _ => return try_folder(parent(target)),
+    };
+    Err(OutputError::at(target)(cause))
+}
+
+/// A place that is named more than once, if there is one.
+pub fn named_twice(places: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf> {
+    let places = places.into_iter().filter_map(|place| absolute(place).ok());
+    let mut places: Vec<PathBuf> = places.collect();
+    places.sort();
+    let twice = places.windows(2).find(|pair| pair[0] == pair[1])?;
+    Some(twice[0].clone())
 }
 
 /// The folder of a file, `.` for a bare name.

@@ -36,8 +36,8 @@ pub fn budget(requests: usize) -> usize {
     (requests / 5).max(20)
 }
 
-/// A page that the run cannot do without, and how often it has been asked for. The pauses are slept
-/// by who asks: this is for threads that have nothing else to do.
+/// A page of the index or the rates, and how often it has been asked for. The pauses are slept by who
+/// asks: this is for threads that have nothing else to do.
 pub struct Patience<'a> {
     source: &'a Source,
     pub path: String,

@@ -1,7 +1,7 @@
 //! What every worker was doing when: the timeline of a run.
 //!
 //! A worker has a [`Lane`] and notes in it what it does; nothing is shared until it ends. Without a
-//! trace a lane keeps nothing and reads no clock.
+//! trace a lane keeps nothing.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

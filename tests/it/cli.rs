@@ -88,11 +88,15 @@ fn wrong_usage_is_told_in_a_sentence_with_code_2() {
         ),
         (
             &["--out", "x.csv", "--table", "./x.csv", "--from", "replica"],
-            "two results are to be written to",
+            "is named twice, for two results or for one and the source",
+        ),
+        (
+            &["--from", "torn.warc", "--trace", "torn.warc"],
+            "is named twice, for two results or for one and the source",
         ),
         (
             &["--out", "x.warc", "--record", "x.warc", "--from", "replica"],
-            "two results are to be written to",
+            "is named twice, for two results or for one and the source",
         ),
         (&["--form", "replica"], "--from"),
         (&["serv"], "serve"),
@@ -344,4 +348,28 @@ fn verbose_tells_every_company_that_is_missing_and_what_was_used() {
         "{}",
         ran.stderr
     );
+}
+
+/// A device or a pipe would be replaced by a file.
+#[test]
+#[cfg(unix)]
+fn results_replace_nothing_but_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let ran = indexrank(folder.path(), &["--from", "replica", "--trace", "pipe"]);
+    assert_eq!(ran.code, 7);
+    assert!(
+        ran.stderr
+            .contains("cannot write pipe: it is a device or a pipe"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!pipe.metadata().unwrap().is_file());
 }

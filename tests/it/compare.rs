@@ -33,7 +33,9 @@ pub fn compare(folder: &Path, arguments: &[&str]) -> Raced {
     // Nothing of these goes with a list of addresses.
     let small: &[&str] = match arguments.contains(&"--urls") {
         true => &[],
-        false if arguments.contains(&"--latency") => &["--companies", "60", "--rounds", "2"],
+        false if arguments.contains(&"--latency") || arguments.contains(&"cpu") => {
+            &["--companies", "60", "--rounds", "2"]
+        }
         false => &["--companies", "60", "--rounds", "2", "--latency", "0"],
     };
     let output = Command::new(env!("CARGO_BIN_EXE_compare"))
@@ -345,6 +347,8 @@ fn addresses_of_the_users_own() {
     let raced = compare(folder.path(), &["--urls", "list"]);
     assert_eq!(raced.code, Some(0), "{}{}", raced.stdout, raced.stderr);
     for part in [
+        "1 addresses gave no page:\n  http://127.0.0.1",
+        "/nowhere: HTTP status 404",
         "8 contenders ask 3 addresses, 8 at the same time, one run each; --rounds asks for more",
         "Addresses of list, 8 pages in flight",
     ] {
@@ -433,7 +437,7 @@ fn wrong_usage() {
     for (arguments, code, words) in [
         (
             &["--only", "nobody"][..],
-            1,
+            2,
             "there is no contender \"nobody\"; --only takes pipeline, inline",
         ),
         (&["--also", "nameless"], 2, "give a name and a command"),
@@ -443,15 +447,15 @@ fn wrong_usage() {
             "give replica or a file",
         ),
         (&["--workers", "0"], 2, "0 is not in 1..=1024"),
-        (&["--urls", "nowhere"], 1, "cannot read nowhere"),
+        (&["--urls", "nowhere"], 2, "cannot read nowhere"),
         (
             &["--urls", "taken"],
-            1,
+            2,
             "taken holds no address; give one a line",
         ),
         (
             &["--urls", "bad"],
-            1,
+            2,
             "bad, line 2: \"ftp://x\" is no address",
         ),
         (
@@ -461,22 +465,22 @@ fn wrong_usage() {
         ),
         (
             &["--work", "cpu", "--also", "mine=true"],
-            1,
+            2,
             "--also runs the whole job",
         ),
         (
             &["--trace", "taken", "--only", "inline"],
-            1,
+            2,
             "cannot write taken",
         ),
         (
             &["--html", "taken/race.html", "--only", "inline"],
-            1,
+            2,
             "cannot write taken",
         ),
         (
             &["--csv", "taken/race.csv", "--only", "inline"],
-            1,
+            2,
             "cannot write taken",
         ),
     ] {

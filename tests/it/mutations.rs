@@ -89,7 +89,7 @@ fn mutate(html: &str, rng: &mut Rng) -> String {
     let end = element_end(&pieces, start).expect("an element");
     let elsewhere = *rng.choice(&elements).expect("not empty");
     let (before, after) = AROUND[rng.usize(..AROUND.len())];
-    match rng.u8(..9) {
+    match rng.u8(..11) {
         0 => {
             pieces.insert(end, after.to_owned());
             pieces.insert(start, before.to_owned());
@@ -142,6 +142,15 @@ fn mutate(html: &str, rng: &mut Rng) -> String {
                 "/stocks/",
             ][rng.usize(..8)];
             pieces[start].push_str(text);
+        }
+        8 => pieces[start] = pieces[start].replace("\">", "-note\">"),
+        9 => {
+            if let Some(text) = pieces
+                .get_mut(start + 1)
+                .filter(|piece| !piece.starts_with('<'))
+            {
+                text.clear();
+            }
         }
         _ => pieces.insert(start, BETWEEN[rng.usize(..BETWEEN.len())].to_owned()),
     }

@@ -135,7 +135,7 @@ impl RaceArgs {
         match &*self.latency {
             _ if self.urls.is_some() || self.work == WorkArg::Cpu => vec![0],
             [] => vec![0, 20],
-            given => given.to_vec(),
+            given => each_once(given),
         }
     }
 
@@ -143,7 +143,7 @@ impl RaceArgs {
         match &*self.workers {
             [] if self.urls.is_some() => vec![8],
             [] => vec![32],
-            given => given.to_vec(),
+            given => each_once(given),
         }
     }
 
@@ -154,6 +154,16 @@ impl RaceArgs {
             rounds => (rounds.unwrap_or(5), self.urls.is_none()),
         }
     }
+}
+
+fn each_once(values: &[u64]) -> Vec<u64> {
+    let mut seen = Vec::new();
+    values.iter().for_each(|value| {
+        if !seen.contains(value) {
+            seen.push(*value);
+        }
+    });
+    seen
 }
 
 fn contenders() -> String {

@@ -8,8 +8,9 @@ use crate::contenders::cores;
 use crate::heat::{Entry, Heat};
 
 /// What decides how fast a contender is, by the names of the packages.
-const LIBRARIES: [&str; 9] = [
+const LIBRARIES: [&str; 10] = [
     "ureq",
+    "libdeflater",
     "rayon",
     "crossbeam-channel",
     "scraper",
@@ -83,6 +84,7 @@ fn result(heat: &Heat, entry: &Entry) -> Value {
         "connections": entry.connections(),
         "digest": entry.runs.first().and_then(|run| run.answer.digest()),
         "samples": entry.walls(),
+        "failures": entry.runs.first().and_then(|run| run.measured.as_ref()).map(|measured| measured.failures),
         "broken": entry.broken,
         "differs": entry.differs,
     })

@@ -175,6 +175,7 @@ fn addresses(file: &PathBuf) -> Result<Vec<String>> {
     let text =
         fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let mut addresses: Vec<String> = Vec::new();
+    let text = text.trim_start_matches('\u{feff}');
     for (at, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -255,7 +256,12 @@ pub fn run(
                 }
                 Ok(run) => run,
             };
-            if right.is_none() && run.answer.companies.is_some() {
+            let lost = run
+                .measured
+                .as_ref()
+                .map_or(0, |measured| measured.failures);
+            let may_be_right = lost == 0 || args.urls.is_some();
+            if right.is_none() && may_be_right && run.answer.companies.is_some() {
                 right = Some(run.answer.clone());
             }
             if args.urls.is_some() {
@@ -266,6 +272,11 @@ pub fn run(
                 entry.differs = entry.differs.take().or(difference);
             } else {
                 entry.broken = wrong(&run, right.as_ref());
+                // A figure of one who is out would be compared all the same.
+                if entry.broken.is_some() {
+                    entry.runs.clear();
+                    continue;
+                }
             }
             entry.timeline = entry.timeline.take().or(run.timeline.clone());
             if round == 0 {

@@ -116,15 +116,10 @@ fn over_workers(heats: Vec<&Heat>, latency_ms: u64) -> Markup {
 fn section(args: &RaceArgs, heat: &Heat, at: usize) -> Markup {
     let title = show::title(args, heat);
     let verdict = Verdict::of(args, heat, cores());
-    let limit = verdict
-        .as_ref()
-        .zip(heat.entries.iter().find_map(pages))
-        .map(|(verdict, pages)| {
-            (
-                format!("most possible for {}:", verdict.reference),
-                pages / verdict.course.least(),
-            )
-        });
+    let limit = verdict.as_ref().map(|verdict| {
+        let name = format!("most possible for {}:", verdict.reference);
+        (name, verdict.most_pages_per_s())
+    });
     let limit = limit.as_ref().map(|(name, limit)| (&**name, *limit));
     let bars: Vec<Bar> = heat.entries.iter().filter_map(bar).collect();
     html! {

@@ -7,6 +7,7 @@
 //! | Module | |
 //! |---|---|
 //! | `cli` | what the user may type |
+//! | `usage` | whether that makes sense, and who takes part |
 //! | `task` | what every contender is asked to do |
 //! | `contenders` | the ways of doing it, one file each |
 //! | `heat` | all rounds under one condition |
@@ -33,19 +34,21 @@ mod race;
 mod show;
 mod stats;
 mod task;
+mod usage;
 mod verdict;
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Parser;
-use indexrank::output::{self, Staged};
+use indexrank::output::Staged;
 
-use cli::{Cli, Part, RaceArgs, WorkArg};
-use contenders::ALL;
+use cli::{Cli, Part, RaceArgs};
 use heat::{Ground, Heat};
-use race::Entrant;
+
+/// As of wrong options; 1 is for entrants that were found wanting.
+const COULD_NOT_RACE: u8 = 2;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -68,7 +71,7 @@ fn exit(ended: Result<bool>) -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "compare: {error:#}");
-            ExitCode::FAILURE
+            ExitCode::from(COULD_NOT_RACE)
         }
     }
 }
@@ -76,13 +79,7 @@ fn exit(ended: Result<bool>) -> ExitCode {
 /// Runs every condition and shows each table as soon as it is there. True if every entrant gave the
 /// same answer in every run.
 fn compare(args: &RaceArgs) -> Result<bool> {
-    let entrants = entrants(args)?;
-    for file in args.html.iter().chain(&args.json).chain(&args.csv) {
-        output::try_file(file)?;
-    }
-    if let Some(folder) = &args.trace {
-        output::try_file(&folder.join(export::trace_name("pipeline", 0, 1)))?;
-    }
+    let entrants = usage::check(args)?;
     let mut heats = Vec::new();
     for latency_ms in args.latencies() {
         for workers in args.widths() {
@@ -119,47 +116,6 @@ fn write_files(args: &RaceArgs, heats: &[Heat]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn entrants(args: &RaceArgs) -> Result<Vec<Entrant>> {
-    let names = || {
-        ALL.iter()
-            .map(|contender| contender.name)
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    if let Some(unknown) = args
-        .only
-        .iter()
-        .find(|name| ALL.iter().all(|contender| contender.name != **name))
-    {
-        bail!(
-            "there is no contender {unknown:?}; --only takes {}",
-            names()
-        );
-    }
-    if !args.also.is_empty() && args.work != WorkArg::Job {
-        bail!(
-            "--also runs the whole job and cannot be held against --work {}; leave one out",
-            args.work.name()
-        );
-    }
-    let chosen = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
-    // The limit fetches and inflates; where nothing is inflated, or others are asked, it has no place.
-    let has_limit = args.work != WorkArg::Io && args.urls.is_none();
-    let own = ALL
-        .iter()
-        .filter(|contender| chosen(contender.name) && (contender.answers || has_limit));
-    let own = own.map(|contender| Entrant::Own {
-        name: contender.name,
-        answers: contender.answers,
-    });
-    let also = args
-        .also
-        .iter()
-        .cloned()
-        .map(|(name, command)| Entrant::Also { name, command });
-    Ok(own.chain(also).collect())
 }
 
 fn print(text: &str) -> Result<()> {

@@ -51,7 +51,8 @@ pub struct Run {
     pub timeline: Option<Timeline>,
 }
 
-/// What went over the line, as the server counted it; without a server, as the run did.
+/// What was asked for and the size of the answers, as the server counted it; without a server, as
+/// the run did.
 #[derive(Debug, Clone, Copy)]
 pub struct Traffic {
     pub requests: u64,
@@ -277,6 +278,13 @@ impl Answer {
 }
 
 impl Answer {
+    /// The lines that tell of an address that gave no page.
+    pub fn failures(&self) -> impl Iterator<Item = Value> {
+        let lines = self.companies.as_deref().unwrap_or_default().lines();
+        let lines = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["error"].is_string())
+    }
+
     /// SHA-1 of all that it says, in hexadecimal; none of nothing.
     pub fn digest(&self) -> Option<String> {
         let mut hash = Sha1::new();

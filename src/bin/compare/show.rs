@@ -103,10 +103,37 @@ pub fn heat(args: &RaceArgs, heat: &Heat) -> String {
             );
         }
     }
+    text.push_str(&failures(heat));
     if let Some(verdict) = Verdict::of(args, heat, cores()) {
         let _ = writeln!(text, "{verdict}");
     }
     text
+}
+
+/// Addresses that gave no page, as one who asked them all tells it.
+fn failures(heat: &Heat) -> String {
+    const SHOWN: usize = 5;
+    let told = heat.entries.iter().find_map(|entry| entry.runs.first());
+    let told = told.into_iter().flat_map(|run| run.answer.failures());
+    let told = told.map(|line| {
+        format!(
+            "  {}: {}\n",
+            line["address"].as_str().unwrap_or_default(),
+            line["error"].as_str().unwrap_or_default()
+        )
+    });
+    let told: Vec<String> = told.collect();
+    let more = match told.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!("  and {more} more\n"),
+    };
+    match told.len() {
+        0 => String::new(),
+        number => format!(
+            "{number} addresses gave no page:\n{}{more}",
+            told[..number.min(SHOWN)].concat()
+        ),
+    }
 }
 
 fn row(entry: &Entry, sequential: Option<Spread>) -> Vec<String> {

@@ -105,13 +105,13 @@ impl Course {
     /// can take no less: more gain nothing.
     pub fn enough_in_flight(&self) -> usize {
         let with = |in_flight| Course { in_flight, ..*self };
-        let reachable = with(self.pages)
+        let reachable = with(self.pages.max(1))
             .waiting()
             .max(self.computing)
             .max(self.transfer);
         (1..self.pages)
             .find(|in_flight| with(*in_flight).waiting() <= reachable)
-            .unwrap_or(self.pages)
+            .unwrap_or(self.pages.max(1))
     }
 }
 
@@ -240,6 +240,7 @@ mod tests {
             (496, 0.0, 0.15, 1),
             (496, 0.02, 0.21, 57),
             (1, 0.05, 0.0, 1),
+            (0, 0.05, 0.0, 1),
         ] {
             let enough = course(pages, 32, latency, computing).enough_in_flight();
             assert_eq!(enough, expected, "{latency} s, {computing} s");

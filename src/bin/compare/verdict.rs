@@ -16,6 +16,7 @@ const INDEX_ROWS: usize = 46;
 pub struct Verdict {
     pub course: Course,
     cores: usize,
+    requests: f64,
     /// Name and seconds, the fastest first.
     medians: Vec<(String, f64)>,
     /// Whose CPU time the course is of.
@@ -33,7 +34,10 @@ impl Verdict {
                 .find(|entry| entry.entrant.name() == name)
         };
         let reference = named(PRODUCT).or(heat.entries.iter().find(ran))?;
-        let measured = reference.runs[0].measured.as_ref()?;
+        let measured = reference.runs[0]
+            .measured
+            .as_ref()
+            .filter(|measured| measured.pages > 0)?;
         // Nobody knows how long other people's servers take but who asks one page at a time.
         let alone = named("sequential").unwrap_or(reference);
         let latency = if args.urls.is_some() {
@@ -43,7 +47,8 @@ impl Verdict {
                     .map_or(0.0, |measured| measured.latency_p50_ms)
             })? / 1e3
         } else {
-            heat.latency_ms as f64 / 1e3
+            // Of many pages, each waits half of the most jitter longer.
+            (heat.latency_ms as f64 + args.jitter as f64 / 2.0) / 1e3
         };
         let has_index = args.urls.is_none() && args.work != WorkArg::Io;
         let bits = reference.median(|run| run.traffic.bytes as f64 * 8.0)?;
@@ -63,9 +68,20 @@ impl Verdict {
                 computing: reference.median(|run| run.cpu_s)? / cores as f64,
             },
             cores,
+            requests: reference.median(|run| run.traffic.requests as f64)?,
             medians: walls.collect(),
             reference: reference.entrant.name().to_owned(),
         })
+    }
+
+    /// Each core needs a page to compute on, whatever the waiting.
+    fn enough_in_flight(&self) -> usize {
+        self.course.enough_in_flight().max(self.cores)
+    }
+
+    /// The most pages a second that the reference could make.
+    pub fn most_pages_per_s(&self) -> f64 {
+        self.requests / self.course.least()
     }
 
     fn bound(&self) -> &'static str {
@@ -80,7 +96,7 @@ impl Verdict {
             "the CPU"
         } else if transfer >= waiting {
             "the bandwidth of the line"
-        } else if in_flight < self.course.enough_in_flight() {
+        } else if in_flight < self.enough_in_flight() {
             "the number of pages in flight"
         } else {
             "the latency of the network"
@@ -112,7 +128,7 @@ impl fmt::Display for Verdict {
         writeln!(
             f,
             ". More than {} in flight gain nothing.",
-            self.course.enough_in_flight()
+            self.enough_in_flight()
         )?;
         let least = self.course.least();
         let near: Vec<String> = self

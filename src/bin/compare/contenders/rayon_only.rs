@@ -6,9 +6,8 @@ use crossbeam_channel::unbounded;
 use indexrank::harvest::Harvest;
 use indexrank::meter::Meter;
 use rayon::ThreadPoolBuilder;
-use rayon::prelude::*;
 
-use super::{Answer, Worker, all_links};
+use super::{Answer, Worker};
 use crate::task::Task;
 
 pub fn run(task: &Task, meter: &Arc<Meter>) -> Answer {
@@ -17,32 +16,31 @@ pub fn run(task: &Task, meter: &Arc<Meter>) -> Answer {
         .num_threads(task.workers)
         .build()
         .map_err(|error| error.to_string())?;
-    let (rate, links) = pool.install(|| {
-        rayon::join(
-            || task.rate(source, meter),
-            || all_links(task, source, task.workers, meter),
-        )
-    });
-    let links = links?;
-    let mut harvest = Harvest {
-        listed: links.len(),
-        ..Harvest::default()
-    };
     // A state of rayon's own (`fold`, `map_init`) lives as long as a piece of work, which here is
     // one page; buffers are to live longer.
     let (rest, rested) = unbounded();
-    pool.install(|| {
-        // Pages take different times: no thread shall sit on a heap of them while others are idle.
-        links.into_par_iter().with_max_len(1).for_each(|link| {
-            let mut worker = rested
-                .try_recv()
-                .unwrap_or_else(|_| Worker::new(task, source, meter));
-            worker.visit(link);
-            let _ = rest.send(worker);
-        });
+    let (rested, visit) = (&rested, |link| {
+        let mut worker: Worker = rested
+            .try_recv()
+            .unwrap_or_else(|_| Worker::new(task, source, meter));
+        worker.visit(link);
+        let _ = rest.send(worker);
     });
+    let (visit, rate) = (&visit, &mut None);
+    let listed = pool.in_place_scope(|scope| {
+        scope.spawn(|_| *rate = Some(task.rate(source, meter)));
+        task.links(source, task.workers, meter, |link| {
+            scope.spawn(move |_| visit(link));
+            true
+        })
+    })?;
+    let mut harvest = Harvest {
+        listed,
+        ..Harvest::default()
+    };
     rested
         .try_iter()
         .for_each(|worker| harvest.absorb(worker.harvest));
-    Ok((harvest, rate?))
+    let rate = rate.take().expect("the scope has ended")?;
+    Ok((harvest, rate))
 }

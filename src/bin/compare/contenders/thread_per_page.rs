@@ -7,18 +7,16 @@ use crossbeam_channel::{bounded, unbounded};
 use indexrank::harvest::Harvest;
 use indexrank::meter::Meter;
 
-use super::{Answer, Worker, all_links};
+use super::{Answer, Worker};
 use crate::task::Task;
 
 pub fn run(task: &Task, meter: &Arc<Meter>) -> Answer {
     let (source, meter) = (&task.source()?, &**meter);
     thread::scope(|scope| {
         let rate = scope.spawn(|| task.rate(source, meter));
-        let links = all_links(task, source, task.workers, meter)?;
-        let listed = links.len();
         let (permit, permits) = bounded(task.workers);
         let (done, all_done) = unbounded();
-        for link in links {
+        let start = |link| {
             // Waits while as many threads as permitted are at work.
             permit.send(()).expect("the other end is here");
             let (permits, done) = (permits.clone(), done.clone());
@@ -29,7 +27,9 @@ pub fn run(task: &Task, meter: &Arc<Meter>) -> Answer {
                 drop(worker.lane);
                 let _ = permits.recv();
             });
-        }
+            true
+        };
+        let listed = task.links(source, task.workers, meter, start)?;
         drop(done);
         let mut harvest = Harvest::default();
         all_done.into_iter().for_each(|one| harvest.absorb(one));
