@@ -232,9 +232,7 @@ impl<'a> Lane<'a> {
             });
         }
     }
-}
 
-impl Lane<'_> {
     /// What has been noted, to be noted elsewhere.
     pub fn take(&mut self) -> Vec<Span> {
         std::mem::take(&mut self.spans)

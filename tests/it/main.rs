@@ -11,6 +11,8 @@ mod company;
 mod compare;
 #[cfg(feature = "compare")]
 mod compare_html;
+#[cfg(feature = "compare")]
+mod compare_work;
 mod faults;
 mod figure;
 mod golden;

@@ -11,6 +11,8 @@ use crate::task::Seen;
 pub enum Fault {
     /// Loses a page and says nothing.
     Loses,
+    /// Loses a page and says so.
+    Admits,
     /// Changes a figure.
     Changes,
     Crashes,
@@ -25,6 +27,7 @@ impl Fault {
                 harvest.companies.pop();
                 harvest.listed -= 1;
             }
+            Fault::Admits => drop(harvest.companies.pop()),
             Fault::Changes => match harvest.companies.first_mut().map(|first| &mut first.page) {
                 Some(Seen::Company(page)) => page.price = page.price.map(|price| -price),
                 Some(Seen::Fetched { bytes } | Seen::Visited { bytes, .. }) => *bytes += 1,

@@ -10,6 +10,7 @@
 //! | `usage` | whether that makes sense, and who takes part |
 //! | `task` | what every contender is asked to do |
 //! | `contenders` | the ways of doing it, one file each |
+//! | `ground` | where the pages are, and what is done with them |
 //! | `heat` | all rounds under one condition |
 //! | `race` | one run, measured from outside |
 //! | `parts` | the server and one run, seen from inside |
@@ -26,6 +27,7 @@ mod cli;
 mod contenders;
 mod export;
 mod fault;
+mod ground;
 mod headings;
 mod heat;
 mod html;
@@ -45,7 +47,8 @@ use clap::Parser;
 use indexrank::output::Staged;
 
 use cli::{Cli, Part, RaceArgs};
-use heat::{Ground, Heat};
+use ground::Ground;
+use heat::Heat;
 
 /// As of wrong options; 1 is for entrants that were found wanting.
 const COULD_NOT_RACE: u8 = 2;

@@ -92,7 +92,6 @@ pub fn run(task: &Task) -> anyhow::Result<()> {
     if let Some(fault) = task.fault {
         fault.commit(&mut harvest);
     }
-    harvest.latencies.sort();
     let ledger = harvest.ledger();
     let answer = Answer::of(harvest);
     let wall_s = started.elapsed().as_secs_f64();

@@ -51,6 +51,15 @@ pub struct Run {
     pub timeline: Option<Timeline>,
 }
 
+impl Run {
+    /// Pages that it says it went without.
+    pub fn lost(&self) -> usize {
+        self.measured
+            .as_ref()
+            .map_or(0, |measured| measured.failures)
+    }
+}
+
 /// What was asked for and the size of the answers, as the server counted it; without a server, as
 /// the run did.
 #[derive(Debug, Clone, Copy)]
@@ -275,9 +284,7 @@ impl Answer {
             }
         }
     }
-}
 
-impl Answer {
     /// The lines that tell of an address that gave no page.
     pub fn failures(&self) -> impl Iterator<Item = Value> {
         let lines = self.companies.as_deref().unwrap_or_default().lines();

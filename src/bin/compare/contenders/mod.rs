@@ -21,7 +21,8 @@ use indexrank::harvest::Harvest;
 use indexrank::index::Link;
 use indexrank::inflate::Inflater;
 use indexrank::meter::Meter;
-use indexrank::pipeline::LINKS;
+use indexrank::page::{Page, PageError};
+use indexrank::pipeline::{LINKS, Stages, Widths};
 use indexrank::rates::Rate;
 use indexrank::source::Source;
 use indexrank::trace::{Lane, Role};
@@ -126,6 +127,41 @@ fn pool(
         harvest.listed = walker.join().expect("no panic")?;
         Ok((harvest, rate.join().expect("no panic")?))
     })
+}
+
+fn widths(task: &Task) -> Widths {
+    Widths {
+        workers: task.workers,
+        readers: cores(),
+    }
+}
+
+/// Has the harvest brought home while the rate is asked for.
+fn beside_the_rate(
+    task: &Task,
+    meter: &Meter,
+    harvest: impl FnOnce(&Source) -> Result<Harvest<Seen>, String>,
+) -> Answer {
+    let source = &task.source()?;
+    thread::scope(|scope| {
+        let rate = scope.spawn(|| task.rate(source, meter));
+        Ok((harvest(source)?, rate.join().expect("no panic")?))
+    })
+}
+
+/// The product's stages, which do `read` with each page.
+fn staged(
+    task: &Task,
+    source: &Source,
+    meter: &Meter,
+    read: impl Fn(&Page, &mut Inflater, &mut Lane) -> Result<Seen, PageError> + Sync,
+) -> Result<Harvest<Seen>, String> {
+    let stages = Stages::new(source, widths(task), meter);
+    let (mut harvest, listed) = stages.run(read, |links| {
+        task.links(source, task.workers, meter, |link| links.send(link).is_ok())
+    });
+    harvest.listed = listed?;
+    Ok(harvest)
 }
 
 /// One who fetches a page and reads it, then the next, with buffers and a harvest of its own.

@@ -1,0 +1,162 @@
+//! The race on other work than the whole job, and what its contenders were doing when.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::compare::{CONTENDERS, compare, names, result};
+use crate::support::{MARKET, files, json};
+
+/// Only fetching: no index, no rate, nothing read, and all the same bytes.
+#[test]
+fn only_io() {
+    let folder = tempfile::tempdir().unwrap();
+    let raced = compare(folder.path(), &["--work", "io", "--latency", "5"]);
+    assert_eq!(raced.code, Some(0), "{}", raced.stdout);
+    assert!(raced.stdout.contains("nothing is read"), "{}", raced.stdout);
+    assert_eq!(
+        names(&raced.results).len(),
+        CONTENDERS.len() - 1,
+        "no limit"
+    );
+    let digest = raced.results[0]["digest"].as_str().unwrap();
+    for result in &raced.results {
+        assert_eq!(result["requests"], 60.0, "{result}");
+        assert_eq!(result["digest"].as_str(), Some(digest), "{result}");
+    }
+    let faulty = [
+        "--work",
+        "io",
+        "--only",
+        "inline,sequential",
+        "--fault",
+        "sequential=changes",
+    ];
+    let raced = compare(folder.path(), &faulty);
+    assert!(
+        raced
+            .stdout
+            .contains("sequential is out of the race: another answer: "),
+        "{}",
+        raced.stdout
+    );
+}
+
+/// Only reading: nobody asks a server.
+#[test]
+fn only_cpu() {
+    let folder = tempfile::tempdir().unwrap();
+    let raced = compare(folder.path(), &["--work", "cpu"]);
+    assert_eq!(raced.code, Some(0), "{}", raced.stdout);
+    assert!(raced.stdout.contains("Pages in memory"), "{}", raced.stdout);
+    assert!(
+        raced.stdout.contains("Bound by the CPU"),
+        "{}",
+        raced.stdout
+    );
+    let mut expected = CONTENDERS;
+    expected.sort_unstable();
+    assert_eq!(names(&raced.results), expected);
+    let digest = result(&raced.results, "pipeline")["digest"].clone();
+    assert!(digest.is_string());
+    for result in raced
+        .results
+        .iter()
+        .filter(|result| result["name"] != "floor")
+    {
+        assert_eq!(result["digest"], digest, "{result}");
+        assert_eq!(
+            (&result["connections"], &result["requests"]),
+            (&Value::Null, &63.0.into()),
+            "{result}"
+        );
+    }
+}
+
+/// A list of the user's own: one run each, every heading counted, a page that is missing is no fault
+/// of the contender's.
+#[test]
+fn addresses_of_the_users_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = MARKET.address();
+    let list = format!(
+        "# mine\n\n{site}/index/components/s&p_500?p=1\n{site}/stocks/mmm-stock\n{site}/nowhere\n{site}/stocks/mmm-stock\n"
+    );
+    fs::write(folder.path().join("list"), list).unwrap();
+    let raced = compare(folder.path(), &["--urls", "list"]);
+    assert_eq!(raced.code, Some(0), "{}{}", raced.stdout, raced.stderr);
+    for part in [
+        "1 addresses gave no page:\n  http://127.0.0.1",
+        "/nowhere: HTTP status 404",
+        "8 contenders ask 3 addresses, 8 at the same time, one run each; --rounds asks for more",
+        "Addresses of list, 8 pages in flight",
+    ] {
+        assert!(raced.stdout.contains(part), "{part} in\n{}", raced.stdout);
+    }
+    assert_eq!(
+        names(&raced.results).len(),
+        CONTENDERS.len() - 1,
+        "no limit"
+    );
+    let digest = raced.results[0]["digest"].as_str().unwrap();
+    for result in &raced.results {
+        assert_eq!(
+            (&result["rounds"], &result["requests"]),
+            (&1.into(), &3.0.into()),
+            "{result}"
+        );
+        assert_eq!(result["digest"].as_str(), Some(digest), "{result}");
+        assert_eq!(result["differs"], Value::Null, "{result}");
+    }
+
+    let faulty = [
+        "--urls",
+        "list",
+        "--only",
+        "inline,sequential",
+        "--fault",
+        "sequential=loses",
+    ];
+    let raced = compare(folder.path(), &faulty);
+    assert_eq!(
+        raced.code,
+        Some(0),
+        "pages of the world outside may be others each time"
+    );
+    assert!(
+        raced
+            .stdout
+            .contains("sequential saw other pages: nothing instead of {"),
+        "{}",
+        raced.stdout
+    );
+}
+
+/// A trace for each contender, in which each page was waited for, inflated and read once.
+#[test]
+fn traces() {
+    let folder = tempfile::tempdir().unwrap();
+    let raced = compare(folder.path(), &["--trace", "traces"]);
+    assert_eq!(raced.code, Some(0), "{}", raced.stdout);
+    let mut expected = CONTENDERS.map(|name| format!("{name}-0ms-32.json"));
+    expected.sort_unstable();
+    assert_eq!(files(&folder.path().join("traces")), expected);
+    for file in expected {
+        let trace = json(&folder.path().join("traces").join(&file));
+        let phases = crate::trace::phases_of_companies(&trace);
+        assert_eq!(phases.len(), 60, "{file}");
+        let mut each = vec!["inflating", "reading", "receiving", "waiting"];
+        each.retain(|phase| *phase != "reading" || !file.starts_with("floor"));
+        for (path, phases) in phases {
+            assert_eq!(phases, each, "{file} {path}");
+        }
+        assert!(
+            crate::trace::rows(&trace)
+                .iter()
+                .filter(|row| row.starts_with("worker"))
+                .count()
+                <= 32,
+            "{file}"
+        );
+    }
+}
