@@ -16,11 +16,12 @@ use anyhow::{Context, bail};
 use flate2::bufread::GzDecoder;
 use http::header::{CONTENT_ENCODING, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
 use crate::inflate::MAX_INFLATED;
-use crate::meter::Meter;
 use crate::page::{MAX_RAW, Page, PageError, Reason};
+use crate::recorder::crc32;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// Header lines of a record are a few hundred bytes.
@@ -33,6 +34,10 @@ pub struct Archive {
     file: Mutex<File>,
     gzip: bool,
     places: HashMap<String, Place>,
+    /// The fields of its first record.
+    about: Vec<(String, String)>,
+    /// Where its last whole record ends.
+    end: u64,
     /// Where reading stopped before the end of the file, and why.
     torn: Option<(u64, String)>,
 }
@@ -43,6 +48,7 @@ struct Place {
     offset: u64,
     length: u64,
     is_ok: bool,
+    date: Timestamp,
 }
 
 impl Archive {
@@ -53,7 +59,7 @@ impl Archive {
         let mut reader = BufReader::with_capacity(1 << 20, file);
         let gzip = reader.fill_buf()?.starts_with(&GZIP_MAGIC);
         let mut places: HashMap<String, Place> = HashMap::new();
-        let mut torn = None;
+        let (mut about, mut torn) = (Vec::new(), None);
         let mut buffer = Vec::new();
         loop {
             let offset = reader.stream_position()?;
@@ -87,12 +93,17 @@ impl Archive {
                     path.display()
                 );
             }
+            if offset == 0 && record.field("warc-type") == Some("warcinfo") {
+                let fields = head_fields(record.block);
+                about.extend(fields.map(|(name, value)| (name.to_owned(), value.to_owned())));
+            }
             if let Some((address, status)) = record.response() {
                 let length = reader.stream_position()? - offset;
                 let place = Place {
                     offset,
                     length,
                     is_ok: status == 200,
+                    date: record.date(),
                 };
                 // Of several answers of one address the last good one counts, else the first: one
                 // that came good when it was asked for again, or the newest.
@@ -102,11 +113,17 @@ impl Archive {
                 }
             }
         }
+        let end = match torn {
+            Some((offset, _)) => offset,
+            None => reader.stream_position()?,
+        };
         Ok(Archive {
             path: path.to_owned(),
             file: Mutex::new(reader.into_inner()),
             gzip,
             places,
+            about,
+            end,
             torn,
         })
     }
@@ -124,15 +141,32 @@ impl Archive {
         ))
     }
 
+    /// A field of its first record, which tells who wrote it and why.
+    pub fn about(&self, name: &str) -> Option<&str> {
+        let mut fields = self.about.iter();
+        let (_, value) = fields.find(|(field, _)| field.eq_ignore_ascii_case(name))?;
+        Some(value)
+    }
+
+    /// Where its last whole record ends.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Path and query, and the time of its answer, of every page of status 200.
+    pub fn good_pages(&self) -> impl Iterator<Item = (&str, Timestamp)> {
+        let good = self.places.iter().filter(|(_, place)| place.is_ok);
+        good.map(|(path, place)| (path.as_str(), place.date))
+    }
+
     /// Path and query of every page it holds, in no order.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.places.keys().map(String::as_str)
     }
 
     /// The page stored under a path and query. One that is not there is that page's failure.
-    pub fn get(&self, path: &str, mut buffer: Vec<u8>, meter: &Meter) -> Result<Page, PageError> {
+    pub fn get(&self, path: &str, mut buffer: Vec<u8>) -> Result<Page, PageError> {
         let started = Instant::now();
-        meter.requests.add(1);
         let place = self.places.get(&decoded(path)).ok_or_else(|| {
             PageError::new(
                 Reason::NotArchived,
@@ -149,6 +183,10 @@ impl Archive {
             .stored(*place)
             .map_err(|error| damaged(&error.to_string()))?;
         let (record, _) = Record::parse(&stored).ok_or_else(|| damaged("no WARC record"))?;
+        let digest = record.field("warc-block-digest").unwrap_or_default();
+        if digest.starts_with("crc32:") && digest != crc32(&[record.block]) {
+            return Err(damaged("its checksum is another one"));
+        }
         let (status, mut headers, body) =
             http_message(record.block).ok_or_else(|| damaged("no HTTP answer in it"))?;
         if body.len() as u64 > MAX_RAW {
@@ -170,7 +208,6 @@ impl Archive {
         if !buffer.starts_with(&GZIP_MAGIC) {
             headers.remove(CONTENT_ENCODING);
         }
-        meter.bytes_wire.add(buffer.len() as u64);
         Ok(Page {
             status,
             headers,
@@ -251,7 +288,7 @@ fn next_plain(reader: &mut BufReader<File>, buffer: &mut Vec<u8>) -> io::Result<
     } else {
         reader.take(block).read_to_end(buffer)? as u64
     };
-    if read < length {
+    if read < block {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
     }
     Ok(if block > MAX_INFLATED as u64 {
@@ -287,6 +324,12 @@ impl<'a> Record<'a> {
             .map(|(_, value)| value)
     }
 
+    /// When its answer came; the beginning of time if it does not say.
+    fn date(&self) -> Timestamp {
+        let date = self.field("warc-date").and_then(|date| date.parse().ok());
+        date.unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
     /// Path and query of the address, and the status, if this is the answer of a server.
     fn response(&self) -> Option<(String, u16)> {
         if self.field("warc-type")? != "response" {
@@ -301,7 +344,7 @@ impl<'a> Record<'a> {
 }
 
 /// `s%26p_500` and `s&p_500` are one address, and programs write either.
-fn decoded(path: &str) -> String {
+pub fn decoded(path: &str) -> String {
     percent_decode_str(path).decode_utf8_lossy().into_owned()
 }
 

@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use clap::builder::styling::Styles;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use crossbeam_channel::Receiver;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 
 use crate::http::ProxyChoice;
-use crate::job::{Job, RateChoice};
+use crate::job::{Job, RateChoice, RetryTiming};
 use crate::pipeline::Widths;
 use crate::progress::Style;
 use crate::rank::PeRange;
-use crate::replica::{Line, SEED};
+use crate::replica::{Faults, Line, Plan, SEED};
 use crate::source::Origin;
 use crate::table;
 
@@ -29,7 +30,17 @@ Examples:
 
 Exit codes:
   0 complete   2 wrong usage   3 written, some companies missing   4 unreachable
-  5 layout not recognised   6 no usable rate   7 output cannot be written";
+  5 layout not recognised   6 no usable rate   7 output cannot be written
+  130, 143 interrupted, terminated";
+
+/// Says who asks, and where to find out more.
+const USER_AGENT: &str = concat!(
+    "indexrank/",
+    env!("CARGO_PKG_VERSION"),
+    " (+",
+    env!("CARGO_PKG_REPOSITORY"),
+    ")"
+);
 
 /// Scrapes every company of a stock index with blocking threads and writes four top-ten rankings:
 /// dearest in roubles, lowest P/E, highest growth, highest potential profit.
@@ -108,15 +119,36 @@ pub struct RunArgs {
     /// Threads that read them [default: one a core]
     #[arg(long, value_name = "N", value_parser = number::<1, 256>, help_heading = "Fetching")]
     readers: Option<usize>,
+    /// Requests per second at the most, like 2 or 0.5 [default: no limit]
+    #[arg(long, value_name = "N", value_parser = rps, help_heading = "Fetching")]
+    rps: Option<f64>,
+    /// Do not ask for robots.txt, on a server of your own
+    #[arg(long, help_heading = "Fetching")]
+    ignore_robots: bool,
+    /// Go on from where an earlier run of the same command was cut short
+    #[arg(long, help_heading = "Fetching")]
+    resume: bool,
+    /// With --resume, ask again for pages older than that
+    #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = seconds, requires = "resume", help_heading = "Fetching")]
+    max_age: Duration,
+    /// Most seconds for the whole run [default: no limit]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Fetching")]
+    max_time: Option<Duration>,
     /// Most seconds for one page
     #[arg(long, value_name = "SECONDS", default_value = "45", value_parser = seconds, help_heading = "Fetching")]
     timeout: Duration,
     /// How the program names itself to the site
-    #[arg(long, value_name = "TEXT", default_value = concat!("indexrank/", env!("CARGO_PKG_VERSION")), value_parser = header_value, help_heading = "Fetching")]
+    #[arg(long, value_name = "TEXT", default_value = USER_AGENT, value_parser = header_value, help_heading = "Fetching")]
     user_agent: String,
     /// Proxy to go through [default: as the environment says]
     #[arg(long, value_name = "ADDRESS", value_parser = ProxyChoice::parse, help_heading = "Fetching")]
     proxy: Option<ProxyChoice>,
+    /// Most milliseconds before the second attempt at a page
+    #[arg(long, value_name = "MS", default_value = "500", value_parser = number::<0, 60_000>, hide = true)]
+    retry_pause: usize,
+    /// Seed of the pauses before another attempt
+    #[arg(long, value_name = "N", hide = true)]
+    retry_seed: Option<u64>,
 
     /// Print the content of run.json instead of the tables
     #[arg(long, help_heading = "Terminal")]
@@ -144,7 +176,8 @@ pub struct Voice {
 }
 
 impl RunArgs {
-    pub fn into_job(self) -> (Job, Voice) {
+    /// The job, which ends when a signal comes through `interrupts`.
+    pub fn into_job(self, interrupts: Receiver<i32>) -> (Job, Voice) {
         let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get());
         let job = Job {
             origin: self.from,
@@ -168,6 +201,15 @@ impl RunArgs {
             timeout: self.timeout,
             user_agent: self.user_agent,
             proxy: self.proxy.unwrap_or(ProxyChoice::FromEnvironment),
+            rps: self.rps,
+            ignore_robots: self.ignore_robots,
+            max_time: self.max_time,
+            resume: self.resume.then_some(self.max_age),
+            retry: RetryTiming {
+                seed: self.retry_seed,
+                first_pause: Duration::from_millis(self.retry_pause as u64),
+            },
+            interrupts,
             progress: Style::for_stderr(self.quiet),
         };
         (
@@ -198,15 +240,23 @@ pub struct ServeArgs {
     /// Megabits per second that all answers together take at the most [default: no limit]
     #[arg(long, value_name = "MBIT", value_parser = bandwidth)]
     bandwidth: Option<f64>,
+    /// What goes wrong, like '503@20%,reset-body@5%,retry-after:2@/stocks/mmm-stock#1'
+    #[arg(long, value_name = "SPEC")]
+    pub faults: Option<Faults>,
     /// Companies of the embedded market [default: the 496 of a real crawl]
     #[arg(long, value_name = "N", value_parser = number::<1, 400_000>)]
     pub companies: Option<usize>,
-    /// Seed of everything that is made up: the embedded market, the jitter
+    /// Seed of everything that is made up: the embedded market, the jitter, the faults
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 }
 
 impl ServeArgs {
+    pub fn plan(&self) -> Option<Plan> {
+        let faults = self.faults.clone()?;
+        Some(Plan::new(faults, self.seed.unwrap_or(SEED)))
+    }
+
     pub fn line(&self) -> Line {
         let milliseconds = |number| Duration::from_millis(number as u64);
         Line {
@@ -264,6 +314,11 @@ fn seconds(text: &str) -> Result<Duration, String> {
     seconds
         .map(Duration::from_secs_f64)
         .ok_or_else(|| "give seconds from 0.001 to 86400".to_owned())
+}
+
+fn rps(text: &str) -> Result<f64, String> {
+    let rps = text.parse().ok().filter(|rps| (0.001..=1e6).contains(rps));
+    rps.ok_or_else(|| "give requests per second from 0.001 to 1000000".to_owned())
 }
 
 pub fn bandwidth(text: &str) -> Result<f64, String> {

@@ -2,10 +2,13 @@
 
 use std::process::ExitCode;
 
+use crate::gate::Cause;
 use crate::harvest::Harvest;
+use crate::journal::ResumeError;
 use crate::layout;
 use crate::page::Reason;
 use crate::replica::Market;
+use crate::retry;
 use crate::source::Origin;
 use crate::walk::WalkError;
 
@@ -30,7 +33,13 @@ pub enum Exit {
     NoRate = 6,
     /// A file cannot be written.
     Output = 7,
+    /// Ended by SIGINT (Ctrl-C): 128 and the signal's number, as shells have it.
+    Interrupted = 130,
+    /// Ended by SIGTERM.
+    Terminated = 143,
 }
+
+const SIGINT: i32 = 2;
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -44,6 +53,8 @@ impl From<Exit> for ExitCode {
 pub struct Stop {
     pub exit: Exit,
     pub message: String,
+    /// Whether the same command with `--resume` goes on from here.
+    pub resumable: bool,
 }
 
 impl Stop {
@@ -51,6 +62,39 @@ impl Stop {
         Stop {
             exit,
             message: message.into(),
+            resumable: false,
+        }
+    }
+
+    /// What to tell a user whose run was ended before it was done.
+    pub fn of_cause(cause: &Cause) -> Self {
+        let (exit, message) = match cause {
+            Cause::Signal(SIGINT) => (Exit::Interrupted, "interrupted".to_owned()),
+            Cause::Signal(_) => (Exit::Terminated, "terminated".to_owned()),
+            Cause::MaxTime(most) => {
+                let most = most.as_secs_f64();
+                (
+                    Exit::Unreachable,
+                    format!("not done within --max-time {most} s"),
+                )
+            }
+            Cause::Refused { path, error } => {
+                let advice =
+                    "nothing here gets round that: wait, and ask less with --workers 4 or --rps 1";
+                let message =
+                    format!("the site refuses to be read, the last time {path}: {error}; {advice}");
+                (Exit::Unreachable, message)
+            }
+            Cause::LongPause(pause) => {
+                let pause = pause.as_secs();
+                let message =
+                    format!("the site asks to be left alone for {pause} s: come back then");
+                (Exit::Unreachable, message)
+            }
+        };
+        Stop {
+            resumable: true,
+            ..Stop::new(exit, message)
         }
     }
 
@@ -72,6 +116,10 @@ impl Stop {
                 );
                 (Exit::Unreachable, advice)
             }
+            (Reason::Robots, _) => (
+                Exit::Unreachable,
+                "--ignore-robots is for a server of your own".to_owned(),
+            ),
             (Reason::NotArchived, _) => (
                 Exit::Unreachable,
                 "record a whole run with --record, or check --index".to_owned(),
@@ -81,7 +129,16 @@ impl Stop {
                 format!("check the network and try again later; {NO_NETWORK}"),
             ),
         };
-        Stop::new(exit, format!("{error}; {advice}"))
+        let may_come_good = retry::attempts(error.error.reason) > 1
+            || matches!(
+                error.error.reason,
+                Reason::Blocked | Reason::Challenge | Reason::Postponed
+            )
+            || error.error.reason == Reason::Gone && error.number > 1;
+        Stop {
+            resumable: may_come_good,
+            ..Stop::new(exit, format!("{error}; {advice}"))
+        }
     }
 
     /// Why there is nothing to rank after all, if so.
@@ -99,12 +156,24 @@ impl Stop {
             "none of the {all} company pages could be had; the first, {}: {}",
             first.link.path, first.error
         );
-        Some(Stop::new(Exit::Unreachable, why))
+        Some(Stop {
+            resumable: true,
+            ..Stop::new(Exit::Unreachable, why)
+        })
     }
 }
 
 impl From<crate::output::OutputError> for Stop {
     fn from(error: crate::output::OutputError) -> Self {
         Stop::new(Exit::Output, error.to_string())
+    }
+}
+
+impl From<ResumeError> for Stop {
+    fn from(error: ResumeError) -> Self {
+        match error {
+            ResumeError::Output(error) => error.into(),
+            error => Stop::new(Exit::Usage, error.to_string()),
+        }
     }
 }

@@ -41,7 +41,7 @@ pub struct Ledger {
     pub failed: usize,
     /// The same company under a second address.
     pub skipped: usize,
-    /// Listed, and the run ended before it was asked for; 0 in a run that ended by itself.
+    /// Listed, and the run ended before it had an answer; 0 in a run that ended by itself.
     pub not_attempted: usize,
 }
 
@@ -78,6 +78,8 @@ impl<P> Harvest<P> {
                 growth: link.growth,
                 page,
             }),
+            // Nobody has asked for it.
+            Err(error) if error.reason == Reason::Stopped => {}
             Err(error) => self.failures.push(Failure { link, error }),
         }
     }
@@ -89,21 +91,6 @@ impl<P> Harvest<P> {
         self.companies.append(&mut other.companies);
         self.failures.append(&mut other.failures);
         self.latencies.append(&mut other.latencies);
-    }
-
-    /// Takes out the failures that may pass, at most `budget` of them, for another try.
-    pub fn take_transient(
-        &mut self,
-        budget: usize,
-        is_transient: impl Fn(Reason) -> bool,
-    ) -> Vec<Failure> {
-        let (mut again, for_good): (Vec<_>, _) = self
-            .failures
-            .drain(..)
-            .partition(|one| is_transient(one.error.reason));
-        self.failures = for_good;
-        self.failures.extend(again.drain(budget.min(again.len())..));
-        again
     }
 
     pub fn ledger(&self) -> Ledger {

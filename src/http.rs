@@ -145,6 +145,12 @@ impl Client {
         })
     }
 
+    /// Breaks off what is under way and refuses what comes. A body without a length that breaks off
+    /// looks as if it were whole.
+    pub fn shut_down(&self) {
+        self.agent.clone().shutdown();
+    }
+
     /// Where a proxy stands between, it may be the one that failed.
     fn with_proxy(&self, mut error: PageError) -> PageError {
         if let Some(proxy) = self.agent.config().proxy() {
@@ -249,7 +255,8 @@ fn page_error(error: ureq::Error) -> PageError {
         Error::Io(error) if error.kind() == ErrorKind::TimedOut => Reason::Timeout,
         Error::Io(_) => Reason::Unreachable,
         Error::Rustls(_) | Error::Tls(_) | Error::Pem(_) => Reason::Tls,
-        Error::BodyExceedsLimit(_) | Error::LargeResponseHeader(..) => Reason::TooLarge,
+        Error::LargeResponseHeader(..) => Reason::HeadersTooLarge,
+        Error::BodyExceedsLimit(_) => Reason::TooLarge,
         _ => Reason::Protocol,
     };
     let detail = match &error {

@@ -1,20 +1,26 @@
 //! The whole job: pages → rankings → files. What `indexrank` without a subcommand does.
 
+use std::convert::Infallible;
+use std::mem;
 use std::panic::resume_unwind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, after, bounded, never, select};
 use jiff::civil::Date;
 use jiff::{Timestamp, tz::TimeZone};
 use rust_decimal::Decimal;
 
 use crate::archive::Archive;
+use crate::claim::Claim;
 use crate::exit::{Exit, Stop};
+use crate::gate::Cause;
 use crate::harvest::{Company, Harvest};
 use crate::http::{Client, Options, ProxyChoice};
 use crate::inflate::Inflater;
+use crate::journal::{self, Identity, Journal};
 use crate::meter::Meter;
 use crate::output::{self, Staged};
 use crate::page::{self, Page, PageError, Reason};
@@ -22,17 +28,23 @@ use crate::pipeline::{self, Widths};
 use crate::progress::{Progress, Style};
 use crate::rank::{self, Figure, PeRange, Place};
 use crate::rates::{self, Rate};
-use crate::recorder::Recorder;
+use crate::recorder::Checksum;
 use crate::replica::{self, Market};
 use crate::report::{self, Asked, Report, Times};
-use crate::retry::Patience;
+use crate::resources;
+use crate::retry::{self, Patience, Retries};
+use crate::robots::Robots;
 use crate::source::{self, LIVE_PAGES, LIVE_RATES, Origin, Site, Source, is_loopback};
+use crate::summary;
 use crate::table;
 use crate::trace::{Lane, Role, Timeline, Trace};
-use crate::walk;
+use crate::walk::{self, WalkError};
 
 /// A rate for another day than the run's is usual (weekends, holidays); one this far off is not.
 const RATE_DAYS_OFF: i32 = 7;
+/// Files that are open beside the connections of workers and index pages: outputs, the journal, the
+/// connection for the rates.
+const OTHER_FILES: usize = 32;
 /// The run's report beside its rankings.
 const REPORT: &str = "run.json";
 
@@ -56,7 +68,27 @@ pub struct Job {
     pub timeout: Duration,
     pub user_agent: String,
     pub proxy: ProxyChoice,
+    /// Requests per second at the most.
+    pub rps: Option<f64>,
+    /// Whether the site's robots' rules are nobody's business.
+    pub ignore_robots: bool,
+    /// The most that the run may take.
+    pub max_time: Option<Duration>,
+    /// Goes on from where an earlier run was cut short, with pages up to this age.
+    pub resume: Option<Duration>,
+    /// Of the pauses before another attempt.
+    pub retry: RetryTiming,
+    /// Numbers of signals that end the run.
+    pub interrupts: Receiver<i32>,
     pub progress: Style,
+}
+
+/// How long pages wait for their next attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct RetryTiming {
+    /// Of the jitter; any if there is none.
+    pub seed: Option<u64>,
+    pub first_pause: Duration,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -75,10 +107,13 @@ pub struct Outcome {
     pub rankings: Vec<(Figure, Vec<Place>)>,
 }
 
-/// Runs the job. After an error no file has changed, but for a recording of pages that turned out to
-/// be laid out in another way: these are kept for a look.
+/// Runs the job. After an error no result has changed, and the pages that came are kept in the
+/// journal.
 pub fn run(job: &Job) -> Result<Outcome, Stop> {
     try_outputs(job)?;
+    let _claim = Claim::on(&job.out)?;
+    output::clear_leftovers(&job.out);
+    let (job, narrowed) = &within_open_files(job);
     let source = open_source(job)?;
     let meter = Arc::new(Meter {
         trace: job
@@ -91,37 +126,91 @@ pub fn run(job: &Job) -> Result<Outcome, Stop> {
     let progress = Progress::start(job.progress, Arc::clone(&meter));
     let started = Timestamp::now();
     let clock = Instant::now();
-
-    // The rate is asked for beside the index, by a thread of its own.
-    let (harvest, rate) = thread::scope(|scope| {
-        let rate = scope.spawn(|| find_rate(job.rate, &source, &meter));
-        let harvest = pipeline::run(&source, &job.index, job.widths, &meter);
-        (
-            harvest,
-            rate.join().unwrap_or_else(|panic| resume_unwind(panic)),
-        )
-    });
-
+    let (harvest, rate) = bring_home(job, &source, &meter);
     let times = Times {
         started,
         finished: Timestamp::now(),
         took: clock.elapsed(),
     };
     progress.finish();
+    if let Some(cause) = source.gate.cause() {
+        return Err(ended_early(source, Stop::of_cause(&cause)));
+    }
     let harvest = match harvest {
         Ok(harvest) => harvest,
         Err(error) => {
-            return Err(ended_early(
-                job,
-                source,
-                Stop::of_walk(&error, &job.origin, &job.index),
-            ));
+            let stop = Stop::of_walk(&error, &job.origin, &job.index);
+            return Err(ended_early(source, stop));
         }
     };
     if let Some(stop) = Stop::of_harvest(&harvest) {
-        return Err(ended_early(job, source, stop));
+        return Err(ended_early(source, stop));
     }
-    rank_and_write(job, source, &harvest, &rate, times, &meter)
+    rank_and_write(
+        job,
+        source,
+        &harvest,
+        &rate,
+        times,
+        &meter,
+        narrowed.clone(),
+    )
+}
+
+/// Everything that is asked for, until it is there or the run is to end.
+fn bring_home(
+    job: &Job,
+    source: &Source,
+    meter: &Meter,
+) -> (Result<Harvest, WalkError>, Result<Rate, String>) {
+    let (done, is_done) = bounded::<Infallible>(0);
+    thread::scope(|scope| {
+        scope.spawn(move || watch(job, source, &is_done));
+        // The rate and the robots' rules are asked for beside the index, each by a thread of its own.
+        scope.spawn(|| Robots::learn(source, &job.user_agent, meter));
+        let rate = scope.spawn(|| find_rate(job.rate, source, meter));
+        let harvest = pipeline::run(source, &job.index, job.widths, meter);
+        let rate = rate.join().unwrap_or_else(|panic| resume_unwind(panic));
+        drop(done);
+        (harvest, rate)
+    })
+}
+
+/// Ends the run when a signal comes or its time is over.
+fn watch(job: &Job, source: &Source, is_done: &Receiver<Infallible>) {
+    let mut interrupts = job.interrupts.clone();
+    let time_is_over = job.max_time.map_or_else(never, after);
+    loop {
+        select! {
+            recv(interrupts) -> signal => match signal {
+                Ok(signal) => return source.halt(Cause::Signal(signal)),
+                Err(_) => interrupts = never(),
+            },
+            recv(time_is_over) -> _ => {
+                return source.halt(Cause::MaxTime(job.max_time.unwrap_or_default()));
+            }
+            recv(is_done) -> _ => return,
+        }
+    }
+}
+
+/// The job with no more workers than there may be open connections, and a sentence if that is fewer
+/// than were asked for.
+fn within_open_files(job: &Job) -> (Job, Option<String>) {
+    let mut job = job.clone();
+    let limit = resources::open_files().unwrap_or(u64::MAX) as usize;
+    // The embedded market has the other end of each connection.
+    let ends = if job.origin == Origin::Replica { 2 } else { 1 };
+    let possible = (limit.saturating_sub(OTHER_FILES) / ends).saturating_sub(walk::SIDE_BY_SIDE);
+    if job.widths.workers <= possible.max(1) {
+        return (job, None);
+    }
+    let asked = mem::replace(&mut job.widths.workers, possible.max(1));
+    let workers = job.widths.workers;
+    let why = format!(
+        "{workers} workers instead of {asked}: this process may have {limit} files open (`ulimit -n`)"
+    );
+    (job, Some(why))
 }
 
 /// What is left to do when all pages are read.
@@ -132,6 +221,7 @@ fn rank_and_write(
     rate: &Result<Rate, String>,
     times: Times,
     meter: &Meter,
+    narrowed: Option<String>,
 ) -> Result<Outcome, Stop> {
     let asked = Asked {
         source: job.origin.to_string(),
@@ -140,11 +230,11 @@ fn rank_and_write(
     };
     let mut report = Report::new(asked, &source, times, harvest, rate, meter);
     let rate = rate.as_ref().ok();
+    report.warnings.extend(narrowed);
     report.warnings.extend(source.warning());
     report.warnings.extend(listed_twice(harvest));
     report.warnings.extend(rate_far_off(job, rate));
     let rankings = rank_all(job, &harvest.companies, rate);
-    let recording = finish_recording(job, source)?;
     write_all(
         job,
         &mut report,
@@ -152,8 +242,18 @@ fn rank_and_write(
         &harvest.companies,
         rate,
         meter.trace.timeline(),
-        recording,
     )?;
+    let may_be_had_later =
+        rate.is_none() || report.ledger.not_attempted > 0 || { &harvest.failures }
+            .iter()
+            .any(|failure| retry::attempts(failure.error.reason) > 1);
+    if let Some(journal) = source.into_journal() {
+        match &job.record {
+            Some(target) => journal.become_recording(target)?,
+            None if may_be_had_later => drop(journal.leave()),
+            None => journal.remove(),
+        }
+    }
     let exit = if rate.is_none() {
         Exit::NoRate
     } else if report.ledger.failed + report.ledger.not_attempted > 0 {
@@ -183,6 +283,7 @@ fn try_outputs(job: &Job) -> Result<(), Stop> {
         .chain([job.out.join(REPORT)])
         .chain(table)
         .chain(job.record.clone())
+        .chain([journal::place(&job.out, job.record.as_deref())])
         .chain(job.trace.clone())
         .collect();
     for file in &places {
@@ -209,7 +310,7 @@ fn open_source(job: &Job) -> Result<Source, Stop> {
         Origin::Archive(path) => {
             let archive = Archive::open(path)
                 .map_err(|error| Stop::new(Exit::Usage, format!("{error:#}")))?;
-            return Ok(Source::Archive(archive));
+            return Ok(Source::archive(archive, job.widths.workers));
         }
         Origin::Live => (LIVE_PAGES.to_owned(), LIVE_RATES.to_owned()),
         Origin::Site(address) => (address.clone(), address.clone()),
@@ -241,13 +342,42 @@ fn open_source(job: &Job) -> Result<Source, Stop> {
         user_agent: job.user_agent.clone(),
         proxy,
     });
-    let recorder = job.record.as_deref().map(Recorder::create).transpose()?;
-    Ok(Source::Site(Site {
+    let site = Site {
         client,
         pages,
         rates,
-        recorder,
-    }))
+        journal: Some(open_journal(job)?),
+    };
+    let mut source = Source::site(site, job.widths.workers);
+    if let Some(rps) = job.rps {
+        source.gate.keep_apart(Duration::from_secs_f64(1.0 / rps));
+    }
+    let RetryTiming { seed, first_pause } = job.retry;
+    source.retries = Retries::new(seed.unwrap_or_else(|| fastrand::u64(..)), first_pause);
+    if !job.ignore_robots {
+        source.robots = Robots::obeyed();
+    }
+    Ok(source)
+}
+
+fn open_journal(job: &Job) -> Result<Journal, Stop> {
+    let identity = Identity(vec![
+        (
+            "software",
+            concat!("indexrank/", env!("CARGO_PKG_VERSION")).to_owned(),
+        ),
+        ("source", job.origin.to_string()),
+        ("index", job.index.clone()),
+    ]);
+    let checksum = match job.record {
+        Some(_) => Checksum::Sha1,
+        None => Checksum::Crc32,
+    };
+    let place = journal::place(&job.out, job.record.as_deref());
+    Ok(match job.resume {
+        Some(max_age) => Journal::resume(place, checksum, &identity, max_age)?,
+        None => Journal::begin(place, checksum, &identity)?,
+    })
 }
 
 /// The rate to use, or why there is none.
@@ -298,45 +428,24 @@ fn rate_far_off(job: &Job, rate: Option<&Rate>) -> Option<String> {
     (off > RATE_DAYS_OFF).then(|| format!("the rate is for {date}, {off} days from {wanted}"))
 }
 
-fn finish_recording(job: &Job, source: Source) -> Result<Option<Staged>, Stop> {
-    let recording = source.into_recording().transpose();
-    recording.map_err(|error| {
-        let file = job.record.as_deref().unwrap_or(Path::new("the archive"));
-        Stop::new(
-            Exit::Output,
-            format!(
-                "cannot write {}: {error}; no file was changed",
-                file.display()
-            ),
-        )
-    })
-}
-
-/// Pages of an unknown layout are worth a look, so their recording is put in its place.
-fn ended_early(job: &Job, source: Source, stop: Stop) -> Stop {
-    let keep = || -> Result<Option<&PathBuf>, Stop> {
-        if stop.exit != Exit::Layout {
-            return Ok(None);
-        }
-        let Some(recording) = finish_recording(job, source)? else {
-            return Ok(None);
-        };
-        recording.sync()?;
-        recording.place()?;
-        Ok(job.record.as_ref())
+/// Pages that came are kept for a run that goes on, or for a look at their layout.
+fn ended_early(source: Source, mut stop: Stop) -> Stop {
+    stop.message += "; no result was changed";
+    let Some(journal) = source.into_journal() else {
+        return stop;
     };
-    match keep() {
-        Ok(Some(file)) => Stop::new(
-            stop.exit,
-            format!(
-                "{}; the pages are kept in {}, no other file was changed",
-                stop.message,
-                file.display()
-            ),
-        ),
-        Ok(None) => Stop::new(stop.exit, format!("{}; no file was changed", stop.message)),
-        Err(unkept) => unkept,
+    if !stop.resumable && stop.exit != Exit::Layout {
+        journal.remove();
+        return stop;
     }
+    match journal.leave() {
+        Some((file, pages)) => {
+            let pages = summary::count(pages, "page", "pages");
+            stop.message += &format!(", {pages} kept in {}", file.display());
+        }
+        None => stop.resumable = false,
+    }
+    stop
 }
 
 fn rank_all(job: &Job, companies: &[Company], rate: Option<&Rate>) -> Vec<(Figure, Vec<Place>)> {
@@ -362,7 +471,6 @@ fn write_all(
     companies: &[Company],
     rate: Option<&Rate>,
     timeline: Option<Timeline>,
-    recording: Option<Staged>,
 ) -> Result<(), Stop> {
     let mut contents: Vec<(PathBuf, Vec<u8>)> = Vec::new();
     for (figure, places) in rankings {
@@ -384,16 +492,13 @@ fn write_all(
     let report_file = job.out.join(REPORT);
     report.files = contents.iter().map(|(file, _)| file.clone()).collect();
     report.files.push(report_file.clone());
-    report
-        .files
-        .extend(job.record.clone().filter(|_| recording.is_some()));
+    report.files.extend(job.record.clone());
     contents.push((report_file, report::json(report)));
 
     let staged = contents
         .iter()
         .map(|(file, content)| Staged::whole(file, content));
-    let mut staged = staged.collect::<Result<Vec<Staged>, _>>()?;
-    staged.extend(recording);
+    let staged = staged.collect::<Result<Vec<Staged>, _>>()?;
     staged.iter().try_for_each(Staged::sync)?;
     staged.into_iter().try_for_each(Staged::place)?;
     Ok(())

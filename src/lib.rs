@@ -10,13 +10,16 @@
 //! | [`pipeline`] | the engine: three stages and the channels between them |
 //! | [`walk`] | every page of the index → links to companies |
 //! | [`index`], [`company`], [`rates`], [`figure`] | pure readers of one page, one figure |
-//! | `cut` | whether a piece of a page can be parsed alone |
+//! | `cut`, `challenge` | whether a piece of a page can be parsed alone; pages that want a human |
 //! | [`harvest`], [`layout`] | what a run brings home, and whether it can be trusted |
 //! | [`rank`] | companies → the four rankings |
 //! | [`report`], [`table`], [`summary`], [`output`] | results → files and terminal; files whole or not at all |
 //! | [`source`] | where pages come from: a site over HTTP, or an archive |
-//! | [`http`], [`retry`], [`page`], [`inflate`] | one GET; what is tried again; a page as it came, and inflated |
+//! | [`http`], [`page`], [`inflate`] | one GET; a page as it came, and inflated |
+//! | [`gate`], [`robots`] | when a request may be sent, and whether |
+//! | [`retry`], [`waiting`] | what is tried again, and where it waits |
 //! | [`archive`], [`recorder`] | WARC in and out |
+//! | [`journal`], [`claim`], [`signals`] | a run that is cut short goes on; one run at a time; Ctrl-C |
 //! | [`meter`], [`trace`], [`progress`], [`resources`] | what is counted, timed, shown and used while a run goes |
 //! | [`replica`] | a whole market on 127.0.0.1 |
 //! | [`read`] | what the program sees in a saved page |
@@ -31,16 +34,20 @@
 //! landmark at the top of [`company`] or [`index`].
 
 pub mod archive;
+mod challenge;
+pub mod claim;
 pub mod cli;
 pub mod company;
 mod cut;
 pub mod exit;
 pub mod figure;
+pub mod gate;
 pub mod harvest;
 pub mod http;
 pub mod index;
 pub mod inflate;
 pub mod job;
+pub mod journal;
 pub mod layout;
 pub mod meter;
 pub mod output;
@@ -55,8 +62,11 @@ pub mod replica;
 pub mod report;
 pub mod resources;
 pub mod retry;
+pub mod robots;
+pub mod signals;
 pub mod source;
 pub mod summary;
 pub mod table;
 pub mod trace;
+pub mod waiting;
 pub mod walk;

@@ -1,5 +1,6 @@
 //! The command: what was asked for, what to print, which exit code.
 
+use std::env;
 use std::fs;
 use std::io::{self, Write};
 use std::panic::catch_unwind;
@@ -15,7 +16,7 @@ use indexrank::job::{self, Outcome};
 use indexrank::read::{self, Line, Seen};
 use indexrank::replica::{Market, Pages, SEED, Server};
 use indexrank::source::Origin;
-use indexrank::{report, summary};
+use indexrank::{report, signals, summary};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -25,6 +26,9 @@ fn main() -> ExitCode {
     });
     let exit = result.unwrap_or_else(|stop| {
         say(&stop.message);
+        if stop.resumable {
+            say(&format!("to go on from there: {}", resuming(env::args())));
+        }
         stop.exit
     });
     exit.into()
@@ -41,9 +45,22 @@ fn run(cli: Cli) -> Result<Exit, Stop> {
     }
 }
 
+/// The command that goes on from where this one was cut short, as a shell takes it.
+fn resuming(words: impl Iterator<Item = String>) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,%@".contains(c);
+    let quoted = |word: String| match word.chars().all(plain) && !word.is_empty() {
+        true => word,
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    };
+    let words: Vec<String> = words.map(quoted).collect();
+    let resume = "--resume".to_owned();
+    let more = (!words.contains(&resume)).then_some(resume);
+    words.into_iter().chain(more).collect::<Vec<_>>().join(" ")
+}
+
 /// Runs the job and shows how it ended.
 fn rank(args: RunArgs) -> Result<Exit, Stop> {
-    let (job, voice) = args.into_job();
+    let (job, voice) = args.into_job(signals::listen());
     let outcome = job::run(&job)?;
     print(&shown(&outcome, voice))?;
     complain(&outcome, voice);
@@ -120,10 +137,11 @@ fn serve(args: &ServeArgs) -> Result<Exit, Stop> {
         _ => Pages::of_market(&Market::embedded(args.companies, args.seed.unwrap_or(SEED))),
     };
     let port = args.port as u16;
-    let server = Server::start(
+    let server = Server::start_with(
         pages,
         port,
         args.line(),
+        args.plan(),
         Some(|number| say(&format!("{number} requests"))),
     );
     let server = server.map_err(|error| {

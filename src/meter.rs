@@ -19,6 +19,14 @@ impl Count {
         self.0.fetch_sub(number, Relaxed);
     }
 
+    pub fn set(&self, number: u64) {
+        self.0.store(number, Relaxed);
+    }
+
+    pub fn raise_to(&self, number: u64) {
+        self.0.fetch_max(number, Relaxed);
+    }
+
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -34,7 +42,7 @@ pub struct Meter {
     /// Companies that the index is known to list.
     pub listed: Count,
     /// Companies whose page was asked for with an end, good or bad, and those of which that end has
-    /// been looked at. A company that is tried again is taken back.
+    /// been looked at. A page that is to be tried again is not counted yet.
     pub fetched: Count,
     pub read: Count,
     /// Companies that gave no page that can be used.
@@ -42,6 +50,15 @@ pub struct Meter {
     /// Requests sent, repeated ones and redirects included.
     pub requests: Count,
     pub retries: Count,
+    /// Pages that were there already, from an earlier run that was interrupted.
+    pub resumed: Count,
+    /// Pages that wait for their next attempt.
+    pub waiting: Count,
+    /// Fetchers that rest because many requests fail, now and at the most.
+    pub resting: Count,
+    pub most_resting: Count,
+    /// Milliseconds for which the site has asked to be left alone.
+    pub paused: Count,
     /// Bytes of bodies as they came, and inflated.
     pub bytes_wire: Count,
     pub bytes_decoded: Count,

@@ -6,8 +6,13 @@
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf, absolute};
+use std::process;
 
 use tempfile::NamedTempFile;
+
+/// How the names of files begin that are on their way to their places; the number of the process
+/// follows.
+const LEFTOVER: &str = ".indexrank-";
 
 /// A file or folder that cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +23,7 @@ pub struct OutputError {
 }
 
 impl OutputError {
-    fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
         |cause| OutputError {
             path: path.to_owned(),
             cause,
@@ -66,6 +71,36 @@ pub fn parent(path: &Path) -> &Path {
     }
 }
 
+/// Removes what runs left in a folder that were killed while they wrote their results.
+pub fn clear_leftovers(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let process = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(LEFTOVER)?.split('-').next()?.parse().ok());
+        if process.is_some_and(|process| !is_alive(process)) {
+            // What cannot be removed is in nobody's way.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_alive(process: i32) -> bool {
+    use nix::errno::Errno;
+    use nix::sys::signal::kill;
+    // Somebody else's process may not be asked, but is there.
+    kill(nix::unistd::Pid::from_raw(process), None) != Err(Errno::ESRCH)
+}
+
+#[cfg(not(unix))]
+fn is_alive(_: i32) -> bool {
+    true
+}
+
 /// A file on its way to its place. Dropped before, it leaves nothing.
 #[derive(Debug)]
 pub struct Staged {
@@ -78,10 +113,9 @@ impl Staged {
     pub fn new(target: &Path) -> Result<Self, OutputError> {
         let folder = parent(target);
         let started = fs::create_dir_all(folder).and_then(|()| {
+            let prefix = format!("{LEFTOVER}{}-", process::id());
             let mut builder = tempfile::Builder::new();
-            builder
-                .prefix(".indexrank-")
-                .permissions(everyone_may_read());
+            builder.prefix(&prefix).permissions(everyone_may_read());
             builder.tempfile_in(folder)
         });
         let file = started.map_err(OutputError::at(target))?;
@@ -99,10 +133,6 @@ impl Staged {
             .write_all(content)
             .map_err(OutputError::at(target))?;
         Ok(staged)
-    }
-
-    pub fn file(&mut self) -> &mut impl Write {
-        &mut self.file
     }
 
     /// Has the disk keep what was written.

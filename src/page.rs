@@ -4,6 +4,7 @@
 //! buffer of its own.
 
 use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use encoding_rs::{Encoding, UTF_8};
@@ -12,6 +13,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use memchr::memmem;
 use serde::Serialize;
 
+use crate::challenge;
 use crate::inflate::Inflater;
 
 /// The most that is read of one answer's body, as it comes. Real pages are 20 to 61 KB.
@@ -51,6 +53,8 @@ pub enum Reason {
     Truncated,
     /// Not HTTP as it should be.
     Protocol,
+    /// A head of an answer beyond all measure.
+    HeadersTooLarge,
     Tls,
     /// 408, 425, 429, 500, 502–504, 520–524: worth another try.
     Busy,
@@ -58,6 +62,12 @@ pub enum Reason {
     Gone,
     /// 401, 403, 451.
     Blocked,
+    /// A page that wants to be clicked, solved or logged in at, instead of the one asked for.
+    Challenge,
+    /// 429 or 503 with a time to come back at.
+    Postponed,
+    /// The robots' rules of the site forbid it.
+    Robots,
     /// Any other status.
     Status,
     /// A redirect to another host or from https to http.
@@ -73,8 +83,10 @@ pub enum Reason {
     NotArchived,
     /// A page without the landmarks that it is read by.
     Unrecognised,
-    /// The reader panicked; this page's failure, not the run's.
+    /// Who fetched or read it panicked; this page's failure, not the run's.
     Panic,
+    /// The run ended before it was asked for.
+    Stopped,
 }
 
 impl PageError {
@@ -84,6 +96,15 @@ impl PageError {
             detail: detail.into(),
         }
     }
+}
+
+/// Does something with one page. A page that makes a thread panic is that page's failure.
+pub fn guarded<T>(what: &str, work: impl FnOnce() -> Result<T, PageError>) -> Result<T, PageError> {
+    let panicked = |_| {
+        let detail = format!("{what} the page panicked");
+        Err(PageError::new(Reason::Panic, detail))
+    };
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(panicked)
 }
 
 impl Page {
@@ -199,6 +220,17 @@ pub fn check_end(html: &[u8]) -> Result<(), PageError> {
         Reason::Truncated,
         "the page ends without </html>",
     ))
+}
+
+/// Why a page without the landmarks of its kind is none.
+pub fn unrecognised(html: &[u8], why: String) -> PageError {
+    match challenge::sign(html) {
+        Some(sign) => PageError::new(
+            Reason::Challenge,
+            format!("a page that wants something of a human ({sign:?}) came instead"),
+        ),
+        None => PageError::new(Reason::Unrecognised, why),
+    }
 }
 
 pub fn has_its_end(html: &[u8]) -> bool {

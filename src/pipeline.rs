@@ -2,22 +2,31 @@
 //!
 //! ```text
 //!  walker (1 thread) ──Link──► fetchers (N threads) ──Fetched──► readers (rayon) ──► Harvest
-//!                                    ▲                                  │
-//!                                    └────────── empty buffers ─────────┘
+//!                                ▲       ▲                          │      │
+//!                                │       └────── empty buffers ─────┘      │
+//!                                └─Errand── waiting room (1 thread) ◄──────┘
 //! ```
 //!
-//! How it ends: a stage ends when the channel it reads closes, and closes the one it writes by
-//! dropping its sender. A send that fails means that nobody listens, so the stage stops. Every
-//! thread is scoped, so all have ended when [`run`] returns.
+//! A page that is worth another try goes into the [waiting room](crate::waiting) and comes back to
+//! the fetchers when it is due; meanwhile it keeps nobody busy.
 //!
-//! Why nothing waits for ever: blocking sends go only from left to right, and the last stage sends
-//! nothing that blocks. Buffers go back with `try_send` and are taken with `try_recv`, so the circle
-//! they close never waits.
+//! How it ends: a stage ends when the channels it reads close, and closes the one it writes by
+//! dropping its sender. A send that fails means that nobody listens, so the stage stops. The circle
+//! is cut by its end: the way into the waiting room is held by the walker and by every
+//! [`Errand`] that is not settled, nobody else. With the last of them, whatever became of it, the
+//! room closes, then the fetchers' channel, then the readers'. Every thread is scoped, so all have
+//! ended when [`run`] returns.
+//!
+//! Why nothing waits for ever: bounded sends go only from left to right. What goes back to the left
+//! goes through channels without a bound: the errands that wait are never more than the budget of
+//! repetitions. Buffers go back with `try_send` and are taken with `try_recv`, so the circle they
+//! close never waits.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 use std::thread;
+use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, never, select_biased, unbounded};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::company::{self, CompanyPage};
@@ -25,10 +34,11 @@ use crate::harvest::Harvest;
 use crate::index::Link;
 use crate::inflate::Inflater;
 use crate::meter::Meter;
-use crate::page::{self, Page, PageError, Reason};
-use crate::retry;
+use crate::page::{self, Page, PageError};
+use crate::retry::Attempts;
 use crate::source::Source;
 use crate::trace::{Lane, Phase, Role};
+use crate::waiting::{self, Errand, Waiting};
 use crate::walk::{SIDE_BY_SIDE, WalkError, walk};
 
 /// How wide the stages are.
@@ -46,7 +56,7 @@ pub const LINKS: usize = SIDE_BY_SIDE * 50;
 
 /// What a fetcher hands on: a company and its page as it came, or why there is none.
 struct Fetched {
-    link: Link,
+    errand: Errand,
     page: Result<Page, PageError>,
 }
 
@@ -59,43 +69,29 @@ pub fn run(
     meter: &Meter,
 ) -> Result<Harvest, WalkError> {
     let stages = Stages::new(source, widths, meter);
-    let (mut harvest, listed) = stages.run(read, |links| {
-        walk(source, index, widths.workers, meter, |link| {
-            links.send(link).is_ok()
-        })
+    let (mut harvest, listed) = stages.run(read, |feed| {
+        walk(source, index, widths.workers, meter, |link| feed.send(link))
     });
     harvest.listed = listed?;
-    try_again(&stages, &mut harvest);
     harvest.settle();
     Ok(harvest)
 }
 
-/// The transient failures once more, all together after a pause, as often as the policy allows. No
-/// worker is held up by a page that waits: by now there is nothing else to do.
-fn try_again(stages: &Stages, harvest: &mut Harvest) {
-    if !stages.source.may_change() {
-        return;
-    }
-    let meter = stages.meter;
-    let mut budget = retry::budget(harvest.listed);
-    for attempts in 1..retry::MAX_ATTEMPTS {
-        let failures = harvest.take_transient(budget, retry::is_transient);
-        if failures.is_empty() {
-            return;
-        }
-        budget -= failures.len();
-        thread::sleep(retry::pause(attempts));
-        meter.retries.add(failures.len() as u64);
-        for settled in [&meter.fetched, &meter.read, &meter.failed] {
-            settled.take_back(failures.len() as u64);
-        }
-        let (again, ()) = stages.run(read, |links| {
-            failures
-                .into_iter()
-                .map(|failure| failure.link)
-                .all(|link| links.send(link).is_ok());
-        });
-        harvest.absorb(again);
+/// Where links go in. The stages run at least as long as there is one.
+pub struct Feed {
+    links: Sender<Errand>,
+    back: Sender<Waiting>,
+}
+
+impl Feed {
+    /// Hands a link on; false if nobody is there any more to fetch it.
+    pub fn send(&self, link: Link) -> bool {
+        let errand = Errand {
+            link,
+            tried: Attempts::default(),
+            back: self.back.clone(),
+        };
+        self.links.send(errand).is_ok()
     }
 }
 
@@ -128,10 +124,12 @@ impl<'a> Stages<'a> {
     pub fn run<P: Send, T: Send>(
         &self,
         read: impl Fn(&Page, &mut Inflater, &mut Lane) -> Result<P, PageError> + Sync,
-        produce: impl FnOnce(&Sender<Link>) -> T + Send,
+        produce: impl FnOnce(Feed) -> T + Send,
     ) -> (Harvest<P>, T) {
         let workers = self.widths.workers;
         let (link_out, link_in) = bounded(LINKS);
+        let (again_out, again_in) = unbounded();
+        let (back_out, back_in) = unbounded();
         // Each fetcher holds a page more than that when readers are behind. A wider channel holds
         // more pages in memory and is no faster: after the first wave they come one by one.
         let (fetched_out, fetched_in) = bounded(2 * self.widths.readers);
@@ -139,15 +137,25 @@ impl<'a> Stages<'a> {
         // `move`: should a reader panic, the ends that this closure holds are dropped before the
         // scope waits for its threads, and no fetcher is left sending to nobody.
         thread::scope(move |scope| {
-            let producer = scope.spawn(move || produce(&link_out));
+            let feed = Feed {
+                links: link_out,
+                back: back_out,
+            };
+            let producer = scope.spawn(move || produce(feed));
+            let closing = self.source.gate.closing();
+            scope.spawn(move || waiting::room(back_in, again_out, closing, self.meter));
             for _ in 0..workers {
-                let (links, spares, fetched) =
-                    (link_in.clone(), spare_in.clone(), fetched_out.clone());
-                scope.spawn(move || self.fetch_all(&links, &spares, &fetched));
+                let stage = Fetcher {
+                    links: link_in.clone(),
+                    again: again_in.clone(),
+                    spares: spare_in.clone(),
+                    fetched: fetched_out.clone(),
+                };
+                scope.spawn(move || self.fetch_all(stage));
             }
             // Only the fetchers may hold these ends: the readers end when the last fetcher drops
             // its sender, and the walker stops when the last one drops its receiver.
-            drop((link_in, spare_in, fetched_out));
+            drop((link_in, again_in, spare_in, fetched_out));
             // Each thread of the pool runs this once, with a harvest and a buffer of its own.
             let harvests = self
                 .readers
@@ -162,18 +170,14 @@ impl<'a> Stages<'a> {
     }
 
     /// One fetcher: gets page after page, into buffers that come back from the readers.
-    fn fetch_all(
-        &self,
-        links: &Receiver<Link>,
-        spares: &Receiver<Vec<u8>>,
-        fetched: &Sender<Fetched>,
-    ) {
+    fn fetch_all(&self, mut stage: Fetcher) {
         let mut lane = self.meter.lane(Role::Fetcher);
-        for link in links {
-            let spare = spares.try_recv().unwrap_or_default();
-            let page = self.source.get(&link.path, spare, &mut lane);
+        while let Some(errand) = stage.next() {
+            let spare = stage.spares.try_recv().unwrap_or_default();
+            let get = || self.source.get(&errand.link.path, spare, &mut lane);
+            let page = page::guarded("fetching", get);
             self.meter.fetched.add(1);
-            if fetched.send(Fetched { link, page }).is_err() {
+            if stage.fetched.send(Fetched { errand, page }).is_err() {
                 return;
             }
         }
@@ -189,25 +193,71 @@ impl<'a> Stages<'a> {
         let mut harvest = Harvest::default();
         let mut inflater = Inflater::default();
         let mut lane = self.meter.lane(Role::Reader);
-        for Fetched { link, page } in fetched {
-            lane.about(&link.path);
+        for Fetched { errand, page } in fetched {
+            let path = &errand.link.path;
+            lane.about(path);
             let result = page.and_then(|page| {
-                harvest.latencies.push(page.elapsed);
-                // A page that makes a reader panic is that page's failure. The inflater's buffer may
-                // then hold anything, which the next page overwrites.
-                let read = || read(&page, &mut inflater, &mut lane);
-                let read = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
-                    Err(PageError::new(Reason::Panic, "reading the page panicked"))
-                });
+                let elapsed = page.elapsed;
+                // The inflater's buffer may hold anything after a panic, which the next page
+                // overwrites.
+                let read = page::guarded("reading", || read(&page, &mut inflater, &mut lane));
                 // Nobody may be there any more to use it; then it is simply freed.
                 let _ = spares.try_send(page.body);
-                read
+                read.map(|seen| (seen, elapsed))
+            });
+            self.source.gate.judge(path, &result, self.meter);
+            let errand = match &result {
+                Err(error) => self.try_again(errand, error),
+                Ok(_) => Some(errand),
+            };
+            let Some(errand) = errand else { continue };
+            let result = result.map(|(seen, elapsed)| {
+                harvest.latencies.push(elapsed);
+                seen
             });
             self.meter.read.add(1);
             self.meter.failed.add(u64::from(result.is_err()));
-            harvest.add(link, result);
+            harvest.add(errand.link, result);
         }
         harvest
+    }
+
+    /// Has an errand wait for its next attempt, or gives it back if there is none.
+    fn try_again(&self, mut errand: Errand, error: &PageError) -> Option<Errand> {
+        let path = &errand.link.path;
+        let pause = self
+            .source
+            .pause_before_next(path, &mut errand.tried, error);
+        let Some(pause) = pause else {
+            return Some(errand);
+        };
+        self.meter.fetched.take_back(1);
+        self.meter.retries.add(1);
+        errand.wait_until(Instant::now() + pause).err()
+    }
+}
+
+/// The ends of the channels that a fetcher holds.
+struct Fetcher {
+    links: Receiver<Errand>,
+    again: Receiver<Errand>,
+    spares: Receiver<Vec<u8>>,
+    fetched: Sender<Fetched>,
+}
+
+impl Fetcher {
+    /// What to fetch next, pages whose time has come again before new ones; none when every errand
+    /// is settled.
+    fn next(&mut self) -> Option<Errand> {
+        loop {
+            select_biased! {
+                recv(self.again) -> errand => return errand.ok(),
+                recv(self.links) -> errand => match errand {
+                    Ok(errand) => return Some(errand),
+                    Err(_) => self.links = never(),
+                },
+            }
+        }
     }
 }
 
@@ -222,7 +272,6 @@ pub fn read(
     lane.time(Phase::Reading, || {
         let html = page::to_utf8(html, page.charset().as_deref());
         page::check_end(&html)?;
-        company::parse(&html)
-            .map_err(|error| PageError::new(Reason::Unrecognised, error.to_string()))
+        company::parse(&html).map_err(|error| page::unrecognised(&html, error.to_string()))
     })
 }

@@ -112,6 +112,9 @@ struct Snapshot {
     megabytes: f64,
     retries: u64,
     failures: u64,
+    waiting: u64,
+    resting: u64,
+    paused: f64,
 }
 
 impl Snapshot {
@@ -125,6 +128,9 @@ impl Snapshot {
             megabytes: meter.bytes_wire.get() as f64 / 1e6,
             retries: meter.retries.get(),
             failures: meter.failed.get(),
+            waiting: meter.waiting.get(),
+            resting: meter.resting.get(),
+            paused: meter.paused.get() as f64 / 1e3,
         }
     }
 
@@ -132,7 +138,20 @@ impl Snapshot {
         let seconds = self.seconds.max(0.001);
         let (pages, megabytes) = (self.fetched as f64 / seconds, self.megabytes / seconds);
         let (retries, failures) = (self.retries, self.failures);
-        format!("{pages:.0} pages/s, {megabytes:.1} MB/s, {retries} retries, {failures} failures")
+        let mut text = format!(
+            "{pages:.0} pages/s, {megabytes:.1} MB/s, {retries} retries, {failures} failures"
+        );
+        // What a quiet run has nothing of.
+        if self.waiting > 0 {
+            text += &format!(", {} waiting", self.waiting);
+        }
+        if self.resting > 0 {
+            text += &format!(", {} workers resting", self.resting);
+        }
+        if self.paused > 0.0 {
+            text += &format!(", {:.0} s of pause asked for", self.paused);
+        }
+        text
     }
 
     fn line(&self) -> String {

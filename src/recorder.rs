@@ -1,29 +1,44 @@
 //! Recorded pages, written: WARC out. In is [`archive`](crate::archive).
 //!
-//! WARC 1.1, one gzip member a record in a compressed archive, with SHA-1 digests of block and
-//! payload in base 32 as `warcio check` (PyPI) verifies them.
+//! WARC 1.1, one gzip member a record in a compressed archive. Recordings have SHA-1 digests of block
+//! and payload in base 32, as `warcio check` (PyPI) verifies them.
 
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, IoSlice, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use data_encoding::BASE32;
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 use http::StatusCode;
 use sha1::{Digest, Sha1};
 
-use crate::output::{OutputError, Staged};
+use crate::claim;
+use crate::output::{self, OutputError};
 use crate::page::Page;
 
-/// An archive being written: every page as it came.
+/// An archive being written: every page as it came, each in the file before the next.
 #[derive(Debug)]
 pub struct Recorder {
     recording: Mutex<Recording>,
+    checksum: Checksum,
+    /// Pages of status 200 so far.
+    good: AtomicUsize,
+}
+
+/// How a record can be checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checksum {
+    /// For the world: SHA-1 of block and payload.
+    Sha1,
+    /// For ourselves, after a power failure: CRC-32 of the block, which takes no time.
+    Crc32,
 }
 
 #[derive(Debug)]
 struct Recording {
-    staged: Staged,
+    file: File,
     /// None for an archive that is not compressed.
     members: Option<Members>,
     /// The first failure to write; the run goes on, and [`Recorder::finish`] tells.
@@ -31,42 +46,71 @@ struct Recording {
 }
 
 impl Recording {
-    fn append(&mut self, record: &[u8], level: Compression) -> io::Result<()> {
-        match &mut self.members {
-            Some(members) => self.staged.file().write_all(members.member(record, level)?),
-            None => self.staged.file().write_all(record),
+    /// Writes a record, given in parts that nobody has to copy together.
+    fn append(&mut self, parts: &[&[u8]], level: Compression) -> io::Result<()> {
+        if let Some(members) = &mut self.members {
+            return self.file.write_all(members.member(parts, level)?);
         }
+        let slices: Vec<IoSlice> = parts.iter().map(|part| IoSlice::new(part)).collect();
+        let mut written = self.file.write_vectored(&slices)?;
+        for part in parts {
+            let done = written.min(part.len());
+            written -= done;
+            self.file.write_all(&part[done..])?;
+        }
+        Ok(())
     }
 }
 
 impl Recorder {
-    /// Starts an archive, compressed if its name ends in `.gz`. It appears under its name when it
-    /// is [finished](Recorder::finish).
-    pub fn create(target: &Path) -> Result<Self, OutputError> {
-        let gzip = target
-            .extension()
-            .is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
-        let staged = Staged::new(target)?;
-        let recording = Recording {
-            staged,
-            members: gzip.then(Members::new),
-            error: None,
-        };
-        let recorder = Recorder {
-            recording: Mutex::new(recording),
-        };
-        let about = format!(
-            "software: indexrank/{}\r\nformat: WARC File Format 1.1\r\n",
-            env!("CARGO_PKG_VERSION")
-        );
+    /// Starts an archive, compressed if its name ends in `.gz`, in place of a file that is there.
+    /// Its first record tells what it is `about`.
+    pub fn create(
+        path: &Path,
+        checksum: Checksum,
+        about: &[(&'static str, String)],
+    ) -> Result<Self, OutputError> {
+        let recorder = Recorder::go_on(path, checksum, 0)?;
+        let mut fields = "format: WARC File Format 1.1\r\n".to_owned();
+        for (name, value) in about {
+            fields += &format!("{name}: {value}\r\n");
+        }
         recorder.write(
             "warcinfo",
             "application/warc-fields",
             "",
-            about.as_bytes(),
+            &[fields.as_bytes()],
             Compression::fast(),
         );
         Ok(recorder)
+    }
+
+    /// Goes on with an archive after its first `end` bytes; what comes behind them is cut off.
+    pub fn go_on(path: &Path, checksum: Checksum, end: u64) -> Result<Self, OutputError> {
+        let gzip = path
+            .extension()
+            .is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
+        let opened = || {
+            fs::create_dir_all(output::parent(path))?;
+            let mut file = claim::open(path)?;
+            claim::lock(&file).map_err(|error| match error.kind() {
+                io::ErrorKind::WouldBlock => io::Error::other("another run is writing it"),
+                _ => error,
+            })?;
+            file.set_len(end)?;
+            file.seek(SeekFrom::Start(end))?;
+            Ok(file)
+        };
+        let recording = Recording {
+            file: opened().map_err(OutputError::at(path))?,
+            members: gzip.then(Members::new),
+            error: None,
+        };
+        Ok(Recorder {
+            recording: Mutex::new(recording),
+            checksum,
+            good: AtomicUsize::new(0),
+        })
     }
 
     /// Keeps an answer, as it came.
@@ -75,33 +119,34 @@ impl Recorder {
             .ok()
             .and_then(|status| status.canonical_reason())
             .unwrap_or("");
-        let mut block = format!("HTTP/1.1 {} {reason}\r\n", page.status).into_bytes();
+        let mut head = format!("HTTP/1.1 {} {reason}\r\n", page.status).into_bytes();
         for (name, value) in &page.headers {
             // The body is stored with its chunks joined, so its length is told anew.
             if name != "transfer-encoding" && name != "content-length" {
-                block.extend_from_slice(name.as_str().as_bytes());
-                block.extend_from_slice(b": ");
-                block.extend_from_slice(value.as_bytes());
-                block.extend_from_slice(b"\r\n");
+                head.extend_from_slice(name.as_str().as_bytes());
+                head.extend_from_slice(b": ");
+                head.extend_from_slice(value.as_bytes());
+                head.extend_from_slice(b"\r\n");
             }
         }
-        block.extend_from_slice(format!("Content-Length: {}\r\n\r\n", page.body.len()).as_bytes());
-        block.extend_from_slice(&page.body);
-        let fields = format!(
-            "WARC-Target-URI: {address}\r\nWARC-Payload-Digest: {}\r\n",
-            digest(&page.body)
-        );
+        head.extend_from_slice(format!("Content-Length: {}\r\n\r\n", page.body.len()).as_bytes());
+        let mut fields = format!("WARC-Target-URI: {address}\r\n");
+        if self.checksum == Checksum::Sha1 {
+            fields += &format!("WARC-Payload-Digest: {}\r\n", sha1(&[&page.body]));
+        }
         let is_compressed = page.headers.contains_key("content-encoding");
         let level = if is_compressed {
             Compression::none()
         } else {
             Compression::fast()
         };
+        self.good
+            .fetch_add(usize::from(page.status == 200), Relaxed);
         self.write(
             "response",
             "application/http; msgtype=response",
             &fields,
-            &block,
+            &[&head, &page.body],
             level,
         );
     }
@@ -111,7 +156,7 @@ impl Recorder {
         kind: &str,
         content_type: &str,
         fields: &str,
-        block: &[u8],
+        block: &[&[u8]],
         level: Compression,
     ) {
         let id = fastrand::u128(..);
@@ -125,25 +170,41 @@ impl Recorder {
             (id >> 48) & 0x3fff | 0x8000,
             id & 0xffff_ffff_ffff,
             jiff::Timestamp::now(),
-            digest(block),
-            block.len(),
+            match self.checksum {
+                Checksum::Sha1 => sha1(block),
+                Checksum::Crc32 => crc32(block),
+            },
+            block.iter().map(|part| part.len()).sum::<usize>(),
         );
-        let record = [head.as_bytes(), block, b"\r\n\r\n"].concat();
+        let mut record = vec![head.as_bytes()];
+        record.extend(block);
+        record.push(b"\r\n\r\n");
         let mut recording = self.recording.lock().expect("no panic holds the lock");
         if recording.error.is_none() {
             recording.error = recording.append(&record, level).err();
         }
     }
 
-    /// Ends the archive and hands it over to be put in its place.
-    pub fn finish(self) -> Result<Staged, io::Error> {
+    /// Pages of status 200 that were kept.
+    pub fn good_pages(&self) -> usize {
+        self.good.load(Relaxed)
+    }
+
+    /// The first failure to write.
+    pub fn failure(&self) -> Option<String> {
+        let recording = self.recording.lock().expect("no panic holds the lock");
+        recording.error.as_ref().map(io::Error::to_string)
+    }
+
+    /// Ends the archive and has the disk keep it.
+    pub fn finish(self) -> io::Result<()> {
         let recording = self
             .recording
             .into_inner()
             .expect("no panic holds the lock");
         match recording.error {
             Some(error) => Err(error),
-            None => Ok(recording.staged),
+            None => recording.file.sync_data(),
         }
     }
 }
@@ -165,30 +226,48 @@ impl Members {
     }
 
     /// One whole gzip member (RFC 1952) of these bytes.
-    fn member(&mut self, bytes: &[u8], level: Compression) -> io::Result<&[u8]> {
+    fn member(&mut self, parts: &[&[u8]], level: Compression) -> io::Result<&[u8]> {
         const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
         self.buffer.clear();
         self.buffer.extend_from_slice(&HEADER);
         self.compressor.reset();
         self.compressor.set_level(level)?;
-        let mut status = Status::Ok;
-        while status != Status::StreamEnd {
-            self.buffer.reserve(bytes.len() + 1024);
-            let read = self.compressor.total_in() as usize;
-            status = self.compressor.compress_vec(
-                &bytes[read..],
-                &mut self.buffer,
-                FlushCompress::Finish,
-            )?;
-        }
         let mut crc = Crc::new();
-        crc.update(bytes);
+        for (number, part) in parts.iter().enumerate() {
+            let flush = if number + 1 == parts.len() {
+                FlushCompress::Finish
+            } else {
+                FlushCompress::None
+            };
+            crc.update(part);
+            let start = self.compressor.total_in();
+            loop {
+                self.buffer.reserve(part.len() + 1024);
+                let read = (self.compressor.total_in() - start) as usize;
+                let status =
+                    self.compressor
+                        .compress_vec(&part[read..], &mut self.buffer, flush)?;
+                let all_read = self.compressor.total_in() - start == part.len() as u64;
+                if all_read && (flush == FlushCompress::None || status == Status::StreamEnd) {
+                    break;
+                }
+            }
+        }
         self.buffer.extend_from_slice(&crc.sum().to_le_bytes());
         self.buffer.extend_from_slice(&crc.amount().to_le_bytes());
         Ok(&self.buffer)
     }
 }
 
-fn digest(bytes: &[u8]) -> String {
-    format!("sha1:{}", BASE32.encode(&Sha1::digest(bytes)))
+/// As a journal's `WARC-Block-Digest` has it.
+pub fn crc32(parts: &[&[u8]]) -> String {
+    let mut crc = Crc::new();
+    parts.iter().for_each(|part| crc.update(part));
+    format!("crc32:{:08x}", crc.sum())
+}
+
+fn sha1(parts: &[&[u8]]) -> String {
+    let mut sha1 = Sha1::new();
+    parts.iter().for_each(|part| sha1.update(part));
+    format!("sha1:{}", BASE32.encode(&sha1.finalize()))
 }

@@ -67,7 +67,15 @@ pub struct Report {
     pub notes: Vec<Note>,
     pub warnings: Vec<String>,
     pub requests: u64,
+    /// Attempts after the first, and how many of them the run would have allowed itself.
     pub retries: u64,
+    pub retry_budget: u64,
+    /// Seconds for which the site asked to be left alone.
+    pub paused_seconds: f64,
+    /// The fewest workers that were at work because many requests failed.
+    pub fewest_workers: usize,
+    /// Pages that an earlier run had left.
+    pub resumed: u64,
     pub bytes_on_the_wire: u64,
     pub bytes_decoded: u64,
     /// Time from a request to the last byte of its page, over the company pages that came.
@@ -177,6 +185,10 @@ impl Report {
             warnings: Vec::new(),
             requests: meter.requests.get(),
             retries: meter.retries.get(),
+            retry_budget: source.retries.budget(),
+            paused_seconds: meter.paused.get() as f64 / 1e3,
+            fewest_workers: asked.widths.workers - meter.most_resting.get() as usize,
+            resumed: meter.resumed.get(),
             bytes_on_the_wire: meter.bytes_wire.get(),
             bytes_decoded: meter.bytes_decoded.get(),
             latency_ms: latency(&harvest.latencies),

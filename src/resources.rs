@@ -5,7 +5,7 @@ use std::time::Duration;
 #[cfg(unix)]
 mod usage {
     use super::Duration;
-    use nix::sys::resource::{Usage, UsageWho, getrusage};
+    use nix::sys::resource::{Resource, Usage, UsageWho, getrlimit, getrusage, setrlimit};
     use nix::sys::time::TimeVal;
 
     /// `getrusage` counts memory in bytes on Apple's systems, in KiB elsewhere.
@@ -44,6 +44,14 @@ mod usage {
         of_this_process().map(|usage| usage.max_rss() as u64 * UNIT)
     }
 
+    pub fn open_files() -> Option<u64> {
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+        match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+            Ok(()) => Some(hard),
+            Err(_) => Some(soft),
+        }
+    }
+
     pub fn peak_memory_of_children() -> Option<u64> {
         let usage = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
         Some(usage.max_rss() as u64 * UNIT)
@@ -52,6 +60,10 @@ mod usage {
 
 #[cfg(not(unix))]
 mod usage {
+    pub fn open_files() -> Option<u64> {
+        None
+    }
+
     pub fn cpu_time() -> Option<super::Duration> {
         None
     }
@@ -78,4 +90,10 @@ pub fn peak_memory() -> Option<u64> {
 /// The most memory of one of the processes that this one has started and waited for, in bytes.
 pub fn peak_memory_of_children() -> Option<u64> {
     usage::peak_memory_of_children()
+}
+
+/// How many files and connections may be open at the same time, after asking for as many as this
+/// process is allowed to have.
+pub fn open_files() -> Option<u64> {
+    usage::open_files()
 }

@@ -1,47 +1,155 @@
 //! What is worth another try, how often, and after which pause.
 
-use std::thread;
-use std::time::Duration;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, SystemTime};
 
-use crate::page::{Page, PageError, Reason};
+use http::HeaderMap;
+use http::header::{DATE, RETRY_AFTER};
+
+use crate::page::{self, Page, PageError, Reason};
 use crate::source::Source;
 use crate::trace::Lane;
 
 /// Attempts at one address, the first included.
-pub const MAX_ATTEMPTS: u32 = 4;
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const MAX_ATTEMPTS: u32 = 4;
+/// What is no HTTP is seldom any better the next time.
+const MAX_ATTEMPTS_AT_NO_HTTP: u32 = 2;
+/// How often a page is put off because the site asks for it. That is no failure, but a site that
+/// asks for ever must not hold a run for ever.
+const MAX_POSTPONED: u32 = 10;
+pub const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The longest pause that a site may ask for.
+pub const LONGEST_ASKED: Duration = Duration::from_secs(120);
+/// Never fewer repetitions than this are allowed.
+const LEAST_BUDGET: u64 = 20;
 
-/// Whether the failure may pass by itself.
-pub fn is_transient(reason: Reason) -> bool {
+/// How often an address is asked for that fails in this way: once if the failure does not pass by
+/// itself.
+pub fn attempts(reason: Reason) -> u32 {
     use Reason::*;
-    matches!(
-        reason,
-        Unreachable | Timeout | Broken | Truncated | Protocol | Busy | BadEncoding
-    )
+    match reason {
+        Unreachable | Timeout | Broken | Truncated | Busy | BadEncoding => MAX_ATTEMPTS,
+        Protocol => MAX_ATTEMPTS_AT_NO_HTTP,
+        _ => 1,
+    }
 }
 
-/// The pause after the given number of attempts: anything from nothing to 0.5 s · 2ⁿ⁻¹, 30 s at
-/// the most ("full jitter", <https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/>).
-pub fn pause(attempts: u32) -> Duration {
-    let longest = FIRST_PAUSE
-        .saturating_mul(1 << attempts.saturating_sub(1).min(16))
-        .min(LONGEST_PAUSE);
-    longest.mul_f64(fastrand::f64())
+/// Attempts at one page so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Attempts {
+    pub made: u32,
+    postponed: u32,
 }
 
-/// How many of a run's requests may be repeated: a fifth, and never fewer than twenty. A site that
-/// fails more than that is not helped by asking again.
-pub fn budget(requests: usize) -> usize {
-    (requests / 5).max(20)
+/// The policy of a run, and what it has spent of its budget.
+#[derive(Debug)]
+pub struct Retries {
+    /// Of the pauses' jitter: a page's pauses depend on it, the path and the attempt alone.
+    seed: u64,
+    first_pause: Duration,
+    /// Requests that the run will make as far as is known, repetitions not counted.
+    planned: AtomicU64,
+    spent: AtomicU64,
 }
 
-/// A page of the index or the rates, and how often it has been asked for. The pauses are slept by who
-/// asks: this is for threads that have nothing else to do.
+impl Default for Retries {
+    fn default() -> Self {
+        Retries::new(fastrand::u64(..), FIRST_PAUSE)
+    }
+}
+
+impl Retries {
+    pub fn new(seed: u64, first_pause: Duration) -> Self {
+        Retries {
+            seed,
+            first_pause,
+            planned: AtomicU64::new(0),
+            spent: AtomicU64::new(0),
+        }
+    }
+
+    /// More addresses are known that will be asked for.
+    pub fn plan(&self, requests: usize) {
+        self.planned.fetch_add(requests as u64, Relaxed);
+    }
+
+    /// How many requests of the run may be repeated: a fifth of all, and never fewer than twenty. A
+    /// site that fails more than that is not helped by asking again.
+    pub fn budget(&self) -> u64 {
+        // Of 125 requests 25 are repetitions, where 100 were planned.
+        (self.planned.load(Relaxed) / 4).max(LEAST_BUDGET)
+    }
+
+    pub fn spent(&self) -> u64 {
+        self.spent.load(Relaxed)
+    }
+
+    /// After which pause a page is asked for once more that failed like this; none if it is not.
+    pub fn pause(&self, path: &str, tried: &mut Attempts, error: &PageError) -> Option<Duration> {
+        if error.reason == Reason::Postponed && tried.postponed < MAX_POSTPONED {
+            tried.postponed += 1;
+            // The gate holds it back as long as the site has asked for.
+            return Some(Duration::ZERO);
+        }
+        tried.made += 1;
+        let reason = match error.reason {
+            Reason::Postponed => Reason::Busy,
+            reason => reason,
+        };
+        if tried.made >= attempts(reason) || !self.spend() {
+            return None;
+        }
+        Some(self.jitter(path, tried.made))
+    }
+
+    fn spend(&self) -> bool {
+        let budget = self.budget();
+        let more = |spent| (spent < budget).then_some(spent + 1);
+        self.spent.fetch_update(Relaxed, Relaxed, more).is_ok()
+    }
+
+    /// Anything from nothing to 0.5 s · 2ⁿ⁻¹ after n attempts, 30 s at the most ("full jitter",
+    /// <https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/>).
+    fn jitter(&self, path: &str, attempts: u32) -> Duration {
+        let longest = self
+            .first_pause
+            .saturating_mul(1 << attempts.saturating_sub(1).min(16))
+            .min(LONGEST_PAUSE);
+        let mut hasher = DefaultHasher::new();
+        (self.seed, path, attempts).hash(&mut hasher);
+        longest.mul_f64(fastrand::Rng::with_seed(hasher.finish()).f64())
+    }
+}
+
+/// How long a site asks to be left alone, by `Retry-After` in seconds or as any HTTP date
+/// (RFC 9110, 10.2.3); none where it does not say, says nonsense, or names a time that is over.
+///
+/// A date is compared with the answer's own `Date`, where it has one: the site's clock may not be
+/// ours.
+pub fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
+    let asked = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let pause = if !asked.is_empty() && asked.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than fit are more seconds than anybody waits.
+        Duration::from_secs(asked.parse().unwrap_or(u64::MAX))
+    } else {
+        let date = |text| httpdate::parse_http_date(text).ok();
+        let now = headers.get(DATE).and_then(|now| date(now.to_str().ok()?));
+        let now = now.unwrap_or_else(SystemTime::now);
+        date(asked)?.duration_since(now).ok()?
+    };
+    Some(pause).filter(|pause| !pause.is_zero())
+}
+
+/// A page of the index, the rates or the robots' rules, and how often it has been asked for. The
+/// pauses are slept by who asks: this is for threads that have nothing else to do.
 pub struct Patience<'a> {
     source: &'a Source,
     pub path: String,
-    attempts: u32,
+    tried: Attempts,
+    /// Before the next attempt.
+    pause: Option<Duration>,
 }
 
 impl<'a> Patience<'a> {
@@ -49,7 +157,8 @@ impl<'a> Patience<'a> {
         Patience {
             source,
             path,
-            attempts: 0,
+            tried: Attempts::default(),
+            pause: None,
         }
     }
 
@@ -60,13 +169,12 @@ impl<'a> Patience<'a> {
         mut read: impl FnMut(Page, &mut Lane) -> Result<T, PageError>,
     ) -> Result<T, PageError> {
         loop {
-            if self.attempts > 0 {
-                thread::sleep(pause(self.attempts));
+            if let Some(pause) = self.pause.take() {
+                self.source.gate.sleep(pause);
                 lane.meter.retries.add(1);
             }
-            self.attempts += 1;
             let page = self.source.get(&self.path, Vec::new(), lane);
-            match page.and_then(|page| read(page, lane)) {
+            match page.and_then(|page| page::guarded("reading", || read(page, lane))) {
                 Err(error) if self.has_another(&error) => {}
                 result => return result,
             }
@@ -74,7 +182,10 @@ impl<'a> Patience<'a> {
     }
 
     /// Whether there is another attempt after this failure.
-    pub fn has_another(&self, error: &PageError) -> bool {
-        self.attempts < MAX_ATTEMPTS && self.source.may_change() && is_transient(error.reason)
+    pub fn has_another(&mut self, error: &PageError) -> bool {
+        self.pause = self
+            .source
+            .pause_before_next(&self.path, &mut self.tried, error);
+        self.pause.is_some()
     }
 }

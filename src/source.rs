@@ -1,20 +1,21 @@
 //! Where pages come from: a site over HTTP, or an archive.
 
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
 use url::{Host, Url};
 
 use crate::archive::Archive;
+use crate::gate::{self, Cause, Gate};
 use crate::http::Client;
+use crate::journal::Journal;
 use crate::meter::Meter;
-use crate::output::Staged;
-use crate::page::{Page, PageError};
-use crate::recorder::Recorder;
+use crate::page::{Page, PageError, Reason};
+use crate::retry::{self, Attempts, Retries};
+use crate::robots::Robots;
 use crate::trace::Lane;
 
 /// The two real sites.
@@ -93,8 +94,16 @@ pub fn is_loopback(address: &str) -> bool {
 
 /// Everything a run asks for goes through here, by its path on the site.
 #[derive(Debug)]
+pub struct Source {
+    pages: Pages,
+    pub gate: Gate,
+    pub retries: Retries,
+    pub robots: Robots,
+}
+
+#[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "a run has one")]
-pub enum Source {
+enum Pages {
     Site(Site),
     Archive(Archive),
 }
@@ -107,63 +116,142 @@ pub struct Site {
     /// The same for the server of the exchange rates.
     pub rates: String,
     /// Keeps every page that comes.
-    pub recorder: Option<Recorder>,
+    pub journal: Option<Journal>,
 }
 
 impl Source {
+    /// A site, asked by so many fetchers as fast as it answers, whatever its robots' rules.
+    pub fn site(site: Site, fetchers: usize) -> Self {
+        Source {
+            pages: Pages::Site(site),
+            gate: Gate::new(fetchers, Duration::ZERO),
+            retries: Retries::default(),
+            robots: Robots::ignored(),
+        }
+    }
+
+    pub fn archive(archive: Archive, fetchers: usize) -> Self {
+        Source {
+            pages: Pages::Archive(archive),
+            gate: Gate::new(fetchers, Duration::ZERO),
+            retries: Retries::default(),
+            robots: Robots::ignored(),
+        }
+    }
+
     /// The page of a path, if its status is 200. Its body is read into `buffer`.
     pub fn get(&self, path: &str, buffer: Vec<u8>, lane: &mut Lane) -> Result<Page, PageError> {
         lane.about(path);
-        let asked = Instant::now();
-        let answer = match self {
-            Source::Site(site) => site.get(path, buffer, lane.meter),
-            Source::Archive(archive) => archive.get(path, buffer, lane.meter),
+        let page = match &self.pages {
+            Pages::Site(site) => match site.kept(path, lane.meter) {
+                Some(page) => page,
+                None => self.ask(site, path, buffer, lane)?,
+            },
+            Pages::Archive(archive) => {
+                let _pass = self.gate.enter(lane)?;
+                let asked = Instant::now();
+                let answer = archive.get(path, buffer);
+                lane.meter.requests.add(1);
+                lane.asked(asked, &answer);
+                let page = answer?;
+                lane.meter.bytes_wire.add(page.body.len() as u64);
+                page
+            }
         };
+        page.of_status_200()
+    }
+
+    /// One request to the site, when everybody's turn and the site's wishes allow it.
+    fn ask(
+        &self,
+        site: &Site,
+        path: &str,
+        buffer: Vec<u8>,
+        lane: &mut Lane,
+    ) -> Result<Page, PageError> {
+        self.robots.allow(path, lane.role())?;
+        let pass = self.gate.enter(lane)?;
+        let asked = Instant::now();
+        let answer = site.client.get(&site.address(path), buffer, lane.meter);
         lane.asked(asked, &answer);
-        answer?.of_status_200()
+        drop(pass);
+        // What broke off because the run ends says nothing of the page, and may even look whole.
+        if self.gate.cause().is_some() {
+            return Err(gate::stopped());
+        }
+        let page = answer?;
+        if let Some(journal) = &site.journal {
+            journal.keep(&site.address(path), &page);
+        }
+        if let (429 | 503, Some(pause)) = (page.status, retry::asked_pause(&page.headers)) {
+            self.gate.pause(pause, lane);
+            let detail = format!(
+                "HTTP status {}, to be asked again after {} s",
+                page.status,
+                pause.as_secs()
+            );
+            return Err(PageError::new(Reason::Postponed, detail));
+        }
+        Ok(page)
+    }
+
+    /// After which pause a page is asked for once more that failed like this; none if it is not.
+    pub fn pause_before_next(
+        &self,
+        path: &str,
+        tried: &mut Attempts,
+        error: &PageError,
+    ) -> Option<Duration> {
+        match self.pages {
+            Pages::Site(_) => self.retries.pause(path, tried, error),
+            // Its answers stay the same.
+            Pages::Archive(_) => None,
+        }
+    }
+
+    /// Ends the run: what is under way breaks off, nothing more is asked for.
+    pub fn halt(&self, cause: Cause) {
+        self.gate.close(cause);
+        if let Pages::Site(site) = &self.pages {
+            site.client.shut_down();
+        }
     }
 
     /// Where a path is asked, as a user would look it up.
     pub fn address(&self, path: &str) -> String {
-        match self {
-            Source::Site(site) => site.address(path),
-            Source::Archive(archive) => format!("{}#{path}", archive.path().display()),
+        match &self.pages {
+            Pages::Site(site) => site.address(path),
+            Pages::Archive(archive) => format!("{}#{path}", archive.path().display()),
         }
     }
 
     /// Whether an answer may be another one later: a file's is not.
     pub fn may_change(&self) -> bool {
-        matches!(self, Source::Site(_))
+        matches!(self.pages, Pages::Site(_))
     }
 
     /// What a user should know of it beside its pages.
     pub fn warning(&self) -> Option<String> {
-        match self {
-            Source::Site(_) => None,
-            Source::Archive(archive) => archive.damage(),
+        match &self.pages {
+            Pages::Site(_) => None,
+            Pages::Archive(archive) => archive.damage(),
         }
     }
 
-    /// Ends a recording, if there is one, and hands it over to be put in its place.
-    pub fn into_recording(self) -> Option<io::Result<Staged>> {
-        match self {
-            Source::Site(Site {
-                recorder: Some(recorder),
-                ..
-            }) => Some(recorder.finish()),
-            _ => None,
+    /// Hands the journal over, if there is one.
+    pub fn into_journal(self) -> Option<Journal> {
+        match self.pages {
+            Pages::Site(site) => site.journal,
+            Pages::Archive(_) => None,
         }
     }
 }
 
 impl Site {
-    fn get(&self, path: &str, buffer: Vec<u8>, meter: &Meter) -> Result<Page, PageError> {
-        let address = self.address(path);
-        let answer = self.client.get(&address, buffer, meter)?;
-        if let Some(recorder) = &self.recorder {
-            recorder.keep(&address, &answer);
-        }
-        Ok(answer)
+    /// The page of a path as an earlier run left it, once: if it turns out to be no good, the site
+    /// is asked.
+    fn kept(&self, path: &str, meter: &Meter) -> Option<Page> {
+        self.journal.as_ref()?.take(path, meter)
     }
 
     fn address(&self, path: &str) -> String {

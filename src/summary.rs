@@ -124,6 +124,15 @@ fn two_decimals(value: Decimal) -> String {
     grouped
 }
 
+/// `no pages`, `1 page`, `2 pages`.
+pub fn count(number: usize, one: &str, many: &str) -> String {
+    match number {
+        0 => format!("no {many}"),
+        1 => format!("1 {one}"),
+        _ => format!("{number} {many}"),
+    }
+}
+
 /// The rate with its date, and what the run did, in two sentences of a line each.
 pub fn closing_lines(report: &Report) -> String {
     let mut text = String::new();
@@ -138,11 +147,6 @@ pub fn closing_lines(report: &Report) -> String {
             None => writeln!(text, "{per} = {} RUB, as given", rate.usd_rub),
         };
     }
-    let count = |number: usize, one: &str, many: &str| match number {
-        0 => format!("no {many}"),
-        1 => format!("1 {one}"),
-        _ => format!("{number} {many}"),
-    };
     let ledger = &report.ledger;
     let missing = count(ledger.failed + ledger.not_attempted, "failure", "failures");
     let companies = count(ledger.ok, "company", "companies");

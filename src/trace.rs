@@ -23,6 +23,8 @@ pub enum Role {
     Reader,
     /// Fetches pages and reads them.
     Worker,
+    /// Asks for the robots' rules.
+    Rules,
 }
 
 /// What a worker does at a time.
@@ -37,6 +39,8 @@ pub enum Phase {
     Failing,
     Inflating,
     Reading,
+    /// The site has asked to be left alone; noted by who was told.
+    Pausing,
 }
 
 /// One thing done, in microseconds since the run began.
@@ -178,6 +182,10 @@ impl<'a> Lane<'a> {
             path: String::new(),
             spans: Vec::new(),
         }
+    }
+
+    pub fn role(&self) -> Role {
+        self.role
     }
 
     fn recording(&self) -> Option<&'a Recording> {

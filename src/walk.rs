@@ -62,6 +62,9 @@ pub fn walk(
             for fetched in fetched {
                 let fetched = fetched.join().unwrap_or_else(|panic| resume_unwind(panic));
                 let page = reader.read(fetched)?;
+                if next == 1 {
+                    reader.check_rules(&source::index_path(index, 1))?;
+                }
                 meter.index_read.add(1);
                 if page.pages > pages {
                     meter.index_pages.add(u64::from(page.pages - pages));
@@ -70,6 +73,7 @@ pub fn walk(
                 let mut fresh = page.rows;
                 fresh.retain(|link| seen.insert(link.path.clone()));
                 meter.listed.add(fresh.len() as u64);
+                source.retries.plan(fresh.len());
                 if !fresh.into_iter().all(&mut hand_on) {
                     return Ok(false);
                 }
@@ -122,6 +126,15 @@ struct PageReader<'a> {
 }
 
 impl PageReader<'_> {
+    /// The first page was asked for before anybody knew whether it may be.
+    fn check_rules(&self, path: &str) -> Result<(), WalkError> {
+        self.source.robots.check(path).map_err(|error| WalkError {
+            number: 1,
+            address: self.source.address(path),
+            error,
+        })
+    }
+
     /// What a page lists. One that came and cannot be read may be worth another attempt too.
     fn read(&mut self, fetched: Fetched) -> Result<IndexPage, WalkError> {
         let Fetched {
@@ -131,7 +144,8 @@ impl PageReader<'_> {
         } = fetched;
         let mut read = |page: Page, lane: &mut Lane| read(&page, &mut self.inflater, lane);
         self.lane.about(&patience.path);
-        let page = match page.and_then(|page| read(page, &mut self.lane)) {
+        let mut first = |page| page::guarded("reading", || read(page, &mut self.lane));
+        let page = match page.and_then(&mut first) {
             Err(error) if patience.has_another(&error) => patience.get(&mut self.lane, read),
             page => page,
         };
@@ -149,6 +163,6 @@ fn read(page: &Page, inflater: &mut Inflater, lane: &mut Lane) -> Result<IndexPa
     lane.time(Phase::Reading, || {
         let html = page::to_utf8(html, page.charset().as_deref());
         page::check_end(&html)?;
-        index::parse(&html).map_err(|error| PageError::new(Reason::Unrecognised, error.to_string()))
+        index::parse(&html).map_err(|error| page::unrecognised(&html, error.to_string()))
     })
 }

@@ -10,12 +10,13 @@ use flate2::write::GzEncoder;
 use super::market::Market;
 use crate::archive::Archive;
 use crate::inflate::Inflater;
-use crate::meter::Meter;
 use crate::page;
+use crate::robots;
 use crate::source;
 
 const HTML: &str = "text/html; charset=utf-8";
 const XML: &str = "application/xml; charset=windows-1251";
+const ROBOTS: &[u8] = b"User-agent: *\nDisallow: /ajax/\nAllow: /\n";
 /// What the Bank of Russia answers to a day it has no rates for, with status 200.
 const RATES_ERROR: &[u8] =
     b"<?xml version=\"1.0\" encoding=\"utf-8\" ?><ValCurs>Error in parameters</ValCurs>";
@@ -40,7 +41,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn new(content_type: &str, body: &[u8]) -> Self {
+    pub fn new(content_type: &str, body: &[u8]) -> Self {
         // Level 2 makes pages of the size that the real site sends, in half the time of level 6.
         let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::new(2));
         let body = encoder
@@ -95,6 +96,7 @@ impl Pages {
         for date in [None, Some(Market::DATE)] {
             answers.insert(source::rates_path(date), Answer::new(XML, &rates));
         }
+        answers.insert(robots::PATH.to_owned(), Answer::new("text/plain", ROBOTS));
         answers.extend(side_by_side(market.companies(), |company| {
             Some((
                 company.path.clone(),
@@ -112,7 +114,7 @@ impl Pages {
         let paths: Vec<&str> = archive.paths().collect();
         let answers = side_by_side(&paths, |path| {
             let page = archive
-                .get(path, Vec::new(), &Meter::default())
+                .get(path, Vec::new())
                 .and_then(page::Page::of_status_200)
                 .ok()?;
             let mut inflater = Inflater::default();

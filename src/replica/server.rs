@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
+use super::faults::Plan;
+use super::misbehave;
 use super::pages::{Answer, Pages};
 
 const MAX_HEAD: usize = 64 << 10;
@@ -73,6 +75,8 @@ struct State {
     requests: AtomicU64,
     connections: AtomicU64,
     bytes: AtomicU64,
+    /// What goes wrong.
+    plan: Option<Plan>,
     /// Told after every thousandth request, with the number so far.
     on_thousand: Option<fn(u64)>,
 }
@@ -86,6 +90,17 @@ impl Server {
         line: Line,
         on_thousand: Option<fn(u64)>,
     ) -> io::Result<Self> {
+        Server::start_with(pages, port, line, None, on_thousand)
+    }
+
+    /// The same with things that go wrong.
+    pub fn start_with(
+        pages: Pages,
+        port: u16,
+        line: Line,
+        plan: Option<Plan>,
+        on_thousand: Option<fn(u64)>,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         let address = listener.local_addr()?;
         let state = Arc::new(State {
@@ -95,6 +110,7 @@ impl Server {
             requests: AtomicU64::new(0),
             connections: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            plan,
             on_thousand,
         });
         let shared = Arc::clone(&state);
@@ -187,15 +203,19 @@ fn serve(mut stream: TcpStream, state: &State) -> io::Result<()> {
         };
         // Before it is answered: who has the answer may ask at once how many there were.
         let number = state.requests.fetch_add(1, Relaxed) + 1;
-        let keep_alive = match request {
-            Ok(request) => {
+        let fault = state.plan.as_ref().and_then(|plan| plan.next(path));
+        let keep_alive = match (request, fault) {
+            (Ok(request), Some(fault)) => {
+                misbehave::answer(client.stream, fault, &request.path, &state.pages)?
+            }
+            (Ok(request), None) => {
                 let found = state.pages.get(&request.path);
                 let bytes = found.map_or(0, |answer| answer.gzipped.len() as u64);
                 state.bytes.fetch_add(bytes, Relaxed);
                 answer(&mut client, &request, found)?;
                 request.keep_alive
             }
-            Err(status) => {
+            (Err(status), _) => {
                 error(&mut client, status, false, false)?;
                 false
             }

@@ -31,7 +31,7 @@ fn job(criterion: &mut Criterion) {
                     workers: 32,
                     readers: 2,
                 };
-                let source = Source::Site(Site {
+                let site = Site {
                     client: Client::new(Options {
                         connections: widths.workers + SIDE_BY_SIDE + 1,
                         timeout: Duration::from_secs(45),
@@ -40,8 +40,9 @@ fn job(criterion: &mut Criterion) {
                     }),
                     pages: server.address(),
                     rates: server.address(),
-                    recorder: None,
-                });
+                    journal: None,
+                };
+                let source = Source::site(site, widths.workers);
                 let harvest = pipeline::run(&source, "s&p_500", widths, &Meter::default());
                 assert_eq!(harvest.expect("an index").companies.len(), COMPANIES);
             });

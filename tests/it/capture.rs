@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use indexrank::archive::Archive;
 use indexrank::company;
 use indexrank::index;
-use indexrank::meter::Meter;
 use indexrank::replica::{Line, Pages, Server};
 use serde_json::Value;
 
@@ -164,15 +163,7 @@ fn the_cut_agrees_with_the_whole_page() {
     let archive = Archive::open(&crawl()).unwrap();
     let mut pages: Vec<(String, Vec<u8>)> = archive
         .paths()
-        .map(|path| {
-            (
-                path.to_owned(),
-                archive
-                    .get(path, Vec::new(), &Meter::default())
-                    .unwrap()
-                    .body,
-            )
-        })
+        .map(|path| (path.to_owned(), archive.get(path, Vec::new()).unwrap().body))
         .collect();
     for folder in ["company", "index"] {
         for entry in fs::read_dir(shared(&format!("pages/{folder}"))).unwrap() {

@@ -344,7 +344,7 @@ fn verbose_tells_every_company_that_is_missing_and_what_was_used() {
     let ran = indexrank(folder.path(), &["--from", &MARKET.address(), "-v"]);
     assert_eq!(ran.code, 0);
     assert!(
-        ran.stderr.contains("508 requests, 0 retries"),
+        ran.stderr.contains("509 requests, 0 retries"),
         "{}",
         ran.stderr
     );

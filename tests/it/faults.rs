@@ -53,7 +53,7 @@ fn a_company_that_cannot_be_had_is_left_out_and_named() {
         (
             "unrecognised",
             1,
-            Box::new(|| Reply::Page(b"<html><body>Just a moment</body></html>".to_vec())),
+            Box::new(|| Reply::Page(b"<html><body>Nothing to see</body></html>".to_vec())),
         ),
     ];
     for (reason, asked, reply) in cases {
@@ -183,14 +183,14 @@ fn companies_laid_out_in_another_way() {
         &[
             "60 of 60 pages show no P/E",
             "snapshot__header \"P/E Ratio\"",
-            "kept in kept.warc.gz",
+            "kept in unfinished-kept.warc.gz",
         ],
     );
-    assert!(run.folder.path().join("kept.warc.gz").exists());
+    assert!(run.folder.path().join("unfinished-kept.warc.gz").exists());
 
     let server = TestServer::start(self::market(), |path, _| {
         path.starts_with("/stocks/")
-            .then(|| Reply::Page(b"<html><body>consent</body></html>".to_vec()))
+            .then(|| Reply::Page(b"<html><body>Something else</body></html>".to_vec()))
     });
     Run::new(&server, &[]).assert_failed(
         5,
@@ -205,9 +205,9 @@ fn companies_laid_out_in_another_way() {
 fn no_company_at_all() {
     let server = TestServer::start(market(), |path, _| {
         path.starts_with("/stocks/")
-            .then(|| Reply::status("403 Forbidden"))
+            .then(|| Reply::status("404 Not Found"))
     });
-    Run::new(&server, &[]).assert_failed(4, &["none of the 60 company pages", "HTTP status 403"]);
+    Run::new(&server, &[]).assert_failed(4, &["none of the 60 company pages", "HTTP status 404"]);
 }
 
 #[test]

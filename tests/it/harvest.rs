@@ -66,31 +66,6 @@ fn two_addresses_of_one_company_are_merged_and_told() {
     );
 }
 
-#[test]
-fn only_what_may_pass_is_tried_again_and_no_more_than_the_budget() {
-    let mut harvest: Harvest = Harvest::default();
-    for (slug, reason) in [
-        ("a", Reason::Busy),
-        ("b", Reason::Gone),
-        ("c", Reason::Timeout),
-        ("d", Reason::Broken),
-    ] {
-        harvest.add(link(slug), Err(error(reason)));
-    }
-    let again = harvest.take_transient(2, indexrank::retry::is_transient);
-    let paths = |failures: &[indexrank::harvest::Failure]| {
-        failures
-            .iter()
-            .map(|failure| failure.link.path.clone())
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(paths(&again), ["/stocks/a-stock", "/stocks/c-stock"]);
-    assert_eq!(
-        paths(&harvest.failures),
-        ["/stocks/b-stock", "/stocks/d-stock"]
-    );
-}
-
 /// A layout counts as changed when more than a fifth of the pages lack something, and not because
 /// of a few odd pages of a small index.
 #[test]

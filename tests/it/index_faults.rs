@@ -13,7 +13,11 @@ fn half_an_index_ends_the_run() {
         });
         Run::new(&server, &[]).assert_failed(
             4,
-            &["page 2 of the index", "HTTP status", "no file was changed"],
+            &[
+                "page 2 of the index",
+                "HTTP status",
+                "no result was changed",
+            ],
         );
         assert_eq!(server.asked(INDEX_2), attempts);
     }
@@ -125,10 +129,10 @@ fn an_index_laid_out_in_another_way() {
             "not an index page",
             "1 Year",
             "indexrank read",
-            "kept in kept.warc",
+            "kept in unfinished-kept.warc",
         ],
     );
-    assert!(run.folder.path().join("kept.warc").exists());
+    assert!(run.folder.path().join("unfinished-kept.warc").exists());
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod index;
 mod index_faults;
 mod mutations;
 mod page;
+mod politeness;
 mod rank;
 mod rates;
 mod read;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
+use std::time::Instant;
 
 use indexrank::replica::{Line, Market, Pages, SEED, Server};
 use serde_json::Value;
@@ -137,7 +138,15 @@ impl Reply {
 /// was never asked.
 pub struct TestServer {
     address: String,
-    paths: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+/// What a [`TestServer`] was asked.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub path: String,
+    pub user_agent: String,
+    pub at: Instant,
 }
 
 impl TestServer {
@@ -149,19 +158,19 @@ impl TestServer {
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let paths = Arc::new(Mutex::new(Vec::new()));
+        let requests = Arc::new(Mutex::new(Vec::new()));
         let shared = (
             Arc::new(Pages::of_market(&market)),
             Arc::new(reply),
-            Arc::clone(&paths),
+            Arc::clone(&requests),
         );
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (pages, reply, paths) = shared.clone();
-                thread::spawn(move || serve(stream, &pages, &*reply, &paths));
+                let (pages, reply, requests) = shared.clone();
+                thread::spawn(move || serve(stream, &pages, &*reply, &requests));
             }
         });
-        TestServer { address, paths }
+        TestServer { address, requests }
     }
 
     pub fn address(&self) -> &str {
@@ -170,12 +179,13 @@ impl TestServer {
 
     /// How often a path was asked for.
     pub fn asked(&self, path: &str) -> usize {
-        self.paths
-            .lock()
-            .unwrap()
-            .iter()
-            .filter(|asked| *asked == path)
-            .count()
+        let requests = self.requests.lock().unwrap();
+        requests.iter().filter(|asked| asked.path == path).count()
+    }
+
+    /// Every request, in the order in which they came.
+    pub fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
     }
 }
 
@@ -183,7 +193,7 @@ impl Drop for TestServer {
     fn drop(&mut self) {
         if !thread::panicking() {
             assert!(
-                !self.paths.lock().unwrap().is_empty(),
+                !self.requests.lock().unwrap().is_empty(),
                 "the test server was never asked"
             );
         }
@@ -194,17 +204,31 @@ fn serve(
     stream: TcpStream,
     pages: &Pages,
     reply: &(impl Fn(&str, usize) -> Option<Reply> + ?Sized),
-    paths: &Mutex<Vec<String>>,
+    requests: &Mutex<Vec<Request>>,
 ) -> Option<()> {
     let mut out = stream.try_clone().ok()?;
     let mut lines = BufReader::new(stream).lines();
     loop {
         let path = lines.next()?.ok()?.split(' ').nth(1)?.to_owned();
-        while !lines.next()?.ok()?.is_empty() {}
+        let mut user_agent = String::new();
+        loop {
+            let line = lines.next()?.ok()?;
+            if let Some(name) = line.strip_prefix("user-agent: ") {
+                user_agent = name.to_owned();
+            }
+            if line.is_empty() {
+                break;
+            }
+        }
         let before = {
-            let mut paths = paths.lock().unwrap();
-            paths.push(path.clone());
-            paths.iter().filter(|asked| **asked == path).count() - 1
+            let mut requests = requests.lock().unwrap();
+            requests.push(Request {
+                path: path.clone(),
+                user_agent,
+                at: Instant::now(),
+            });
+            let same = requests.iter().filter(|asked| asked.path == path);
+            same.count() - 1
         };
         let reply =
             reply(&path, before).or_else(|| Some(Reply::Page(pages.get(&path)?.plain_body())));

@@ -11,10 +11,11 @@ use indexrank::http::{Client, Options, ProxyChoice};
 use indexrank::index::Link;
 use indexrank::inflate::Inflater;
 use indexrank::job::{self, RateChoice};
+use indexrank::journal::{Identity, Journal};
 use indexrank::meter::Meter;
 use indexrank::page::{Page, PageError};
 use indexrank::rates::Rate;
-use indexrank::recorder::Recorder;
+use indexrank::recorder::Checksum;
 use indexrank::source::{Site, Source};
 use indexrank::trace::{Lane, Phase, Trace};
 use indexrank::{page, pipeline, walk};
@@ -93,22 +94,23 @@ impl Task {
             return Ok(None);
         };
         let archive = Archive::open(archive).map_err(|error| format!("{error:#}"))?;
-        Ok(Some(Source::Archive(archive)))
+        Ok(Some(Source::archive(archive, self.workers)))
     }
 
-    fn site(&self, recorder: Option<Recorder>) -> Source {
+    fn site(&self, journal: Option<Journal>) -> Source {
         let client = Client::new(Options {
             connections: self.workers + walk::SIDE_BY_SIDE + 1,
             timeout: TIMEOUT,
             user_agent: USER_AGENT.to_owned(),
             proxy: ProxyChoice::Direct,
         });
-        Source::Site(Site {
+        let site = Site {
             client,
             pages: self.site.clone(),
             rates: self.site.clone(),
-            recorder,
-        })
+            journal,
+        };
+        Source::site(site, self.workers)
     }
 
     pub fn meter(&self) -> Meter {
@@ -190,15 +192,18 @@ impl Task {
 
     /// Keeps the pages of a job in an archive.
     pub fn record(&self, index: &str, file: &std::path::Path) -> anyhow::Result<()> {
-        let recorder = Recorder::create(file)?;
-        let (source, meter) = (self.site(Some(recorder)), Meter::default());
+        let journal = Journal::begin(file.to_owned(), Checksum::Crc32, &Identity(Vec::new()))?;
+        let (source, meter) = (self.site(Some(journal)), Meter::default());
         let widths = pipeline::Widths {
             workers: self.workers,
             readers: 1,
         };
         pipeline::run(&source, index, widths, &meter)?;
         job::find_rate(RateChoice::OfDay(None), &source, &meter).map_err(anyhow::Error::msg)?;
-        let recording = source.into_recording().context("there was a recorder")??;
-        Ok(recording.place()?)
+        source
+            .into_journal()
+            .context("there was a journal")?
+            .leave();
+        Ok(())
     }
 }

@@ -157,8 +157,8 @@ fn staged(
     read: impl Fn(&Page, &mut Inflater, &mut Lane) -> Result<Seen, PageError> + Sync,
 ) -> Result<Harvest<Seen>, String> {
     let stages = Stages::new(source, widths(task), meter);
-    let (mut harvest, listed) = stages.run(read, |links| {
-        task.links(source, task.workers, meter, |link| links.send(link).is_ok())
+    let (mut harvest, listed) = stages.run(read, |feed| {
+        task.links(source, task.workers, meter, |link| feed.send(link))
     });
     harvest.listed = listed?;
     Ok(harvest)

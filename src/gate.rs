@@ -1,0 +1,286 @@
+//! When a request may be sent: what all who ask the site have in common.
+//!
+//! Everybody passes the [`Gate`] before each request. It is wide open on a quiet run and costs a
+//! lock; it keeps requests apart (`--rps`, a crawl delay), holds all of them back while the site
+//! asks for a pause, lets fewer fetchers work at a time while many requests fail, and is closed for
+//! good when the run must end.
+
+use std::convert::Infallible;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::meter::Meter;
+use crate::page::{PageError, Reason};
+use crate::retry;
+use crate::trace::{Lane, Phase, Role};
+
+/// So many results are looked back at; when more than half of them failed, half of the fetchers
+/// rest.
+const LOOK_BACK: u32 = 20;
+/// Good results after which one more fetcher works again.
+const RECOVERY: u32 = 10;
+/// Refusals in a row that end the run: who is not wanted does not ask 500 times.
+const REFUSALS: u32 = 5;
+
+/// Why the gate was closed before everything was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// A signal of the operating system, by its number.
+    Signal(i32),
+    /// `--max-time` is over.
+    MaxTime(Duration),
+    /// The site refuses to be read; the last refusal.
+    Refused { path: String, error: PageError },
+    /// The site asks for a pause that is too long to wait for.
+    LongPause(Duration),
+}
+
+/// What all requests of a run pass.
+#[derive(Debug)]
+pub struct Gate {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// Nothing is ever sent on it: it is disconnected when the gate closes.
+    closing: Receiver<Infallible>,
+}
+
+#[derive(Debug)]
+struct State {
+    open: Option<Sender<Infallible>>,
+    cause: Option<Cause>,
+    paused_until: Option<Instant>,
+    /// The least time between requests, and when the next may go.
+    interval: Duration,
+    next_at: Instant,
+    /// Fetchers whose request is under way, and how many may be.
+    fetching: usize,
+    limit: usize,
+    widest: usize,
+    /// The last results, 1 for a failure, the newest in the lowest bit.
+    failures: u32,
+    results: u32,
+    good_in_a_row: u32,
+    refused_in_a_row: u32,
+}
+
+impl Gate {
+    /// A gate for so many fetchers, with this time between requests.
+    pub fn new(fetchers: usize, interval: Duration) -> Self {
+        let (open, closing) = bounded(0);
+        Gate {
+            state: Mutex::new(State {
+                open: Some(open),
+                cause: None,
+                paused_until: None,
+                interval,
+                next_at: Instant::now(),
+                fetching: 0,
+                limit: fetchers,
+                widest: fetchers,
+                failures: 0,
+                results: 0,
+                good_in_a_row: 0,
+                refused_in_a_row: 0,
+            }),
+            changed: Condvar::new(),
+            closing,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // What the state says stays true whoever panicked.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until a request may be sent.
+    pub fn enter(&self, lane: &mut Lane) -> Result<Pass<'_>, PageError> {
+        // Of the others there are a handful, and everything waits for them.
+        let is_fetcher = matches!(lane.role(), Role::Fetcher | Role::Worker);
+        let mut state = self.state();
+        let mut turn = None;
+        loop {
+            if state.cause.is_some() {
+                return Err(stopped());
+            }
+            if is_fetcher && state.fetching >= state.limit {
+                state = self.wait(state, None);
+                continue;
+            }
+            let now = Instant::now();
+            if let Some(until) = state.paused_until {
+                if now < until {
+                    // The turn is over by then; a new one keeps the requests apart again.
+                    turn = None;
+                    state = self.wait(state, Some(until - now));
+                    continue;
+                }
+                state.paused_until = None;
+            }
+            if !state.interval.is_zero() {
+                let turn = *turn.get_or_insert_with(|| {
+                    let turn = state.next_at.max(now);
+                    state.next_at = turn + state.interval;
+                    turn
+                });
+                if now < turn {
+                    state = self.wait(state, Some(turn - now));
+                    continue;
+                }
+            }
+            state.fetching += usize::from(is_fetcher);
+            return Ok(Pass {
+                gate: self,
+                is_fetcher,
+            });
+        }
+    }
+
+    fn wait<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        most: Option<Duration>,
+    ) -> MutexGuard<'a, State> {
+        match most {
+            Some(most) => {
+                self.changed
+                    .wait_timeout(state, most)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0
+            }
+            None => self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
+    /// Sleeps, but not beyond the end of the run.
+    pub fn sleep(&self, duration: Duration) {
+        let until = Instant::now() + duration;
+        let mut state = self.state();
+        while state.cause.is_none() {
+            let Some(left) = until.checked_duration_since(Instant::now()) else {
+                return;
+            };
+            state = self.wait(state, Some(left));
+        }
+    }
+
+    /// Requests are at least this far apart from now on; what was further apart stays so.
+    pub fn keep_apart(&self, interval: Duration) {
+        let mut state = self.state();
+        state.interval = state.interval.max(interval);
+        // The first request is already on its way.
+        state.next_at = state.next_at.max(Instant::now() + interval);
+    }
+
+    /// Nobody sends a request for so long. `lane` notes it.
+    pub fn pause(&self, pause: Duration, lane: &mut Lane) {
+        if pause > retry::LONGEST_ASKED {
+            self.close(Cause::LongPause(pause));
+            return;
+        }
+        let now = Instant::now();
+        let mut state = self.state();
+        let paused_from = state.paused_until.map_or(now, |until| until.max(now));
+        let until = now + pause;
+        if until > paused_from {
+            lane.meter
+                .paused
+                .add((until - paused_from).as_millis() as u64);
+            state.paused_until = Some(until);
+            drop(state);
+            self.changed.notify_all();
+            lane.note(Phase::Pausing, paused_from, until);
+        }
+    }
+
+    /// Takes in what came of a company's page, and rests or wakes fetchers by it.
+    pub fn judge<T>(&self, path: &str, result: &Result<T, PageError>, meter: &Meter) {
+        let failed = match result {
+            Ok(_) => false,
+            Err(error) if matches!(error.reason, Reason::Stopped | Reason::Postponed) => return,
+            Err(error) => retry::attempts(error.reason) > 1,
+        };
+        let mut state = self.state();
+        match result {
+            Err(error) if matches!(error.reason, Reason::Blocked | Reason::Challenge) => {
+                state.refused_in_a_row += 1;
+                if state.refused_in_a_row >= REFUSALS {
+                    drop(state);
+                    self.close(Cause::Refused {
+                        path: path.to_owned(),
+                        error: error.clone(),
+                    });
+                    return;
+                }
+            }
+            _ => state.refused_in_a_row = 0,
+        }
+        state.failures = (state.failures << 1 | u32::from(failed)) & ((1 << LOOK_BACK) - 1);
+        state.results += 1;
+        state.good_in_a_row = if failed { 0 } else { state.good_in_a_row + 1 };
+        if state.results >= LOOK_BACK && state.failures.count_ones() > LOOK_BACK / 2 {
+            // A new judgement wants new results.
+            (state.failures, state.results) = (0, 0);
+            state.limit = (state.limit / 2).max(1);
+            let resting = (state.widest - state.limit) as u64;
+            meter.resting.set(resting);
+            meter.most_resting.raise_to(resting);
+        } else if state.limit < state.widest && state.good_in_a_row >= RECOVERY {
+            state.good_in_a_row = 0;
+            state.limit += 1;
+            meter.resting.set((state.widest - state.limit) as u64);
+            drop(state);
+            self.changed.notify_all();
+        }
+    }
+
+    /// Lets nobody pass any more. The first cause stays.
+    pub fn close(&self, cause: Cause) {
+        let mut state = self.state();
+        state.cause.get_or_insert(cause);
+        state.open = None;
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Why the gate is closed, if it is.
+    pub fn cause(&self) -> Option<Cause> {
+        self.state().cause.clone()
+    }
+
+    /// Disconnected when the gate closes.
+    pub fn closing(&self) -> Receiver<Infallible> {
+        self.closing.clone()
+    }
+}
+
+/// What becomes of a page that nobody may ask for any more.
+pub fn stopped() -> PageError {
+    PageError::new(Reason::Stopped, "the run ended before it was asked for")
+}
+
+/// The right to have one request under way.
+#[derive(Debug)]
+pub struct Pass<'a> {
+    gate: &'a Gate,
+    is_fetcher: bool,
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        if !self.is_fetcher {
+            return;
+        }
+        let mut state = self.gate.state();
+        state.fetching -= 1;
+        let somebody_waits = state.limit < state.widest;
+        drop(state);
+        if somebody_waits {
+            self.gate.changed.notify_all();
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The robots' rules of a site: what may be asked for, and how often
+//! (RFC 9309, <https://www.rfc-editor.org/rfc/rfc9309>, and its old extension `Crawl-delay`).
+
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::inflate::Inflater;
+use crate::meter::Meter;
+use crate::page::{PageError, Reason};
+use crate::retry::Patience;
+use crate::source::Source;
+use crate::trace::Role;
+
+pub const PATH: &str = "/robots.txt";
+
+/// The rules of a site, which are asked for beside the first page of its index; whoever wants
+/// anything else waits for them.
+#[derive(Debug)]
+pub struct Robots {
+    rules: Mutex<Rules>,
+    known: Condvar,
+}
+
+#[derive(Debug)]
+enum Rules {
+    NotYetKnown,
+    /// As the site has them.
+    Known(robotxt::Robots),
+    /// They cannot be had.
+    Unknown(PageError),
+    /// Nobody looks at them.
+    Ignored,
+}
+
+impl Robots {
+    /// Rules that are to be [asked for](Robots::learn).
+    pub fn obeyed() -> Self {
+        Robots::begin(Rules::NotYetKnown)
+    }
+
+    pub fn ignored() -> Self {
+        Robots::begin(Rules::Ignored)
+    }
+
+    fn begin(rules: Rules) -> Self {
+        Robots {
+            rules: Mutex::new(rules),
+            known: Condvar::new(),
+        }
+    }
+
+    /// Asks a site for its rules, as the robot of this name, and tells how far apart requests
+    /// should be by them.
+    ///
+    /// As the RFC has it: a site without rules (status 400 to 499) allows everything; one that has
+    /// rules and cannot show them allows nothing.
+    pub fn learn(source: &Source, user_agent: &str, meter: &Meter) {
+        let robots = &source.robots;
+        if !matches!(*robots.lock(), Rules::NotYetKnown) {
+            return;
+        }
+        let name = user_agent.split(['/', ' ']).next().unwrap_or(user_agent);
+        let mut page = Patience::new(source, PATH.to_owned());
+        let rules = page.get(&mut meter.lane(Role::Rules), |page, _| {
+            let mut inflater = Inflater::default();
+            Ok(robotxt::Robots::parse(page.inflate(&mut inflater)?, name))
+        });
+        let rules = match rules {
+            Ok(rules) => {
+                if let Some(delay) = rules.crawl_delay() {
+                    source.gate.keep_apart(delay);
+                }
+                Rules::Known(rules)
+            }
+            Err(error) => match error.reason {
+                Reason::Gone | Reason::Blocked | Reason::Status | Reason::Redirects => {
+                    Rules::Known(robotxt::Robots::allow_all())
+                }
+                _ => Rules::Unknown(error),
+            },
+        };
+        *robots.lock() = rules;
+        robots.known.notify_all();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Rules> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a path may be asked for by who has this role. The rules themselves may, and the rates
+    /// are another site's. The first page of the index is asked for beside the rules and
+    /// [checked](Robots::check) when it is there.
+    pub fn allow(&self, path: &str, role: Role) -> Result<(), PageError> {
+        match role {
+            Role::Rules | Role::Rate => Ok(()),
+            Role::Index if matches!(*self.lock(), Rules::NotYetKnown) => Ok(()),
+            _ => self.check(path),
+        }
+    }
+
+    /// Whether a path may be asked for. Waits until the rules are known.
+    pub fn check(&self, path: &str) -> Result<(), PageError> {
+        let mut rules = self.lock();
+        while matches!(*rules, Rules::NotYetKnown) {
+            rules = self
+                .known
+                .wait(rules)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        match &*rules {
+            Rules::Known(rules) => match rules.matching_rule(path) {
+                Some(rule) if !rule.is_allow() => {
+                    let rule = rule.pattern();
+                    let detail = format!("the site's robots.txt forbids it (Disallow: {rule})");
+                    Err(PageError::new(Reason::Robots, detail))
+                }
+                _ => Ok(()),
+            },
+            Rules::Unknown(error) => {
+                let detail = format!(
+                    "the site's robots.txt cannot be had ({error}), so nobody knows what may be asked for; \
+                     --ignore-robots is for a server of your own"
+                );
+                Err(PageError::new(error.reason, detail))
+            }
+            Rules::NotYetKnown | Rules::Ignored => Ok(()),
+        }
+    }
+
+    /// How far apart the site wants requests to be.
+    pub fn crawl_delay(&self) -> Option<Duration> {
+        match &*self.lock() {
+            Rules::Known(rules) => rules.crawl_delay(),
+            _ => None,
+        }
+    }
+}
