@@ -225,9 +225,14 @@ fn read_body(body: Body, buffer: &mut Vec<u8>) -> Result<(), PageError> {
     buffer.reserve_exact(announced as usize + 1);
     // A body of exactly the limit would be an error too, hence one more.
     let mut reader = body.into_with_config().limit(MAX_RAW + 1).reader();
-    reader
-        .read_to_end(buffer)
-        .map_err(|error| page_error(error.into()))?;
+    reader.read_to_end(buffer).map_err(|error| {
+        let error = page_error(error.into());
+        match error.reason {
+            // Chunks that are none: the next answer may be whole.
+            Reason::Protocol => PageError::new(Reason::Broken, error.detail),
+            _ => error,
+        }
+    })?;
     if buffer.len() as u64 > MAX_RAW {
         return Err(too_large());
     }

@@ -137,11 +137,10 @@ fn serve(args: &ServeArgs) -> Result<Exit, Stop> {
         _ => Pages::of_market(&Market::embedded(args.companies, args.seed.unwrap_or(SEED))),
     };
     let port = args.port as u16;
-    let server = Server::start_with(
+    let server = Server::start(
         pages,
         port,
         args.line(),
-        args.plan(),
         Some(|number| say(&format!("{number} requests"))),
     );
     let server = server.map_err(|error| {
@@ -151,6 +150,9 @@ fn serve(args: &ServeArgs) -> Result<Exit, Stop> {
             format!("cannot listen on 127.0.0.1:{port}: {error}; {advice}"),
         )
     })?;
+    if let Some(plan) = args.plan() {
+        server.misbehave(plan);
+    }
     print(format!("{}\n", server.address()).as_bytes())?;
     loop {
         thread::park();

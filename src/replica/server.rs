@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -76,7 +76,7 @@ struct State {
     connections: AtomicU64,
     bytes: AtomicU64,
     /// What goes wrong.
-    plan: Option<Plan>,
+    plan: RwLock<Option<Arc<Plan>>>,
     /// Told after every thousandth request, with the number so far.
     on_thousand: Option<fn(u64)>,
 }
@@ -90,17 +90,6 @@ impl Server {
         line: Line,
         on_thousand: Option<fn(u64)>,
     ) -> io::Result<Self> {
-        Server::start_with(pages, port, line, None, on_thousand)
-    }
-
-    /// The same with things that go wrong.
-    pub fn start_with(
-        pages: Pages,
-        port: u16,
-        line: Line,
-        plan: Option<Plan>,
-        on_thousand: Option<fn(u64)>,
-    ) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         let address = listener.local_addr()?;
         let state = Arc::new(State {
@@ -110,7 +99,7 @@ impl Server {
             requests: AtomicU64::new(0),
             connections: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
-            plan,
+            plan: RwLock::default(),
             on_thousand,
         });
         let shared = Arc::clone(&state);
@@ -118,6 +107,11 @@ impl Server {
             .name("server".into())
             .spawn(move || accept(&listener, &shared))?;
         Ok(Server { address, state })
+    }
+
+    /// Has requests go wrong from now on as a plan says.
+    pub fn misbehave(&self, plan: Plan) {
+        *self.state.plan.write().expect("no panic holds the lock") = Some(Arc::new(plan));
     }
 
     pub fn counts(&self) -> Counts {
@@ -203,7 +197,8 @@ fn serve(mut stream: TcpStream, state: &State) -> io::Result<()> {
         };
         // Before it is answered: who has the answer may ask at once how many there were.
         let number = state.requests.fetch_add(1, Relaxed) + 1;
-        let fault = state.plan.as_ref().and_then(|plan| plan.next(path));
+        let plan = state.plan.read().expect("no panic holds the lock").clone();
+        let fault = plan.as_ref().and_then(|plan| plan.next(path));
         let keep_alive = match (request, fault) {
             (Ok(request), Some(fault)) => {
                 misbehave::answer(client.stream, fault, &request.path, &state.pages)?
