@@ -13,6 +13,7 @@
 //! | `cut`, `challenge` | whether a piece of a page can be parsed alone; pages that want a human |
 //! | [`harvest`], [`layout`] | what a run brings home, and whether it can be trusted |
 //! | [`rank`] | companies → the four rankings |
+//! | [`suspicion`] | figures of a company that contradict each other |
 //! | [`report`], [`table`], [`summary`], [`output`] | results → files and terminal; files whole or not at all |
 //! | [`source`] | where pages come from: a site over HTTP, or an archive |
 //! | [`http`], [`page`], [`inflate`] | one GET; a page as it came, and inflated |
@@ -66,6 +67,7 @@ pub mod robots;
 pub mod signals;
 pub mod source;
 pub mod summary;
+pub mod suspicion;
 pub mod table;
 pub mod trace;
 pub mod waiting;

@@ -114,6 +114,11 @@ fn complain(outcome: &Outcome, voice: Voice) {
             ));
         }
     }
+    if !voice.quiet {
+        let most = if voice.verbose { usize::MAX } else { SHOWN };
+        let lines = summary::suspicious(&report.suspicious, most);
+        lines.iter().for_each(|line| say(line));
+    }
     if voice.verbose {
         say(&summary::resources(report));
     }

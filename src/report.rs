@@ -18,6 +18,7 @@ use crate::rank::Figure;
 use crate::rates::Rate;
 use crate::resources;
 use crate::source::Source;
+use crate::suspicion::{self, Suspicion};
 
 /// Name of a ranking's file.
 pub fn file_name(figure: Figure) -> &'static str {
@@ -65,6 +66,8 @@ pub struct Report {
     pub missing: Missing,
     /// Figures that a page shows but that cannot be used.
     pub notes: Vec<Note>,
+    /// Figures that contradict each other, ranked all the same.
+    pub suspicious: Vec<Suspicion>,
     pub warnings: Vec<String>,
     pub requests: u64,
     /// Attempts after the first, and how many of them the run would have allowed itself.
@@ -182,6 +185,7 @@ impl Report {
             duplicates: harvest.duplicates.clone(),
             missing: missing(&harvest.companies),
             notes: notes(&harvest.companies),
+            suspicious: suspicion::suspicious(&harvest.companies),
             warnings: Vec::new(),
             requests: meter.requests.get(),
             retries: meter.retries.get(),

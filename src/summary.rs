@@ -8,6 +8,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::rank::{Figure, Place};
 use crate::report::Report;
+use crate::suspicion::Suspicion;
 
 /// A line below the header and nothing else.
 const RULE_BELOW_HEADER: TableStyle =
@@ -190,4 +191,22 @@ pub fn resources(report: &Report) -> String {
         ));
     }
     parts.join("; ")
+}
+
+/// Figures that contradict each other, at most so many of them, a line each below a heading.
+pub fn suspicious(all: &[Suspicion], most: usize) -> Vec<String> {
+    let heading = match all.len() {
+        0 => return Vec::new(),
+        1 => "1 figure does not fit the others of its company, it is ranked as it is:".to_owned(),
+        many => format!(
+            "{many} figures do not fit the others of their companies, they are ranked as they are:"
+        ),
+    };
+    let shown = all.iter().take(most);
+    let mut lines = vec![heading];
+    lines.extend(shown.map(|one| format!("  {}: {}", one.code, one.why)));
+    if all.len() > most {
+        lines.push(format!("  and {} more, all in run.json", all.len() - most));
+    }
+    lines
 }

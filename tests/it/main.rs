@@ -28,4 +28,5 @@ mod rates;
 mod read;
 mod server;
 mod torture;
+mod suspicion;
 mod trace;
