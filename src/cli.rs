@@ -18,6 +18,7 @@ use crate::rank::PeRange;
 use crate::replica::{Faults, Line, Plan, SEED};
 use crate::source::Origin;
 use crate::table;
+use crate::ways::Ways;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -82,6 +83,10 @@ pub struct RunArgs {
     /// Index to rank, as the site's addresses name it: 's&p_500', dow_jones, nasdaq_100, dax, …
     #[arg(long, value_name = "NAME", default_value = "s&p_500", value_parser = index_name, help_heading = "Source")]
     index: String,
+    /// Pages of the index to walk: the numbered ones, from which the site loses some companies, those
+    /// of the letters, or both, to be told what one lacks
+    #[arg(long, value_enum, default_value = "pages", help_heading = "Source")]
+    walk: WalkArg,
     /// Take this many roubles for a dollar, like 76.65, instead of asking the Bank of Russia
     #[arg(long, value_name = "RATE", value_parser = rate, conflicts_with = "rate_date", help_heading = "Source")]
     usd_rub: Option<Decimal>,
@@ -167,6 +172,13 @@ enum PeArg {
     Positive,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum WalkArg {
+    Pages,
+    Letters,
+    Both,
+}
+
 /// How much a run says, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Voice {
@@ -182,6 +194,11 @@ impl RunArgs {
         let job = Job {
             origin: self.from,
             index: self.index,
+            walk: match self.walk {
+                WalkArg::Pages => Ways::Pages,
+                WalkArg::Letters => Ways::Letters,
+                WalkArg::Both => Ways::Both,
+            },
             widths: Widths {
                 workers: self.workers,
                 readers: self.readers.unwrap_or_else(cores),
@@ -246,7 +263,11 @@ pub struct ServeArgs {
     /// Companies of the embedded market [default: the 496 of a real crawl]
     #[arg(long, value_name = "N", value_parser = number::<1, 400_000>)]
     pub companies: Option<usize>,
-    /// Seed of everything that is made up: the embedded market, the jitter, the faults
+    /// Companies of the embedded market that its numbered index pages lack, for --walk both to find
+    #[arg(long, value_name = "N", default_value = "0", value_parser = number::<0, 400_000>)]
+    pub drop_rows: usize,
+    /// Seed of everything that is made up: the embedded market, the rows it drops, the jitter,
+    /// the faults
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 }

@@ -10,7 +10,7 @@ use crate::page::Reason;
 use crate::replica::Market;
 use crate::retry;
 use crate::source::Origin;
-use crate::walk::WalkError;
+use crate::walk::{Leaf, WalkError};
 
 const NO_NETWORK: &str = "`--from replica` needs no network";
 
@@ -105,11 +105,15 @@ impl Stop {
                 Exit::Layout,
                 "`indexrank read FILE` shows what is seen in a saved page".to_owned(),
             ),
+            (Reason::Gone | Reason::NotArchived, _) if matches!(error.leaf, Leaf::Letter(_)) => (
+                Exit::Unreachable,
+                "check --index, or use --walk pages, which needs no letter pages".to_owned(),
+            ),
             (Reason::Gone, Origin::Replica) => (
                 Exit::Unreachable,
                 format!("the embedded market has only the index {}", Market::INDEX),
             ),
-            (Reason::Gone, _) if error.number == 1 => {
+            (Reason::Gone, _) if error.leaf == Leaf::Number(1) => {
                 let advice = format!(
                     "the site has no index {:?}: check --index, and quote a name with & in a shell; {NO_NETWORK}",
                     index
@@ -134,7 +138,7 @@ impl Stop {
                 error.error.reason,
                 Reason::Blocked | Reason::Challenge | Reason::Postponed
             )
-            || error.error.reason == Reason::Gone && error.number > 1;
+            || error.error.reason == Reason::Gone && error.leaf != Leaf::Number(1);
         Stop {
             resumable: may_come_good,
             ..Stop::new(exit, format!("{error}; {advice}"))

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::company::CompanyPage;
 use crate::index::Link;
 use crate::page::{PageError, Reason};
+use crate::ways::Walk;
 
 /// A company of the index with all that is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +57,10 @@ pub struct Harvest<P = CompanyPage> {
     pub latencies: Vec<Duration>,
     /// Distinct addresses in the index.
     pub listed: usize,
+    /// What each way through the index listed.
+    pub walks: Vec<Walk>,
+    /// A sentence about an index that changed while it was walked.
+    pub index_changed: Option<String>,
 }
 
 impl<P> Default for Harvest<P> {
@@ -66,6 +71,8 @@ impl<P> Default for Harvest<P> {
             duplicates: Vec::new(),
             latencies: Vec::new(),
             listed: 0,
+            walks: Vec::new(),
+            index_changed: None,
         }
     }
 }

@@ -17,6 +17,13 @@ const YEAR_HEADER: &str = "1 Year";
 /// The first generation of the site has a second "1 Year" column, with pictures.
 const CHART_HEADER: &str = "Chart";
 const PAGER: &str = "finando_paging";
+/// Every index page has a bar with the links to its letter pages: "ALL", "0-9", "A" to "Z". The
+/// footer of every page of the site has such links too, but only to the S&P 500 and in small letters.
+const LETTERS_PATH: &str = "/index/components/";
+const FIRST_AND_LAST_LETTER: [&str; 2] = ["A", "Z"];
+/// A company's row has 8 cells, 11 in the first generation; a row that says that there is none would
+/// have one.
+const FEWEST_CELLS: usize = 6;
 
 /// More pages than any index has had: eleven for the S&P 500.
 pub const MAX_PAGES: u32 = 100;
@@ -58,6 +65,10 @@ pub struct NotAnIndex {
     pub looked_for: &'static str,
 }
 
+const PAGED_LETTER: NotAnIndex = NotAnIndex {
+    looked_for: "letter page without a pager",
+};
+
 const NO_TABLE: NotAnIndex = NotAnIndex {
     looked_for: "table with a column \"1 Year\" and links to /stocks/…",
 };
@@ -70,6 +81,46 @@ pub fn parse(html: &[u8]) -> Result<IndexPage, NotAnIndex> {
 /// The same from the whole page, without the cut: what [`parse`] must agree with.
 pub fn parse_whole(html: &[u8]) -> Result<IndexPage, NotAnIndex> {
     whole(html).ok_or(NO_TABLE)
+}
+
+/// Reads the page of a letter, which has no pager and may list nobody.
+///
+/// An empty letter page is one with the bar of letters of this very index and without a row that
+/// could be a company's, whether the head of its table is there or not: no page of a letter without
+/// companies has been seen. A changed layout has such pages too; [`ways`](crate::ways) notices it by
+/// all letters being empty.
+///
+/// A letter that goes on on a second page is refused: the rest of it would be lost silently.
+pub fn parse_letter(html: &[u8], index: &str) -> Result<IndexPage, NotAnIndex> {
+    match parse(html) {
+        Ok(page) if page.pages > 1 => Err(PAGED_LETTER),
+        Err(_) if lists_nobody(html, index) => Ok(IndexPage {
+            pages: 1,
+            rows: Vec::new(),
+        }),
+        result => result,
+    }
+}
+
+fn lists_nobody(html: &[u8], index: &str) -> bool {
+    let html = Html::parse_document(&String::from_utf8_lossy(html));
+    let has_bar = FIRST_AND_LAST_LETTER.iter().all(|letter| {
+        let end = format!("{LETTERS_PATH}{index}/{letter}");
+        let mut links = html.select(&LINK).filter_map(|link| link.attr("href"));
+        links.any(|href| href.ends_with(&end))
+    });
+    let leads_to_company = |tr: &ElementRef| {
+        let mut links = tr.select(&LINK).filter_map(|link| link.attr("href"));
+        links.any(|href| company_path(href).is_some())
+    };
+    let has_company = html.select(&TABLE).any(|table| {
+        let is_components = year_column(table).is_some();
+        let mut rows = table
+            .select(&ROW)
+            .filter(|tr| tr.select(&CELL).count() >= FEWEST_CELLS);
+        rows.any(|tr| is_components || leads_to_company(&tr))
+    });
+    has_bar && !has_company
 }
 
 fn whole(html: &[u8]) -> Option<IndexPage> {
@@ -185,6 +236,8 @@ fn bare_rows(table: &[u8], tags: &[Tag], column: usize) -> Option<String> {
 
 static TABLE: LazyLock<Selector> = LazyLock::new(|| selector("table"));
 static ROW: LazyLock<Selector> = LazyLock::new(|| selector("tr"));
+static LINK: LazyLock<Selector> = LazyLock::new(|| selector("a[href]"));
+static CELL: LazyLock<Selector> = LazyLock::new(|| selector("td"));
 
 /// Which column holds the growth over a year.
 fn year_column(table: ElementRef) -> Option<usize> {
@@ -206,8 +259,6 @@ fn pages(html: &Html) -> u32 {
 }
 
 fn row(tr: ElementRef, year_column: usize) -> Option<Link> {
-    static LINK: LazyLock<Selector> = LazyLock::new(|| selector("a[href]"));
-    static CELL: LazyLock<Selector> = LazyLock::new(|| selector("td"));
     static SPAN: LazyLock<Selector> = LazyLock::new(|| selector("span"));
 
     let (path, link) = tr

@@ -39,6 +39,7 @@ use crate::summary;
 use crate::table;
 use crate::trace::{Lane, Role, Timeline, Trace};
 use crate::walk::{self, WalkError};
+use crate::ways::{self, Ways};
 
 /// A rate for another day than the run's is usual (weekends, holidays); one this far off is not.
 const RATE_DAYS_OFF: i32 = 7;
@@ -53,6 +54,7 @@ const REPORT: &str = "run.json";
 pub struct Job {
     pub origin: Origin,
     pub index: String,
+    pub walk: Ways,
     pub widths: Widths,
     pub top: usize,
     pub pe_range: PeRange,
@@ -169,7 +171,7 @@ fn bring_home(
         // The rate and the robots' rules are asked for beside the index, each by a thread of its own.
         scope.spawn(|| Robots::learn(source, &job.user_agent, meter));
         let rate = scope.spawn(|| find_rate(job.rate, source, meter));
-        let harvest = pipeline::run(source, &job.index, job.widths, meter);
+        let harvest = pipeline::run_by(job.walk, source, &job.index, job.widths, meter);
         let rate = rate.join().unwrap_or_else(|panic| resume_unwind(panic));
         drop(done);
         (harvest, rate)
@@ -233,8 +235,18 @@ fn rank_and_write(
     report.warnings.extend(narrowed);
     report.warnings.extend(source.warning());
     report.warnings.extend(listed_twice(harvest));
+    report.warnings.extend(harvest.index_changed.clone());
+    report
+        .warnings
+        .extend(ways::difference(&harvest.walks, harvest.listed));
     report.warnings.extend(rate_far_off(job, rate));
     let rankings = rank_all(job, &harvest.companies, rate);
+    if let (Some(target), Some(why)) = (&job.record, source.warning()) {
+        // A recording is a result, and there are all or none.
+        let target = target.display();
+        let message = format!("cannot write {target}: {why}; no result was changed");
+        return Err(Stop::new(Exit::Output, message));
+    }
     write_all(
         job,
         &mut report,
@@ -389,19 +401,24 @@ pub fn find_rate(choice: RateChoice, source: &Source, meter: &Meter) -> Result<R
     let read = |answer: Page, _: &mut Lane| {
         let mut inflater = Inflater::default();
         let xml = answer.inflate(&mut inflater)?;
-        let xml = page::to_utf8(xml, answer.charset().as_deref());
-        let xml = String::from_utf8_lossy(&xml);
-        if xml.contains("<ValCurs") && !xml.contains("</ValCurs>") {
-            return Err(PageError::new(
-                Reason::Truncated,
-                "the list of rates ends without </ValCurs>",
-            ));
-        }
-        rates::parse(&xml).map_err(|error| PageError::new(Reason::Unrecognised, error.to_string()))
+        // Header and document may disagree about the charset, and either may be right.
+        let by_header = read_rates(xml, answer.charset().as_deref());
+        by_header.or_else(|error| read_rates(xml, None).map_err(|_| error))
     };
     let mut page = Patience::new(source, source::rates_path(date));
     let rate = page.get(&mut meter.lane(Role::Rate), read);
     rate.map_err(|error| format!("{}: {error}", source.address(&page.path)))
+}
+
+fn read_rates(xml: &[u8], charset: Option<&str>) -> Result<Rate, PageError> {
+    let xml = page::to_utf8(xml, charset);
+    let xml = String::from_utf8_lossy(&xml);
+    let is_whole = xml.contains("</ValCurs>") || !xml.contains("<ValCurs");
+    if !is_whole || xml.trim().is_empty() {
+        let why = "the list of rates ends without </ValCurs>";
+        return Err(PageError::new(Reason::Truncated, why));
+    }
+    rates::parse(&xml).map_err(|error| PageError::new(Reason::Unrecognised, error.to_string()))
 }
 
 fn listed_twice(harvest: &Harvest) -> Option<String> {

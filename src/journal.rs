@@ -153,7 +153,7 @@ impl Journal {
     pub fn failure(&self) -> Option<String> {
         let (path, error) = (self.path.display(), self.recorder.failure()?);
         Some(format!(
-            "{path} could not be written to its end ({error}): if the run had been cut short, it could not have been resumed in full"
+            "{path} could not be written to its end ({error}), so not all pages are kept"
         ))
     }
 

@@ -8,7 +8,7 @@
 //! | [`cli`] | what the user may type |
 //! | [`job`] | the whole job, from the command's options to the files |
 //! | [`pipeline`] | the engine: three stages and the channels between them |
-//! | [`walk`] | every page of the index → links to companies |
+//! | [`walk`], [`ways`] | every page of the index, by numbers and by letters → links to companies |
 //! | [`index`], [`company`], [`rates`], [`figure`] | pure readers of one page, one figure |
 //! | `cut`, `challenge` | whether a piece of a page can be parsed alone; pages that want a human |
 //! | [`harvest`], [`layout`] | what a run brings home, and whether it can be trusted |
@@ -72,3 +72,4 @@ pub mod table;
 pub mod trace;
 pub mod waiting;
 pub mod walk;
+pub mod ways;

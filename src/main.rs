@@ -126,8 +126,8 @@ fn complain(outcome: &Outcome, voice: Voice) {
 
 fn serve(args: &ServeArgs) -> Result<Exit, Stop> {
     let pages = match &args.from {
-        Origin::Archive(_) if args.companies.is_some() => {
-            let message = "--companies is for the embedded market, leave it out with an archive";
+        Origin::Archive(_) if args.companies.is_some() || args.drop_rows > 0 => {
+            let message = "--companies and --drop-rows are for the embedded market, leave them out with an archive";
             return Err(Stop::new(Exit::Usage, message));
         }
         Origin::Archive(path) => {
@@ -139,7 +139,10 @@ fn serve(args: &ServeArgs) -> Result<Exit, Stop> {
                 .for_each(|damage| say(&format!("warning: {damage}")));
             Pages::of_archive(&archive)
         }
-        _ => Pages::of_market(&Market::embedded(args.companies, args.seed.unwrap_or(SEED))),
+        _ => {
+            let market = Market::embedded(args.companies, args.seed.unwrap_or(SEED));
+            Pages::of_market(&market.dropping(args.drop_rows))
+        }
     };
     let port = args.port as u16;
     let server = Server::start(

@@ -40,6 +40,7 @@ use crate::source::Source;
 use crate::trace::{Lane, Phase, Role};
 use crate::waiting::{self, Errand, Waiting};
 use crate::walk::{SIDE_BY_SIDE, WalkError, walk};
+use crate::ways::{Ways, walk_by};
 
 /// How wide the stages are.
 #[derive(Debug, Clone, Copy)]
@@ -60,8 +61,8 @@ struct Fetched {
     page: Result<Page, PageError>,
 }
 
-/// Brings home every company of an index. A page that fails is data in the harvest; only an index
-/// that cannot be walked to its end ends the run.
+/// Brings home every company that the numbered pages of an index list. A page that fails is data in
+/// the harvest; only an index that cannot be walked to its end ends the run.
 pub fn run(
     source: &Source,
     index: &str,
@@ -73,6 +74,27 @@ pub fn run(
         walk(source, index, widths.workers, meter, |link| feed.send(link))
     });
     harvest.listed = listed?;
+    harvest.settle();
+    Ok(harvest)
+}
+
+/// The same by the ways through the index that are asked for, with an eye on whether it changes.
+pub fn run_by(
+    ways: Ways,
+    source: &Source,
+    index: &str,
+    widths: Widths,
+    meter: &Meter,
+) -> Result<Harvest, WalkError> {
+    let stages = Stages::new(source, widths, meter);
+    let (mut harvest, walked) = stages.run(read, |feed| {
+        let hand_on = |link| feed.send(link);
+        walk_by(ways, source, index, widths.workers, meter, hand_on)
+    });
+    let walked = walked?;
+    harvest.listed = walked.listed;
+    harvest.walks = walked.walks;
+    harvest.index_changed = walked.changed;
     harvest.settle();
     Ok(harvest)
 }

@@ -19,6 +19,7 @@ use crate::rates::Rate;
 use crate::resources;
 use crate::source::Source;
 use crate::suspicion::{self, Suspicion};
+use crate::ways::Walk;
 
 /// Name of a ranking's file.
 pub fn file_name(figure: Figure) -> &'static str {
@@ -60,6 +61,8 @@ pub struct Report {
     pub rate: Option<RateUsed>,
     pub rate_error: Option<String>,
     pub ledger: Ledger,
+    /// What each way through the index listed, and what it lacks that the other has.
+    pub walks: Vec<Walk>,
     pub failures: Vec<FailureReport>,
     pub duplicates: Vec<Duplicate>,
     /// Codes of the companies that lack a figure, by figure.
@@ -177,6 +180,7 @@ impl Report {
             }),
             rate_error: rate.as_ref().err().cloned(),
             ledger: harvest.ledger(),
+            walks: harvest.walks.clone(),
             failures: harvest
                 .failures
                 .iter()

@@ -145,7 +145,7 @@ impl Source {
         let page = match &self.pages {
             Pages::Site(site) => match site.kept(path, lane.meter) {
                 Some(page) => page,
-                None => self.ask(site, path, buffer, lane)?,
+                None => self.ask(site, path, buffer, lane, site.journal.as_ref())?,
             },
             Pages::Archive(archive) => {
                 let _pass = self.gate.enter(lane)?;
@@ -161,6 +161,16 @@ impl Source {
         page.of_status_200()
     }
 
+    /// The page of a path as it is now, whatever is kept; nothing from a file, which does not change.
+    pub fn look_again(&self, path: &str, lane: &mut Lane) -> Option<Page> {
+        let Pages::Site(site) = &self.pages else {
+            return None;
+        };
+        lane.about(path);
+        let page = self.ask(site, path, Vec::new(), lane, None);
+        page.and_then(Page::of_status_200).ok()
+    }
+
     /// One request to the site, when everybody's turn and the site's wishes allow it.
     fn ask(
         &self,
@@ -168,6 +178,7 @@ impl Source {
         path: &str,
         buffer: Vec<u8>,
         lane: &mut Lane,
+        journal: Option<&Journal>,
     ) -> Result<Page, PageError> {
         self.robots.allow(path, lane.role())?;
         let pass = self.gate.enter(lane)?;
@@ -180,7 +191,7 @@ impl Source {
             return Err(gate::stopped());
         }
         let page = answer?;
-        if let Some(journal) = &site.journal {
+        if let Some(journal) = journal {
             journal.keep(&site.address(path), &page);
         }
         if let (429 | 503, Some(pause)) = (page.status, retry::asked_pause(&page.headers)) {
@@ -225,15 +236,17 @@ impl Source {
         }
     }
 
-    /// Whether an answer may be another one later: a file's is not.
-    pub fn may_change(&self) -> bool {
-        matches!(self.pages, Pages::Site(_))
+    pub fn as_archive(&self) -> Option<&Archive> {
+        match &self.pages {
+            Pages::Archive(archive) => Some(archive),
+            Pages::Site(_) => None,
+        }
     }
 
     /// What a user should know of it beside its pages.
     pub fn warning(&self) -> Option<String> {
         match &self.pages {
-            Pages::Site(_) => None,
+            Pages::Site(site) => site.journal.as_ref()?.failure(),
             Pages::Archive(archive) => archive.damage(),
         }
     }
@@ -269,6 +282,11 @@ const RATES_PATH: &str = "/scripts/XML_daily.asp";
 /// Path of one page of an index.
 pub fn index_path(index: &str, page: u32) -> String {
     format!("/index/components/{index}?p={page}")
+}
+
+/// Path of the page of an index with the companies of one letter.
+pub fn letter_path(index: &str, letter: &str) -> String {
+    format!("/index/components/{index}/{letter}")
 }
 
 /// Path of the Bank of Russia's rates of a day, or of the latest.

@@ -1,10 +1,12 @@
-//! The walk over every page of an index: company links, each address once.
+//! The walk over every page of an index: company links, each address once. The walk by letters is
+//! in [`ways`](crate::ways).
 
 use std::collections::HashSet;
+use std::fmt;
 use std::panic::resume_unwind;
 use std::thread;
 
-use crate::index::{self, IndexPage, Link, MAX_PAGES};
+use crate::index::{self, IndexPage, Link, MAX_PAGES, NotAnIndex};
 use crate::inflate::Inflater;
 use crate::meter::Meter;
 use crate::page::{self, Page, PageError, Reason};
@@ -19,11 +21,71 @@ pub const SIDE_BY_SIDE: usize = 16;
 /// An index that could not be walked to its end. A top ten of half an index is wrong, so this ends
 /// the run.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("page {number} of the index, {address}: {error}")]
+#[error("{leaf} of the index, {address}: {error}")]
 pub struct WalkError {
-    pub number: u32,
+    pub leaf: Leaf,
     pub address: String,
     pub error: PageError,
+}
+
+/// One page of an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leaf {
+    /// `?p=1` and so on.
+    Number(u32),
+    /// `/A` to `/Z`, `/0-9`.
+    Letter(&'static str),
+}
+
+impl Leaf {
+    pub fn path(self, index: &str) -> String {
+        match self {
+            Leaf::Number(number) => source::index_path(index, number),
+            Leaf::Letter(letter) => source::letter_path(index, letter),
+        }
+    }
+}
+
+impl fmt::Display for Leaf {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Leaf::Number(number) => write!(f, "page {number}"),
+            Leaf::Letter(letter) => write!(f, "letter page {letter}"),
+        }
+    }
+}
+
+/// Who has been listed so far, and who is told of the others.
+pub(crate) struct Roll<'a, F> {
+    pub seen: HashSet<String>,
+    /// The addresses on the first page.
+    first: Vec<String>,
+    source: &'a Source,
+    meter: &'a Meter,
+    hand_on: F,
+}
+
+impl<'a, F: FnMut(Link) -> bool> Roll<'a, F> {
+    pub fn new(source: &'a Source, meter: &'a Meter, hand_on: F) -> Self {
+        Roll {
+            seen: HashSet::new(),
+            first: Vec::new(),
+            source,
+            meter,
+            hand_on,
+        }
+    }
+
+    /// Hands on those that are not listed yet. False if nobody listens any more.
+    pub fn add(&mut self, mut rows: Vec<Link>) -> bool {
+        rows.retain(|link| self.seen.insert(link.path.clone()));
+        if self.first.is_empty() {
+            self.first = rows.iter().map(|link| link.path.clone()).collect();
+        }
+        self.meter.listed.add(rows.len() as u64);
+        self.source.retries.plan(rows.len());
+        rows.into_iter().all(&mut self.hand_on)
+    }
 }
 
 /// Walks the index and hands on every link, page after page, until `hand_on` answers that nobody
@@ -37,14 +99,22 @@ pub fn walk(
     index: &str,
     workers: usize,
     meter: &Meter,
-    mut hand_on: impl FnMut(Link) -> bool,
+    hand_on: impl FnMut(Link) -> bool,
 ) -> Result<usize, WalkError> {
-    let mut reader = PageReader {
-        source,
-        lane: meter.lane(Role::Index),
-        inflater: Inflater::default(),
-    };
-    let mut seen = HashSet::new();
+    let mut roll = Roll::new(source, meter, hand_on);
+    by_pages(source, index, workers, meter, &mut roll)?;
+    Ok(roll.seen.len())
+}
+
+/// The same into a roll, which must be an empty one. False if nobody listens any more.
+pub(crate) fn by_pages(
+    source: &Source,
+    index: &str,
+    workers: usize,
+    meter: &Meter,
+    roll: &mut Roll<impl FnMut(Link) -> bool>,
+) -> Result<bool, WalkError> {
+    let mut reader = PageReader::new(source, meter);
     let mut pages = 1;
     let mut next = 1;
     meter.index_pages.add(1);
@@ -55,33 +125,32 @@ pub fn walk(
             workers.clamp(1, SIDE_BY_SIDE) as u32
         };
         let last = pages.min(MAX_PAGES).min(next + width - 1);
-        let listed_before = seen.len();
+        let listed_before = roll.seen.len();
         let listened = thread::scope(|scope| {
-            let fetch = |number| scope.spawn(move || fetch(source, index, number, meter));
+            let fetch = |number| {
+                let leaf = Leaf::Number(number);
+                scope.spawn(move || fetch(source, index, leaf, meter))
+            };
             let fetched: Vec<_> = (next..=last).map(fetch).collect();
             for fetched in fetched {
                 let fetched = fetched.join().unwrap_or_else(|panic| resume_unwind(panic));
-                let page = reader.read(fetched)?;
-                if next == 1 {
-                    reader.check_rules(&source::index_path(index, 1))?;
-                }
+                let page = reader.read(fetched, index::parse)?;
                 meter.index_read.add(1);
                 if page.pages > pages {
                     meter.index_pages.add(u64::from(page.pages - pages));
                     pages = page.pages;
                 }
-                let mut fresh = page.rows;
-                fresh.retain(|link| seen.insert(link.path.clone()));
-                meter.listed.add(fresh.len() as u64);
-                source.retries.plan(fresh.len());
-                if !fresh.into_iter().all(&mut hand_on) {
+                if !roll.add(page.rows) {
                     return Ok(false);
                 }
             }
             Ok(true)
         })?;
+        if !listened {
+            return Ok(false);
+        }
         // Some sites serve the last page again for every number past the end.
-        if !listened || seen.len() == listed_before {
+        if roll.seen.len() == listed_before {
             break;
         }
         if last == MAX_PAGES && pages > MAX_PAGES {
@@ -89,60 +158,94 @@ pub fn walk(
                 Reason::TooLarge,
                 format!("the index has more than {MAX_PAGES} pages"),
             );
-            let address = source.address(&source::index_path(index, last));
+            let leaf = Leaf::Number(last);
+            let address = source.address(&leaf.path(index));
             return Err(WalkError {
-                number: last,
+                leaf,
                 address,
                 error,
             });
         }
         next = last + 1;
     }
-    Ok(seen.len())
+    Ok(true)
+}
+
+/// Looks at the first page once more when all have been read, and tells in a sentence what has
+/// changed on it meanwhile. An index that changes under the walk may list a company twice or not at
+/// all. It is a question of interest only, so it is asked once, and what comes is not kept.
+pub(crate) fn look_again(
+    source: &Source,
+    index: &str,
+    meter: &Meter,
+    roll: &Roll<impl FnMut(Link) -> bool>,
+) -> Option<String> {
+    let path = Leaf::Number(1).path(index);
+    let mut lane = meter.lane(Role::Index);
+    let page = source.look_again(&path, &mut lane)?;
+    let page = read(&page, &mut Inflater::default(), &mut lane, index::parse).ok()?;
+    let now: HashSet<String> = page.rows.into_iter().map(|link| link.path).collect();
+    let came = now.iter().filter(|path| !roll.first.contains(path)).count();
+    let went = roll
+        .first
+        .iter()
+        .filter(|path| !now.contains(*path))
+        .count();
+    (came + went > 0).then(|| {
+        format!(
+            "the index changed while it was walked: {came} of the companies on its first page were \
+             not there before, {went} are there no more; companies may be missing, run it again"
+        )
+    })
 }
 
 /// A page of the index as it came, or why it did not.
-struct Fetched<'a> {
-    number: u32,
+pub(crate) struct Fetched<'a> {
+    leaf: Leaf,
     patience: Patience<'a>,
     page: Result<Page, PageError>,
 }
 
-fn fetch<'a>(source: &'a Source, index: &str, number: u32, meter: &Meter) -> Fetched<'a> {
-    let mut patience = Patience::new(source, source::index_path(index, number));
+pub(crate) fn fetch<'a>(source: &'a Source, index: &str, leaf: Leaf, meter: &Meter) -> Fetched<'a> {
+    let mut patience = Patience::new(source, leaf.path(index));
     let page = patience.get(&mut meter.lane(Role::Index), |page, _| Ok(page));
+    // The first is asked for before anybody knows whether it may be.
+    let page = page.and_then(|page| source.robots.check(&patience.path).map(|()| page));
     Fetched {
-        number,
+        leaf,
         patience,
         page,
     }
 }
 
 /// Reads one page after the other, with what it keeps for that.
-struct PageReader<'a> {
+pub(crate) struct PageReader<'a> {
     source: &'a Source,
     lane: Lane<'a>,
     inflater: Inflater,
 }
 
-impl PageReader<'_> {
-    /// The first page was asked for before anybody knew whether it may be.
-    fn check_rules(&self, path: &str) -> Result<(), WalkError> {
-        self.source.robots.check(path).map_err(|error| WalkError {
-            number: 1,
-            address: self.source.address(path),
-            error,
-        })
+impl<'a> PageReader<'a> {
+    pub fn new(source: &'a Source, meter: &'a Meter) -> Self {
+        PageReader {
+            source,
+            lane: meter.lane(Role::Index),
+            inflater: Inflater::default(),
+        }
     }
 
     /// What a page lists. One that came and cannot be read may be worth another attempt too.
-    fn read(&mut self, fetched: Fetched) -> Result<IndexPage, WalkError> {
+    pub fn read(
+        &mut self,
+        fetched: Fetched,
+        parse: impl Fn(&[u8]) -> Result<IndexPage, NotAnIndex>,
+    ) -> Result<IndexPage, WalkError> {
         let Fetched {
-            number,
+            leaf,
             mut patience,
             page,
         } = fetched;
-        let mut read = |page: Page, lane: &mut Lane| read(&page, &mut self.inflater, lane);
+        let mut read = |page: Page, lane: &mut Lane| read(&page, &mut self.inflater, lane, &parse);
         self.lane.about(&patience.path);
         let mut first = |page| page::guarded("reading", || read(page, &mut self.lane));
         let page = match page.and_then(&mut first) {
@@ -150,19 +253,24 @@ impl PageReader<'_> {
             page => page,
         };
         page.map_err(|error| WalkError {
-            number,
+            leaf,
             address: self.source.address(&patience.path),
             error,
         })
     }
 }
 
-fn read(page: &Page, inflater: &mut Inflater, lane: &mut Lane) -> Result<IndexPage, PageError> {
+fn read(
+    page: &Page,
+    inflater: &mut Inflater,
+    lane: &mut Lane,
+    parse: impl Fn(&[u8]) -> Result<IndexPage, NotAnIndex>,
+) -> Result<IndexPage, PageError> {
     let html = lane.time(Phase::Inflating, || page.inflate(inflater))?;
     lane.meter.bytes_decoded.add(html.len() as u64);
     lane.time(Phase::Reading, || {
         let html = page::to_utf8(html, page.charset().as_deref());
         page::check_end(&html)?;
-        index::parse(&html).map_err(|error| page::unrecognised(&html, error.to_string()))
+        parse(&html).map_err(|error| page::unrecognised(&html, error.to_string()))
     })
 }

@@ -7,13 +7,26 @@ use fastrand::Rng;
 
 use super::html::{escaped, filler_until, footer, grouped, head, line, money, navigation, percent};
 use super::listing::Listing;
+use crate::ways::LETTERS;
+
+/// Which of the companies a page of the index has.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Slice<'a> {
+    Page {
+        number: u32,
+        pages: u32,
+    },
+    /// All of one letter; such a page has no pager.
+    Letter(&'a str),
+}
 
 /// One page of the index.
-pub(super) fn index_page(rows: &[Listing], number: u32, pages: u32, rng: &mut Rng) -> String {
+pub(super) fn index_page(rows: &[&Listing], slice: Slice, rng: &mut Rng) -> String {
     let mut page = String::with_capacity(160 << 10);
     head(&mut page, "S&amp;P 500 Companies", rng);
     navigation(&mut page);
     quote_table(&mut page, rng);
+    bar_of_letters(&mut page, slice);
     line!(
         page,
         "<div class=\"table-responsive\">\n\t<table class=\"table table__layout--fixed\">"
@@ -42,7 +55,9 @@ pub(super) fn index_page(rows: &[Listing], number: u32, pages: u32, rng: &mut Rn
         index_row(&mut page, company, rng);
     }
     line!(page, "\t\t</tbody>\n\t</table>\n</div>");
-    pager(&mut page, number, pages);
+    if let Slice::Page { number, pages } = slice {
+        pager(&mut page, number, pages);
+    }
     filler_until(&mut page, 120 << 10, rng);
     footer(&mut page);
     page
@@ -152,11 +167,20 @@ fn quote_table(page: &mut String, rng: &mut Rng) {
             percent(rng)
         );
     }
-    line!(page, "</table>\n<div class=\"tab__subnav\">");
-    for letter in 'A'..='Z' {
+    line!(page, "</table>");
+}
+
+/// The links to the letter pages, which every page of the index has.
+fn bar_of_letters(page: &mut String, slice: Slice) {
+    line!(page, "<div class=\"tab__subnav\">");
+    for letter in LETTERS {
+        let active = match slice {
+            Slice::Letter(own) if own == letter => "tab__subnav__item--active",
+            _ => "",
+        };
         line!(
             page,
-            "\t\t<a href=\"/index/components/s&amp;p_500/{letter}\" class=\"tab__subnav__item \">\n\t\t\t{letter}\n\t\t</a>"
+            "\t\t<a href=\"/index/components/s&amp;p_500/{letter}\" class=\"tab__subnav__item {active}\">\n\t\t\t{letter}\n\t\t</a>"
         );
     }
     line!(page, "</div>");

@@ -4,13 +4,15 @@
 //! the Bank of Russia's rate of 4 February 2022. A larger market goes on with companies that are
 //! made up, the same ones for the same seed; none of them comes near a top ten.
 
+use std::collections::HashSet;
+
 use encoding_rs::WINDOWS_1251;
 use fastrand::Rng;
 use jiff::civil::{Date, date};
 
 use super::company_html::company_page;
 use super::html;
-use super::index_html::index_page;
+use super::index_html::{Slice, index_page};
 use super::listing::Listing;
 
 /// The seed of the market as it comes.
@@ -26,6 +28,8 @@ const MOST_PAGES: usize = 90;
 #[derive(Debug)]
 pub struct Market {
     companies: Vec<Listing>,
+    /// Places of the companies that are on no numbered index page.
+    dropped: HashSet<usize>,
     seed: u64,
 }
 
@@ -45,7 +49,31 @@ impl Market {
         companies.truncate(count);
         let mut rng = Rng::with_seed(seed);
         companies.extend((companies.len()..count).map(|number| made_up(number, &mut rng)));
-        Market { companies, seed }
+        Market {
+            companies,
+            dropped: HashSet::new(),
+            seed,
+        }
+    }
+
+    /// The same with so many companies that only the letter pages list, as on the real site, which
+    /// drops rows after it has cut the index into pages. Which ones is up to the seed. The first of
+    /// each page stays, so that no page is empty.
+    pub fn dropping(mut self, count: usize) -> Self {
+        let rows = self.rows();
+        let mut places: Vec<usize> = (0..self.companies.len())
+            .filter(|place| place % rows != 0)
+            .collect();
+        Rng::with_seed(self.seed).shuffle(&mut places);
+        self.dropped = places.into_iter().take(count).collect();
+        self
+    }
+
+    /// The companies that no numbered index page lists.
+    pub fn dropped(&self) -> impl Iterator<Item = &Listing> {
+        let places = self.companies.iter().enumerate();
+        let dropped = places.filter(|(place, _)| self.dropped.contains(place));
+        dropped.map(|(_, company)| company)
     }
 
     pub fn companies(&self) -> &[Listing] {
@@ -62,17 +90,32 @@ impl Market {
 
     /// One page of the index, from 1.
     pub fn index_page(&self, number: u32) -> String {
-        let rows = self
-            .companies
-            .chunks(self.rows())
-            .nth(number as usize - 1)
-            .unwrap_or(&[]);
-        index_page(
-            rows,
+        let first = (number as usize - 1) * self.rows();
+        let places = self.companies.iter().enumerate();
+        let rows: Vec<&Listing> = places
+            .skip(first)
+            .take(self.rows())
+            .filter(|(place, _)| !self.dropped.contains(place))
+            .map(|(_, company)| company)
+            .collect();
+        let slice = Slice::Page {
             number,
-            self.index_pages(),
-            &mut Rng::with_seed(self.seed ^ u64::from(number)),
-        )
+            pages: self.index_pages(),
+        };
+        let mut rng = Rng::with_seed(self.seed ^ u64::from(number));
+        index_page(&rows, slice, &mut rng)
+    }
+
+    /// The page with the companies of a letter, `A` to `Z` or `0-9`. It may have none; then the
+    /// table has no rows.
+    pub fn letter_page(&self, letter: &str) -> String {
+        let companies = self.companies.iter();
+        let rows: Vec<&Listing> = companies
+            .filter(|company| letter_of(&company.name) == letter)
+            .collect();
+        let own = letter.bytes().next().map_or(0, u64::from);
+        let mut rng = Rng::with_seed(self.seed ^ own << 32);
+        index_page(&rows, Slice::Letter(letter), &mut rng)
     }
 
     pub fn company_page(&self, company: &Listing) -> String {
@@ -121,6 +164,14 @@ impl Market {
              <ValCurs Date=\"{date}\" name=\"Foreign Currency Market\">{list}</ValCurs>"
         );
         WINDOWS_1251.encode(&xml).0.into_owned()
+    }
+}
+
+/// The letter page on which a company of this name stands.
+fn letter_of(name: &str) -> String {
+    match name.chars().next() {
+        Some(first) if first.is_ascii_alphabetic() => first.to_ascii_uppercase().to_string(),
+        _ => "0-9".to_owned(),
     }
 }
 

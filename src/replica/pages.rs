@@ -13,6 +13,7 @@ use crate::inflate::Inflater;
 use crate::page;
 use crate::robots;
 use crate::source;
+use crate::ways::LETTERS;
 
 const HTML: &str = "text/html; charset=utf-8";
 const XML: &str = "application/xml; charset=windows-1251";
@@ -92,6 +93,11 @@ impl Pages {
             format!("/index/components/{}", Market::INDEX),
             Answer::new(HTML, market.index_page(1).as_bytes()),
         );
+        answers.extend(side_by_side(&LETTERS, |letter| {
+            let page = market.letter_page(letter);
+            let path = source::letter_path(Market::INDEX, letter);
+            Some((path, Answer::new(HTML, page.as_bytes())))
+        }));
         let rates = market.rates();
         for date in [None, Some(Market::DATE)] {
             answers.insert(source::rates_path(date), Answer::new(XML, &rates));

@@ -131,7 +131,7 @@ fn wrong_usage_is_told_in_a_sentence_with_code_2() {
         ),
         (
             &["serve", "--from", "torn.warc", "--companies", "1"],
-            "leave it out with an archive",
+            "leave them out with an archive",
         ),
         (
             &["serve", "--bandwidth", "0"],
@@ -349,7 +349,7 @@ fn verbose_tells_every_company_that_is_missing_and_what_was_used() {
     let ran = indexrank(folder.path(), &["--from", &MARKET.address(), "-v"]);
     assert_eq!(ran.code, 0);
     assert!(
-        ran.stderr.contains("509 requests, 0 retries"),
+        ran.stderr.contains("510 requests, 0 retries"),
         "{}",
         ran.stderr
     );

@@ -72,7 +72,7 @@ fn pauses_grow_and_can_be_repeated() {
 }
 
 #[test]
-fn the_budget_is_a_fifth_of_all_requests_and_never_under_twenty() {
+fn the_budget_is_a_quarter_of_all_requests_and_never_under_twenty() {
     let spend = |planned| {
         let retries = Retries::new(1, Duration::ZERO);
         retries.plan(planned);
@@ -85,7 +85,7 @@ fn the_budget_is_a_fifth_of_all_requests_and_never_under_twenty() {
         });
         granted.count()
     };
-    for (planned, granted) in [(0, 20), (60, 20), (100, 25), (496, 124)] {
+    for (planned, granted) in [(0, 20), (60, 20), (99, 33), (496, 165)] {
         assert_eq!(spend(planned), granted);
     }
 }

@@ -52,7 +52,9 @@ fn an_index_page_or_a_list_of_rates_that_was_cut_short_is_asked_for_again() {
                 (asked == path && before == 0).then(&cut)
             });
             Run::new(&server, &[]).assert_complete(1);
-            assert_eq!(server.asked(path), 2, "{path}");
+            // The first page is looked at once more in the end.
+            let looks = 1 + usize::from(path.ends_with("?p=1"));
+            assert_eq!(server.asked(path), 1 + looks, "{path}");
         }
     }
 }

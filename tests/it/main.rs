@@ -27,6 +27,7 @@ mod rank;
 mod rates;
 mod read;
 mod server;
-mod torture;
 mod suspicion;
+mod torture;
 mod trace;
+mod walks;

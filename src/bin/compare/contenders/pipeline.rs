@@ -32,5 +32,6 @@ fn seen(harvest: Harvest) -> Harvest<Seen> {
         duplicates: harvest.duplicates,
         latencies: harvest.latencies,
         listed: harvest.listed,
+        ..Harvest::default()
     }
 }

@@ -1,0 +1,369 @@
+//! The index by its numbered pages, by its letter pages, and by both.
+
+use std::process::Stdio;
+
+use indexrank::index::parse_letter;
+use indexrank::replica::{Line, Market, Pages, SEED, Server};
+use indexrank::ways::LETTERS;
+use serde_json::{Value, json};
+
+use crate::run::{COMPANY, INDEX_2, Run, SIZE, market};
+use crate::support::{
+    MARKET, RANKINGS, Ran, Reply, TestServer, assert_expected_rankings, command, indexrank, json,
+    ledger,
+};
+
+const INDEX: &str = "s&p_500";
+const LETTER_A: &str = "/index/components/s&p_500/A";
+const LETTER_Q: &str = "/index/components/s&p_500/Q";
+const DIGITS: &str = "/index/components/s&p_500/0-9";
+
+/// A run on a site, and what its report says.
+fn walked(address: &str, walk: &[&str]) -> (tempfile::TempDir, Ran, Value) {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = indexrank(folder.path(), &[&["--from", address], walk].concat());
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let report = json(&folder.path().join("rankings/run.json"));
+    (folder, ran, report)
+}
+
+fn alone(way: &str, listed: usize) -> Value {
+    json!([{"way": way, "listed": listed, "only": [], "lacks": []}])
+}
+
+fn is_letter(path: &str) -> bool {
+    path.starts_with("/index/components/s&p_500/")
+}
+
+/// What a site may answer for a letter without companies.
+fn without_table(letter: &str) -> Vec<u8> {
+    let page = market().letter_page(letter);
+    let (start, end) = (
+        page.find("<div class=\"table-responsive\">").unwrap(),
+        page.rfind("</table>").unwrap(),
+    );
+    format!("{}<p>No result</p>{}", &page[..start], &page[end + 8..]).into_bytes()
+}
+
+#[test]
+fn numbered_pages_are_the_way_unless_another_is_asked_for() {
+    for walk in [&[][..], &["--walk", "pages"]] {
+        let server = TestServer::start(market(), |path, _| {
+            is_letter(path).then(|| panic!("{path} was asked for"))
+        });
+        let (_, _, report) = walked(server.address(), walk);
+        assert_eq!(report["walks"], alone("pages", SIZE));
+        assert_eq!(report["warnings"], json!([]));
+        assert_eq!(server.asked(LETTER_A), 0);
+    }
+}
+
+#[test]
+fn each_way_gives_every_company_and_the_same_rankings() {
+    let pages = walked(&MARKET.address(), &["--table", "all.csv"]);
+    for (walk, requests) in [("letters", 27 + 496 + 2), ("both", 11 + 1 + 27 + 496 + 2)] {
+        let arguments = ["--walk", walk, "--table", "all.csv"];
+        let (folder, _, report) = walked(&MARKET.address(), &arguments);
+        assert_expected_rankings(&folder.path().join("rankings"));
+        assert_eq!(ledger(&report), [496, 496, 0, 0, 0], "{walk}");
+        assert_eq!(report["requests"], requests, "{walk}");
+        assert_eq!(report["warnings"], json!([]), "{walk}");
+        let table = |folder: &tempfile::TempDir| std::fs::read(folder.path().join("all.csv"));
+        assert!(table(&folder).unwrap() == table(&pages.0).unwrap());
+        let expected = match walk {
+            "letters" => alone("letters", 496),
+            _ => json!([
+                {"way": "pages", "listed": 496, "only": [], "lacks": []},
+                {"way": "letters", "listed": 496, "only": [], "lacks": []},
+            ]),
+        };
+        assert_eq!(report["walks"], expected);
+    }
+}
+
+#[test]
+fn both_ways_name_exactly_what_the_numbered_pages_lack() {
+    let market = Market::embedded(None, SEED).dropping(9);
+    let mut dropped: Vec<String> = market.dropped().map(|one| one.path.clone()).collect();
+    dropped.sort();
+    assert_eq!(dropped.len(), 9);
+    let pages = Pages::of_market(&market);
+    let server = Server::start(pages, 0, Line::default(), None).unwrap();
+
+    let (_, _, report) = walked(&server.address(), &[]);
+    assert_eq!(report["walks"], alone("pages", 487));
+    let (_, _, report) = walked(&server.address(), &["--walk", "letters"]);
+    assert_eq!(report["walks"], alone("letters", 496));
+    let (folder, ran, report) = walked(&server.address(), &["--walk", "both"]);
+    let expected = json!([
+        {"way": "pages", "listed": 487, "only": [], "lacks": dropped},
+        {"way": "letters", "listed": 496, "only": dropped, "lacks": []},
+    ]);
+    assert_eq!(report["walks"], expected);
+    assert_eq!(ledger(&report), [496, 496, 0, 0, 0]);
+    assert_expected_rankings(&folder.path().join("rankings"));
+    let warning = format!(
+        "of 496 companies in the index its numbered pages lack 9 ({}, 4 more), its letter pages \
+         lack none; all of them are asked for",
+        dropped[..5].join(", ")
+    );
+    assert_eq!(report["warnings"], json!([warning]));
+    assert!(
+        ran.stderr.contains(&format!("warning: {warning}\n")),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn both_ways_name_what_the_letter_pages_lack() {
+    // 3M is the only company of the small market that starts with a digit.
+    let server = TestServer::start(market(), |path, _| {
+        (path == DIGITS).then(|| Reply::status("404 Not Found"))
+    });
+    let run = Run::new(&server, &["--walk", "both"]);
+    run.assert_complete(0);
+    let report = json(&run.folder.path().join("rankings/run.json"));
+    assert_eq!(report["walks"][0]["only"], json!([COMPANY]));
+    assert_eq!(report["walks"][1]["lacks"], json!([COMPANY]));
+    let warning = "of 60 companies in the index its numbered pages lack none, its letter pages \
+                   lack 1 (/stocks/mmm-stock); all of them are asked for";
+    assert_eq!(report["warnings"], json!([warning]));
+}
+
+#[test]
+fn the_server_drops_rows_when_it_is_told_to() {
+    use std::io::{BufRead, BufReader};
+    let folder = tempfile::tempdir().unwrap();
+    let serve = ["serve", "--companies", "100", "--drop-rows", "3"];
+    let mut server = command(folder.path(), &serve)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut address = String::new();
+    let stdout = server.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut address).unwrap();
+    let ran = indexrank(
+        folder.path(),
+        &["--from", address.trim_end(), "--walk", "both", "-q"],
+    );
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let report = json(&folder.path().join("rankings/run.json"));
+    let dropped: Vec<String> = {
+        let market = Market::embedded(Some(100), SEED).dropping(3);
+        let mut paths: Vec<String> = market.dropped().map(|one| one.path.clone()).collect();
+        paths.sort();
+        paths
+    };
+    assert_eq!(report["walks"][0]["lacks"], json!(dropped));
+    assert_eq!(report["walks"][0]["listed"], 97);
+    assert_eq!(report["ledger"]["listed"], 100);
+}
+
+/// No numbered page may be left without a row, which would look like another layout.
+#[test]
+fn a_market_drops_no_more_than_leaves_a_row_on_each_page() {
+    let market = Market::embedded(Some(100), SEED).dropping(1_000);
+    assert_eq!(market.index_pages(), 3);
+    assert_eq!(market.dropped().count(), 97);
+    let server = TestServer::start(market, |_, _| None);
+    let (_, _, report) = walked(server.address(), &["--walk", "both"]);
+    assert_eq!(report["walks"][0]["listed"], 3);
+    assert_eq!(report["ledger"]["listed"], 100);
+}
+
+#[test]
+fn a_letter_without_companies_may_look_in_three_ways() {
+    let replies: [fn(&str) -> Option<Reply>; 3] = [
+        |_| None,
+        |path| (path == LETTER_Q).then(|| Reply::status("404 Not Found")),
+        |path| (path == LETTER_Q).then(|| Reply::Page(without_table("Q"))),
+    ];
+    for reply in replies {
+        let server = TestServer::start(market(), move |path, _| reply(path));
+        let run = Run::new(&server, &["--walk", "letters"]);
+        run.assert_complete(0);
+        assert_eq!(server.asked(LETTER_Q), 1);
+        assert_eq!(server.asked(INDEX_2), 0);
+    }
+}
+
+#[test]
+fn what_is_read_on_a_letter_page() {
+    let page = |letter| market().letter_page(letter);
+    let paged = market().index_page(1);
+    let empty = String::from_utf8(without_table("Q")).unwrap();
+    // A row as in the table of components, of another layout and in the real one without its links.
+    let cells = "<td>1</td>".repeat(7);
+    let row = format!("<tr><td><a href=\"/stocks/q-stock\">Q</a></td>{cells}</tr>");
+    let table = format!("<table><tr><th>Name<th>12 Mo.</tr>{row}</table>");
+    let bare = format!("<table><tr><th>1 Year</tr><tr><td>Q</td>{cells}</tr></table>");
+    let none = "<table><tr><th>1 Year</tr><tr><td>No result</td></tr></table>";
+    let end = "</body>";
+    let cases: &[(&str, String, Result<usize, &str>)] = &[
+        ("companies", page("0-9"), Ok(1)),
+        ("a table without rows", page("Q"), Ok(0)),
+        ("no table", empty.clone(), Ok(0)),
+        (
+            "a row that says so",
+            empty.replace(end, &format!("{none}{end}")),
+            Ok(0),
+        ),
+        ("a pager", paged, Err("letter page without a pager")),
+        (
+            "companies under another header",
+            empty.replace(end, &format!("{table}{end}")),
+            Err("1 Year"),
+        ),
+        (
+            "companies without links",
+            empty.replace(end, &format!("{bare}{end}")),
+            Err("1 Year"),
+        ),
+        // The footer of every page has links to the S&P 500's letters, small ones.
+        (
+            "a page of another kind",
+            empty.replace("s&amp;p_500/A", "s&amp;p_500/a"),
+            Err("1 Year"),
+        ),
+        (
+            "a page of another index",
+            empty.replace("s&amp;p_500/", "dax/"),
+            Err("1 Year"),
+        ),
+    ];
+    for (case, html, expected) in cases {
+        let read = parse_letter(html.as_bytes(), INDEX);
+        match (read, expected) {
+            (Ok(page), Ok(rows)) => assert_eq!(page.rows.len(), *rows, "{case}"),
+            (Err(error), Err(words)) => assert!(error.to_string().contains(words), "{case}"),
+            (read, _) => panic!("{case}: {read:?}"),
+        }
+    }
+}
+
+#[test]
+fn every_letter_is_fetched_with_the_same_patience() {
+    let server = TestServer::start(market(), |path, before| {
+        (path == LETTER_Q && before < 2).then(|| Reply::status("502 Bad Gateway"))
+    });
+    Run::new(&server, &["--walk", "letters"]).assert_complete(2);
+    for letter in LETTERS {
+        let asked = server.asked(&format!("/index/components/s&p_500/{letter}"));
+        assert_eq!(asked, if letter == "Q" { 3 } else { 1 }, "{letter}");
+    }
+
+    for walk in ["letters", "both"] {
+        for (status, attempts) in [("403 Forbidden", 1), ("503 Service Unavailable", 4)] {
+            let server = TestServer::start(market(), move |path, _| {
+                (path == LETTER_Q).then(|| Reply::status(status))
+            });
+            Run::new(&server, &["--walk", walk]).assert_failed(
+                4,
+                &[
+                    "letter page Q of the index",
+                    LETTER_Q,
+                    "HTTP status",
+                    "no result was changed",
+                ],
+            );
+            assert_eq!(server.asked(LETTER_Q), attempts);
+        }
+    }
+}
+
+#[test]
+fn letters_that_are_all_unknown_or_empty_end_the_run() {
+    for walk in ["letters", "both"] {
+        let server = TestServer::start(market(), |path, _| {
+            is_letter(path).then(|| Reply::status("404 Not Found"))
+        });
+        Run::new(&server, &["--walk", walk]).assert_failed(
+            4,
+            &[
+                "letter page A of the index",
+                "--walk pages",
+                "check --index",
+            ],
+        );
+
+        let server = TestServer::start(market(), |path, _| {
+            let letter = path.strip_prefix("/index/components/s&p_500/")?;
+            Some(Reply::Page(without_table(letter)))
+        });
+        Run::new(&server, &["--walk", walk])
+            .assert_failed(5, &["no letter page lists a company", "indexrank read"]);
+    }
+}
+
+#[test]
+fn a_letter_laid_out_in_another_way_ends_the_run() {
+    let page = market()
+        .letter_page("A")
+        .replace("1 Year", "12 Mo.")
+        .into_bytes();
+    let server = TestServer::start(market(), move |path, _| {
+        (path == LETTER_A).then(|| Reply::Page(page.clone()))
+    });
+    Run::new(&server, &["--walk", "letters"])
+        .assert_failed(5, &["letter page A of the index", "not an index page"]);
+}
+
+#[test]
+fn an_archive_gives_the_letters_that_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| indexrank(folder.path(), arguments);
+    // A letter that the site does not know is in the archive as well.
+    let server = TestServer::start(market(), |path, _| {
+        (path == LETTER_Q).then(|| Reply::status("404 Not Found"))
+    });
+    for (walk, archive) in [("pages", "pages.warc"), ("both", "both.warc")] {
+        let from = ["--from", server.address(), "--walk", walk];
+        let ran = run(&[&from[..], &["--record", archive, "--out", walk]].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    }
+    for walk in ["letters", "both"] {
+        let ran = run(&["--from", "pages.warc", "--walk", walk, "--out", "none"]);
+        assert_eq!(ran.code, 4, "{}", ran.stderr);
+        for words in [
+            "the archive holds no letter pages",
+            "pages.warc#/index/components/s&p_500/A",
+            "--walk pages",
+            "no result was changed",
+        ] {
+            assert!(ran.stderr.contains(words), "{words:?} in {}", ran.stderr);
+        }
+        assert!(!folder.path().join("none/run.json").exists());
+    }
+    for walk in ["pages", "letters", "both"] {
+        let ran = run(&["--from", "both.warc", "--walk", walk, "--out", "again"]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        for name in RANKINGS {
+            let read = |out: &str| std::fs::read(folder.path().join(out).join(name)).unwrap();
+            assert!(read("again") == read("pages"), "{walk} {name}");
+        }
+    }
+}
+
+#[test]
+fn ways_that_there_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("empty.warc"), "").unwrap();
+    for (arguments, words) in [
+        (&["--walk", "numbers"][..], "pages, letters, both"),
+        (
+            &["serve", "--drop-rows", "few"],
+            "give a whole number from 0",
+        ),
+        (
+            &["serve", "--from", "empty.warc", "--drop-rows", "1"],
+            "--drop-rows are for the embedded market",
+        ),
+    ] {
+        let ran = indexrank(folder.path(), arguments);
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        assert!(ran.stderr.contains(words), "{words} in {}", ran.stderr);
+    }
+}
