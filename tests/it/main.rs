@@ -20,6 +20,8 @@ mod golden;
 mod harvest;
 mod index;
 mod index_faults;
+#[cfg(unix)]
+mod interrupted;
 mod mutations;
 mod page;
 mod politeness;
