@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cut::{Element, append, in_plain_sight};
 use crate::figure;
+use crate::tree::{self, TooLarge};
 
 // The site's landmarks: class tokens and header texts, never exact class strings or positions.
 const NAME: &str = "price-section__label";
@@ -47,17 +48,21 @@ pub struct CompanyPage {
     pub notes: Vec<String>,
 }
 
-/// A page that is no company page, with the landmarks that were looked for and not found.
+/// A page that is no company page, with the landmarks that were looked for and not found, or
+/// one that is far larger than any.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a company page: no {}", .looked_for.join(", no "))]
-pub struct NotACompany {
-    pub looked_for: Vec<&'static str>,
+#[error("not a company page: {0}")]
+pub enum NotACompany {
+    #[error("not a company page: no {}", .0.join(", no "))]
+    Without(Vec<&'static str>),
+    TooLarge(#[from] TooLarge),
 }
 
 /// Reads a company page, given as UTF-8 (bytes that are not are replaced where they matter).
 pub fn parse(html: &[u8]) -> Result<CompanyPage, NotACompany> {
-    let cut = cut(html).map(|cut| (fields(&Html::parse_fragment(&cut.fragment)), cut.headers));
-    match cut {
+    tree::check_length(html)?;
+    let cut = cut(html).and_then(|cut| Some((tree::fragment(&cut.fragment).ok()?, cut.headers)));
+    match cut.map(|(tree, headers)| (fields(&tree), headers)) {
         // Whatever was cut has its text, so it is what the whole page would give.
         Some((fields, headers)) if fields.has_all(&headers) => company(fields, html),
         _ => parse_whole(html),
@@ -67,10 +72,7 @@ pub fn parse(html: &[u8]) -> Result<CompanyPage, NotACompany> {
 /// The same from the whole page, without the cut: a hundred times slower, and what [`parse`] must
 /// agree with.
 pub fn parse_whole(html: &[u8]) -> Result<CompanyPage, NotACompany> {
-    company(
-        fields(&Html::parse_document(&String::from_utf8_lossy(html))),
-        html,
-    )
+    company(fields(&tree::document(html)?), html)
 }
 
 /// The wanted texts as they stand on the page.
@@ -149,11 +151,11 @@ fn item_value(header: ElementRef) -> Option<String> {
 }
 
 /// Joins texts and makes every run of white space one space; control characters are white space
-/// too, so that no page can send any to a terminal.
+/// too, so that no page can send any to a terminal. What is longer than any text of the site is cut.
 fn collapse<'a>(texts: impl Iterator<Item = &'a str>) -> String {
     let mut collapsed = String::new();
     let mut space = false;
-    for c in texts.flat_map(str::chars) {
+    for c in texts.flat_map(str::chars).take(tree::MAX_TEXT) {
         if c.is_whitespace() || c.is_control() || is_invisible(c) {
             space = !collapsed.is_empty();
         } else {
@@ -179,9 +181,7 @@ fn company(fields: Fields, html: &[u8]) -> Result<CompanyPage, NotACompany> {
             .into_iter()
             .filter(|(_, missing)| *missing)
             .map(|(what, _)| what);
-        return Err(NotACompany {
-            looked_for: looked_for.collect(),
-        });
+        return Err(NotACompany::Without(looked_for.collect()));
     };
     let mut page = CompanyPage {
         code,

@@ -9,6 +9,7 @@ use scraper::{ElementRef, Html, Selector};
 
 use crate::cut::{Element, Tag, append, in_plain_sight, plain_tags};
 use crate::figure;
+use crate::tree::{self, TooLarge};
 
 // The site's landmarks. The table of components is the one with a column headed "1 Year"; other
 // tables with links to companies may stand before it.
@@ -58,29 +59,30 @@ pub struct IndexPage {
     pub rows: Vec<Link>,
 }
 
-/// A page that is no index page, with what was looked for and not found.
+/// A page that is no index page, with what was looked for and not found, or one that is far
+/// larger than any.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not an index page: no {looked_for}")]
-pub struct NotAnIndex {
-    pub looked_for: &'static str,
+#[error("not an index page: {0}")]
+pub enum NotAnIndex {
+    #[error("not an index page: no {0}")]
+    Without(&'static str),
+    TooLarge(#[from] TooLarge),
 }
 
-const PAGED_LETTER: NotAnIndex = NotAnIndex {
-    looked_for: "letter page without a pager",
-};
+const PAGED_LETTER: NotAnIndex = NotAnIndex::Without("letter page without a pager");
 
-const NO_TABLE: NotAnIndex = NotAnIndex {
-    looked_for: "table with a column \"1 Year\" and links to /stocks/…",
-};
+const NO_TABLE: NotAnIndex =
+    NotAnIndex::Without("table with a column \"1 Year\" and links to /stocks/…");
 
 /// Reads an index page, given as UTF-8 (bytes that are not are replaced).
 pub fn parse(html: &[u8]) -> Result<IndexPage, NotAnIndex> {
-    cut(html).or_else(|| whole(html)).ok_or(NO_TABLE)
+    tree::check_length(html)?;
+    cut(html).map_or_else(|| parse_whole(html), Ok)
 }
 
 /// The same from the whole page, without the cut: what [`parse`] must agree with.
 pub fn parse_whole(html: &[u8]) -> Result<IndexPage, NotAnIndex> {
-    whole(html).ok_or(NO_TABLE)
+    whole(&tree::document(html)?).ok_or(NO_TABLE)
 }
 
 /// Reads the page of a letter, which has no pager and may list nobody.
@@ -94,7 +96,7 @@ pub fn parse_whole(html: &[u8]) -> Result<IndexPage, NotAnIndex> {
 pub fn parse_letter(html: &[u8], index: &str) -> Result<IndexPage, NotAnIndex> {
     match parse(html) {
         Ok(page) if page.pages > 1 => Err(PAGED_LETTER),
-        Err(_) if lists_nobody(html, index) => Ok(IndexPage {
+        Err(_) if lists_nobody(&tree::document(html)?, index) => Ok(IndexPage {
             pages: 1,
             rows: Vec::new(),
         }),
@@ -102,8 +104,7 @@ pub fn parse_letter(html: &[u8], index: &str) -> Result<IndexPage, NotAnIndex> {
     }
 }
 
-fn lists_nobody(html: &[u8], index: &str) -> bool {
-    let html = Html::parse_document(&String::from_utf8_lossy(html));
+fn lists_nobody(html: &Html, index: &str) -> bool {
     let has_bar = FIRST_AND_LAST_LETTER.iter().all(|letter| {
         let end = format!("{LETTERS_PATH}{index}/{letter}");
         let mut links = html.select(&LINK).filter_map(|link| link.attr("href"));
@@ -123,8 +124,7 @@ fn lists_nobody(html: &[u8], index: &str) -> bool {
     has_bar && !has_company
 }
 
-fn whole(html: &[u8]) -> Option<IndexPage> {
-    let html = Html::parse_document(&String::from_utf8_lossy(html));
+fn whole(html: &Html) -> Option<IndexPage> {
     let tables = html.select(&TABLE).filter_map(|table| {
         let column = year_column(table)?;
         let rows: Vec<Link> = table
@@ -135,7 +135,7 @@ fn whole(html: &[u8]) -> Option<IndexPage> {
     });
     Some(IndexPage {
         rows: { tables }.next()?,
-        pages: pages(&html),
+        pages: pages(html),
     })
 }
 
@@ -180,10 +180,10 @@ fn cut(html: &[u8]) -> Option<IndexPage> {
         }
         append(&mut head, &html[start..end]);
     }
-    let head = Html::parse_fragment(&head);
+    let head = tree::fragment(&head).ok()?;
     let column = year_column(head.select(&TABLE).next()?)?;
 
-    let rows = Html::parse_fragment(&bare_rows(table, &tags[body..], column)?);
+    let rows = tree::fragment(&bare_rows(table, &tags[body..], column)?).ok()?;
     // A row that shows no company after all may have shown one in what was left out.
     let links: Option<Vec<Link>> = rows.select(&ROW).map(|tr| self::row(tr, 1)).collect();
     Some(IndexPage {
@@ -277,9 +277,10 @@ fn row(tr: ElementRef, year_column: usize) -> Option<Link> {
     })
 }
 
-/// A text with every run of white space as one space.
+/// A text with every run of white space as one space. What is longer than any text of the site is
+/// cut.
 fn words<'a>(texts: impl Iterator<Item = &'a str>) -> String {
-    let text: String = texts.collect();
+    let text: String = texts.flat_map(str::chars).take(tree::MAX_TEXT).collect();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

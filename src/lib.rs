@@ -11,6 +11,7 @@
 //! | [`walk`], [`ways`] | every page of the index, by numbers and by letters → links to companies |
 //! | [`index`], [`company`], [`rates`], [`figure`] | pure readers of one page, one figure |
 //! | `cut`, `challenge` | whether a piece of a page can be parsed alone; pages that want a human |
+//! | `tree` | HTML → elements, under limits |
 //! | [`harvest`], [`layout`] | what a run brings home, and whether it can be trusted |
 //! | [`rank`] | companies → the four rankings |
 //! | [`suspicion`] | figures of a company that contradict each other |
@@ -70,6 +71,7 @@ pub mod summary;
 pub mod suspicion;
 pub mod table;
 pub mod trace;
+mod tree;
 pub mod waiting;
 pub mod walk;
 pub mod ways;

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::challenge;
 use crate::inflate::Inflater;
+use crate::tree::MAX_BYTES;
 
 /// The most that is read of one answer's body, as it comes. Real pages are 20 to 61 KB.
 pub const MAX_RAW: u64 = 8 << 20;
@@ -167,8 +168,12 @@ impl Page {
 ///
 /// What is or should be UTF-8 is handed back as it is, not checked: the readers look at a few
 /// hundred bytes of a page and check these. Of documents that declare another charset, the ones
-/// that are valid UTF-8 all the same are taken for what they are.
+/// that are valid UTF-8 all the same are taken for what they are. What is longer than any reader
+/// takes is handed back too.
 pub fn to_utf8<'a>(bytes: &'a [u8], charset: Option<&str>) -> Cow<'a, [u8]> {
+    if bytes.len() > MAX_BYTES {
+        return Cow::Borrowed(bytes);
+    }
     if let Some((encoding, length)) = Encoding::for_bom(bytes) {
         return encoded(encoding, &bytes[length..]);
     }

@@ -94,8 +94,7 @@ struct Valute {
 pub fn parse(xml: &str) -> Result<Rate, RatesError> {
     if xml.len() > MAX_BYTES {
         return Err(RatesError::Unrecognised(format!(
-            "{} bytes, more than {MAX_BYTES}",
-            xml.len()
+            "it has more than {MAX_BYTES} bytes"
         )));
     }
     // No daily file has a DOCTYPE; refusing it refuses every kind of entity bomb.

@@ -73,7 +73,9 @@ pub fn see(bytes: &[u8]) -> Seen {
         bytes
     };
     let text = page::to_utf8(bytes, None);
-    let not_rates = match rates::parse(&String::from_utf8_lossy(&text)) {
+    // As much of it as shows that it is too long, if it is.
+    let beginning = &text[..text.len().min(rates::MAX_BYTES + 1)];
+    let not_rates = match rates::parse(&String::from_utf8_lossy(beginning)) {
         Ok(rate) => {
             return Seen::Rates {
                 date: rate.day.map(|day| day.written),

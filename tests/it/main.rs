@@ -18,6 +18,7 @@ mod figure;
 mod gate;
 mod golden;
 mod harvest;
+mod hostile;
 mod index;
 mod index_faults;
 #[cfg(unix)]
