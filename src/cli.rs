@@ -19,6 +19,7 @@ use crate::replica::{Faults, Line, Plan, SEED};
 use crate::source::Origin;
 use crate::table;
 use crate::ways::Ways;
+use crate::tls::Authorities;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -154,6 +155,10 @@ pub struct RunArgs {
     /// Seed of the pauses before another attempt
     #[arg(long, value_name = "N", hide = true)]
     retry_seed: Option<u64>,
+    /// Trust the authorities in this file instead of the built-in ones, behind a proxy that opens
+    /// https, say
+    #[arg(long, value_name = "FILE.pem", value_parser = Authorities::read, help_heading = "Fetching")]
+    ca_file: Option<Authorities>,
 
     /// Print the content of run.json instead of the tables
     #[arg(long, help_heading = "Terminal")]
@@ -227,6 +232,7 @@ impl RunArgs {
                 first_pause: Duration::from_millis(self.retry_pause as u64),
             },
             interrupts,
+            authorities: self.ca_file,
             progress: Style::for_stderr(self.quiet),
         };
         (

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use http::header::LOCATION;
 use http::{HeaderMap, Response, Uri};
 use ureq::config::Config;
+use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body, Proxy, Timeout};
@@ -19,6 +20,7 @@ use url::Url;
 
 use crate::meter::Meter;
 use crate::page::{MAX_RAW, Page, PageError, Reason};
+use crate::tls::{self, Authorities};
 
 const CONNECT: Duration = Duration::from_secs(5);
 const HEADERS: Duration = Duration::from_secs(15);
@@ -41,6 +43,8 @@ pub struct Options {
     pub timeout: Duration,
     pub user_agent: String,
     pub proxy: ProxyChoice,
+    /// None for the ones that the library has built in, Mozilla's.
+    pub authorities: Option<Authorities>,
 }
 
 #[derive(Debug, Clone)]
@@ -91,6 +95,12 @@ impl Client {
             ProxyChoice::FromEnvironment => config,
             ProxyChoice::Direct => config.proxy(None),
             ProxyChoice::Through(proxy) => config.proxy(Some(proxy)),
+        };
+        let config = match options.authorities {
+            None => config,
+            Some(Authorities(roots)) => {
+                config.tls_config(TlsConfig::builder().root_certs(roots).build())
+            }
         };
         Client {
             agent: Agent::with_parts(
@@ -255,8 +265,7 @@ fn page_error(error: ureq::Error) -> PageError {
             Reason::Unreachable
         }
         Error::Io(error) if is_stale_connection(error.kind()) => Reason::Broken,
-        // With rustls, a fault of the handshake arrives as an I/O error of this kind.
-        Error::Io(error) if error.kind() == ErrorKind::InvalidData => Reason::Tls,
+        Error::Io(error) if tls::fault(error).is_some() => Reason::Tls,
         Error::Io(error) if error.kind() == ErrorKind::TimedOut => Reason::Timeout,
         Error::Io(_) => Reason::Unreachable,
         Error::Rustls(_) | Error::Tls(_) | Error::Pem(_) => Reason::Tls,
@@ -265,7 +274,8 @@ fn page_error(error: ureq::Error) -> PageError {
         _ => Reason::Protocol,
     };
     let detail = match &error {
-        Error::Io(cause) => cause.to_string(),
+        Error::Io(cause) => tls::fault(cause).unwrap_or_else(|| cause.to_string()),
+        Error::Rustls(fault) => tls::in_words(fault),
         Error::HostNotFound => "the host's name cannot be resolved".to_owned(),
         Error::Timeout(Timeout::Resolve) => "the host's name was not resolved in time".to_owned(),
         Error::Timeout(Timeout::Connect) => "no connection in time".to_owned(),

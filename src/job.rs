@@ -37,6 +37,7 @@ use crate::robots::Robots;
 use crate::source::{self, LIVE_PAGES, LIVE_RATES, Origin, Site, Source, is_loopback};
 use crate::summary;
 use crate::table;
+use crate::tls::Authorities;
 use crate::trace::{Lane, Role, Timeline, Trace};
 use crate::walk::{self, WalkError};
 use crate::ways::{self, Ways};
@@ -82,6 +83,7 @@ pub struct Job {
     pub retry: RetryTiming,
     /// Numbers of signals that end the run.
     pub interrupts: Receiver<i32>,
+    pub authorities: Option<Authorities>,
     pub progress: Style,
 }
 
@@ -353,6 +355,7 @@ fn open_source(job: &Job) -> Result<Source, Stop> {
         timeout: job.timeout,
         user_agent: job.user_agent.clone(),
         proxy,
+        authorities: job.authorities.clone(),
     });
     let site = Site {
         client,

@@ -20,6 +20,7 @@
 //! | [`http`], [`page`], [`inflate`] | one GET; a page as it came, and inflated |
 //! | [`gate`], [`robots`] | when a request may be sent, and whether |
 //! | [`retry`], [`waiting`] | what is tried again, and where it waits |
+//! | [`http`], [`tls`], [`retry`], [`page`], [`inflate`] | one GET; whom to trust; what is tried again; a page as it came, and inflated |
 //! | [`archive`], [`recorder`] | WARC in and out |
 //! | [`journal`], [`claim`], [`signals`] | a run that is cut short goes on; one run at a time; Ctrl-C |
 //! | [`meter`], [`trace`], [`progress`], [`resources`] | what is counted, timed, shown and used while a run goes |
@@ -70,6 +71,7 @@ pub mod source;
 pub mod summary;
 pub mod suspicion;
 pub mod table;
+pub mod tls;
 pub mod trace;
 mod tree;
 pub mod waiting;

@@ -37,6 +37,7 @@ fn job(criterion: &mut Criterion) {
                         timeout: Duration::from_secs(45),
                         user_agent: "indexrank-bench".to_owned(),
                         proxy: ProxyChoice::Direct,
+                        authorities: None,
                     }),
                     pages: server.address(),
                     rates: server.address(),

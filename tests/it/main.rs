@@ -32,5 +32,6 @@ mod read;
 mod server;
 mod suspicion;
 mod torture;
+mod tls;
 mod trace;
 mod walks;

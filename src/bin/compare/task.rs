@@ -103,6 +103,7 @@ impl Task {
             timeout: TIMEOUT,
             user_agent: USER_AGENT.to_owned(),
             proxy: ProxyChoice::Direct,
+            authorities: None,
         });
         let site = Site {
             client,
