@@ -26,6 +26,7 @@ mod interrupted;
 mod mutations;
 mod page;
 mod politeness;
+mod properties;
 mod rank;
 mod rates;
 mod read;

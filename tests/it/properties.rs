@@ -1,0 +1,479 @@
+//! What holds for every input. A case that failed stays as a test of its own beside its reader's.
+
+use std::fs;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use indexrank::archive::Archive;
+use indexrank::inflate::{Inflater, MAX_INFLATED};
+use indexrank::meter::Meter;
+use indexrank::{company, figure, index, page, rates, read};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use rust_decimal::Decimal;
+use std::io::Write;
+
+/// Any figure that the site could show.
+fn decimal() -> impl Strategy<Value = Decimal> {
+    (-1_000_000_000_000_000_i64..1_000_000_000_000_000, 0_u32..9)
+        .prop_map(|(digits, scale)| Decimal::new(digits, scale))
+}
+
+/// A comma between groups of three digits of the whole part.
+fn grouped(digits: &str) -> String {
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let mut text = String::new();
+    for (at, digit) in whole.chars().enumerate() {
+        if at > 0 && (whole.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    if !fraction.is_empty() {
+        text = format!("{text}.{fraction}");
+    }
+    text
+}
+
+/// Digits and what may stand between them, in no order.
+const FIGURE_LIKE: &str = "[ \u{a0}\u{2212}+-]{0,2}[0-9,.]{0,12}[%0-9eE_ ]{0,2}";
+
+/// The digits of a text with the point between them, no zeros in front.
+fn digits(text: &str, point: &[char]) -> String {
+    let digits = text.chars().filter_map(|c| match c {
+        _ if c.is_ascii_digit() => Some(c),
+        _ if point.contains(&c) => Some('.'),
+        _ => None,
+    });
+    let digits: String = digits.collect();
+    let whole = digits.find('.').unwrap_or(digits.len());
+    let zeros = digits[..whole].len() - digits[..whole].trim_start_matches('0').len();
+    let digits = digits[zeros..].to_owned();
+    if digits.starts_with('.') || digits.is_empty() {
+        format!("0{digits}")
+    } else {
+        digits
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_figure_is_read_in_every_spelling_of_it(
+        value in decimal(),
+        minus in select(&["-", "\u{2212}"][..]),
+        plus in select(&["", "+"][..]),
+        space in select(&["", " ", "\u{a0}", "\n\t"][..]),
+    ) {
+        let sign = if value.is_sign_negative() { minus } else { plus };
+        let plain = value.abs().to_string();
+        let grouped = grouped(&plain);
+        for text in [&plain, &grouped] {
+            let written = format!("{space}{sign}{text}{space}");
+            prop_assert_eq!(figure::number(&written), Ok(value), "{:?}", written);
+            let written = format!("{space}{sign}{text}%{space}");
+            prop_assert_eq!(figure::percent(&written), Ok(value), "{:?}", written);
+        }
+        for text in [&plain, &plain.replace('.', ",")] {
+            let written = format!("{space}{sign}{text}{space}");
+            prop_assert_eq!(figure::decimal_comma(&written), Ok(value), "{:?}", written);
+        }
+    }
+
+    /// No digit is lost, added or moved over the point, and the sign is the one that stands there.
+    #[test]
+    fn a_figure_that_is_read_is_what_stands_there(
+        text in prop_oneof![FIGURE_LIKE, "\\PC{0,20}", any::<String>()],
+    ) {
+        let is_negative = text.contains(['-', '\u{2212}']);
+        for (read, point) in [
+            (figure::number(&text), &['.'][..]),
+            (figure::percent(&text), &['.']),
+            (figure::decimal_comma(&text), &[',', '.']),
+        ] {
+            let Ok(value) = read else { continue };
+            prop_assert_eq!(digits(&value.to_string(), &['.']), digits(&text, point), "{:?}", text);
+            prop_assert!(value.is_zero() || value.is_sign_negative() == is_negative, "{:?}", text);
+        }
+    }
+}
+
+/// Parts of index and company pages, and what opens, closes, hides and quotes.
+const PARTS: [&str; 56] = [
+    "<table",
+    "<table>",
+    "</table>",
+    "<thead>",
+    "<tbody>",
+    "<tr>",
+    "</tr>",
+    "<th>",
+    "<th",
+    "</th>",
+    "<td>",
+    "</td>",
+    "1 Year",
+    "Chart",
+    "<a href=\"/stocks/mmm-stock\">",
+    "<a href='/stocks/x-stock'",
+    "</a>",
+    "3M",
+    "<span>",
+    "<span",
+    "</span>",
+    "-9.27%",
+    "5,221.56",
+    "<div class=\"finando_paging\">",
+    "<a href=\"?p=11\">",
+    "<div",
+    "<div>",
+    "</div>",
+    "<span class=\"price-section__label\">",
+    "<span class=\"price-section__category\"><span>, MMM</span></span>",
+    "<span class=\"price-section__current-value\">163.09</span>",
+    "price-section__label",
+    "price-section__category",
+    "price-section__current-value",
+    "snapshot__data-item",
+    "snapshot__header",
+    "<div class=\"snapshot__data-item\"> 9.95 <div class=\"snapshot__header\">P/E Ratio</div></div>",
+    "<div class=\"snapshot__data-item\">",
+    "<div class=\"snapshot__header\">",
+    "52 Week Low",
+    "52 Week High",
+    "P/E Ratio",
+    "{{low52weeksDisplay}}",
+    "low52weeks: 114.04,",
+    "<!--",
+    "-->",
+    "<script>",
+    "</script>",
+    "\"",
+    "'",
+    "=",
+    ">",
+    "<",
+    "&amp;",
+    " \n",
+    "\u{a0}é",
+];
+
+fn parts() -> impl Strategy<Value = Vec<u8>> {
+    let part = prop_oneof![
+        20 => select(&PARTS[..]).prop_map(|part| part.as_bytes().to_vec()),
+        1 => vec(any::<u8>(), 0..4),
+    ];
+    (vec(part, 0..60), any::<Index>()).prop_map(|(parts, end)| {
+        let mut page = parts.concat();
+        page.truncate(page.len() - end.index(page.len() / 4 + 1));
+        page
+    })
+}
+
+const ROW: &str = "<tr><td><a href=\"/stocks/mmm-stock\">3M</a></td><td><span>1</span><span>-9.27%</span></td></tr>";
+
+/// A page that is read, with parts put between its own. No other tags: what an open `<b>` does to
+/// elements far behind it, only a parser of the whole page knows, and the cut need not.
+fn nearly(page: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+    let harmless = [
+        "",
+        " ",
+        "\n",
+        "x",
+        "<br>",
+        "<i>n</i>",
+        "<!-- n -->",
+        "<script>1 < 2</script>",
+        "\"",
+        "'",
+        "&lt;",
+        "é",
+    ];
+    vec(select(harmless.to_vec()), page.len()).prop_map(|between| {
+        let pieces = page
+            .iter()
+            .zip(&between)
+            .map(|(piece, after)| format!("{piece}{after}"));
+        pieces.collect::<String>().into_bytes()
+    })
+}
+
+const COMPANY: [&str; 12] = [
+    "<html><body>",
+    "<span class=\"price-section__label\">",
+    "3M Co.",
+    "</span>",
+    "<span class=\"price-section__category\"><span>, MMM</span></span>",
+    "<span class=\"price-section__current-value\">",
+    "163.09",
+    "</span>",
+    "<div class=\"snapshot__data-item\"> -16.55 ",
+    "<div class=\"snapshot__header\">P/E Ratio</div>",
+    "</div>",
+    "</body></html>",
+];
+
+const INDEX: [&str; 7] = [
+    "<html><body>",
+    "<table><tr><th>Name</th><th>1 Year</th></tr>",
+    ROW,
+    ROW,
+    "</table>",
+    "<div class=\"finando_paging\"><a href=\"?p=2\">2</a></div>",
+    "</body></html>",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_page_is_read_or_refused(page in prop_oneof![parts(), vec(any::<u8>(), 0..300)]) {
+        for (company, index) in [
+            (company::parse(&page), index::parse(&page)),
+            (company::parse_whole(&page), index::parse_whole(&page)),
+        ] {
+            if let Ok(company) = company {
+                prop_assert!(!company.code.is_empty() && !company.name.is_empty());
+                prop_assert!(company.price.is_none_or(|price| price > Decimal::ZERO));
+                prop_assert_eq!(company.low52.is_some(), company.high52.is_some());
+            }
+            if let Ok(index) = index {
+                prop_assert!(!index.rows.is_empty());
+                prop_assert!(index.rows.iter().all(|row| row.path.starts_with("/stocks/")));
+            }
+        }
+        read::see(&page);
+    }
+
+    #[test]
+    fn the_cut_of_a_company_page_sees_what_the_whole_shows(page in nearly(&COMPANY)) {
+        prop_assert_eq!(company::parse(&page), company::parse_whole(&page));
+    }
+
+    #[test]
+    fn the_cut_of_an_index_page_sees_what_the_whole_shows(page in nearly(&INDEX)) {
+        prop_assert_eq!(index::parse(&page), index::parse_whole(&page));
+    }
+
+    /// Cut off anywhere, a page is read alike in both ways too.
+    #[test]
+    fn a_page_that_is_cut_short(end in any::<Index>()) {
+        let (company, index) = (COMPANY.concat(), INDEX.concat());
+        let company = &company.as_bytes()[..end.index(company.len() + 1)];
+        prop_assert_eq!(company::parse(company), company::parse_whole(company));
+        let index = &index.as_bytes()[..end.index(index.len() + 1)];
+        prop_assert_eq!(index::parse(index), index::parse_whole(index));
+    }
+}
+
+const XML: [&str; 24] = [
+    "<?xml version=\"1.0\" encoding=\"windows-1251\"?>",
+    "<ValCurs Date=\"04.02.2022\" name=\"x\">",
+    "<ValCurs>",
+    "<ValCurs Date=\"99.99.9999\">",
+    "</ValCurs>",
+    "<Valute ID=\"R01235\">",
+    "<Valute>",
+    "</Valute>",
+    "<CharCode>USD</CharCode>",
+    "<CharCode>EUR</CharCode>",
+    "<Nominal>1</Nominal>",
+    "<Nominal>0</Nominal>",
+    "<Value>76,6501</Value>",
+    "<Value>-1</Value>",
+    "<Value>79228162514264337593543950335</Value>",
+    "<VunitRate>76,6501</VunitRate>",
+    "<VunitRate>0,0000000000000000000000000001</VunitRate>",
+    "Error in parameters",
+    "<!-- x -->",
+    "<![CDATA[",
+    "]]>",
+    "&lt;",
+    "&x;",
+    "<a><b/></a>",
+];
+
+fn xml() -> impl Strategy<Value = String> {
+    let dollar =
+        "<Valute ID=\"R01235\"><CharCode>USD</CharCode><Nominal>1</Nominal><Value>76,6501</Value>";
+    let part = prop_oneof![8 => select(&XML[..]).prop_map(str::to_owned), 1 => ".{0,4}"];
+    (vec(part, 0..16), any::<bool>()).prop_map(move |(parts, is_whole)| {
+        let parts = parts.concat();
+        if is_whole {
+            format!("<ValCurs Date=\"04.02.2022\">{dollar}{parts}</Valute></ValCurs>")
+        } else {
+            parts
+        }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_rate_is_above_zero_or_there_is_none(xml in prop_oneof![xml(), any::<String>()]) {
+        if let Ok(rate) = rates::parse(&xml) {
+            prop_assert!(rate.value > Decimal::ZERO && rate.nominal > Decimal::ZERO, "{xml}");
+            let _ = rate.roubles(Decimal::MAX);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_decoded_in_any_charset(
+        bytes in vec(any::<u8>(), 0..200),
+        label in select(&["", "utf-8", "windows-1251", "utf-16le", "gb18030", "iso-2022-jp", "replacement", "\u{0}"][..]),
+        declares in any::<bool>(),
+    ) {
+        let declaration = if declares { format!("<meta charset=\"{label}\">") } else { String::new() };
+        let bytes = [declaration.as_bytes(), &bytes].concat();
+        for charset in [None, Some(label)] {
+            let text = page::to_utf8(&bytes, charset);
+            prop_assert!(text.len() <= 3 * bytes.len() + 3);
+            page::has_its_end(&text);
+        }
+    }
+
+    #[test]
+    fn what_was_compressed_inflates_to_itself(body in vec(any::<u8>(), 0..3000), again in any::<bool>()) {
+        let mut inflater = Inflater::default();
+        if again {
+            // The buffer is kept, and what stood in it before does not show.
+            prop_assert!(inflater.gunzip(&gzip(&[7; 9000])).is_ok());
+        }
+        prop_assert_eq!(inflater.gunzip(&gzip(&body)), Ok(&body[..]));
+    }
+
+    #[test]
+    fn damaged_bodies_inflate_within_the_limit_or_not_at_all(
+        body in vec(any::<u8>(), 0..300),
+        damage in vec(damage(), 1..4),
+    ) {
+        let mut damaged = gzip(&body);
+        damage.iter().for_each(|damage| damage.apply(&mut damaged));
+        for bytes in [&damaged, &body] {
+            if let Ok(inflated) = Inflater::default().gunzip(bytes) {
+                prop_assert!(inflated.len() <= MAX_INFLATED);
+            }
+        }
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// What can happen to a file.
+#[derive(Debug, Clone)]
+enum Damage {
+    Flip(Index, u8),
+    Cut(Index),
+    Insert(Index, Vec<u8>),
+    Remove(Index, usize),
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    prop_oneof![
+        (any::<Index>(), 1_u8..).prop_map(|(at, bits)| Damage::Flip(at, bits)),
+        any::<Index>().prop_map(Damage::Cut),
+        (any::<Index>(), vec(any::<u8>(), 1..20)).prop_map(|(at, bytes)| Damage::Insert(at, bytes)),
+        (any::<Index>(), 1_usize..20).prop_map(|(at, length)| Damage::Remove(at, length)),
+    ]
+}
+
+impl Damage {
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        if bytes.is_empty() {
+            return;
+        }
+        match self {
+            Damage::Flip(at, bits) => {
+                let at = at.index(bytes.len());
+                bytes[at] ^= bits;
+            }
+            Damage::Cut(at) => bytes.truncate(at.index(bytes.len())),
+            Damage::Insert(at, inserted) => {
+                let at = at.index(bytes.len());
+                bytes.splice(at..at, inserted.iter().copied());
+            }
+            Damage::Remove(at, length) => {
+                let at = at.index(bytes.len());
+                let end = (at + length).min(bytes.len());
+                bytes.drain(at..end);
+            }
+        }
+    }
+}
+
+const STORED: [(&str, &str); 3] = [("/a", "page a"), ("/b", "page b, longer"), ("/c?p=1", "")];
+
+/// An archive of three pages: plain or of gzip members.
+fn archive(is_gzip: bool) -> Vec<u8> {
+    let records = STORED.iter().flat_map(|(path, body)| {
+        let http = format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n{body}");
+        let length = http.len();
+        let record = format!(
+            "WARC/1.1\r\nWARC-Type: response\r\nWARC-Target-URI: https://example.com{path}\r\n\
+             Content-Length: {length}\r\n\r\n{http}\r\n\r\n"
+        );
+        if is_gzip {
+            gzip(record.as_bytes())
+        } else {
+            record.into_bytes()
+        }
+    });
+    records.collect()
+}
+
+/// Opens a file and asks for all that it lists; the bodies that were given, by path.
+fn all_of(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), bytes).unwrap();
+    let Ok(archive) = Archive::open(file.path()) else {
+        return Vec::new();
+    };
+    let get = |path: &str| archive.get(path, Vec::new(), &Meter::default());
+    archive
+        .paths()
+        .filter_map(|path| Some((path.to_owned(), get(path).ok()?.body)))
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_file_is_an_archive_or_is_refused(
+        bytes in vec(any::<u8>(), 0..300),
+        beginning in select(&["", "WARC/1.0\r\n", "WARC/1.0\r\nContent-Length: 99999999999999999999\r\n\r\n", "\u{1f}"][..]),
+    ) {
+        all_of(&[beginning.as_bytes(), &bytes].concat());
+    }
+
+    /// A checksum stands over each page of a compressed archive: what is given was stored.
+    #[test]
+    fn a_damaged_archive_gives_no_page_that_was_not_stored(damage in vec(damage(), 1..4)) {
+        let mut bytes = archive(true);
+        damage.iter().for_each(|damage| damage.apply(&mut bytes));
+        for (path, body) in all_of(&bytes) {
+            let is_stored = STORED.iter().any(|(stored, text)| path == *stored && body == text.as_bytes());
+            prop_assert!(is_stored, "{path}: {:?}", String::from_utf8_lossy(&body));
+        }
+    }
+
+    /// Without compression nothing shows that a byte is another one; a cut does.
+    #[test]
+    fn a_plain_archive_cut_short_gives_the_pages_before(damage in vec(damage(), 1..4), end in any::<Index>()) {
+        let mut bytes = archive(false);
+        let cut = &bytes[..end.index(bytes.len())];
+        for (path, body) in all_of(cut) {
+            let is_stored = STORED.iter().any(|(stored, text)| path == *stored && body == text.as_bytes());
+            prop_assert!(is_stored, "{path}: {:?}", String::from_utf8_lossy(&body));
+        }
+        damage.iter().for_each(|damage| damage.apply(&mut bytes));
+        all_of(&bytes);
+    }
+}
