@@ -83,7 +83,10 @@ fn grow(mut parser: Parser<Counting>, html: &[u8]) -> Result<Html, TooLarge> {
 
 /// One tag and the text behind it, or as much of that as may be fed at once.
 fn piece_end(html: &str) -> usize {
-    let end = html.floor_char_boundary(PIECE);
+    let mut end = html.len().min(PIECE);
+    while !html.is_char_boundary(end) {
+        end -= 1;
+    }
     let tag = memchr::memchr(b'<', &html.as_bytes()[1..end]);
     tag.map_or(end, |tag| tag + 1)
 }
