@@ -7,9 +7,6 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 use memchr::{memchr, memchr3, memrchr};
 
-/// Real tables have up to 2,800.
-const MAX_TAGS: usize = 100_000;
-
 /// Whether no region touches a comment or a script, where a parser sees no elements.
 pub fn in_plain_sight(html: &[u8], regions: &[Range<usize>]) -> bool {
     static HIDING: LazyLock<[(Finder, Finder); 2]> = LazyLock::new(|| {
@@ -121,7 +118,7 @@ impl<'a> Tag<'a> {
 }
 
 /// The tags of a piece of HTML that begins with one; none if there is anything but plain tags, a
-/// comment or a script, say. Then only a parser knows. Nor are there any of more than a parser takes.
+/// comment or a script, say. Then only a parser knows.
 pub fn plain_tags(html: &[u8]) -> Option<Vec<Tag<'_>>> {
     let mut tags = Vec::with_capacity(html.len() / 24);
     let mut at = 0;
@@ -129,9 +126,6 @@ pub fn plain_tags(html: &[u8]) -> Option<Vec<Tag<'_>>> {
         let tag = Tag::at(html, at + found).filter(|tag| !is_raw(tag.name))?;
         at = tag.end;
         tags.push(tag);
-        if tags.len() > MAX_TAGS {
-            return None;
-        }
     }
     Some(tags)
 }
