@@ -58,7 +58,7 @@ fn grouped(text: &str) -> Option<Decimal> {
 }
 
 /// ASCII digits with at most one point between them. `Decimal`'s own parser takes more (`1_000`,
-/// `.5`), so the shape is checked first.
+/// `.5`), so the shape is checked first, and rounds what has more than 28 digits, which is no figure.
 fn plain(text: &str) -> Option<Decimal> {
     let (whole, fraction) = match text.split_once('.') {
         Some((_, "")) => return None,
@@ -69,5 +69,5 @@ fn plain(text: &str) -> Option<Decimal> {
     if whole.is_empty() || !digits(whole) || !digits(fraction) {
         return None;
     }
-    text.parse().ok()
+    Decimal::from_str_exact(text).ok()
 }

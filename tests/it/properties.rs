@@ -37,7 +37,7 @@ fn grouped(digits: &str) -> String {
 }
 
 /// Digits and what may stand between them, in no order.
-const FIGURE_LIKE: &str = "[ \u{a0}\u{2212}+-]{0,2}[0-9,.]{0,12}[%0-9eE_ ]{0,2}";
+const FIGURE_LIKE: &str = "[ \u{a0}\u{2212}+-]{0,2}[0-9,.]{0,12}[0-9]{0,30}[%0-9eE_ ]{0,2}";
 
 /// The digits of a text with the point between them, no zeros in front.
 fn digits(text: &str, point: &[char]) -> String {
