@@ -1,0 +1,9 @@
+//! Any page: the index reader reads or refuses it, cut and whole.
+#![no_main]
+
+use indexrank::index;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|html: &[u8]| {
+    let _ = (index::parse(html), index::parse_whole(html));
+});

@@ -1,0 +1,17 @@
+//! Any body: inflated under the limit, or refused; the buffer that is kept changes nothing.
+#![no_main]
+
+use indexrank::inflate::{Inflater, MAX_INFLATED};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|body: &[u8]| {
+    let mut inflater = Inflater::default();
+    let first = inflater.gunzip(body).map(<[u8]>::to_vec);
+    assert!(
+        first
+            .as_ref()
+            .is_ok_and(|bytes| bytes.len() <= MAX_INFLATED)
+            || first.is_err()
+    );
+    assert_eq!(inflater.gunzip(body).map(<[u8]>::to_vec), first);
+});

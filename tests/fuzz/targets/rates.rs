@@ -1,0 +1,12 @@
+//! Any text: the dollar's rate is above zero, or there is none.
+#![no_main]
+
+use indexrank::rates;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|xml: &str| {
+    if let Ok(rate) = rates::parse(xml) {
+        assert!(!rate.value.is_sign_negative() && !rate.value.is_zero());
+        assert!(!rate.nominal.is_sign_negative() && !rate.nominal.is_zero());
+    }
+});
