@@ -18,8 +18,8 @@ use crate::rank::PeRange;
 use crate::replica::{Faults, Line, Plan, SEED};
 use crate::source::Origin;
 use crate::table;
-use crate::ways::Ways;
 use crate::tls::Authorities;
+use crate::ways::Ways;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -32,7 +32,7 @@ mod rates;
 mod read;
 mod server;
 mod suspicion;
-mod torture;
 mod tls;
+mod torture;
 mod trace;
 mod walks;

@@ -6,7 +6,6 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use indexrank::archive::Archive;
 use indexrank::inflate::{Inflater, MAX_INFLATED};
-use indexrank::meter::Meter;
 use indexrank::{company, figure, index, page, rates, read};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -435,7 +434,7 @@ fn all_of(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
     let Ok(archive) = Archive::open(file.path()) else {
         return Vec::new();
     };
-    let get = |path: &str| archive.get(path, Vec::new(), &Meter::default());
+    let get = |path: &str| archive.get(path, Vec::new());
     archive
         .paths()
         .filter_map(|path| Some((path.to_owned(), get(path).ok()?.body)))

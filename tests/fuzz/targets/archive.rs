@@ -4,7 +4,6 @@
 use std::io::Write;
 
 use indexrank::archive::Archive;
-use indexrank::meter::Meter;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -12,7 +11,7 @@ fuzz_target!(|bytes: &[u8]| {
     file.write_all(bytes).expect("room in it");
     if let Ok(archive) = Archive::open(file.path()) {
         for path in archive.paths() {
-            let _ = archive.get(path, Vec::new(), &Meter::default());
+            let _ = archive.get(path, Vec::new());
         }
     }
 });
