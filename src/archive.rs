@@ -19,11 +19,12 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
-use crate::inflate::MAX_INFLATED;
 use crate::page::{MAX_RAW, Page, PageError, Reason};
 use crate::recorder::crc32;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// The largest record that is looked at; a body in it has at most [`MAX_RAW`] bytes.
+const MAX_RECORD: usize = 32 << 20;
 /// Header lines of a record are a few hundred bytes.
 const MAX_HEAD: usize = 64 << 10;
 
@@ -214,6 +215,7 @@ impl Archive {
             body: buffer,
             waited: Duration::ZERO,
             elapsed: started.elapsed(),
+            hold: None,
         })
     }
 
@@ -229,7 +231,7 @@ impl Archive {
         }
         let mut record = Vec::new();
         GzDecoder::new(&stored[..])
-            .take(MAX_INFLATED as u64)
+            .take(MAX_RECORD as u64)
             .read_to_end(&mut record)?;
         Ok(record)
     }
@@ -252,7 +254,7 @@ fn next_member(reader: &mut BufReader<File>, buffer: &mut Vec<u8>) -> io::Result
     let mut member = GzDecoder::new(reader);
     member
         .by_ref()
-        .take(MAX_INFLATED as u64)
+        .take(MAX_RECORD as u64)
         .read_to_end(buffer)?;
     let beyond = io::copy(&mut member, &mut io::sink())?;
     Ok(if beyond > 0 {
@@ -283,7 +285,7 @@ fn next_plain(reader: &mut BufReader<File>, buffer: &mut Vec<u8>) -> io::Result<
         .unwrap_or(0);
     // The block and the two line ends behind it.
     let block = length.saturating_add(4);
-    let read = if block > MAX_INFLATED as u64 {
+    let read = if block > MAX_RECORD as u64 {
         io::copy(&mut reader.take(block), &mut io::sink())?
     } else {
         reader.take(block).read_to_end(buffer)? as u64
@@ -291,7 +293,7 @@ fn next_plain(reader: &mut BufReader<File>, buffer: &mut Vec<u8>) -> io::Result<
     if read < block {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
     }
-    Ok(if block > MAX_INFLATED as u64 {
+    Ok(if block > MAX_RECORD as u64 {
         Read::TooLarge
     } else {
         Read::Record

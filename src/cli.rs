@@ -19,6 +19,7 @@ use crate::replica::{Faults, Line, Plan, SEED};
 use crate::source::Origin;
 use crate::table;
 use crate::tls::Authorities;
+use crate::walk::MAX_COMPANIES;
 use crate::ways::Ways;
 
 const EXAMPLES: &str = "\
@@ -34,6 +35,9 @@ Exit codes:
   0 complete   2 wrong usage   3 written, some companies missing   4 unreachable
   5 layout not recognised   6 no usable rate   7 output cannot be written
   130, 143 interrupted, terminated";
+
+/// Eight read more pages than any site serves, and each has a buffer.
+const MOST_READERS: usize = 8;
 
 /// Says who asks, and where to find out more.
 const USER_AGENT: &str = concat!(
@@ -122,7 +126,7 @@ pub struct RunArgs {
     /// Threads that fetch pages
     #[arg(long, value_name = "N", default_value = "32", value_parser = number::<1, 1024>, help_heading = "Fetching")]
     workers: usize,
-    /// Threads that read them [default: one a core]
+    /// Threads that read them [default: one a core, eight at the most]
     #[arg(long, value_name = "N", value_parser = number::<1, 256>, help_heading = "Fetching")]
     readers: Option<usize>,
     /// Requests per second at the most, like 2 or 0.5 [default: no limit]
@@ -196,6 +200,7 @@ impl RunArgs {
     /// The job, which ends when a signal comes through `interrupts`.
     pub fn into_job(self, interrupts: Receiver<i32>) -> (Job, Voice) {
         let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let cores = || cores().min(MOST_READERS);
         let job = Job {
             origin: self.from,
             index: self.index,
@@ -267,10 +272,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "SPEC")]
     pub faults: Option<Faults>,
     /// Companies of the embedded market [default: the 496 of a real crawl]
-    #[arg(long, value_name = "N", value_parser = number::<1, 400_000>)]
+    #[arg(long, value_name = "N", value_parser = number::<1, MAX_COMPANIES>)]
     pub companies: Option<usize>,
     /// Companies of the embedded market that its numbered index pages lack, for --walk both to find
-    #[arg(long, value_name = "N", default_value = "0", value_parser = number::<0, 400_000>)]
+    #[arg(long, value_name = "N", default_value = "0", value_parser = number::<0, MAX_COMPANIES>)]
     pub drop_rows: usize,
     /// Seed of everything that is made up: the embedded market, the rows it drops, the jitter,
     /// the faults

@@ -30,6 +30,9 @@ const HIGH: &str = "52 Week High";
 const LOW_IN_SCRIPT: &str = "low52weeks:";
 const HIGH_IN_SCRIPT: &str = "high52weeks:";
 
+/// Bytes of a name or figure that are kept. Real names have up to 60.
+const LONGEST_TEXT: usize = 200;
+
 /// What a company page says. A figure that is missing, or not usable, is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CompanyPage {
@@ -164,12 +167,15 @@ fn collapse<'a>(texts: impl Iterator<Item = &'a str>) -> String {
             }
             collapsed.push(c);
         }
+        if collapsed.len() > LONGEST_TEXT {
+            break;
+        }
     }
     collapsed
 }
 
 /// Marks that turn the direction of the text after them, also on a terminal.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 

@@ -5,10 +5,12 @@
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read};
+use std::mem;
 use std::net::SocketAddr;
-use std::sync::RwLock;
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, Sender, bounded};
 use http::header::LOCATION;
 use http::{HeaderMap, Response, Uri};
 use ureq::config::Config;
@@ -19,7 +21,7 @@ use ureq::{Agent, Body, Proxy, Timeout};
 use url::Url;
 
 use crate::meter::Meter;
-use crate::page::{MAX_RAW, Page, PageError, Reason};
+use crate::page::{MAX_RAW_OF_OTHERS, Page, PageError, Reason};
 use crate::tls::{self, Authorities};
 
 const CONNECT: Duration = Duration::from_secs(5);
@@ -33,6 +35,14 @@ pub const MAX_REDIRECTS: usize = 5;
 /// workers; answers of 40 KB lose nothing with less.
 const INPUT_BUFFER: usize = 32 << 10;
 const OUTPUT_BUFFER: usize = 4 << 10;
+/// The largest head of an answer; real ones have 1 KB. It must be less than the buffer: one that
+/// fills it looks to the library as if the connection had broken.
+const MAX_HEAD: usize = INPUT_BUFFER - (4 << 10);
+
+/// Bytes up to which a body is nothing special, and how many larger ones there may be at a time: 32
+/// fetchers with 8 MiB each would be 256.
+const USUAL: u64 = 256 << 10;
+const LARGE: usize = 2;
 
 /// How to ask.
 #[derive(Debug, Clone)]
@@ -69,6 +79,8 @@ impl ProxyChoice {
 #[derive(Debug)]
 pub struct Client {
     agent: Agent,
+    /// Buffers for large bodies that are free.
+    large: (Sender<Vec<u8>>, Receiver<Vec<u8>>),
 }
 
 impl Client {
@@ -89,6 +101,7 @@ impl Client {
             .timeout_per_read(limit(PER_READ))
             .max_idle_connections(options.connections)
             .max_idle_connections_per_host(options.connections)
+            .max_response_header_size(MAX_HEAD)
             .input_buffer_size(INPUT_BUFFER)
             .output_buffer_size(OUTPUT_BUFFER);
         let config = match options.proxy {
@@ -102,21 +115,27 @@ impl Client {
                 config.tls_config(TlsConfig::builder().root_certs(roots).build())
             }
         };
+        let large = bounded(LARGE);
+        for _ in 0..LARGE {
+            let _ = large.0.try_send(Vec::new());
+        }
         Client {
             agent: Agent::with_parts(
                 config.build(),
                 DefaultConnector::default(),
                 CachingResolver::default(),
             ),
+            large,
         }
     }
 
-    /// Gets one answer of whatever status, following redirects on the same host. The body is read
-    /// into `buffer`, which is emptied first.
+    /// Gets one answer of whatever status and at most so many bytes, following redirects on the same
+    /// host. The body is read into `buffer`, which is emptied first.
     pub fn get(
         &self,
         address: &str,
-        mut buffer: Vec<u8>,
+        most: u64,
+        buffer: Vec<u8>,
         meter: &Meter,
     ) -> Result<Page, PageError> {
         let started = Instant::now();
@@ -139,12 +158,11 @@ impl Client {
         let status = parts.status.as_u16();
         // The body of an error says nothing that is needed, but a connection is only used again
         // when it has been read; if it breaks, the status is still the news.
-        if let Err(error) = read_body(body, &mut buffer) {
-            if status == 200 {
-                return Err(error);
-            }
-            buffer.clear();
-        }
+        let (buffer, hold) = match self.read_body(body, most, buffer) {
+            Err(error) if status == 200 => return Err(error),
+            Err(_) => Default::default(),
+            Ok(read) => read,
+        };
         meter.bytes_wire.add(buffer.len() as u64);
         Ok(Page {
             status,
@@ -152,7 +170,61 @@ impl Client {
             body: buffer,
             waited,
             elapsed: started.elapsed(),
+            hold,
         })
+    }
+
+    /// Reads the whole body; one that is shorter than announced is an error of the library's.
+    fn read_body(
+        &self,
+        body: Body,
+        most: u64,
+        mut buffer: Vec<u8>,
+    ) -> Result<(Vec<u8>, Option<Hold>), PageError> {
+        buffer.clear();
+        let announced = body.content_length().unwrap_or(0);
+        if announced > most {
+            return Err(too_large(most));
+        }
+        // A body of exactly the limit would be an error too, hence one more.
+        let mut reader = body.into_with_config().limit(most + 1).reader();
+        // Exactly: buffers go round, and what one grows beyond its page it keeps.
+        buffer.reserve_exact(announced.min(USUAL) as usize + 1);
+        read_up_to(&mut reader, USUAL, &mut buffer)?;
+        if (buffer.len() as u64) < USUAL {
+            return Ok((buffer, None));
+        }
+        let mut hold = None;
+        if most > MAX_RAW_OF_OTHERS {
+            let (place, mut large) = self.hold();
+            large.clear();
+            large.reserve_exact(most as usize + 1);
+            large.extend_from_slice(&buffer);
+            (buffer, hold) = (large, Some(place));
+        }
+        let read = read_up_to(&mut reader, most + 1 - USUAL, &mut buffer);
+        let is_too_large = buffer.len() as u64 > most;
+        match read {
+            Ok(()) if !is_too_large => Ok((buffer, hold)),
+            read => {
+                if let Some(hold) = hold {
+                    hold.give_back(buffer);
+                }
+                read.and(Err(too_large(most)))
+            }
+        }
+    }
+
+    /// Waits for a place for a large body.
+    fn hold(&self) -> (Hold, Vec<u8>) {
+        let (back, places) = &self.large;
+        let buffer = places.recv().expect("this client holds the other end");
+        let place = Place {
+            buffer: Vec::new(),
+            back: back.clone(),
+        };
+        let place = Arc::new(place);
+        (Hold { place }, buffer)
     }
 
     /// Breaks off what is under way and refuses what comes. A body without a length that breaks off
@@ -224,35 +296,51 @@ pub fn may_follow(from: &Url, to: &Url) -> bool {
     from.host() == to.host() && (same_door || to.scheme() == "https")
 }
 
-/// Reads the whole body; one that is shorter than announced is an error of the library's.
-fn read_body(body: Body, buffer: &mut Vec<u8>) -> Result<(), PageError> {
-    buffer.clear();
-    let announced = body.content_length().unwrap_or(0);
-    if announced > MAX_RAW {
-        return Err(too_large());
+/// The right to a body that is larger than usual: a buffer of a few, which goes back in the end.
+///
+/// They are not freed meanwhile: the allocator would keep what one thread frees for that thread.
+#[derive(Debug, Clone)]
+pub struct Hold {
+    place: Arc<Place>,
+}
+
+impl Hold {
+    pub fn give_back(self, buffer: Vec<u8>) {
+        // Where there is another hold, the buffer is a copy.
+        if let Some(mut place) = Arc::into_inner(self.place) {
+            place.buffer = buffer;
+        }
     }
-    // Exactly: buffers go round, and what one grows beyond its page it keeps.
-    buffer.reserve_exact(announced as usize + 1);
-    // A body of exactly the limit would be an error too, hence one more.
-    let mut reader = body.into_with_config().limit(MAX_RAW + 1).reader();
-    reader.read_to_end(buffer).map_err(|error| {
+}
+
+#[derive(Debug)]
+struct Place {
+    buffer: Vec<u8>,
+    back: Sender<Vec<u8>>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = self.back.try_send(mem::take(&mut self.buffer));
+    }
+}
+
+fn read_up_to(reader: &mut impl Read, most: u64, buffer: &mut Vec<u8>) -> Result<(), PageError> {
+    let read = reader.take(most).read_to_end(buffer);
+    read.map(drop).map_err(|error| {
         let error = page_error(error.into());
         match error.reason {
             // Chunks that are none: the next answer may be whole.
             Reason::Protocol => PageError::new(Reason::Broken, error.detail),
             _ => error,
         }
-    })?;
-    if buffer.len() as u64 > MAX_RAW {
-        return Err(too_large());
-    }
-    Ok(())
+    })
 }
 
-fn too_large() -> PageError {
+fn too_large(most: u64) -> PageError {
     PageError::new(
         Reason::TooLarge,
-        format!("the body is larger than {} MiB", MAX_RAW >> 20),
+        format!("the body is larger than {} MiB", most >> 20),
     )
 }
 

@@ -414,6 +414,10 @@ pub fn find_rate(choice: RateChoice, source: &Source, meter: &Meter) -> Result<R
 }
 
 fn read_rates(xml: &[u8], charset: Option<&str>) -> Result<Rate, PageError> {
+    if xml.len() > rates::MAX_BYTES {
+        let why = format!("the list of rates has over {} MiB", rates::MAX_BYTES >> 20);
+        return Err(PageError::new(Reason::TooLarge, why));
+    }
     let xml = page::to_utf8(xml, charset);
     let xml = String::from_utf8_lossy(&xml);
     let is_whole = xml.contains("</ValCurs>") || !xml.contains("<ValCurs");

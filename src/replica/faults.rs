@@ -62,7 +62,7 @@ pub enum Fault {
     RedirectLoop,
     Redirect(String),
     RedirectNowhere,
-    /// 40 MiB of nothing in 40 KB of gzip; a body of 9 MiB.
+    /// 40 MiB of nothing in 40 KB of gzip; a body of 9 MiB that does not say so.
     Bomb,
     Huge,
     /// A gzip body without its end, with a wrong checksum; a plain one marked as gzip.

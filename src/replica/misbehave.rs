@@ -129,7 +129,10 @@ pub(super) fn answer(
             );
             (head + GZIP, body)
         }
-        Fault::Huge => whole(&vec![b' '; HUGE]),
+        Fault::Huge => {
+            send("Connection: close\r\n", &vec![b' '; HUGE])?;
+            return Ok(false);
+        }
         Fault::TruncatedGzip => {
             let body = gzipped();
             let (head, body) = whole(&body[..body.len() / 2]);

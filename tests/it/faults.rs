@@ -51,6 +51,34 @@ fn a_company_that_cannot_be_had_is_left_out_and_named() {
             Box::new(|| Reply::with_head(OK, &vec![b' '; 9_000_000])),
         ),
         (
+            "headers_too_large",
+            1,
+            Box::new(|| {
+                let lines = format!("X-More: {}\r\n", "x".repeat(1000)).repeat(100);
+                Reply::RawThenClose(format!("{OK}\r\n{lines}").into_bytes())
+            }),
+        ),
+        (
+            "protocol",
+            2,
+            Box::new(|| Reply::RawThenClose(b"What is this\r\n\r\n".to_vec())),
+        ),
+        (
+            "protocol",
+            2,
+            Box::new(|| {
+                Reply::with_head(
+                    &format!("{OK}\r\nContent-Length: 5\r\nContent-Length: 7"),
+                    b"hello",
+                )
+            }),
+        ),
+        (
+            "protocol",
+            2,
+            Box::new(|| Reply::with_head(&format!("{OK}\r\nContent-Length: -5"), b"hello")),
+        ),
+        (
             "unrecognised",
             1,
             Box::new(|| Reply::Page(b"<html><body>Nothing to see</body></html>".to_vec())),

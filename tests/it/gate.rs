@@ -221,10 +221,13 @@ fn nobody_waits_at_a_closed_gate() {
     let blocks: [fn(&Gate, &Meter, Duration); 3] = [
         |gate, meter, long| gate.pause(long, &mut meter.lane(Role::Fetcher)),
         |gate, _, long| gate.keep_apart(long),
-        |gate, meter, _| std::mem::forget(gate.enter(&mut meter.lane(Role::Fetcher))),
+        |gate, meter, _| {
+            (0..20).for_each(|_| gate.judge::<()>("/", &Err(failure(Reason::Busy)), meter));
+            std::mem::forget(gate.enter(&mut meter.lane(Role::Fetcher)));
+        },
     ];
     for block in blocks {
-        let gate = Gate::new(1, Duration::ZERO);
+        let gate = Gate::new(2, Duration::ZERO);
         block(&gate, &meter, long);
         let reason = thread::scope(|scope| {
             let waiting = scope.spawn(|| gate.enter(&mut meter.lane(Role::Fetcher)).map(drop));

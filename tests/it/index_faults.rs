@@ -1,6 +1,6 @@
 //! An index or a rate that fails: the things that a run cannot do without.
 
-use indexrank::replica::Pages;
+use indexrank::replica::{Market, Pages, SEED};
 
 use crate::run::{Fault, INDEX_2, OK, RATES, Run, always, gzip, market};
 use crate::support::{Reply, TestServer, json};
@@ -194,4 +194,33 @@ fn a_rate_of_a_day() {
         "{}",
         run.ran.stderr
     );
+}
+
+/// Row 34: a company comes and one goes between the first look at page 1 and the second.
+#[test]
+fn an_index_that_changes_while_it_is_walked() {
+    let other = Market::embedded(Some(61), SEED).index_page(1);
+    let first = "\"/stocks/abbv-stock";
+    let changed = other.replace(first, "\"/stocks/zzz-stock").into_bytes();
+    let server = TestServer::start(market(), move |path, before| {
+        (path == "/index/components/s&p_500?p=1" && before == 1)
+            .then(|| Reply::Page(changed.clone()))
+    });
+    let run = Run::new(&server, &[]);
+    run.assert_complete(0);
+    for words in [
+        "the index changed while it was walked",
+        "1 of the companies",
+        "1 are there no more",
+    ] {
+        assert!(run.ran.stderr.contains(words), "{}", run.ran.stderr);
+    }
+    // One that cannot be looked at again is no news.
+    let server = TestServer::start(market(), move |path, before| {
+        (path == "/index/components/s&p_500?p=1" && before == 1)
+            .then(|| Reply::status("503 Service Unavailable"))
+    });
+    let run = Run::new(&server, &[]);
+    run.assert_complete(0);
+    assert!(!run.ran.stderr.contains("changed"), "{}", run.ran.stderr);
 }

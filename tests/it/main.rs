@@ -31,6 +31,7 @@ mod rank;
 mod rates;
 mod read;
 mod server;
+mod stages;
 mod suspicion;
 mod tls;
 mod torture;

@@ -22,6 +22,7 @@ fn page(encoding: &str, body: Vec<u8>) -> Page {
         headers,
         body,
         elapsed: Duration::ZERO,
+        hold: None,
     }
 }
 

@@ -226,7 +226,11 @@ fn assert_refused(
     connections: std::ops::RangeInclusive<usize>,
 ) {
     let folder = tempfile::tempdir().unwrap();
-    let ran = server.run(folder.path(), ca, &["--usd-rub", "76.65"]);
+    let ran = server.run(
+        folder.path(),
+        ca,
+        &["--usd-rub", "76.65", "--ignore-robots"],
+    );
     assert_eq!(ran.code, 4, "{}", ran.stderr);
     assert!(ran.stderr.contains(words), "{words:?} in {}", ran.stderr);
     let seen = server.connections.load(Ordering::SeqCst);
