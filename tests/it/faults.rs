@@ -124,6 +124,13 @@ fn a_failure_that_passes_costs_a_retry_and_nothing_else() {
                 )
             }),
         ),
+        (
+            "a chunk of more bytes than there are",
+            Box::new(|| {
+                let size = format!("{OK}\r\nTransfer-Encoding: chunked");
+                Reply::with_head(&size, b"ffffffffffffffffff\r\nhello\r\n")
+            }),
+        ),
         ("empty", Box::new(|| Reply::Page(Vec::new()))),
         (
             "closed without a word",

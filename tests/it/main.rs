@@ -24,6 +24,8 @@ mod index_faults;
 #[cfg(unix)]
 mod interrupted;
 mod mutations;
+#[cfg(unix)]
+mod network;
 mod page;
 mod politeness;
 mod properties;

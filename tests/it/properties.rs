@@ -6,12 +6,18 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use indexrank::archive::Archive;
 use indexrank::inflate::{Inflater, MAX_INFLATED};
-use indexrank::{company, figure, index, page, rates, read};
+use indexrank::journal::{Identity, Journal};
+use indexrank::meter::Meter;
+use indexrank::page::Page;
+use indexrank::recorder::Checksum;
+use indexrank::replica::{Faults, Plan};
+use indexrank::{company, figure, index, page, rates, read, retry};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use rust_decimal::Decimal;
 use std::io::Write;
+use std::time::Duration;
 
 /// Any figure that the site could show.
 fn decimal() -> impl Strategy<Value = Decimal> {
@@ -474,5 +480,152 @@ proptest! {
         }
         damage.iter().for_each(|damage| damage.apply(&mut bytes));
         all_of(&bytes);
+    }
+}
+
+/// Texts that are nearly what a header or a plan of faults has in it.
+fn nearly_of(pieces: &'static [&'static str]) -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        4 => select(pieces).prop_map(str::to_owned),
+        1 => "[ -~]{0,4}",
+    ];
+    vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+}
+
+const DATE_PIECES: [&str; 18] = [
+    "Sun, ",
+    "Sunday, ",
+    "06",
+    "-Nov-",
+    " Nov ",
+    "94",
+    "1994",
+    " 08:49:37",
+    " GMT",
+    "99",
+    "0",
+    "-",
+    "1",
+    ":",
+    " ",
+    "18446744073709551615",
+    "Feb",
+    "31",
+];
+const SPEC_PIECES: [&str; 22] = [
+    "503",
+    "reset-body",
+    "retry-after:",
+    "stall:",
+    "charset:",
+    "@",
+    "@20%",
+    "@/stocks/",
+    "*",
+    "#1",
+    "#2-3",
+    "@=",
+    "17",
+    ",",
+    "%",
+    "-",
+    "#",
+    "1e400",
+    "NaN",
+    "inf",
+    "0",
+    "999999999999999999999",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_pause_that_is_asked_for_is_above_zero_or_there_is_none(text in nearly_of(&DATE_PIECES), date in nearly_of(&DATE_PIECES)) {
+        let mut headers = http::HeaderMap::new();
+        for (name, text) in [("retry-after", text), ("date", date)] {
+            if let Ok(value) = text.parse() {
+                headers.insert(name, value);
+            }
+        }
+        prop_assert_ne!(retry::asked_pause(&headers), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn seconds_are_taken_as_they_are(seconds in 1u64..) {
+        let mut headers = http::HeaderMap::new();
+        headers.insert("retry-after", seconds.to_string().parse().unwrap());
+        prop_assert_eq!(retry::asked_pause(&headers), Some(Duration::from_secs(seconds)));
+    }
+
+    /// A plan is read or refused with the part that is wrong; one that is read answers every request.
+    #[test]
+    fn any_plan_of_faults_is_read_or_refused(spec in nearly_of(&SPEC_PIECES), seed in any::<u64>()) {
+        match spec.parse::<Faults>() {
+            Ok(faults) => {
+                let plan = Plan::new(faults, seed);
+                for path in ["/", "/stocks/a-stock", "/stocks/a-stock", ""] {
+                    plan.next(path);
+                }
+            }
+            Err(why) => prop_assert!(why.contains("in the faults: ") || why.contains("shares"), "{why}"),
+        }
+    }
+
+    /// Shares are met: of a thousand requests about as many go wrong as the plan says.
+    #[test]
+    fn shares_of_faults_are_met(share in 0u32..=100, seed in any::<u64>()) {
+        let plan = Plan::new(format!("503@{share}%").parse().unwrap(), seed);
+        let wrong = (0..1000).filter(|number| plan.next(&format!("/{number}")).is_some()).count();
+        prop_assert!(wrong.abs_diff(share as usize * 10) < 100, "{wrong} of 1000 for {share} %");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever has become of a journal, a run goes on from it or refuses it; pages that it gives were
+    /// kept, and what is appended is there the next time.
+    #[test]
+    fn a_damaged_journal_goes_on_or_is_refused(
+        damage in vec(damage(), 0..4),
+        gzip in any::<bool>(),
+        pages in 0usize..12,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(if gzip { "unfinished.warc.gz" } else { "unfinished.warc" });
+        let identity = Identity(vec![("source", "here".to_owned())]);
+        let page = |number: usize| Page {
+            status: 200,
+            headers: http::HeaderMap::new(),
+            body: format!("page {number} {}", "x".repeat(2000)).into_bytes(),
+            waited: Duration::ZERO,
+            elapsed: Duration::ZERO,
+            hold: None,
+        };
+        let journal = Journal::begin(path.clone(), Checksum::Crc32, &identity).unwrap();
+        (0..pages).for_each(|number| journal.keep(&format!("http://here/{number}"), &page(number)));
+        journal.leave();
+        if pages > 0 {
+            let mut bytes = fs::read(&path).unwrap();
+            damage.iter().for_each(|damage| damage.apply(&mut bytes));
+            fs::write(&path, bytes).unwrap();
+        }
+        let resume = || Journal::resume(path.clone(), Checksum::Crc32, &identity, Duration::from_secs(60));
+        let Ok(journal) = resume() else { return Ok(()) };
+        let meter = Meter::default();
+        for number in 0..pages {
+            if let Some(kept) = journal.take(&format!("/{number}"), &meter) {
+                prop_assert_eq!(kept.body, page(number).body);
+            }
+            prop_assert!(journal.take(&format!("/{number}"), &meter).is_none(), "each page once");
+        }
+        journal.keep("http://here/last", &page(99));
+        journal.leave();
+        // Ending it has changed nothing before it.
+        if let Ok(journal) = resume() {
+            let last = journal.take("/last", &meter);
+            prop_assert_eq!(last.map(|page| page.body), Some(page(99).body));
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use indexrank::replica::{Line, Market, Pages, SEED, Server};
+use indexrank::replica::{Faults, Line, Market, Pages, SEED, Server};
 
 use crate::support::MARKET;
 
@@ -258,5 +258,47 @@ fn bandwidth() {
         started.elapsed().as_secs_f64() >= bits / 8e6,
         "{:?}",
         started.elapsed()
+    );
+}
+
+/// What is wrong with a plan of faults is told by its part.
+#[test]
+fn plans_of_faults_are_read_or_refused() {
+    let read = |spec: &str| spec.parse::<Faults>();
+    for spec in [
+        "503",
+        "503@20%,reset-body@5%,retry-after:2@/stocks/mmm-stock#1",
+        "stall:0.5@=17, drip#2-3 ,charset:utf-16@/stocks/*@50%#1",
+    ] {
+        assert!(read(spec).is_ok(), "{spec}: {:?}", read(spec));
+    }
+    for (spec, words) in [
+        ("", "\"\" in the faults: there is no fault \"\""),
+        (
+            "503,nonsense@3%",
+            "\"nonsense@3%\" in the faults: there is no fault \"nonsense\"",
+        ),
+        ("200", "there is no fault \"200\""),
+        ("503@120%", "\"120%\" is no share"),
+        ("503@NaN%", "is no share"),
+        ("503@somewhere", "\"somewhere\" is no place"),
+        ("503@/a#0", "#0 is no number of requests"),
+        ("503#3-2", "#3-2 is no number of requests"),
+        ("503@=x", "\"=x\" is no number of a request"),
+        ("stall", "stall wants seconds"),
+        ("stall:-1", "stall wants seconds"),
+        ("redirect:", "there is no fault \"redirect:\""),
+        ("503@60%,500@60%", "the shares add up to 120 %"),
+    ] {
+        let why = read(spec).unwrap_err();
+        assert!(why.contains(words), "{spec}: {why}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let ran = crate::support::indexrank(folder.path(), &["serve", "--faults", "503@x"]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.stderr.contains("\"503@x\" in the faults"),
+        "{}",
+        ran.stderr
     );
 }
