@@ -20,7 +20,7 @@ use crate::recorder::{Checksum, Recorder};
 
 const NAME: &str = "unfinished.warc";
 /// The first record, which tells whose journal it is, is shorter than that.
-const SHORTEST: u64 = 1024;
+const LONGEST_FIRST: u64 = 1024;
 /// Clocks differ by a little; a page from further in the future has no age that can be trusted.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(60);
 
@@ -95,14 +95,17 @@ impl Journal {
         identity: &Identity,
         max_age: Duration,
     ) -> Result<Self, ResumeError> {
-        // Interrupted before anything worth keeping was there.
-        if fs::metadata(&path).map_or(0, |file| file.len()) < SHORTEST {
-            return Ok(Journal::begin(path, checksum, identity)?);
-        }
-        let archive = Archive::open(&path).map_err(|error| ResumeError::NoJournal {
-            path: path.clone(),
-            why: format!("{error:#}"),
-        })?;
+        let archive = match Archive::open(&path) {
+            Ok(archive) => archive,
+            // None, or one that was cut short in its first record.
+            Err(_) if fs::metadata(&path).map_or(0, |file| file.len()) < LONGEST_FIRST => {
+                return Ok(Journal::begin(path, checksum, identity)?);
+            }
+            Err(error) => {
+                let why = format!("{error:#}");
+                return Err(ResumeError::NoJournal { path, why });
+            }
+        };
         for (name, wanted) in &identity.0 {
             let there = archive.about(name).unwrap_or("unknown");
             if there != wanted {
