@@ -71,7 +71,7 @@ struct State {
 }
 
 impl Gate {
-    /// A gate for so many fetchers, with this time between requests.
+    /// A gate for so many fetchers, and no more than these, with this time between requests.
     pub fn new(fetchers: usize, interval: Duration) -> Self {
         let (open, closing) = bounded(0);
         Gate {
@@ -124,37 +124,41 @@ impl Gate {
         self.wait_for_turn(is_fetcher)
     }
 
+    /// The same for one who has passed and must ask once more, for a redirect, say.
+    pub fn enter_again(&self) -> Result<(), PageError> {
+        if self.wide_open.load(SeqCst) {
+            return Ok(());
+        }
+        self.wait_for_turn(false).map(drop)
+    }
+
     fn wait_for_turn(&self, is_fetcher: bool) -> Result<Pass<'_>, PageError> {
         let mut state = self.state();
-        let mut turn = None;
         loop {
             if state.cause.is_some() {
                 return Err(stopped());
             }
             if is_fetcher && self.fetching.load(SeqCst) >= state.limit {
-                state = self.wait(state, None);
+                state = self.wait(state, Duration::MAX);
                 continue;
             }
             let now = Instant::now();
             if let Some(until) = state.paused_until {
                 if now < until {
-                    // The turn is over by then; a new one keeps the requests apart again.
-                    turn = None;
-                    state = self.wait(state, Some(until - now));
+                    state = self.wait(state, until - now);
                     continue;
                 }
                 state.paused_until = None;
             }
             if !state.interval.is_zero() {
-                let turn = *turn.get_or_insert_with(|| {
-                    let turn = state.next_at.max(now);
-                    state.next_at = turn + state.interval;
-                    turn
-                });
-                if now < turn {
-                    state = self.wait(state, Some(turn - now));
+                if now < state.next_at {
+                    let left = state.next_at - now;
+                    state = self.wait(state, left);
                     continue;
                 }
+                // Who wakes late does not hold up the next: on the average they are so far apart.
+                let earliest = now.checked_sub(state.interval).unwrap_or(now);
+                state.next_at = state.next_at.max(earliest) + state.interval;
             }
             self.fetching.fetch_add(usize::from(is_fetcher), SeqCst);
             if state.limit == state.widest && state.interval.is_zero() {
@@ -167,23 +171,9 @@ impl Gate {
         }
     }
 
-    fn wait<'a>(
-        &self,
-        state: MutexGuard<'a, State>,
-        most: Option<Duration>,
-    ) -> MutexGuard<'a, State> {
-        match most {
-            Some(most) => {
-                self.changed
-                    .wait_timeout(state, most)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0
-            }
-            None => self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner),
-        }
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, most: Duration) -> MutexGuard<'a, State> {
+        let waited = self.changed.wait_timeout(state, most);
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Sleeps, but not beyond the end of the run.
@@ -194,7 +184,7 @@ impl Gate {
             let Some(left) = until.checked_duration_since(Instant::now()) else {
                 return;
             };
-            state = self.wait(state, Some(left));
+            state = self.wait(state, left);
         }
     }
 

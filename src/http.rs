@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::io::{ErrorKind, Read};
 use std::mem;
 use std::net::SocketAddr;
-use std::sync::{Arc, RwLock};
+use std::sync::RwLock;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -18,7 +18,7 @@ use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body, Proxy, Timeout};
-use url::Url;
+use url::{Position, Url};
 
 use crate::meter::Meter;
 use crate::page::{MAX_RAW_OF_OTHERS, Page, PageError, Reason};
@@ -40,7 +40,7 @@ const OUTPUT_BUFFER: usize = 4 << 10;
 const MAX_HEAD: usize = INPUT_BUFFER - (4 << 10);
 
 /// Bytes up to which a body is nothing special, and how many larger ones there may be at a time: 32
-/// fetchers with 8 MiB each would be 256.
+/// fetchers with 2 MiB each would be half of what a run may use.
 const USUAL: u64 = 256 << 10;
 const LARGE: usize = 2;
 
@@ -130,16 +130,26 @@ impl Client {
     }
 
     /// Gets one answer of whatever status and at most so many bytes, following redirects on the same
-    /// host. The body is read into `buffer`, which is emptied first.
+    /// host. The body is read into `buffer`, which is emptied first. `may_ask` is told of the path of
+    /// every request after the first.
     pub fn get(
         &self,
         address: &str,
         most: u64,
         buffer: Vec<u8>,
         meter: &Meter,
+        may_ask: impl Fn(&str) -> Result<(), PageError>,
     ) -> Result<Page, PageError> {
         let started = Instant::now();
-        let mut response = self.send(address, meter)?;
+        let may_ask = |address: &str| {
+            let address = Url::parse(address).ok();
+            may_ask(
+                address
+                    .as_ref()
+                    .map_or("", |address| &address[Position::BeforePath..]),
+            )
+        };
+        let mut response = self.send(address, meter, &may_ask)?;
         let mut hops = 0;
         let mut at = address.to_owned();
         while matches!(response.status().as_u16(), 301..=303 | 307 | 308) {
@@ -151,7 +161,8 @@ impl Client {
                 ));
             }
             at = redirect_target(&at, response.headers())?;
-            response = self.send(&at, meter)?;
+            may_ask(&at)?;
+            response = self.send(&at, meter, &may_ask)?;
         }
         let waited = started.elapsed();
         let (parts, body) = response.into_parts();
@@ -219,12 +230,11 @@ impl Client {
     fn hold(&self) -> (Hold, Vec<u8>) {
         let (back, places) = &self.large;
         let buffer = places.recv().expect("this client holds the other end");
-        let place = Place {
+        let hold = Hold {
             buffer: Vec::new(),
             back: back.clone(),
         };
-        let place = Arc::new(place);
-        (Hold { place }, buffer)
+        (hold, buffer)
     }
 
     /// Breaks off what is under way and refuses what comes. A body without a length that breaks off
@@ -244,11 +254,17 @@ impl Client {
     /// One request, up to the headers of its answer. A GET that dies before its headers may only
     /// have met a connection that the server had closed while it was idle, which the pool cannot
     /// know: it is sent once more at no cost.
-    fn send(&self, address: &str, meter: &Meter) -> Result<Response<Body>, PageError> {
+    fn send(
+        &self,
+        address: &str,
+        meter: &Meter,
+        may_ask: &impl Fn(&str) -> Result<(), PageError>,
+    ) -> Result<Response<Body>, PageError> {
         meter.requests.add(1);
         let first = self.agent.get(address).call();
         let answer = match first {
             Err(ureq::Error::Io(error)) if is_stale_connection(error.kind()) => {
+                may_ask(address)?;
                 meter.requests.add(1);
                 meter.retries.add(1);
                 self.agent.get(address).call()
@@ -299,27 +315,19 @@ pub fn may_follow(from: &Url, to: &Url) -> bool {
 /// The right to a body that is larger than usual: a buffer of a few, which goes back in the end.
 ///
 /// They are not freed meanwhile: the allocator would keep what one thread frees for that thread.
-#[derive(Debug, Clone)]
-pub struct Hold {
-    place: Arc<Place>,
-}
-
-impl Hold {
-    pub fn give_back(self, buffer: Vec<u8>) {
-        // Where there is another hold, the buffer is a copy.
-        if let Some(mut place) = Arc::into_inner(self.place) {
-            place.buffer = buffer;
-        }
-    }
-}
-
 #[derive(Debug)]
-struct Place {
+pub struct Hold {
     buffer: Vec<u8>,
     back: Sender<Vec<u8>>,
 }
 
-impl Drop for Place {
+impl Hold {
+    pub fn give_back(mut self, buffer: Vec<u8>) {
+        self.buffer = buffer;
+    }
+}
+
+impl Drop for Hold {
     fn drop(&mut self) {
         let _ = self.back.try_send(mem::take(&mut self.buffer));
     }

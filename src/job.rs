@@ -24,6 +24,7 @@ use crate::journal::{self, Identity, Journal};
 use crate::meter::Meter;
 use crate::output::{self, Staged};
 use crate::page::{self, Page, PageError, Reason};
+use crate::patience::Patience;
 use crate::pipeline::{self, Widths};
 use crate::progress::{Progress, Style};
 use crate::rank::{self, Figure, PeRange, Place};
@@ -32,7 +33,7 @@ use crate::recorder::Checksum;
 use crate::replica::{self, Market};
 use crate::report::{self, Asked, Report, Times};
 use crate::resources;
-use crate::retry::{self, Patience, Retries};
+use crate::retry::{self, Retries};
 use crate::robots::Robots;
 use crate::source::{self, LIVE_PAGES, LIVE_RATES, Origin, Site, Source, is_loopback};
 use crate::summary;
@@ -109,6 +110,8 @@ pub struct Outcome {
     pub exit: Exit,
     pub report: Report,
     pub rankings: Vec<(Figure, Vec<Place>)>,
+    /// Whether the same command with `--resume` asks only for what is missing.
+    pub resumable: bool,
 }
 
 /// Runs the job. After an error no result has changed, and the pages that came are kept in the
@@ -183,6 +186,7 @@ fn bring_home(
 /// Ends the run when a signal comes or its time is over.
 fn watch(job: &Job, source: &Source, is_done: &Receiver<Infallible>) {
     let mut interrupts = job.interrupts.clone();
+    let closing = source.gate.closing();
     let time_is_over = job.max_time.map_or_else(never, after);
     loop {
         select! {
@@ -193,6 +197,8 @@ fn watch(job: &Job, source: &Source, is_done: &Receiver<Infallible>) {
             recv(time_is_over) -> _ => {
                 return source.halt(Cause::MaxTime(job.max_time.unwrap_or_default()));
             }
+            // Whoever has closed it.
+            recv(closing) -> _ => return source.break_off(),
             recv(is_done) -> _ => return,
         }
     }
@@ -249,6 +255,11 @@ fn rank_and_write(
         let message = format!("cannot write {target}: {why}; no result was changed");
         return Err(Stop::new(Exit::Output, message));
     }
+    let journal = source.into_journal();
+    let (recording, journal) = match job.record {
+        Some(_) => (journal, None),
+        None => (None, journal),
+    };
     write_all(
         job,
         &mut report,
@@ -256,18 +267,19 @@ fn rank_and_write(
         &harvest.companies,
         rate,
         meter.trace.timeline(),
+        recording,
     )?;
     let may_be_had_later =
         rate.is_none() || report.ledger.not_attempted > 0 || { &harvest.failures }
             .iter()
             .any(|failure| retry::attempts(failure.error.reason) > 1);
-    if let Some(journal) = source.into_journal() {
-        match &job.record {
-            Some(target) => journal.become_recording(target)?,
-            None if may_be_had_later => drop(journal.leave()),
-            None => journal.remove(),
+    let resumable = match journal {
+        Some(journal) if may_be_had_later => journal.leave().is_some(),
+        journal => {
+            journal.map(Journal::remove);
+            false
         }
-    }
+    };
     let exit = if rate.is_none() {
         Exit::NoRate
     } else if report.ledger.failed + report.ledger.not_attempted > 0 {
@@ -279,6 +291,7 @@ fn rank_and_write(
         exit,
         report,
         rankings,
+        resumable,
     })
 }
 
@@ -455,14 +468,7 @@ fn rate_far_off(job: &Job, rate: Option<&Rate>) -> Option<String> {
 /// Pages that came are kept for a run that goes on, or for a look at their layout.
 fn ended_early(source: Source, mut stop: Stop) -> Stop {
     stop.message += "; no result was changed";
-    let Some(journal) = source.into_journal() else {
-        return stop;
-    };
-    if !stop.resumable && stop.exit != Exit::Layout {
-        journal.remove();
-        return stop;
-    }
-    match journal.leave() {
+    match source.into_journal().and_then(Journal::leave) {
         Some((file, pages)) => {
             let pages = summary::count(pages, "page", "pages");
             stop.message += &format!(", {pages} kept in {}", file.display());
@@ -495,6 +501,7 @@ fn write_all(
     companies: &[Company],
     rate: Option<&Rate>,
     timeline: Option<Timeline>,
+    recording: Option<Journal>,
 ) -> Result<(), Stop> {
     let mut contents: Vec<(PathBuf, Vec<u8>)> = Vec::new();
     for (figure, places) in rankings {
@@ -524,6 +531,9 @@ fn write_all(
         .map(|(file, content)| Staged::whole(file, content));
     let staged = staged.collect::<Result<Vec<Staged>, _>>()?;
     staged.iter().try_for_each(Staged::sync)?;
+    if let (Some(recording), Some(target)) = (recording, &job.record) {
+        recording.become_recording(target)?;
+    }
     staged.into_iter().try_for_each(Staged::place)?;
     Ok(())
 }

@@ -17,6 +17,7 @@ use crate::meter::Meter;
 use crate::output::OutputError;
 use crate::page::Page;
 use crate::recorder::{Checksum, Recorder};
+use crate::{robots, source};
 
 const NAME: &str = "unfinished.warc";
 /// The first record, which tells whose journal it is, is shorter than that.
@@ -144,7 +145,11 @@ impl Journal {
         }
         let page = old.archive.get(path, Vec::new()).ok()?;
         meter.resumed.add(1);
-        Some(page)
+        // Nobody has waited for it.
+        Some(Page {
+            elapsed: Duration::ZERO,
+            ..page
+        })
     }
 
     /// Keeps an answer, as it came.
@@ -160,7 +165,7 @@ impl Journal {
         ))
     }
 
-    /// Makes a recording of it: has the disk keep it and gives it its name.
+    /// Has the disk keep it and gives it the name of a recording.
     pub fn become_recording(self, target: &Path) -> Result<(), OutputError> {
         self.recorder.finish().map_err(OutputError::at(target))?;
         fs::rename(&self.path, target).map_err(OutputError::at(target))
@@ -172,15 +177,18 @@ impl Journal {
         let _ = fs::remove_file(&self.path);
     }
 
-    /// Leaves it for a run that goes on, unless no page is in it. Gives its place and the number of
-    /// good pages.
+    /// Leaves it for a run that goes on, unless no page of the index or a company is in it. Gives its
+    /// place and the number of these pages.
     pub fn leave(self) -> Option<(PathBuf, usize)> {
-        let old = self
-            .old
-            .as_ref()
-            .map_or(0, |old| old.archive.good_pages().count());
-        let pages = self.recorder.good_pages() + old;
         let _ = self.recorder.finish();
+        let pages = Archive::open(&self.path).map_or(0, |archive| {
+            let others = [robots::PATH, source::RATES_PATH];
+            let is_other = |path: &str| others.iter().any(|other| path.starts_with(other));
+            archive
+                .good_pages()
+                .filter(|(path, _)| !is_other(path))
+                .count()
+        });
         if pages == 0 {
             let _ = fs::remove_file(&self.path);
             return None;

@@ -17,10 +17,9 @@
 //! | [`suspicion`] | figures of a company that contradict each other |
 //! | [`report`], [`table`], [`summary`], [`output`] | results → files and terminal; files whole or not at all |
 //! | [`source`] | where pages come from: a site over HTTP, or an archive |
-//! | [`http`], [`page`], [`inflate`] | one GET; a page as it came, and inflated |
 //! | [`gate`], [`robots`] | when a request may be sent, and whether |
-//! | [`retry`], [`waiting`] | what is tried again, and where it waits |
-//! | [`http`], [`tls`], [`retry`], [`page`], [`inflate`] | one GET; whom to trust; what is tried again; a page as it came, and inflated |
+//! | [`retry`], [`patience`], [`waiting`] | what is tried again, by who waits for it or from a waiting room |
+//! | [`http`], [`tls`], [`page`], [`inflate`] | one GET; whom to trust; a page as it came, and inflated |
 //! | [`archive`], [`recorder`] | WARC in and out |
 //! | [`journal`], [`claim`], [`signals`] | a run that is cut short goes on; one run at a time; Ctrl-C |
 //! | [`meter`], [`trace`], [`progress`], [`resources`] | what is counted, timed, shown and used while a run goes |
@@ -33,7 +32,7 @@
 //! Where to put the next change: another figure goes into [`company::CompanyPage`] and its reader,
 //! [`layout::FIGURES`] (so that its loss is noticed), [`rank::Figure`] with its file name in
 //! [`report`], and a column of [`table`]. Another source of pages is a variant of
-//! [`source::Origin`] and of [`source::Source`], opened in [`job`]. Another layout of the site is a
+//! [`source::Origin`], opened in [`job`], and one of `source::Pages`. Another layout of the site is a
 //! landmark at the top of [`company`] or [`index`].
 
 pub mod archive;
@@ -55,6 +54,7 @@ pub mod layout;
 pub mod meter;
 pub mod output;
 pub mod page;
+pub mod patience;
 pub mod pipeline;
 pub mod progress;
 pub mod rank;

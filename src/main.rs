@@ -1,6 +1,7 @@
 //! The command: what was asked for, what to print, which exit code.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
 use std::panic::catch_unwind;
@@ -27,7 +28,10 @@ fn main() -> ExitCode {
     let exit = result.unwrap_or_else(|stop| {
         say(&stop.message);
         if stop.resumable {
-            say(&format!("to go on from there: {}", resuming(env::args())));
+            say(&format!(
+                "to go on from there: {}",
+                resuming(env::args_os())
+            ));
         }
         stop.exit
     });
@@ -46,13 +50,14 @@ fn run(cli: Cli) -> Result<Exit, Stop> {
 }
 
 /// The command that goes on from where this one was cut short, as a shell takes it.
-fn resuming(words: impl Iterator<Item = String>) -> String {
+fn resuming(words: impl Iterator<Item = OsString>) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,%@".contains(c);
     let quoted = |word: String| match word.chars().all(plain) && !word.is_empty() {
         true => word,
         false => format!("'{}'", word.replace('\'', r"'\''")),
     };
-    let words: Vec<String> = words.map(quoted).collect();
+    let words = words.map(|word| quoted(word.to_string_lossy().into_owned()));
+    let words: Vec<String> = words.collect();
     let resume = "--resume".to_owned();
     let more = (!words.contains(&resume)).then_some(resume);
     words.into_iter().chain(more).collect::<Vec<_>>().join(" ")
@@ -118,6 +123,10 @@ fn complain(outcome: &Outcome, voice: Voice) {
         let most = if voice.verbose { usize::MAX } else { SHOWN };
         let lines = summary::suspicious(&report.suspicious, most);
         lines.iter().for_each(|line| say(line));
+    }
+    if outcome.resumable {
+        let again = resuming(env::args_os());
+        say(&format!("to ask only for what is missing: {again}"));
     }
     if voice.verbose {
         say(&summary::resources(report));

@@ -19,15 +19,16 @@ use crate::http::Hold;
 use crate::inflate::Inflater;
 use crate::tree::MAX_BYTES;
 
-/// The most that is read of the body of a company's page, as it comes. Real pages are 20 to 61 KB.
-pub const MAX_RAW: u64 = 8 << 20;
+/// The most that is read of the body of a company's page, as it comes. Real pages are 20 to 61 KB, and
+/// nothing that is larger when it is inflated would be parsed.
+pub const MAX_RAW: u64 = 2 << 20;
 /// The same for everything else, of which up to sixteen pages are in memory at once.
 pub const MAX_RAW_OF_OTHERS: u64 = 1 << 20;
 /// Characters of a sentence about a page; what a server sends may be in it.
 const LONGEST_DETAIL: usize = 300;
 
 /// An answer as it came.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Page {
     pub status: u16,
     pub headers: HeaderMap,
@@ -77,6 +78,8 @@ pub enum Reason {
     Postponed,
     /// The robots' rules of the site forbid it.
     Robots,
+    /// Any other status of 500 to 599.
+    ServerError,
     /// Any other status.
     Status,
     /// A redirect to another host or from https to http.
@@ -131,6 +134,7 @@ impl Page {
             408 | 425 | 429 | 500 | 502..=504 | 520..=524 => Reason::Busy,
             404 | 410 => Reason::Gone,
             401 | 403 | 451 => Reason::Blocked,
+            500..=599 => Reason::ServerError,
             _ => Reason::Status,
         };
         Err(PageError::new(

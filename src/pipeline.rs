@@ -200,6 +200,8 @@ impl<'a> Stages<'a> {
             let page = page::guarded("fetching", get);
             self.meter.fetched.add(1);
             if fetched.send(Fetched { errand, page }).is_err() {
+                // What waits in the channel would keep the run alive.
+                links.iter().for_each(drop);
                 return;
             }
         }
@@ -237,7 +239,10 @@ impl<'a> Stages<'a> {
             };
             let Some(errand) = errand else { continue };
             let result = result.map(|(seen, elapsed)| {
-                harvest.latencies.push(elapsed);
+                // Of pages that were there already there is no time to tell.
+                harvest
+                    .latencies
+                    .extend(Some(elapsed).filter(|took| !took.is_zero()));
                 seen
             });
             self.meter.read.add(1);

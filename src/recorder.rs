@@ -7,7 +7,6 @@ use std::fs::{self, File};
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use data_encoding::BASE32;
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
@@ -23,8 +22,6 @@ use crate::page::Page;
 pub struct Recorder {
     recording: Mutex<Recording>,
     checksum: Checksum,
-    /// Pages of status 200 so far.
-    good: AtomicUsize,
 }
 
 /// How a record can be checked.
@@ -110,7 +107,6 @@ impl Recorder {
         Ok(Recorder {
             recording: Mutex::new(recording),
             checksum,
-            good: AtomicUsize::new(0),
         })
     }
 
@@ -141,8 +137,6 @@ impl Recorder {
         } else {
             Compression::fast()
         };
-        self.good
-            .fetch_add(usize::from(page.status == 200), Relaxed);
         self.write(
             "response",
             "application/http; msgtype=response",
@@ -184,11 +178,6 @@ impl Recorder {
         if recording.error.is_none() {
             recording.error = recording.append(&record, level).err();
         }
-    }
-
-    /// Pages of status 200 that were kept.
-    pub fn good_pages(&self) -> usize {
-        self.good.load(Relaxed)
     }
 
     /// The first failure to write.

@@ -7,9 +7,7 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
 
-use crate::page::{self, Page, PageError, Reason};
-use crate::source::Source;
-use crate::trace::Lane;
+use crate::page::{PageError, Reason};
 
 /// Attempts at one address, the first included.
 const MAX_ATTEMPTS: u32 = 4;
@@ -49,7 +47,7 @@ pub struct Retries {
     /// Of the pauses' jitter: a page's pauses depend on it, the path and the attempt alone.
     seed: u64,
     first_pause: Duration,
-    /// Requests that the run will make as far as is known, repetitions not counted.
+    /// Companies whose pages the run will ask for, as far as is known.
     planned: AtomicU64,
     spent: AtomicU64,
 }
@@ -143,52 +141,4 @@ pub fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
         date(asked)?.duration_since(now).ok()?
     };
     Some(pause).filter(|pause| !pause.is_zero())
-}
-
-/// A page of the index, the rates or the robots' rules, and how often it has been asked for. The
-/// pauses are slept by who asks: this is for threads that have nothing else to do.
-pub struct Patience<'a> {
-    source: &'a Source,
-    pub path: String,
-    tried: Attempts,
-    /// Before the next attempt.
-    pause: Option<Duration>,
-}
-
-impl<'a> Patience<'a> {
-    pub fn new(source: &'a Source, path: String) -> Self {
-        Patience {
-            source,
-            path,
-            tried: Attempts::default(),
-            pause: None,
-        }
-    }
-
-    /// Fetches the page and reads it, as often as the policy allows.
-    pub fn get<T>(
-        &mut self,
-        lane: &mut Lane,
-        mut read: impl FnMut(Page, &mut Lane) -> Result<T, PageError>,
-    ) -> Result<T, PageError> {
-        loop {
-            if let Some(pause) = self.pause.take() {
-                self.source.gate.sleep(pause);
-                lane.meter.retries.add(1);
-            }
-            let page = self.source.get(&self.path, Vec::new(), lane);
-            match page.and_then(|page| page::guarded("reading", || read(page, lane))) {
-                Err(error) if self.has_another(&error) => {}
-                result => return result,
-            }
-        }
-    }
-
-    /// Whether there is another attempt after this failure.
-    pub fn has_another(&mut self, error: &PageError) -> bool {
-        self.pause = self
-            .source
-            .pause_before_next(&self.path, &mut self.tried, error);
-        self.pause.is_some()
-    }
 }

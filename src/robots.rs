@@ -5,8 +5,10 @@ use std::sync::OnceLock;
 
 use crate::inflate::Inflater;
 use crate::meter::Meter;
-use crate::page::{PageError, Reason};
-use crate::retry::Patience;
+use crate::page::Reason::{Blocked, Gone, Redirects, Status};
+use crate::page::{self, PageError, Reason};
+use crate::patience::Patience;
+use crate::retry;
 use crate::source::Source;
 use crate::trace::Role;
 
@@ -47,34 +49,18 @@ impl Robots {
     /// Asks a site for its rules, as the robot of this name, and tells how far apart requests
     /// should be by them.
     ///
-    /// As the RFC has it: a site without rules (status 400 to 499) allows everything; one that has
-    /// rules and cannot show them allows nothing.
+    /// As the RFC has it: a site without rules (most of the statuses 400 to 499) allows everything; one
+    /// that has rules and cannot show them allows nothing.
     pub fn learn(source: &Source, user_agent: &str, meter: &Meter) {
         if source.robots.rules.get().is_some() {
             return;
         }
-        let name = user_agent.split(['/', ' ']).next().unwrap_or(user_agent);
-        let mut page = Patience::new(source, PATH.to_owned());
-        let rules = page.get(&mut meter.lane(Role::Rules), |page, _| {
-            let mut inflater = Inflater::default();
-            Ok(robotxt::Robots::parse(page.inflate(&mut inflater)?, name))
-        });
-        let rules = match rules {
-            Ok(rules) => {
-                if let Some(delay) = rules.crawl_delay() {
-                    source.gate.keep_apart(delay);
-                }
-                Rules::Known(rules)
-            }
-            Err(error) => match error.reason {
-                Reason::Gone | Reason::Blocked | Reason::Status | Reason::Redirects => {
-                    Rules::Known(robotxt::Robots::allow_all())
-                }
-                _ => Rules::Unknown(error),
-            },
-        };
-        // Nobody else sets them.
-        let _ = source.robots.rules.set(rules);
+        // Whatever happens, somebody waits for the rules.
+        let rules = page::guarded("reading", || ask(source, user_agent, meter));
+        let _ = source
+            .robots
+            .rules
+            .set(rules.unwrap_or_else(Rules::Unknown));
     }
 
     /// Whether a path may be asked for by who has this role. The rules themselves may, and the rates
@@ -101,12 +87,35 @@ impl Robots {
             },
             Rules::Unknown(error) => {
                 let detail = format!(
-                    "the site's robots.txt cannot be had ({error}), so nobody knows what may be asked for; \
-                     --ignore-robots is for a server of your own"
+                    "the site's robots.txt cannot be obeyed ({error}), so nobody knows what may be asked for"
                 );
-                Err(PageError::new(error.reason, detail))
+                Err(PageError::new(Reason::Robots, detail))
             }
             Rules::Ignored => Ok(()),
         }
     }
+}
+
+fn ask(source: &Source, user_agent: &str, meter: &Meter) -> Result<Rules, PageError> {
+    let name = user_agent.split(['/', ' ']).next().unwrap_or(user_agent);
+    let mut page = Patience::new(source, PATH.to_owned());
+    let rules = page.get(&mut meter.lane(Role::Rules), |page, _| {
+        let mut inflater = Inflater::default();
+        Ok(robotxt::Robots::parse(page.inflate(&mut inflater)?, name))
+    });
+    let rules = match rules {
+        Err(error) if matches!(error.reason, Gone | Blocked | Status | Redirects) => {
+            robotxt::Robots::allow_all()
+        }
+        rules => rules?,
+    };
+    match rules.crawl_delay() {
+        Some(delay) if delay > retry::LONGEST_ASKED => {
+            let why = format!("it wants {} s between requests", delay.as_secs());
+            return Err(PageError::new(Reason::Robots, why));
+        }
+        Some(delay) => source.gate.keep_apart(delay),
+        None => {}
+    }
+    Ok(Rules::Known(rules))
 }

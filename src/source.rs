@@ -122,17 +122,16 @@ pub struct Site {
 impl Source {
     /// A site, asked by so many fetchers as fast as it answers, whatever its robots' rules.
     pub fn site(site: Site, fetchers: usize) -> Self {
-        Source {
-            pages: Pages::Site(site),
-            gate: Gate::new(fetchers, Duration::ZERO),
-            retries: Retries::default(),
-            robots: Robots::ignored(),
-        }
+        Source::of(Pages::Site(site), fetchers)
     }
 
     pub fn archive(archive: Archive, fetchers: usize) -> Self {
+        Source::of(Pages::Archive(archive), fetchers)
+    }
+
+    fn of(pages: Pages, fetchers: usize) -> Self {
         Source {
-            pages: Pages::Archive(archive),
+            pages,
             gate: Gate::new(fetchers, Duration::ZERO),
             retries: Retries::default(),
             robots: Robots::ignored(),
@@ -188,7 +187,12 @@ impl Source {
             _ => MAX_RAW_OF_OTHERS,
         };
         let address = site.address(path);
-        let answer = site.client.get(&address, most, buffer, lane.meter);
+        let role = lane.role();
+        let may_ask = |path: &str| {
+            self.robots.allow(path, role)?;
+            self.gate.enter_again()
+        };
+        let answer = site.client.get(&address, most, buffer, lane.meter, may_ask);
         lane.asked(asked, &answer);
         drop(pass);
         // What broke off because the run ends says nothing of the page, and may even look whole.
@@ -199,7 +203,10 @@ impl Source {
         if let Some(journal) = journal {
             journal.keep(&address, &page);
         }
-        if let (429 | 503, Some(pause)) = (page.status, retry::asked_pause(&page.headers)) {
+        // The rates are another site's, and what nobody keeps is worth no pause.
+        let is_for_all = role != Role::Rate && journal.is_some();
+        let pause = Some(&page).filter(|page| is_for_all && matches!(page.status, 429 | 503));
+        if let Some(pause) = pause.and_then(|page| retry::asked_pause(&page.headers)) {
             self.gate.pause(pause, lane);
             let detail = format!(
                 "HTTP status {}, to be asked again after {} s",
@@ -225,9 +232,14 @@ impl Source {
         }
     }
 
-    /// Ends the run: what is under way breaks off, nothing more is asked for.
+    /// Ends the run: nothing more is asked for, what is under way breaks off.
     pub fn halt(&self, cause: Cause) {
         self.gate.close(cause);
+        self.break_off();
+    }
+
+    /// Breaks off what is under way.
+    pub fn break_off(&self) {
         if let Pages::Site(site) = &self.pages {
             site.client.shut_down();
         }
@@ -282,7 +294,7 @@ impl Site {
     }
 }
 
-const RATES_PATH: &str = "/scripts/XML_daily.asp";
+pub const RATES_PATH: &str = "/scripts/XML_daily.asp";
 
 /// Path of one page of an index.
 pub fn index_path(index: &str, page: u32) -> String {

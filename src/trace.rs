@@ -25,6 +25,8 @@ pub enum Role {
     Worker,
     /// Asks for the robots' rules.
     Rules,
+    /// A page that waits for its next attempt.
+    Waiting,
 }
 
 /// What a worker does at a time.
@@ -39,7 +41,8 @@ pub enum Phase {
     Failing,
     Inflating,
     Reading,
-    /// The site has asked to be left alone; noted by who was told.
+    /// Until the next attempt at a page, or as long as the site has asked to be left alone, which is
+    /// noted by who was told.
     Pausing,
 }
 

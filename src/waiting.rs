@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, Sender, at, never, select};
 use crate::index::Link;
 use crate::meter::Meter;
 use crate::retry::Attempts;
+use crate::trace::{Phase, Role};
 
 /// A company whose page is wanted, on its way through the stages.
 ///
@@ -60,7 +61,9 @@ pub fn room(
             recv(inbox) -> errand => match errand {
                 Ok(Waiting { errand, due }) => {
                     number += 1;
-                    waiting.insert((due, number), errand);
+                    let mut lane = meter.lane(Role::Waiting);
+                    lane.about(&errand.link.path);
+                    waiting.insert((due, number), (errand, lane, Instant::now()));
                     meter.waiting.add(1);
                 }
                 Err(_) => return,
@@ -69,7 +72,8 @@ pub fn room(
                 in_a_hurry = true;
                 closing = never();
             }
-            recv(next.map_or_else(never, at)) -> _ => if let Some((_, errand)) = waiting.pop_first() {
+            recv(next.map_or_else(never, at)) -> _ => if let Some((_, (errand, mut lane, since))) = waiting.pop_first() {
+                lane.note(Phase::Pausing, since, Instant::now());
                 meter.waiting.take_back(1);
                 // If nobody is there to take it, the errand ends here.
                 let _ = out.send(errand);

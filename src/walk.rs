@@ -10,7 +10,7 @@ use crate::index::{self, IndexPage, Link, MAX_PAGES, NotAnIndex};
 use crate::inflate::Inflater;
 use crate::meter::Meter;
 use crate::page::{self, Page, PageError, Reason};
-use crate::retry::Patience;
+use crate::patience::Patience;
 use crate::source::{self, Source};
 use crate::trace::{Lane, Phase, Role};
 

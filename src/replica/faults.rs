@@ -182,7 +182,7 @@ fn read_part(part: &str) -> Result<(Fault, Where), String> {
 }
 
 /// Kinds without an argument.
-const PLAIN: [(&str, Fault); 28] = [
+const PLAIN: [(&str, Fault); 27] = [
     ("reset", Fault::Reset),
     ("reset-head", Fault::ResetHead),
     ("reset-body", Fault::ResetBody),
@@ -210,7 +210,6 @@ const PLAIN: [(&str, Fault); 28] = [
     ("layout", Fault::Layout),
     ("other-page", Fault::OtherPage),
     ("growing", Fault::Growing),
-    ("unavailable", Fault::Status(503)),
 ];
 
 fn read_kind(text: &str) -> Result<Fault, String> {
@@ -263,6 +262,7 @@ pub fn kinds() -> Vec<String> {
     let with_argument = [
         "404",
         "500",
+        "503",
         "403",
         "stall:0.1",
         "stall-body:0.1",

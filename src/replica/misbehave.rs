@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 use std::net::TcpStream;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use super::faults::{After, DateForm, Fault};
 use super::pages::{Answer, Pages};
@@ -206,36 +208,14 @@ fn written(after: &After) -> String {
         After::Seconds(seconds) => seconds.to_string(),
         After::Text(text) => text.clone(),
         After::Date(seconds, form) => {
-            let now = SystemTime::now();
-            let away = Duration::from_secs(seconds.unsigned_abs());
-            let date = if *seconds < 0 { now - away } else { now + away };
-            let imf = httpdate::fmt_http_date(date);
-            // Sun, 06 Nov 1994 08:49:37 GMT
-            let words: Vec<&str> = imf
-                .split([' ', ','])
-                .filter(|word| !word.is_empty())
-                .collect();
-            match (form, &words[..]) {
-                (DateForm::Rfc850, [day, date, month, year, time, zone]) => {
-                    let weekday = match *day {
-                        "Tue" => "Tuesday",
-                        "Wed" => "Wednesday",
-                        "Thu" => "Thursday",
-                        "Sat" => "Saturday",
-                        "Sun" => "Sunday",
-                        "Mon" => "Monday",
-                        _ => "Friday",
-                    };
-                    format!("{weekday}, {date}-{month}-{} {time} {zone}", &year[2..])
-                }
-                (DateForm::Asctime, [day, date, month, year, time, _]) => {
-                    format!(
-                        "{day} {month} {:>2} {time} {year}",
-                        date.trim_start_matches('0')
-                    )
-                }
-                _ => imf,
-            }
+            let date = Timestamp::now().saturating_add(SignedDuration::from_secs(*seconds));
+            let date = date.unwrap_or(Timestamp::MAX).to_zoned(TimeZone::UTC);
+            let form = match form {
+                DateForm::Imf => "%a, %d %b %Y %H:%M:%S GMT",
+                DateForm::Rfc850 => "%A, %d-%b-%y %H:%M:%S GMT",
+                DateForm::Asctime => "%a %b %e %H:%M:%S %Y",
+            };
+            date.strftime(form).to_string()
         }
     }
 }
@@ -282,6 +262,8 @@ fn reset_when_closed(_: &TcpStream) {}
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     /// Whatever the form, it must be the same moment.

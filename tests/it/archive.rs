@@ -219,7 +219,7 @@ fn what_is_recorded_is_read_again() {
         let page = Page {
             waited: Duration::ZERO,
             status: 200,
-            headers,
+            headers: headers.clone(),
             body: vec![0x1f, 0x8b, 0, 255, 13, 10, 13, 10],
             elapsed: Duration::ZERO,
             hold: None,
@@ -230,7 +230,10 @@ fn what_is_recorded_is_read_again() {
             &Page {
                 status: 404,
                 body: Vec::new(),
-                ..page.clone()
+                headers,
+                waited: Duration::ZERO,
+                elapsed: Duration::ZERO,
+                hold: None,
             },
         );
         recorder.finish().unwrap();

@@ -29,6 +29,7 @@ fn what_is_tried_again_and_how_often() {
         Challenge,
         Robots,
         Status,
+        ServerError,
         Offsite,
         Redirects,
         TooLarge,

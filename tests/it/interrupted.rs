@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use indexrank::replica::{Line, Market, Pages, SEED, Server};
+use indexrank::replica::{Line, Market, Pages, Plan, SEED, Server};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -154,7 +154,7 @@ fn ctrl_c_keeps_what_came_and_says_how_to_go_on() {
 
 /// A server that never answers holds nobody who presses the key.
 #[test]
-fn ctrl_c_breaks_off_what_is_under_way_and_a_second_one_ends_at_once() {
+fn ctrl_c_breaks_off_what_is_under_way() {
     let server = TestServer::start(crate::run::market(), |path, _| {
         path.starts_with("/stocks/").then(|| Reply::Raw(Vec::new()))
     });
@@ -240,7 +240,7 @@ fn pages_that_are_too_old_are_asked_for_again() {
 
 /// A page that came and turned out to be no good is asked for again.
 #[test]
-fn a_page_that_was_no_good_is_not_taken_from_the_journal() {
+fn a_page_of_the_journal_that_is_no_good_is_asked_for_again() {
     let server = TestServer::start(crate::run::market(), |path, before| {
         (path == crate::run::COMPANY && before < 5).then(|| {
             let page = crate::run::page_of(path);
@@ -454,4 +454,42 @@ fn nothing_is_kept_of_a_run_from_a_file() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!(leftovers(&folder.path().join("rankings")), [""; 0]);
     assert_eq!(fs::read(folder.path().join("run.warc")).unwrap(), content);
+}
+
+/// What was kept stays, whatever a run that was to go on met instead of the site.
+#[test]
+fn a_portal_in_the_way_costs_no_page() {
+    let server = slow_market(40);
+    let folder = tempfile::tempdir().unwrap();
+    interrupted(folder.path(), &server, &[]);
+    let journal = folder.path().join("rankings/unfinished.warc");
+    let before = fs::metadata(&journal).unwrap().len();
+    server.misbehave(Plan::new(
+        "redirect:http://localhost:1/log-in".parse().unwrap(),
+        1,
+    ));
+    let address = server.address();
+    thread::sleep(Duration::from_millis(1100));
+    let resume = ["--from", &*address, "-q", "--resume", "--max-age", "1"];
+    let ran = indexrank(folder.path(), &resume);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(fs::metadata(&journal).unwrap().len() >= before);
+}
+
+/// A hint for a command that has words in it that are no text.
+#[test]
+fn words_that_are_no_text() {
+    use std::os::unix::ffi::OsStrExt;
+    let server = slow_market(40);
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(folder.path(), &["--from", &server.address(), "--out"]);
+    command
+        .arg(std::ffi::OsStr::from_bytes(b"r\xff"))
+        .stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    thread::sleep(Duration::from_millis(400));
+    signal(&child, Signal::SIGINT);
+    let (_, ran) = ended(child);
+    assert_eq!(ran.code, 130, "{}", ran.stderr);
+    assert!(ran.stderr.contains("to go on from there"), "{}", ran.stderr);
 }

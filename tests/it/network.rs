@@ -261,3 +261,43 @@ fn a_stderr_that_is_gone_is_no_failure() {
         .unwrap();
     assert_eq!(status.code(), Some(0));
 }
+
+/// A pause that the Bank of Russia asks for is none of the site's, and one that is told when the index
+/// is looked at again is nobody's.
+#[test]
+fn pauses_that_are_not_the_sites() {
+    let rates = crate::run::RATES;
+    for pause in [1, 600] {
+        let (ran, ..) = run(&format!("retry-after:{pause}@{rates}"), &[]);
+        assert_eq!(ran.code, 6, "{}", ran.stderr);
+        let index = "/index/components/s&p_500?p=1";
+        let ended = run(&format!("retry-after:{pause}@{index}#2"), &[]);
+        assert_complete(&ended, "looking again", 3);
+        assert_eq!(ended.1["paused_seconds"], 0.0);
+    }
+}
+
+/// Who waits for its turn when a pause begins has it afterwards, one after the other.
+#[test]
+fn a_pause_costs_its_own_time_and_no_more() {
+    let spec = format!("retry-after:1@{COMPANY}#1");
+    let ended = run(
+        &spec,
+        &["--rps", "40", "--workers", "200", "--ignore-robots"],
+    );
+    assert_complete(&ended, "--rps", 4);
+    assert!(ended.2 > Duration::from_millis(2400), "{:?}", ended.2);
+}
+
+/// Nobody waits for pages that stall when the run is over.
+#[test]
+fn a_run_that_is_refused_ends_at_once() {
+    let (ran, _, took) = run("stall:20@/stocks/a*,403@/stocks/*", &["--workers", "64"]);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("the site refuses to be read"),
+        "{}",
+        ran.stderr
+    );
+    assert!(took < Duration::from_secs(3), "{took:?}");
+}

@@ -54,7 +54,7 @@ fn a_site_without_rules_allows_everything_and_one_that_cannot_show_them_nothing(
     run.assert_failed(
         4,
         &[
-            "robots.txt cannot be had (HTTP status 500)",
+            "robots.txt cannot be obeyed (HTTP status 500)",
             "--ignore-robots",
         ],
     );
@@ -153,4 +153,68 @@ fn a_refusal_is_kept() {
     run.assert_failed(4, &["kept in rankings/unfinished.warc"]);
     let kept = std::fs::read(run.folder.path().join("rankings/unfinished.warc")).unwrap();
     assert!(memchr::memmem::find(&kept, b"Who are you then").is_some());
+}
+
+/// Rules that nobody can keep to, and some that are more than any clock holds.
+#[test]
+fn rules_that_cannot_be_obeyed_end_the_run_at_once() {
+    for rules in [
+        "Crawl-delay: 3600",
+        "Crawl-delay: 1e19",
+        "Crawl-delay: 1e308",
+    ] {
+        let server = TestServer::start(market(), move |path, _| {
+            let rules = format!("User-agent: *\n{rules}\n");
+            (path == ROBOTS).then(|| Reply::Page(rules.into_bytes()))
+        });
+        let run = Run::new(&server, &["--max-time", "5"]);
+        run.assert_failed(
+            4,
+            &["robots.txt cannot be obeyed (it wants", "--ignore-robots"],
+        );
+    }
+    for status in ["501 Not Implemented", "505 Version", "599 What"] {
+        let server = crate::run::always(ROBOTS, move || Reply::status(status));
+        Run::new(&server, &[]).assert_failed(4, &["robots.txt cannot be obeyed (HTTP status 5"]);
+    }
+    for rules in [
+        "\u{feff}User-agent: *\nDisallow:",
+        "<html>No rules here</html>",
+        "",
+        "Crawl-delay: -1",
+        "Crawl-delay: x",
+    ] {
+        let server = TestServer::start(market(), move |path, _| {
+            (path == ROBOTS).then(|| Reply::Page(rules.as_bytes().to_vec()))
+        });
+        Run::new(&server, &[]).assert_complete(0);
+    }
+}
+
+/// A redirect is a request like any other: it needs leave, and its turn.
+#[test]
+fn redirects_are_asked_for_by_the_same_rules() {
+    let to = |path: &str| {
+        let head = format!("HTTP/1.1 302 Found\r\nLocation: {path}\r\nContent-Length: 0\r\n\r\n");
+        Reply::Raw(head.into_bytes())
+    };
+    let server = TestServer::start(market(), move |path, _| match path {
+        ROBOTS => Some(Reply::Page(b"User-agent: *\nDisallow: /private".to_vec())),
+        COMPANY => Some(to("/private/mmm")),
+        _ => None,
+    });
+    let run = Run::new(&server, &[]);
+    run.assert_without_the_company("robots");
+    assert_eq!(server.asked("/private/mmm"), 0);
+
+    let server = TestServer::start(Market::embedded(Some(4), SEED), move |path, before| {
+        (path.starts_with("/stocks/") && before == 0).then(|| to(path))
+    });
+    let run = Run::new(&server, &["--rps", "5", "--ignore-robots"]);
+    assert_eq!(run.ran.code, 0, "{}", run.ran.stderr);
+    let asked = server.requests();
+    for pair in asked.windows(2) {
+        let apart = pair[1].at - pair[0].at;
+        assert!(apart > Duration::from_millis(120), "{apart:?}");
+    }
 }

@@ -1,0 +1,17 @@
+//! Any plan of faults: it is refused with a sentence, or it has a word for every request.
+#![no_main]
+
+use indexrank::replica::{Faults, Plan};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|spec: &str| {
+    match spec.parse::<Faults>() {
+        Ok(faults) => {
+            let plan = Plan::new(faults, 1);
+            for path in ["/", "/stocks/a-stock", "/stocks/a-stock"] {
+                plan.next(path);
+            }
+        }
+        Err(why) => assert!(!why.is_empty()),
+    }
+});

@@ -1,0 +1,34 @@
+//! Any file as a journal: a run refuses it or goes on, and what it then keeps is there the next time.
+#![no_main]
+
+use std::fs;
+use std::time::Duration;
+
+use indexrank::journal::{Identity, Journal};
+use indexrank::meter::Meter;
+use indexrank::page::Page;
+use indexrank::recorder::Checksum;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let path = folder.path().join("unfinished.warc");
+    fs::write(&path, bytes).expect("room in it");
+    let identity = Identity(Vec::new());
+    let age = Duration::from_secs(60);
+    let resume = || Journal::resume(path.clone(), Checksum::Crc32, &identity, age);
+    let Ok(journal) = resume() else { return };
+    let page = Page {
+        status: 200,
+        headers: http::HeaderMap::new(),
+        body: b"kept".to_vec(),
+        waited: Duration::ZERO,
+        elapsed: Duration::ZERO,
+        hold: None,
+    };
+    journal.keep("http://here/the-last", &page);
+    journal.leave();
+    let journal = resume().expect("a journal that was resumed can be resumed again");
+    let last = journal.take("/the-last", &Meter::default());
+    assert_eq!(last.expect("kept before").body, b"kept");
+});

@@ -1,0 +1,19 @@
+//! Any `Retry-After` and `Date`: there is a pause above zero, or none.
+#![no_main]
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue};
+use indexrank::retry::asked_pause;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut parts = bytes.splitn(2, |byte| *byte == b'\n');
+    let mut headers = HeaderMap::new();
+    for name in ["retry-after", "date"] {
+        if let Some(Ok(value)) = parts.next().map(HeaderValue::from_bytes) {
+            headers.insert(name, value);
+        }
+    }
+    assert_ne!(asked_pause(&headers), Some(Duration::ZERO));
+});
