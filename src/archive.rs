@@ -25,6 +25,10 @@ use crate::recorder::crc32;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// The largest record that is looked at; a body in it has at most [`MAX_RAW`] bytes.
 const MAX_RECORD: usize = 32 << 20;
+/// Fields of the first record that are kept, and bytes of a path: of no file are more kept in memory
+/// than of an honest one.
+const FIELDS: usize = 32;
+const LONGEST_PATH: usize = 2 << 10;
 /// Header lines of a record are a few hundred bytes.
 const MAX_HEAD: usize = 64 << 10;
 
@@ -95,10 +99,13 @@ impl Archive {
                 );
             }
             if offset == 0 && record.field("warc-type") == Some("warcinfo") {
-                let fields = head_fields(record.block);
+                let fields = head_fields(record.block).take(FIELDS);
                 about.extend(fields.map(|(name, value)| (name.to_owned(), value.to_owned())));
             }
-            if let Some((address, status)) = record.response() {
+            if let Some((address, status)) = record
+                .response()
+                .filter(|(path, _)| path.len() <= LONGEST_PATH)
+            {
                 let length = reader.stream_position()? - offset;
                 let place = Place {
                     offset,
@@ -215,6 +222,7 @@ impl Archive {
             body: buffer,
             waited: Duration::ZERO,
             elapsed: started.elapsed(),
+            kept: false,
             hold: None,
         })
     }

@@ -27,7 +27,7 @@ impl Claim {
         fs::create_dir_all(folder).map_err(OutputError::at(folder))?;
         let path = folder.join(LOCK);
         loop {
-            let mut file = open(&path).map_err(OutputError::at(folder))?;
+            let mut file = open(&path).map_err(OutputError::at(&path))?;
             if let Err(cause) = lock(&file) {
                 let mut holder = String::new();
                 let _ = file.read_to_string(&mut holder);
@@ -67,7 +67,12 @@ impl Drop for Claim {
 }
 
 /// Opens a file for reading and writing, made if need be, its content untouched.
+///
+/// A link would lead to a file of somebody else's.
 pub fn open(path: &Path) -> io::Result<File> {
+    if path.symlink_metadata().is_ok_and(|there| !there.is_file()) {
+        return Err(io::Error::other("it is a link, a folder or a device"));
+    }
     OpenOptions::new()
         .read(true)
         .write(true)

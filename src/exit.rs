@@ -39,6 +39,8 @@ pub enum Exit {
     Terminated = 143,
 }
 
+const REFUSED: &str =
+    "nothing here gets round that: wait, and ask less with --workers 4 or --rps 1";
 const SIGINT: i32 = 2;
 
 impl From<Exit> for ExitCode {
@@ -79,10 +81,9 @@ impl Stop {
                 )
             }
             Cause::Refused { path, error } => {
-                let advice =
-                    "nothing here gets round that: wait, and ask less with --workers 4 or --rps 1";
-                let message =
-                    format!("the site refuses to be read, the last time {path}: {error}; {advice}");
+                let message = format!(
+                    "the site refuses to be read, the last time {path}: {error}; {REFUSED}"
+                );
                 (Exit::Unreachable, message)
             }
             Cause::LongPause(pause) => {
@@ -124,6 +125,7 @@ impl Stop {
                 Exit::Unreachable,
                 "--ignore-robots is for a server of your own".to_owned(),
             ),
+            (Reason::Blocked | Reason::Challenge, _) => (Exit::Unreachable, REFUSED.to_owned()),
             (Reason::NotArchived, _) => (
                 Exit::Unreachable,
                 "record a whole run with --record, or check --index".to_owned(),

@@ -181,6 +181,7 @@ impl Client {
             body: buffer,
             waited,
             elapsed: started.elapsed(),
+            kept: false,
             hold,
         })
     }

@@ -26,6 +26,9 @@ const FIRST_AND_LAST_LETTER: [&str; 2] = ["A", "Z"];
 /// have one.
 const FEWEST_CELLS: usize = 6;
 
+/// Bytes of a company's name in its address. Real ones have up to 40.
+const LONGEST_SLUG: usize = 200;
+
 /// More pages than any index has had: eleven for the S&P 500.
 pub const MAX_PAGES: u32 = 100;
 
@@ -291,6 +294,7 @@ fn company_path(href: &str) -> Option<&str> {
     let path = path.split(['?', '#']).next()?.trim_end_matches('/');
     let slug = path.strip_prefix(COMPANY_PATH)?;
     let is_one_name = !slug.is_empty()
+        && slug.len() <= LONGEST_SLUG
         && !slug.contains("..")
         && slug
             .chars()

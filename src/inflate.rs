@@ -8,8 +8,8 @@ use libdeflater::{DecompressionError, Decompressor};
 use crate::page::{PageError, Reason};
 
 /// The most that a body may inflate to. Real pages are 92 to 623 KB; each reader may have a buffer of
-/// this size, and nothing over 2 MiB is parsed whole.
-pub const MAX_INFLATED: usize = 4 << 20;
+/// this size, and nothing that is larger is parsed.
+pub const MAX_INFLATED: usize = 2 << 20;
 /// deflate makes at most 1032 bytes of one
 /// (<https://zlib.net/zlib_tech.html>, "Maximum Compression Factor").
 const MAX_RATIO: usize = 1032;

@@ -241,6 +241,7 @@ fn rank_and_write(
     let mut report = Report::new(asked, &source, times, harvest, rate, meter);
     let rate = rate.as_ref().ok();
     report.warnings.extend(narrowed);
+    report.warnings.extend(nothing_to_resume(job, meter));
     report.warnings.extend(source.warning());
     report.warnings.extend(listed_twice(harvest));
     report.warnings.extend(harvest.index_changed.clone());
@@ -441,6 +442,12 @@ fn read_rates(xml: &[u8], charset: Option<&str>) -> Result<Rate, PageError> {
     rates::parse(&xml).map_err(|error| PageError::new(Reason::Unrecognised, error.to_string()))
 }
 
+fn nothing_to_resume(job: &Job, meter: &Meter) -> Option<String> {
+    let place = journal::place(&job.out, job.record.as_deref());
+    (job.resume.is_some() && meter.resumed.get() == 0)
+        .then(|| format!("{} had no page to go on from", place.display()))
+}
+
 fn listed_twice(harvest: &Harvest) -> Option<String> {
     let first = harvest.duplicates.first()?;
     let all = harvest.duplicates.len();
@@ -521,9 +528,9 @@ fn write_all(
         contents.push((file.clone(), timeline.chrome()));
     }
     let report_file = job.out.join(REPORT);
-    report.files = contents.iter().map(|(file, _)| file.clone()).collect();
-    report.files.push(report_file.clone());
-    report.files.extend(job.record.clone());
+    let files = contents.iter().map(|(file, _)| file);
+    let files = files.chain([&report_file]).chain(&job.record);
+    report.files = files.map(|file| file.display().to_string()).collect();
     contents.push((report_file, report::json(report)));
 
     let staged = contents

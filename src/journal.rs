@@ -6,15 +6,19 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, Once};
 use std::time::Duration;
 
+use flate2::bufread::GzDecoder;
 use jiff::{SignedDuration, Timestamp};
+use memchr::memmem;
 
 use crate::archive::{self, Archive};
+use crate::claim;
 use crate::meter::Meter;
-use crate::output::OutputError;
+use crate::output::{self, OutputError};
 use crate::page::Page;
 use crate::recorder::{Checksum, Recorder};
 use crate::{robots, source};
@@ -36,6 +40,36 @@ pub fn place(out: &Path, record: Option<&Path>) -> PathBuf {
         }
         None => out.join(NAME),
     }
+}
+
+/// Pages of the index and of companies; the rules and the rates are no reason to go on.
+fn is_worth_resuming(path: &str) -> bool {
+    ![robots::PATH, source::RATES_PATH]
+        .iter()
+        .any(|other| path.starts_with(other))
+}
+
+/// Whether a file may be replaced by a new journal: one of ours that nobody is writing.
+fn claim_ours(path: &Path) -> io::Result<()> {
+    if path.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let mut file = claim::open(path)?;
+    claim::lock(&file).map_err(|_| io::Error::other("another run is writing it"))?;
+    let mut start = Vec::new();
+    file.by_ref().take(LONGEST_FIRST).read_to_end(&mut start)?;
+    let mut first = Vec::new();
+    // Of a record that is cut short this gives what there is.
+    let _ = GzDecoder::new(&start[..])
+        .take(LONGEST_FIRST)
+        .read_to_end(&mut first);
+    let is_ours = |start: &[u8]| memmem::find(start, b"software: indexrank/").is_some();
+    if start.is_empty() || is_ours(&start) || is_ours(&first) {
+        return Ok(());
+    }
+    Err(io::Error::other(
+        "there is a file that is no journal of this program",
+    ))
 }
 
 /// What makes a journal the journal of a run, as `name: value`.
@@ -62,6 +96,10 @@ pub enum ResumeError {
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
+    /// Where it is until it holds a page that is worth going on from: one that an earlier run has left
+    /// is not given up for less.
+    temporary: PathBuf,
+    in_place: Once,
     recorder: Recorder,
     old: Option<Old>,
 }
@@ -81,9 +119,14 @@ impl Journal {
         checksum: Checksum,
         identity: &Identity,
     ) -> Result<Self, OutputError> {
-        let recorder = Recorder::create(&path, checksum, &identity.0)?;
+        claim_ours(&path).map_err(OutputError::at(&path))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let temporary = path.with_file_name(output::temporary_name(&name));
+        let recorder = Recorder::create(&temporary, checksum, &identity.0)?;
         Ok(Journal {
             path,
+            temporary,
+            in_place: Once::new(),
             recorder,
             old: None,
         })
@@ -125,8 +168,12 @@ impl Journal {
             age >= -CLOCKS_DIFFER && age.unsigned_abs() <= max_age
         });
         let fresh = fresh.map(|(path, _)| path.to_owned()).collect();
+        let in_place = Once::new();
+        in_place.call_once(|| ());
         Ok(Journal {
+            temporary: path.clone(),
             path,
+            in_place,
             recorder,
             old: Some(Old {
                 fresh: Mutex::new(fresh),
@@ -145,16 +192,24 @@ impl Journal {
         }
         let page = old.archive.get(path, Vec::new()).ok()?;
         meter.resumed.add(1);
-        // Nobody has waited for it.
-        Some(Page {
-            elapsed: Duration::ZERO,
-            ..page
-        })
+        Some(Page { kept: true, ..page })
     }
 
     /// Keeps an answer, as it came.
-    pub fn keep(&self, address: &str, page: &Page) {
+    pub fn keep(&self, path: &str, address: &str, page: &Page) {
         self.recorder.keep(address, page);
+        if page.status == 200 && is_worth_resuming(path) {
+            // Where that cannot be, the page is kept under the other name, and lost if nobody looks.
+            self.in_place
+                .call_once(|| drop(fs::rename(&self.temporary, &self.path)));
+        }
+    }
+
+    fn place(&self) -> &Path {
+        match self.in_place.is_completed() {
+            true => &self.path,
+            false => &self.temporary,
+        }
     }
 
     /// The first failure to write it, if there was one.
@@ -167,32 +222,30 @@ impl Journal {
 
     /// Has the disk keep it and gives it the name of a recording.
     pub fn become_recording(self, target: &Path) -> Result<(), OutputError> {
+        let place = self.place().to_owned();
         self.recorder.finish().map_err(OutputError::at(target))?;
-        fs::rename(&self.path, target).map_err(OutputError::at(target))
+        fs::rename(place, target).map_err(OutputError::at(target))
     }
 
     /// Removes it: nothing is left to be done.
     pub fn remove(self) {
         // One that stays is in nobody's way.
-        let _ = fs::remove_file(&self.path);
+        let _ = fs::remove_file(self.place());
     }
 
     /// Leaves it for a run that goes on, unless no page of the index or a company is in it. Gives its
     /// place and the number of these pages.
     pub fn leave(self) -> Option<(PathBuf, usize)> {
+        let place = self.place().to_owned();
         let _ = self.recorder.finish();
-        let pages = Archive::open(&self.path).map_or(0, |archive| {
-            let others = [robots::PATH, source::RATES_PATH];
-            let is_other = |path: &str| others.iter().any(|other| path.starts_with(other));
-            archive
-                .good_pages()
-                .filter(|(path, _)| !is_other(path))
-                .count()
+        let pages = Archive::open(&place).map_or(0, |archive| {
+            let pages = archive.good_pages();
+            pages.filter(|(path, _)| is_worth_resuming(path)).count()
         });
         if pages == 0 {
-            let _ = fs::remove_file(&self.path);
+            let _ = fs::remove_file(place);
             return None;
         }
-        Some((self.path, pages))
+        Some((place, pages))
     }
 }

@@ -57,6 +57,8 @@ pub struct Meter {
     /// Fetchers that rest because many requests fail, now and at the most.
     pub resting: Count,
     pub most_resting: Count,
+    /// Milliseconds that the site's rules want between requests.
+    pub apart: Count,
     /// Milliseconds for which the site has asked to be left alone.
     pub paused: Count,
     /// Bytes of bodies as they came, and inflated.

@@ -71,6 +71,11 @@ pub fn parent(path: &Path) -> &Path {
     }
 }
 
+/// The name of a file that is on its way, which tells whose it is.
+pub fn temporary_name(name: &str) -> String {
+    format!("{LEFTOVER}{}-{name}", process::id())
+}
+
 /// Removes what runs left in a folder that were killed while they wrote their results.
 pub fn clear_leftovers(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else {
@@ -113,7 +118,7 @@ impl Staged {
     pub fn new(target: &Path) -> Result<Self, OutputError> {
         let folder = parent(target);
         let started = fs::create_dir_all(folder).and_then(|()| {
-            let prefix = format!("{LEFTOVER}{}-", process::id());
+            let prefix = temporary_name("");
             let mut builder = tempfile::Builder::new();
             builder.prefix(&prefix).permissions(everyone_may_read());
             builder.tempfile_in(folder)

@@ -37,6 +37,8 @@ pub struct Page {
     /// From sending the request to the head of the answer, and to its last byte.
     pub waited: Duration,
     pub elapsed: Duration,
+    /// Whether an earlier run had it. One that is no good then is asked for, as if it had never been.
+    pub kept: bool,
     /// The right to be large, as long as it is there.
     pub hold: Option<Hold>,
 }

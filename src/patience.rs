@@ -15,6 +15,8 @@ pub struct Patience<'a> {
     tried: Attempts,
     /// Before the next attempt.
     pause: Option<Duration>,
+    /// Whether the last page was one that an earlier run had.
+    was_kept: bool,
 }
 
 impl<'a> Patience<'a> {
@@ -24,6 +26,7 @@ impl<'a> Patience<'a> {
             path,
             tried: Attempts::default(),
             pause: None,
+            was_kept: false,
         }
     }
 
@@ -39,6 +42,7 @@ impl<'a> Patience<'a> {
                 lane.meter.retries.add(1);
             }
             let page = self.source.get(&self.path, Vec::new(), lane);
+            self.was_kept = page.as_ref().is_ok_and(|page| page.kept);
             match page.and_then(|page| page::guarded("reading", || read(page, lane))) {
                 Err(error) if self.has_another(&error) => {}
                 result => return result,
@@ -48,6 +52,9 @@ impl<'a> Patience<'a> {
 
     /// Whether there is another attempt after this failure.
     pub fn has_another(&mut self, error: &PageError) -> bool {
+        if std::mem::take(&mut self.was_kept) {
+            return true;
+        }
         self.pause = self
             .source
             .pause_before_next(&self.path, &mut self.tried, error);

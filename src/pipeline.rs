@@ -24,7 +24,7 @@
 
 use std::panic::resume_unwind;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -220,6 +220,7 @@ impl<'a> Stages<'a> {
         for Fetched { errand, page } in fetched {
             let path = &errand.link.path;
             lane.about(path);
+            let kept = page.as_ref().is_ok_and(|page| page.kept);
             let result = page.and_then(|page| {
                 let elapsed = page.elapsed;
                 // The inflater's buffer may hold anything after a panic, which the next page
@@ -232,17 +233,21 @@ impl<'a> Stages<'a> {
                 }
                 read.map(|seen| (seen, elapsed))
             });
-            self.source.gate.judge(path, &result, self.meter);
             let errand = match &result {
-                Err(error) => self.try_again(errand, error),
-                Ok(_) => Some(errand),
+                Err(_) if kept => self.wait(errand, Duration::ZERO),
+                Err(error) => {
+                    self.source.gate.judge(path, &result, self.meter);
+                    self.try_again(errand, error)
+                }
+                Ok(_) => {
+                    self.source.gate.judge(path, &result, self.meter);
+                    Some(errand)
+                }
             };
             let Some(errand) = errand else { continue };
             let result = result.map(|(seen, elapsed)| {
-                // Of pages that were there already there is no time to tell.
-                harvest
-                    .latencies
-                    .extend(Some(elapsed).filter(|took| !took.is_zero()));
+                // Nobody has waited for a page that was there already.
+                harvest.latencies.extend((!kept).then_some(elapsed));
                 seen
             });
             self.meter.read.add(1);
@@ -261,8 +266,13 @@ impl<'a> Stages<'a> {
         let Some(pause) = pause else {
             return Some(errand);
         };
-        self.meter.fetched.take_back(1);
         self.meter.retries.add(1);
+        self.wait(errand, pause)
+    }
+
+    /// Has an errand wait, or gives it back if it cannot.
+    fn wait(&self, errand: Errand, pause: Duration) -> Option<Errand> {
+        self.meter.fetched.take_back(1);
         errand.wait_until(Instant::now() + pause).err()
     }
 }

@@ -115,6 +115,7 @@ struct Snapshot {
     waiting: u64,
     resting: u64,
     paused: f64,
+    apart: f64,
 }
 
 impl Snapshot {
@@ -131,6 +132,7 @@ impl Snapshot {
             waiting: meter.waiting.get(),
             resting: meter.resting.get(),
             paused: meter.paused.get() as f64 / 1e3,
+            apart: meter.apart.get() as f64 / 1e3,
         }
     }
 
@@ -142,6 +144,9 @@ impl Snapshot {
             "{pages:.0} pages/s, {megabytes:.1} MB/s, {retries} retries, {failures} failures"
         );
         // What a quiet run has nothing of.
+        if self.apart > 0.0 {
+            text += &format!(", {} s between requests by robots.txt", self.apart);
+        }
         if self.waiting > 0 {
             text += &format!(", {} waiting", self.waiting);
         }
@@ -186,7 +191,7 @@ impl Bars {
             let style = ProgressStyle::with_template(&template).expect("a template of ours");
             all.add(ProgressBar::new(0).with_style(style.progress_chars("━╸─")))
         };
-        let text = ProgressStyle::with_template("{wide_msg}").expect("a template of ours");
+        let text = ProgressStyle::with_template("{msg}").expect("a template of ours");
         Bars {
             index: bar("index", ""),
             fetched: bar("fetched", " {msg}"),
@@ -211,7 +216,11 @@ impl Bars {
             self.fetched
                 .set_message(format!("ETA {} s", self.fetched.eta().as_secs()));
         }
-        self.rates.set_message(now.rates());
+        // A line that fills the terminal would be wrapped by the ^C of a user.
+        let width = terminal_size_of(stderr()).map_or(NARROWEST, |(width, _)| width.0);
+        let room = usize::from(width.saturating_sub(4));
+        let rates: String = now.rates().chars().take(room).collect();
+        self.rates.set_message(rates);
     }
 
     fn clear(self) {

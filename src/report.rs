@@ -1,6 +1,5 @@
 //! The run's report, `run.json`, and how every JSON file is written.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -93,7 +92,7 @@ pub struct Report {
     pub workers: usize,
     pub readers: usize,
     /// The files of this run, as they were named to it.
-    pub files: Vec<PathBuf>,
+    pub files: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]

@@ -69,7 +69,8 @@ impl Robots {
     pub fn allow(&self, path: &str, role: Role) -> Result<(), PageError> {
         match role {
             Role::Rules | Role::Rate => Ok(()),
-            Role::Index if self.rules.get().is_none() => Ok(()),
+            // Where the rules cannot be had, the index may not be there either, which is the news.
+            Role::Index if !matches!(self.rules.get(), Some(Rules::Known(_))) => Ok(()),
             _ => self.check(path),
         }
     }
@@ -114,7 +115,10 @@ fn ask(source: &Source, user_agent: &str, meter: &Meter) -> Result<Rules, PageEr
             let why = format!("it wants {} s between requests", delay.as_secs());
             return Err(PageError::new(Reason::Robots, why));
         }
-        Some(delay) => source.gate.keep_apart(delay),
+        Some(delay) => {
+            meter.apart.set(delay.as_millis() as u64);
+            source.gate.keep_apart(delay);
+        }
         None => {}
     }
     Ok(Rules::Known(rules))

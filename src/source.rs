@@ -71,6 +71,9 @@ fn site_address(text: &str) -> Result<String, String> {
     let url = Url::parse(text).map_err(|error| {
         format!("this is no address ({error}); give one like http://127.0.0.1:8000")
     })?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("give an address that begins with http:// or https://".to_owned());
+    }
     if url.path() != "/"
         || url.query().is_some()
         || url.fragment().is_some()
@@ -201,7 +204,7 @@ impl Source {
         }
         let page = answer?;
         if let Some(journal) = journal {
-            journal.keep(&address, &page);
+            journal.keep(path, &address, &page);
         }
         // The rates are another site's, and what nobody keeps is worth no pause.
         let is_for_all = role != Role::Rate && journal.is_some();

@@ -1,6 +1,7 @@
 //! The end of a run on the terminal: four tables and one line.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use comfy_table::{CellAlignment, ColumnConstraint, LineStyle, Table, TableStyle, Width};
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -154,7 +155,7 @@ pub fn closing_lines(report: &Report) -> String {
     let folder = report
         .files
         .first()
-        .and_then(|file| file.parent())
+        .and_then(|file| Path::new(file).parent())
         .unwrap_or("".as_ref());
     let _ = writeln!(
         text,

@@ -17,8 +17,9 @@ use scraper::{Html, HtmlTreeSink};
 
 /// Real pages have 92 to 364 KB, copies saved from a browser up to 623 KB.
 pub const MAX_BYTES: usize = 2 << 20;
-/// Attributes and nodes of a tree. Real pages have up to 18,000; these take about 13 MB.
-const MAX_NODES: usize = 100_000;
+/// Attributes and nodes of a tree. Real pages have up to 18,000; these take about 5 MB, and there are
+/// as many trees at once as readers.
+const MAX_NODES: usize = 40_000;
 /// Elements around an element. Real pages have up to 24.
 const MAX_DEPTH: usize = 128;
 /// What the parser asks and tells while it builds the tree: up to 85,000 times for a

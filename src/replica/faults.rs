@@ -230,6 +230,7 @@ fn read_kind(text: &str) -> Result<Fault, String> {
     };
     let date = |form| {
         let seconds = argument.parse().ok();
+        let seconds = seconds.filter(|seconds: &i64| seconds.abs() < 1_000_000_000);
         let seconds =
             seconds.ok_or_else(|| format!("{name} wants seconds from now, like {name}:2"))?;
         Ok(Fault::RetryAfter(After::Date(seconds, form)))

@@ -222,6 +222,7 @@ fn what_is_recorded_is_read_again() {
             headers: headers.clone(),
             body: vec![0x1f, 0x8b, 0, 255, 13, 10, 13, 10],
             elapsed: Duration::ZERO,
+            kept: false,
             hold: None,
         };
         recorder.keep("http://127.0.0.1:1/stocks/a-stock", &page);
@@ -233,6 +234,7 @@ fn what_is_recorded_is_read_again() {
                 headers,
                 waited: Duration::ZERO,
                 elapsed: Duration::ZERO,
+                kept: false,
                 hold: None,
             },
         );

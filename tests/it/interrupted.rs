@@ -493,3 +493,79 @@ fn words_that_are_no_text() {
     assert_eq!(ran.code, 130, "{}", ran.stderr);
     assert!(ran.stderr.contains("to go on from there"), "{}", ran.stderr);
 }
+
+/// What came in the place of a page is not taken for the page a second time.
+#[test]
+fn a_challenge_that_was_kept_is_no_refusal_the_next_time() {
+    for spec in [
+        "challenge@/stocks/*",
+        "challenge@/index/*",
+        "other-page@/scripts/*,cut@/scripts/*",
+    ] {
+        let pages = Pages::of_market(&crate::run::market());
+        let server = Server::start(pages, 0, Line::default(), None).unwrap();
+        server.misbehave(Plan::new(spec.parse().unwrap(), 1));
+        let folder = tempfile::tempdir().unwrap();
+        let address = server.address();
+        let run = ["--from", &*address, "--retry-pause", "10", "--workers", "2"];
+        let first = indexrank(folder.path(), &run);
+        assert!([4, 6].contains(&first.code), "{spec}: {}", first.stderr);
+        server.misbehave(Plan::new("503@=1000000".parse().unwrap(), 1));
+        let again = indexrank(folder.path(), &[&run[..], &["--resume"]].concat());
+        assert_eq!(again.code, 0, "{spec}: {}", again.stderr);
+        let report = json(&folder.path().join("rankings/run.json"));
+        assert_eq!(ledger(&report), [60, 60, 0, 0, 0], "{spec}");
+    }
+}
+
+/// A link where the journal or the lock should be leads to a file of somebody else's; so does a name.
+#[test]
+fn no_file_of_somebody_else_is_written_over() {
+    let server = slow_market(0);
+    let address = server.address();
+    for name in ["unfinished.warc", ".indexrank.lock"] {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("rankings");
+        fs::create_dir(&out).unwrap();
+        let precious = folder.path().join("precious");
+        fs::write(&precious, "precious").unwrap();
+        std::os::unix::fs::symlink(&precious, out.join(name)).unwrap();
+        for more in [&[][..], &["--resume"]] {
+            let ran = indexrank(folder.path(), &[&["--from", &*address], more].concat());
+            assert_ne!(ran.code, 0, "{name}");
+            assert!(ran.stderr.contains(name), "{}", ran.stderr);
+            assert_eq!(fs::read_to_string(&precious).unwrap(), "precious");
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mine = folder.path().join("unfinished-a.warc");
+    fs::write(&mine, "something of my own").unwrap();
+    let ran = indexrank(folder.path(), &["--from", &address, "--record", "a.warc"]);
+    assert_eq!(ran.code, 7, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("no journal of this program"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(fs::read_to_string(&mine).unwrap(), "something of my own");
+}
+
+/// A run that begins anew and finds nobody there gives up nothing.
+#[test]
+fn a_journal_is_not_given_up_for_a_run_that_has_no_page() {
+    let server = slow_market(40);
+    let folder = tempfile::tempdir().unwrap();
+    interrupted(folder.path(), &server, &[]);
+    let journal = folder.path().join("rankings/unfinished.warc");
+    let kept = fs::read(&journal).unwrap();
+    let ran = indexrank(
+        folder.path(),
+        &["--from", "http://127.0.0.1:1", "--retry-pause", "10"],
+    );
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert_eq!(fs::read(&journal).unwrap(), kept);
+    assert_eq!(
+        leftovers(&folder.path().join("rankings")),
+        ["unfinished.warc"]
+    );
+}

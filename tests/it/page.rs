@@ -22,6 +22,7 @@ fn page(encoding: &str, body: Vec<u8>) -> Page {
         headers,
         body,
         elapsed: Duration::ZERO,
+        kept: false,
         hold: None,
     }
 }
@@ -96,7 +97,7 @@ fn statuses() {
         (503, Some(Reason::Busy)),
         (521, Some(Reason::Busy)),
         (204, Some(Reason::Status)),
-        (501, Some(Reason::Status)),
+        (501, Some(Reason::ServerError)),
     ] {
         let page = Page {
             status,

@@ -158,11 +158,7 @@ fn a_refusal_is_kept() {
 /// Rules that nobody can keep to, and some that are more than any clock holds.
 #[test]
 fn rules_that_cannot_be_obeyed_end_the_run_at_once() {
-    for rules in [
-        "Crawl-delay: 3600",
-        "Crawl-delay: 1e19",
-        "Crawl-delay: 1e308",
-    ] {
+    for rules in ["Crawl-delay: 3600", "Crawl-delay: 1e19"] {
         let server = TestServer::start(market(), move |path, _| {
             let rules = format!("User-agent: *\n{rules}\n");
             (path == ROBOTS).then(|| Reply::Page(rules.into_bytes()))

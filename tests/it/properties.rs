@@ -594,17 +594,18 @@ proptest! {
     ) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(if gzip { "unfinished.warc.gz" } else { "unfinished.warc" });
-        let identity = Identity(vec![("source", "here".to_owned())]);
+        let identity = Identity(vec![("software", "indexrank/1".to_owned())]);
         let page = |number: usize| Page {
             status: 200,
             headers: http::HeaderMap::new(),
             body: format!("page {number} {}", "x".repeat(2000)).into_bytes(),
             waited: Duration::ZERO,
             elapsed: Duration::ZERO,
+            kept: false,
             hold: None,
         };
         let journal = Journal::begin(path.clone(), Checksum::Crc32, &identity).unwrap();
-        (0..pages).for_each(|number| journal.keep(&format!("http://here/{number}"), &page(number)));
+        (0..pages).for_each(|number| journal.keep(&format!("/{number}"), &format!("http://here/{number}"), &page(number)));
         journal.leave();
         if pages > 0 {
             let mut bytes = fs::read(&path).unwrap();
@@ -620,7 +621,7 @@ proptest! {
             }
             prop_assert!(journal.take(&format!("/{number}"), &meter).is_none(), "each page once");
         }
-        journal.keep("http://here/last", &page(99));
+        journal.keep("/last", "http://here/last", &page(99));
         journal.leave();
         // Ending it has changed nothing before it.
         if let Ok(journal) = resume() {

@@ -24,9 +24,10 @@ fuzz_target!(|bytes: &[u8]| {
         body: b"kept".to_vec(),
         waited: Duration::ZERO,
         elapsed: Duration::ZERO,
+        kept: false,
         hold: None,
     };
-    journal.keep("http://here/the-last", &page);
+    journal.keep("/the-last", "http://here/the-last", &page);
     journal.leave();
     let journal = resume().expect("a journal that was resumed can be resumed again");
     let last = journal.take("/the-last", &Meter::default());

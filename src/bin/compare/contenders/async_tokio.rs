@@ -179,6 +179,7 @@ impl Scraper {
             body,
             waited,
             elapsed: asked.elapsed(),
+            kept: false,
             hold: None,
         })
     }
