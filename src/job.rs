@@ -276,10 +276,11 @@ fn rank_and_write(
             .any(|failure| retry::attempts(failure.error.reason) > 1);
     let resumable = match journal {
         Some(journal) if may_be_had_later => journal.leave().is_some(),
-        journal => {
-            journal.map(Journal::remove);
+        Some(journal) => {
+            journal.remove();
             false
         }
+        None => false,
     };
     let exit = if rate.is_none() {
         Exit::NoRate

@@ -37,6 +37,7 @@ pub(super) fn answer(
     };
     let length = |body: &[u8]| format!("Content-Length: {}\r\n", body.len());
     let whole = |body: &[u8]| (length(body), body.to_vec());
+    let whole_gzip = |body: &[u8]| (length(body) + GZIP, body.to_vec());
     let (head, body) = match fault {
         Fault::Status(status) => return status_line(stream, *status, ""),
         Fault::RetryAfter(after) => {
@@ -124,12 +125,8 @@ pub(super) fn answer(
             return Ok(true);
         }
         Fault::Bomb => {
-            let (head, body) = whole(
-                &Answer::new("text/html", &vec![b' '; BOMB])
-                    .gzipped_body()
-                    .to_vec(),
-            );
-            (head + GZIP, body)
+            let bomb = Answer::new("text/html", &vec![b' '; BOMB]);
+            whole_gzip(bomb.gzipped_body())
         }
         Fault::Huge => {
             send("Connection: close\r\n", &vec![b' '; HUGE])?;
@@ -137,20 +134,15 @@ pub(super) fn answer(
         }
         Fault::TruncatedGzip => {
             let body = gzipped();
-            let (head, body) = whole(&body[..body.len() / 2]);
-            (head + GZIP, body)
+            whole_gzip(&body[..body.len() / 2])
         }
         Fault::BadCrc => {
             let mut body = gzipped();
             let crc = body.len().saturating_sub(8);
             body[crc..].iter_mut().for_each(|byte| *byte = !*byte);
-            let (head, body) = whole(&body);
-            (head + GZIP, body)
+            whole_gzip(&body)
         }
-        Fault::PlainAsGzip => {
-            let (head, body) = whole(&plain());
-            (head + GZIP, body)
-        }
+        Fault::PlainAsGzip => whole_gzip(&plain()),
         Fault::Encoding(name) => {
             let (head, body) = whole(&plain());
             (format!("{head}Content-Encoding: {name}\r\n"), body)

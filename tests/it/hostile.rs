@@ -60,10 +60,10 @@ fn pages() -> Vec<(&'static str, String)> {
         ("too many", "<".repeat(2 << 20)),
         ("too many", "&lt;".repeat(500_000)),
         ("too many", "<p>x".repeat(500_000)),
-        ("", TABLE.repeat(20) + &"<i></i>".repeat(40_000)),
+        ("", TABLE.repeat(20) + &"<i></i>".repeat(35_000)),
         ("", "<table><th>1 Year".repeat(20) + &"x".repeat(1_900_000)),
         ("", ITEM.repeat(60) + &"x".repeat(1_900_000)),
-        ("", ITEM.repeat(60) + &"x<br>".repeat(20_000)),
+        ("", ITEM.repeat(60) + &"x<br>".repeat(15_000)),
         ("", "\u{1}".repeat(1_900_000)),
         (
             "too many",
