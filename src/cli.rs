@@ -11,10 +11,11 @@ use jiff::civil::Date;
 use rust_decimal::Decimal;
 
 use crate::http::ProxyChoice;
-use crate::job::{Job, RateChoice, RetryTiming};
+use crate::job::{Job, RetryTiming};
 use crate::pipeline::Widths;
 use crate::progress::Style;
 use crate::rank::PeRange;
+use crate::rate::RateChoice;
 use crate::replica::{Faults, Line, Plan, SEED};
 use crate::source::Origin;
 use crate::table;

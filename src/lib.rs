@@ -6,7 +6,7 @@
 //! | Module | |
 //! |---|---|
 //! | [`cli`] | what the user may type |
-//! | [`job`] | the whole job, from the command's options to the files |
+//! | [`job`], `opening`, [`rate`], `results` | the whole job: options → source of pages, exchange rate → files |
 //! | [`pipeline`] | the engine: three stages and the channels between them |
 //! | [`walk`], [`ways`] | every page of the index, by numbers and by letters → links to companies |
 //! | [`index`], [`company`], [`rates`], [`figure`] | pure readers of one page, one figure |
@@ -32,7 +32,7 @@
 //! Where to put the next change: another figure goes into [`company::CompanyPage`] and its reader,
 //! [`layout::FIGURES`] (so that its loss is noticed), [`rank::Figure`] with its file name in
 //! [`report`], and a column of [`table`]. Another source of pages is a variant of
-//! [`source::Origin`], opened in [`job`], and one of `source::Pages`. Another layout of the site is a
+//! [`source::Origin`], opened in `opening`, and one of `source::Pages`. Another layout of the site is a
 //! landmark at the top of [`company`] or [`index`].
 
 pub mod archive;
@@ -52,18 +52,21 @@ pub mod job;
 pub mod journal;
 pub mod layout;
 pub mod meter;
+mod opening;
 pub mod output;
 pub mod page;
 pub mod patience;
 pub mod pipeline;
 pub mod progress;
 pub mod rank;
+pub mod rate;
 pub mod rates;
 pub mod read;
 pub mod recorder;
 pub mod replica;
 pub mod report;
 pub mod resources;
+mod results;
 pub mod retry;
 pub mod robots;
 pub mod signals;

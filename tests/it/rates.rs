@@ -1,4 +1,6 @@
+use indexrank::rate::{self, RateChoice};
 use indexrank::rates::{Rate, RatesError, parse};
+use jiff::civil::date;
 
 fn file(date: &str, currencies: &str) -> String {
     format!(
@@ -139,4 +141,21 @@ fn roubles_are_exact() {
         rate.roubles("137.06".parse().unwrap()),
         Some("10505.662706".parse().unwrap())
     );
+}
+
+/// Row 46: weekends and holidays are usual, more than a week is told of.
+#[test]
+fn a_rate_of_a_day_far_off_is_told_of() {
+    let rate = parse(&file("04.02.2022", &dollar("1", "76,6501", ""))).unwrap();
+    for (day, is_told) in [(4, false), (11, false), (12, true), (27, true)] {
+        let asked = RateChoice::OfDay(Some(date(2022, 2, day)));
+        assert_eq!(
+            rate::far_off(asked, Some(&rate)).is_some(),
+            is_told,
+            "{day}"
+        );
+    }
+    let told = rate::far_off(RateChoice::OfDay(None), Some(&rate)).unwrap();
+    assert!(told.starts_with("the rate is for 2022-02-04, "), "{told}");
+    assert_eq!(rate::far_off(RateChoice::OfDay(None), None), None);
 }

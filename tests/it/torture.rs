@@ -8,7 +8,7 @@ use indexrank::meter::Meter;
 use indexrank::pipeline::{self, Widths};
 use indexrank::rank::{self, Figure, PeRange};
 use indexrank::replica::{Faults, Line, Market, Pages, Plan, SEED, Server, kinds};
-use indexrank::{archive::Archive, job, report, source::Source};
+use indexrank::{archive::Archive, rate, report, source::Source};
 use serde_json::Value;
 
 use crate::support::{RANKINGS, Ran, files, indexrank, json, ledger};
@@ -258,9 +258,9 @@ fn what_is_broken_for_good_is_missing_and_nothing_else() {
     harvest
         .companies
         .retain(|company| !failures.iter().any(|one| one["path"] == *company.path));
-    let rate = job::find_rate(job::RateChoice::OfDay(None), &source, &meter).unwrap();
+    let usd = rate::find(rate::RateChoice::OfDay(None), &source, &meter).unwrap();
     for figure in Figure::ALL {
-        let places = rank::ranking(&harvest.companies, figure, Some(&rate), PeRange::Any, 10);
+        let places = rank::ranking(&harvest.companies, figure, Some(&usd), PeRange::Any, 10);
         let file = folder
             .path()
             .join("rankings")

@@ -10,10 +10,10 @@ use indexrank::company::CompanyPage;
 use indexrank::http::{Client, Options, ProxyChoice};
 use indexrank::index::Link;
 use indexrank::inflate::Inflater;
-use indexrank::job::{self, RateChoice};
 use indexrank::journal::{Identity, Journal};
 use indexrank::meter::Meter;
 use indexrank::page::{Page, PageError};
+use indexrank::rate::{self, RateChoice};
 use indexrank::rates::Rate;
 use indexrank::recorder::Checksum;
 use indexrank::source::{Site, Source};
@@ -159,7 +159,7 @@ impl Task {
     /// The rate, where the work asks for one.
     pub fn rate(&self, source: &Source, meter: &Meter) -> Result<Option<Rate>, String> {
         match self.work.index() {
-            Some(_) => job::find_rate(RateChoice::OfDay(None), source, meter).map(Some),
+            Some(_) => rate::find(RateChoice::OfDay(None), source, meter).map(Some),
             None => Ok(None),
         }
     }
@@ -200,7 +200,7 @@ impl Task {
             readers: 1,
         };
         pipeline::run(&source, index, widths, &meter)?;
-        job::find_rate(RateChoice::OfDay(None), &source, &meter).map_err(anyhow::Error::msg)?;
+        rate::find(RateChoice::OfDay(None), &source, &meter).map_err(anyhow::Error::msg)?;
         source
             .into_journal()
             .context("there was a journal")?
