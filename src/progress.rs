@@ -177,6 +177,9 @@ impl Snapshot {
 
 struct Bars {
     all: MultiProgress,
+    /// The library leaves the cursor in the last column, so that the `^C` of a user wraps, and clears
+    /// one line too few at the top: this one, which is empty.
+    space: ProgressBar,
     index: ProgressBar,
     fetched: ProgressBar,
     read: ProgressBar,
@@ -192,7 +195,9 @@ impl Bars {
             all.add(ProgressBar::new(0).with_style(style.progress_chars("━╸─")))
         };
         let text = ProgressStyle::with_template("{msg}").expect("a template of ours");
+        let space = ProgressStyle::with_template(" ").expect("a template of ours");
         Bars {
+            space: all.add(ProgressBar::new(0).with_style(space)),
             index: bar("index", ""),
             fetched: bar("fetched", " {msg}"),
             read: bar("read", ""),
@@ -203,6 +208,7 @@ impl Bars {
 
     fn draw(&mut self, now: &Snapshot) {
         let (index_read, index_pages) = now.index;
+        self.space.tick();
         for (bar, position, length) in [
             (&self.index, index_read, index_pages),
             (&self.fetched, now.fetched, now.listed),
@@ -216,15 +222,19 @@ impl Bars {
             self.fetched
                 .set_message(format!("ETA {} s", self.fetched.eta().as_secs()));
         }
-        // A line that fills the terminal would be wrapped by the ^C of a user.
         let width = terminal_size_of(stderr()).map_or(NARROWEST, |(width, _)| width.0);
-        let room = usize::from(width.saturating_sub(4));
-        let rates: String = now.rates().chars().take(room).collect();
+        let rates: String = now.rates().chars().take(width.into()).collect();
         self.rates.set_message(rates);
     }
 
     fn clear(self) {
-        for bar in [&self.index, &self.fetched, &self.read, &self.rates] {
+        for bar in [
+            &self.space,
+            &self.index,
+            &self.fetched,
+            &self.read,
+            &self.rates,
+        ] {
             bar.finish_and_clear();
         }
         let _ = self.all.clear();
