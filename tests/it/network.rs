@@ -147,10 +147,10 @@ fn a_pause_that_the_site_asks_for_is_kept_by_all() {
         .iter()
         .position(|request| request.path == COMPANY)
         .unwrap();
-    // One may have been under way.
-    let next = &requests[told + 2];
-    let pause = next.at - requests[told].at;
-    assert!(pause > Duration::from_millis(950), "{pause:?}");
+    // The other worker's, the rate and the second look at page 1 may have been under way.
+    let after = requests[told..].windows(2);
+    let gap = { after }.position(|pair| pair[1].at - pair[0].at > Duration::from_millis(900));
+    assert!(gap.is_some_and(|gap| gap <= 6), "{gap:?}");
     let report = json(&run.folder.path().join("rankings/run.json"));
     assert_eq!(report["paused_seconds"], 1.0);
 }
