@@ -231,10 +231,9 @@ fn rank_and_write(
         meter.trace.timeline(),
         recording,
     )?;
-    let may_be_had_later =
-        rate.is_none() || report.ledger.not_attempted > 0 || { &harvest.failures }
-            .iter()
-            .any(|failure| retry::attempts(failure.error.reason) > 1);
+    let may_be_had_later = rate.is_none() || { &harvest.failures }
+        .iter()
+        .any(|failure| retry::attempts(failure.error.reason) > 1);
     let resumable = match journal {
         Some(journal) if may_be_had_later => journal.leave().is_some(),
         Some(journal) => {

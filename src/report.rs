@@ -72,7 +72,8 @@ pub struct Report {
     pub suspicious: Vec<Suspicion>,
     pub warnings: Vec<String>,
     pub requests: u64,
-    /// Attempts after the first, and how many of them the run would have allowed itself.
+    /// Requests that were repeated, and how many the run would have allowed itself, not counting the
+    /// free ones: for a connection that had been closed, and after a pause that the site asked for.
     pub retries: u64,
     pub retry_budget: u64,
     /// Seconds for which the site asked to be left alone.

@@ -12,7 +12,6 @@ use crate::archive::Archive;
 use crate::gate::{self, Cause, Gate};
 use crate::http::Client;
 use crate::journal::Journal;
-use crate::meter::Meter;
 use crate::page::{MAX_RAW, MAX_RAW_OF_OTHERS, Page, PageError, Reason};
 use crate::retry::{self, Attempts, Retries};
 use crate::robots::Robots;
@@ -135,7 +134,7 @@ impl Source {
     fn of(pages: Pages, fetchers: usize) -> Self {
         Source {
             pages,
-            gate: Gate::new(fetchers, Duration::ZERO),
+            gate: Gate::new(fetchers),
             retries: Retries::default(),
             robots: Robots::ignored(),
         }
@@ -145,10 +144,13 @@ impl Source {
     pub fn get(&self, path: &str, buffer: Vec<u8>, lane: &mut Lane) -> Result<Page, PageError> {
         lane.about(path);
         let page = match &self.pages {
-            Pages::Site(site) => match site.kept(path, lane.meter) {
-                Some(page) => page,
-                None => self.ask(site, path, buffer, lane, site.journal.as_ref())?,
-            },
+            Pages::Site(site) => {
+                let journal = site.journal.as_ref();
+                match journal.and_then(|journal| journal.take(path, lane.meter)) {
+                    Some(page) => page,
+                    None => self.ask(site, path, buffer, lane)?,
+                }
+            }
             Pages::Archive(archive) => {
                 let _pass = self.gate.enter(lane)?;
                 let asked = Instant::now();
@@ -169,7 +171,7 @@ impl Source {
             return None;
         };
         lane.about(path);
-        let page = self.ask(site, path, Vec::new(), lane, None);
+        let page = self.ask(site, path, Vec::new(), lane);
         page.and_then(Page::of_status_200).ok()
     }
 
@@ -180,17 +182,16 @@ impl Source {
         path: &str,
         buffer: Vec<u8>,
         lane: &mut Lane,
-        journal: Option<&Journal>,
     ) -> Result<Page, PageError> {
-        self.robots.allow(path, lane.role())?;
+        let role = lane.role();
+        self.robots.allow(path, role)?;
         let pass = self.gate.enter(lane)?;
         let asked = Instant::now();
-        let most = match lane.role() {
+        let most = match role {
             Role::Fetcher | Role::Worker => MAX_RAW,
             _ => MAX_RAW_OF_OTHERS,
         };
         let address = site.address(path);
-        let role = lane.role();
         let may_ask = |path: &str| {
             self.robots.allow(path, role)?;
             self.gate.enter_again()
@@ -203,13 +204,13 @@ impl Source {
             return Err(gate::stopped());
         }
         let page = answer?;
-        if let Some(journal) = journal {
+        if let Some(journal) = site.journal.as_ref().filter(|_| role != Role::Recheck) {
             journal.keep(path, &address, &page);
         }
-        // The rates are another site's, and what nobody keeps is worth no pause.
-        let is_for_all = role != Role::Rate && journal.is_some();
-        let pause = Some(&page).filter(|page| is_for_all && matches!(page.status, 429 | 503));
-        if let Some(pause) = pause.and_then(|page| retry::asked_pause(&page.headers)) {
+        // The rates are another site's, and a question of interest only is worth no pause.
+        let is_for_all = !matches!(role, Role::Rate | Role::Recheck);
+        let pause = retry::asked_pause(&page.headers);
+        if let (true, 429 | 503, Some(pause)) = (is_for_all, page.status, pause) {
             self.gate.pause(pause, lane);
             let detail = format!(
                 "HTTP status {}, to be asked again after {} s",
@@ -281,12 +282,6 @@ impl Source {
 }
 
 impl Site {
-    /// The page of a path as an earlier run left it, once: if it turns out to be no good, the site
-    /// is asked.
-    fn kept(&self, path: &str, meter: &Meter) -> Option<Page> {
-        self.journal.as_ref()?.take(path, meter)
-    }
-
     fn address(&self, path: &str) -> String {
         let base = if path.starts_with(RATES_PATH) {
             &self.rates

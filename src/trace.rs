@@ -23,6 +23,8 @@ pub enum Role {
     Reader,
     /// Fetches pages and reads them.
     Worker,
+    /// Looks at the index once more.
+    Recheck,
     /// Asks for the robots' rules.
     Rules,
     /// A page that waits for its next attempt.

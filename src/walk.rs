@@ -188,7 +188,7 @@ pub(crate) fn look_again(
     roll: &Roll<impl FnMut(Link) -> bool>,
 ) -> Option<String> {
     let path = Leaf::Number(1).path(index);
-    let mut lane = meter.lane(Role::Index);
+    let mut lane = meter.lane(Role::Recheck);
     let page = source.look_again(&path, &mut lane)?;
     let page = read(&page, &mut Inflater::default(), &mut lane, index::parse).ok()?;
     let now: HashSet<String> = page.rows.into_iter().map(|link| link.path).collect();

@@ -171,7 +171,7 @@ fn pass_together(gate: &Gate, meter: &Meter, fetchers: usize) -> usize {
 #[test]
 fn fetchers_rest_while_most_requests_fail() {
     let meter = Meter::default();
-    let gate = Gate::new(8, Duration::ZERO);
+    let gate = Gate::new(8);
     let judge = |bad: usize, good: usize| {
         let bad = (0..bad).map(|_| Err(failure(Reason::Busy)));
         let good = (0..good).map(|_| Ok(()));
@@ -201,7 +201,7 @@ fn fetchers_rest_while_most_requests_fail() {
 #[test]
 fn a_pause_holds_everybody_back() {
     let meter = Meter::default();
-    let gate = Gate::new(8, Duration::ZERO);
+    let gate = Gate::new(8);
     let mut lane = meter.lane(Role::Fetcher);
     gate.pause(Duration::from_millis(300), &mut lane);
     // One that is over before adds nothing.
@@ -228,7 +228,7 @@ fn nobody_waits_at_a_closed_gate() {
         },
     ];
     for block in blocks {
-        let gate = Gate::new(2, Duration::ZERO);
+        let gate = Gate::new(2);
         block(&gate, &meter, long);
         let reason = thread::scope(|scope| {
             let waiting = scope.spawn(|| gate.enter(&mut meter.lane(Role::Fetcher)).map(drop));
@@ -253,7 +253,7 @@ fn nobody_waits_at_a_closed_gate() {
 #[test]
 fn a_pause_that_is_too_long_closes_the_gate() {
     let meter = Meter::default();
-    let gate = Gate::new(1, Duration::ZERO);
+    let gate = Gate::new(1);
     gate.pause(Duration::from_secs(120), &mut meter.lane(Role::Fetcher));
     assert_eq!(gate.cause(), None);
     gate.pause(Duration::from_secs(121), &mut meter.lane(Role::Fetcher));
