@@ -215,7 +215,12 @@ fn a_handshake_that_is_cut_off_is_tried_again() {
             .write_all(&[22, 3, 3, 0, 100, 2, 0, 0, 96, 3, 3, 1, 2, 3, 4])
             .ok()
     });
-    assert_refused(&server, &Authority::new().pem, "", 8..=8);
+    assert_refused(
+        &server,
+        &Authority::new().pem,
+        "unexpected end of file",
+        8..=8,
+    );
 }
 
 #[track_caller]
