@@ -308,7 +308,9 @@ fn cut(html: &[u8]) -> Option<Cut> {
         }
         regions.push((item.start..at, "</div></div>"));
     }
-    let in_sight: Vec<Range<usize>> = regions.iter().map(|(region, _)| region.clone()).collect();
+    let mut in_sight: Vec<Range<usize>> =
+        regions.iter().map(|(region, _)| region.clone()).collect();
+    in_sight.sort_unstable_by_key(|region| region.start);
     if !in_plain_sight(html, &in_sight) {
         return None;
     }

@@ -2,51 +2,117 @@
 //! the whole page would see the same elements there.
 
 use std::ops::Range;
-use std::sync::LazyLock;
 
-use memchr::memmem::Finder;
-use memchr::{memchr, memchr3, memrchr};
+use memchr::{memchr, memchr_iter, memchr3, memmem, memrchr, memrchr_iter};
 
-/// Whether no region touches a comment or a script, where a parser sees no elements.
+/// Whether no region touches a comment or a script, where a parser sees no elements. The regions are
+/// in the order of the page.
+///
+/// To know that for sure one would read the page from its beginning. But a parser sees elements
+/// after a `</script>` if no comment is open there, and the nearest one is some kilobytes away.
 pub fn in_plain_sight(html: &[u8], regions: &[Range<usize>]) -> bool {
-    static HIDING: LazyLock<[(Finder, Finder); 2]> = LazyLock::new(|| {
-        [("<!--", "-->"), ("<script", "</script")]
-            .map(|(open, close)| (Finder::new(open), Finder::new(close)))
-    });
-    let last = regions.iter().map(|region| region.end).max().unwrap_or(0);
-    let mut next = [0, 0];
-    let mut at = 0;
+    let mut visible = 0;
+    regions.iter().all(|region| {
+        let from = visible_before(html, visible.min(region.start), region.start);
+        visible = region.end;
+        is_visible(html, from, region)
+    })
+}
+
+/// Where to begin to look for what may hide a place, if a parser sees elements at `visible`.
+fn visible_before(html: &[u8], visible: usize, place: usize) -> usize {
+    let mut from = place;
     loop {
-        for (next, (open, _)) in next.iter_mut().zip(&*HIDING) {
-            if *next <= at {
-                *next = open
-                    .find(&html[at..last.max(at)])
-                    .map_or(usize::MAX, |found| at + found);
+        let mut script_end = None;
+        for at in memrchr_iter(b'<', &html[visible..from]).map(|at| visible + at) {
+            match Hiding::at(&html[at..]) {
+                Some(Hiding::ScriptEnd) => {
+                    script_end = Some(at);
+                    break;
+                }
+                Some(_) => from = at,
+                None => {}
             }
         }
-        let which = usize::from(next[1] < next[0]);
-        let start = next[which];
-        if start >= last {
-            return true;
+        let Some(script_end) = script_end else {
+            return from;
+        };
+        // Exclamation marks are rare.
+        let comment = memrchr_iter(b'!', &html[visible..script_end])
+            .map(|at| (visible + at).saturating_sub(1))
+            .find(|at| html[*at..].starts_with(b"<!--"));
+        match comment {
+            // A script in which a comment is open ends later than it seems.
+            Some(at) if comment_end(&html[at..script_end]).is_none() => from = at,
+            _ => return from,
         }
-        let (open, close) = &HIDING[which];
-        let end = close
-            .find(&html[start..])
-            .map_or(html.len(), |found| start + found);
-        // After a comment and a script inside a script, its end is not one (the tokenizer's
-        // "double escaped" state).
-        let is_script = which == 1;
-        if is_script && next[0] < end && open.find(&html[next[0]..end]).is_some() {
-            return false;
-        }
-        if regions
-            .iter()
-            .any(|region| region.start < end && start < region.end)
-        {
-            return false;
-        }
-        at = end;
     }
+}
+
+/// Whether a parser that sees elements at a place sees all of a region behind it.
+fn is_visible(html: &[u8], mut from: usize, region: &Range<usize>) -> bool {
+    while let Some(found) = memchr(b'<', &html[from..region.end]) {
+        let start = from + found;
+        let end = match Hiding::at(&html[start..]) {
+            None | Some(Hiding::ScriptEnd) => {
+                from = start + 1;
+                continue;
+            }
+            Some(Hiding::Comment) => comment_end(&html[start..region.start.max(start)]),
+            Some(Hiding::Script) => script_end(&html[start..region.start.max(start)]),
+        };
+        match end {
+            Some(length) => from = start + length,
+            None => return false,
+        }
+    }
+    true
+}
+
+/// What begins or ends a part of a page in which there are no elements.
+enum Hiding {
+    Comment,
+    Script,
+    ScriptEnd,
+}
+
+impl Hiding {
+    fn at(html: &[u8]) -> Option<Self> {
+        let (name, hiding) = match *html.get(1..3)? {
+            [b'!', b'-'] => return html.starts_with(b"<!--").then_some(Hiding::Comment),
+            [b's' | b'S', b'c' | b'C'] => (&b"<script"[..], Hiding::Script),
+            [b'/', b's' | b'S'] => (&b"</script"[..], Hiding::ScriptEnd),
+            _ => return None,
+        };
+        let (start, after) = html.split_at_checked(name.len())?;
+        let ends = matches!(
+            after.first()?,
+            b'>' | b'/' | b' ' | b'\t' | b'\n' | b'\r' | 12
+        );
+        (ends && start.eq_ignore_ascii_case(name)).then_some(hiding)
+    }
+}
+
+/// How long the comment is that begins a piece of a page, if it ends in it.
+fn comment_end(html: &[u8]) -> Option<usize> {
+    // `<!-->` is a comment too.
+    Some(memmem::find(html.get(2..)?, b"-->")? + 2)
+}
+
+/// How long the script is that begins a piece of a page, up to its end tag, if that is in it.
+fn script_end(html: &[u8]) -> Option<usize> {
+    let mut has_comment = false;
+    for at in memchr_iter(b'<', html).skip(1) {
+        match Hiding::at(&html[at..]) {
+            Some(Hiding::ScriptEnd) => return Some(at),
+            Some(Hiding::Comment) => has_comment = true,
+            // After a comment and a script inside a script, its end is not one (the tokenizer's
+            // "double escaped" state).
+            Some(Hiding::Script) if has_comment => return None,
+            _ => {}
+        }
+    }
+    None
 }
 
 /// An element as far as it can be seen without a parser: its tag, and the text right after it.

@@ -26,12 +26,18 @@ const INDEX: &str = "<!DOCTYPE html><html><head><script>var a;</script></head><b
     </tbody></table><div class=\"finando_paging\"><a href=\"?p=1\">1</a><a href=\"?p=11\">11</a></div><script>b</script></body></html>";
 
 /// What hides elements from a parser, or makes it read them in another way.
-const AROUND: [(&str, &str); 6] = [
+const AROUND: [(&str, &str); 12] = [
     ("<!--", "-->"),
     ("<!-- <!-- ", " -->"),
     ("<!-- ", " <!-- x -->"),
+    ("<!-- </script>", "-->"),
+    ("<!-- <script> --><!-- ", "</script> -->"),
     ("<script>", "</script>"),
+    ("<SCRIPT >", "</Script\n>"),
+    ("<script>'</scripts>'", "</script>"),
+    ("<scripts><!-- </script>", "--></scripts>"),
     ("<script><!-- <script>", "</script> --></script>"),
+    ("<script><!-- <script></script> ", "--></script>"),
     ("<a href=\"/stocks/x-stock\">", "</a>"),
 ];
 
