@@ -123,11 +123,18 @@ pub struct Element {
 }
 
 impl Element {
-    /// The element in whose tag a place is.
-    pub fn around(html: &[u8], place: usize) -> Option<Self> {
+    /// The element in whose tag a place is, if it is of a class and that is the first attribute.
+    pub fn around(html: &[u8], place: usize, class: &str) -> Option<Self> {
         let from = place.saturating_sub(256);
         let start = from + memrchr(b'<', &html[from..place])?;
-        Element::at(html, start).filter(|element| element.text.start > place)
+        let element = Element::at(html, start).filter(|element| element.text.start > place)?;
+        let tag = &html[start..element.text.start];
+        let attributes = &tag[memchr(b' ', tag)?..];
+        let classes = attributes.strip_prefix(b" class=\"")?;
+        let mut classes = classes[..memchr(b'"', classes)?].split(u8::is_ascii_whitespace);
+        { classes }
+            .any(|one| one == class.as_bytes())
+            .then_some(element)
     }
 
     /// The element whose tag begins at a place.
