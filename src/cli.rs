@@ -124,7 +124,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE.json", help_heading = "Results")]
     trace: Option<PathBuf>,
 
-    /// Threads that fetch pages
+    /// Threads that fetch pages, at the most
     #[arg(long, value_name = "N", default_value = "32", value_parser = number::<1, 1024>, help_heading = "Fetching")]
     workers: usize,
     /// Threads that read them [default: one a core, eight at the most]

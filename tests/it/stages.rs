@@ -1,8 +1,11 @@
 //! The stages end, whatever fails where.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
@@ -12,7 +15,7 @@ use indexrank::http::{Client, Options, ProxyChoice};
 use indexrank::index::Link;
 use indexrank::meter::Meter;
 use indexrank::page::{PageError, Reason};
-use indexrank::pipeline::{Stages, Widths};
+use indexrank::pipeline::{Feed, Stages, Widths};
 use indexrank::retry::Retries;
 use indexrank::source::{Site, Source};
 
@@ -21,6 +24,10 @@ use crate::support::MARKET;
 const PAGES: usize = 12;
 
 fn source(workers: usize) -> Source {
+    source_at(&MARKET.address(), workers)
+}
+
+fn source_at(address: &str, workers: usize) -> Source {
     let client = Client::new(Options {
         connections: 8,
         timeout: Duration::from_secs(5),
@@ -30,8 +37,8 @@ fn source(workers: usize) -> Source {
     });
     let site = Site {
         client,
-        pages: MARKET.address(),
-        rates: MARKET.address(),
+        pages: address.to_owned(),
+        rates: address.to_owned(),
         journal: None,
     };
     let mut source = Source::site(site, workers);
@@ -216,5 +223,37 @@ fn a_gate_that_closes_at_any_page_ends_the_run() {
                     .all(|failure| failure.error.reason == Reason::Busy)
             );
         }
+    }
+}
+
+/// Answers nobody before it has been asked by so many.
+fn answers_all_at_once(so_many: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let all_here = Arc::new(Barrier::new(so_many));
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map(Result::unwrap) {
+            let all_here = Arc::clone(&all_here);
+            thread::spawn(move || {
+                let mut request = BufReader::new(&mut stream).lines();
+                while request.next().unwrap().unwrap() != "" {}
+                all_here.wait();
+                let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+                stream.write_all(answer.as_bytes()).unwrap();
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn every_worker_is_started_where_answers_take_long() {
+    for (workers, readers) in [(24, 1), (24, 4), (3, 4)] {
+        let source = source_at(&answers_all_at_once(workers), workers);
+        let meter = Meter::default();
+        let stages = Stages::new(&source, Widths { workers, readers }, &meter);
+        let produce = |feed: Feed| (0..workers).all(|number| feed.send(link(number)));
+        let (harvest, _) = stages.run(|_, _, _| Ok(()), produce);
+        assert_eq!(harvest.companies.len(), workers);
     }
 }
