@@ -137,7 +137,36 @@ fn the_page() {
     }
     assert_eq!(points, expected);
 
-    let lines = select(&dom, "figure:has(figcaption) svg");
+    // How a run of each went on: speed and memory, and at no time more memory than at its peak.
+    let courses = select(&dom, "figure.course svg");
+    assert_eq!(courses.len(), 4 * 2);
+    for course in courses {
+        let line = Selector::parse("polyline").unwrap();
+        for line in course.select(&line) {
+            let points = line.attr("points").unwrap();
+            assert!(!points.is_empty() && !points.contains("NaN"), "{points}");
+        }
+        assert_eq!(course.select(&line).count(), 4);
+    }
+    let memory = select(&dom, "div:has(caption)")
+        .into_iter()
+        .filter(|table| table.inner_html().contains("Memory in MB when"));
+    for (table, results) in memory.zip(raced.results.chunks(4)) {
+        let row = Selector::parse("tbody tr").unwrap();
+        let cell = Selector::parse("td").unwrap();
+        for (row, result) in table.select(&row).zip(results) {
+            let peak = result["peak_mb"].as_f64().unwrap();
+            for cell in row.select(&cell) {
+                let memory: f64 = cell.inner_html().parse().unwrap();
+                assert!(
+                    memory > 1.0 && memory < peak * 1.3 + 2.0,
+                    "{memory} of {peak}"
+                );
+            }
+        }
+    }
+
+    let lines = select(&dom, "figure:not(.course):has(figcaption) svg");
     assert_eq!(lines.len(), 16, "a timeline for each");
     for line in lines {
         let phase = Selector::parse("path.phase").unwrap();
@@ -156,7 +185,7 @@ fn the_page() {
     assert_eq!(select(&dom, "script, link, img, iframe").len(), 0);
     assert_eq!(
         select(&dom, "table").len(),
-        2 + 4 * 2,
+        2 + 4 * 3,
         "each picture's figures also as a table"
     );
 

@@ -84,38 +84,58 @@ pub struct Series {
     pub is_product: bool,
 }
 
-/// Lines over an axis on which each doubling is as wide as the next.
-pub fn lines(id: &str, title: &str, x_unit: &str, y_unit: &str, series: &[Series]) -> Markup {
+/// What stands below lines.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Across {
+    /// A few values, each doubling as wide as the next, with a dot at each.
+    Doublings(&'static str),
+    /// Seconds since the beginning.
+    Time,
+}
+
+/// Lines, each with its name at its end.
+pub fn lines(id: &str, title: &str, across: Across, y_unit: &str, series: &[Series]) -> Markup {
     const HEIGHT: f64 = 300.0;
     const LEFT: f64 = 70.0;
     const RIGHT: f64 = 200.0;
     const TOP: f64 = 18.0;
     let points = || series.iter().flat_map(|one| &one.points);
-    let mut stops: Vec<f64> = points().map(|(x, _)| *x).collect();
-    stops.sort_by(f64::total_cmp);
-    stops.dedup();
-    let (first, last) = (
-        stops.first().copied().unwrap_or(1.0),
-        stops.last().copied().unwrap_or(1.0),
-    );
     let most = points().map(|(_, y)| *y).fold(0.0, f64::max);
-    let step = tick(most);
+    let last = points().map(|(x, _)| *x).fold(0.0, f64::max);
+    let (stops, x_unit) = match across {
+        Across::Doublings(unit) => {
+            let mut stops: Vec<f64> = points().map(|(x, _)| *x).collect();
+            stops.sort_by(f64::total_cmp);
+            stops.dedup();
+            (stops, unit)
+        }
+        Across::Time => (ticks(last), "s"),
+    };
+    let first = stops.first().copied().unwrap_or(1.0);
     let width = WIDTH - LEFT - RIGHT;
-    let at_x = |x: f64| LEFT + width * (x / first).log2() / (last / first).log2().max(f64::EPSILON);
+    let at_x = |x: f64| {
+        let share = match across {
+            Across::Doublings(_) => (x / first).log2() / (last / first).log2().max(f64::EPSILON),
+            Across::Time => x / last,
+        };
+        LEFT + width * share
+    };
     let at_y = |y: f64| TOP + HEIGHT * (1.0 - y / most);
-    let mut ends: Vec<(f64, &Series)> = series
+    let place = |(x, y): &(f64, f64)| format!("{},{}", px(at_x(*x)), px(at_y(*y)));
+    let has_dots = across != Across::Time;
+    let mut ends: Vec<(f64, (f64, f64), &Series)> = series
         .iter()
-        .filter_map(|one| Some((at_y(one.points.last()?.1), one)))
+        .filter_map(|one| one.points.last().map(|end| (at_y(end.1), *end, one)))
         .collect();
     ends.sort_by(|one, other| one.0.total_cmp(&other.0));
     spread_out(&mut ends, 15.0);
     html! {
         svg viewBox=(format!("0 0 {WIDTH} {}", TOP + HEIGHT + 44.0)) role="img" aria-labelledby=(format!("{id}-t")) {
             title id=(format!("{id}-t")) { (title) }
-            @for at in 0..=(most / step) as usize {
-                @let y = at_y(at as f64 * step);
+            @for tick in ticks(most) {
+                @let y = at_y(tick);
                 line.grid x1=(px(LEFT)) x2=(px(LEFT + width)) y1=(px(y)) y2=(px(y)) {}
-                text.tick x=(px(LEFT - 8.0)) y=(px(y + 4.0)) text-anchor="end" { (number(at as f64 * step)) }
+                text.tick x=(px(LEFT - 8.0)) y=(px(y + 4.0)) text-anchor="end" { (number(tick)) }
             }
             text.tick x="4" y="11" { (y_unit) }
             @for stop in &stops {
@@ -124,17 +144,19 @@ pub fn lines(id: &str, title: &str, x_unit: &str, y_unit: &str, series: &[Series
             text.tick x=(px(LEFT + width)) y=(px(TOP + HEIGHT + 36.0)) text-anchor="end" { (x_unit) }
             @for (at, one) in series.iter().enumerate() {
                 g class=(format!("series s{at}{}", if one.is_product { " product" } else { "" })) {
-                    polyline points=(one.points.iter().map(|(x, y)| format!("{},{}", px(at_x(*x)), px(at_y(*y)))).collect::<Vec<_>>().join(" ")) {}
-                    @for (x, y) in &one.points {
-                        circle cx=(px(at_x(*x))) cy=(px(at_y(*y))) r="3" data-name=(one.name) data-value=(y) {}
+                    polyline data-name=(one.name) points=({ &one.points }.iter().map(place).collect::<Vec<_>>().join(" ")) {}
+                    @if has_dots {
+                        @for (x, y) in &one.points {
+                            circle cx=(px(at_x(*x))) cy=(px(at_y(*y))) r="3" data-name=(one.name) data-value=(y) {}
+                        }
                     }
                 }
             }
-            @for (y, one) in &ends {
-                @let (x, end) = (LEFT + width, at_y(one.points.last().map_or(0.0, |point| point.1)));
-                path.leader d=(format!("M{} {}L{} {}", px(x + 5.0), px(end), px(x + 16.0), px(*y))) {}
+            @for (y, end, one) in &ends {
+                @let x = LEFT + width;
+                path.leader d=(format!("M{} {}L{} {}", px(at_x(end.0) + 5.0), px(at_y(end.1)), px(x + 16.0), px(*y))) {}
                 text.product[one.is_product] x=(px(x + 20.0)) y=(px(y + 4.0)) {
-                    (one.name) " " (number(one.points.last().map_or(0.0, |point| point.1.round())))
+                    (one.name) @if has_dots { " " (number(end.1.round())) }
                 }
             }
         }
@@ -142,7 +164,7 @@ pub fn lines(id: &str, title: &str, x_unit: &str, y_unit: &str, series: &[Series
 }
 
 /// Moves labels that are sorted by their place apart, each at least `gap` under the one above.
-fn spread_out<T>(labels: &mut [(f64, T)], gap: f64) {
+fn spread_out<E, T>(labels: &mut [(f64, E, T)], gap: f64) {
     for at in 1..labels.len() {
         labels[at].0 = labels[at].0.max(labels[at - 1].0 + gap);
     }
@@ -240,6 +262,14 @@ fn tick(most: f64) -> f64 {
         .into_iter()
         .find(|times| times * power >= rough);
     times.unwrap_or(10.0) * power
+}
+
+/// About five ticks from zero up to `most`.
+fn ticks(most: f64) -> Vec<f64> {
+    let step = tick(most);
+    (0..=(most / step) as usize)
+        .map(|at| at as f64 * step)
+        .collect()
 }
 
 /// A coordinate, short.

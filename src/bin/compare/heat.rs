@@ -6,6 +6,7 @@ use anyhow::Result;
 use indexrank::trace::Timeline;
 
 use crate::cli::RaceArgs;
+use crate::course::Moment;
 use crate::ground::Ground;
 use crate::race::{self, Answer, Entrant, Run};
 use crate::show;
@@ -22,6 +23,8 @@ pub struct Entry {
     pub differs: Option<String>,
     /// What its workers did when, in a run that is not counted where there is one.
     pub timeline: Option<Timeline>,
+    /// How one run that counts went on; the trace of the other would be in its memory.
+    pub course: Vec<Moment>,
 }
 
 impl Entry {
@@ -82,6 +85,7 @@ pub fn run(
             broken: None,
             differs: None,
             timeline: None,
+            course: Vec::new(),
         })
         .collect();
     let mut rounds = vec![most; entries.len()];
@@ -111,13 +115,24 @@ pub fn run(
                 fault: fault.map(|(_, fault)| *fault),
                 ..task.clone()
             };
-            let run = match race::run(&entry.entrant, &mut ground.server, &task, patience)? {
+            let is_followed = args.html.is_some() && round == 1;
+            let run = race::run(
+                &entry.entrant,
+                &mut ground.server,
+                &task,
+                patience,
+                is_followed,
+            )?;
+            let run = match run {
                 Err(why) => {
                     entry.broken = Some(why);
                     continue;
                 }
                 Ok(run) => run,
             };
+            if is_followed {
+                entry.course.clone_from(&run.course);
+            }
             let may_be_right = run.lost() == 0 || args.urls.is_some();
             if right.is_none() && may_be_right && run.answer.companies.is_some() {
                 right = Some(run.answer.clone());
@@ -191,6 +206,7 @@ mod tests {
                 connections: Some(1),
             },
             timeline: None,
+            course: Vec::new(),
             answer: Answer {
                 companies: Some(companies.to_owned()),
                 rankings: Vec::new(),

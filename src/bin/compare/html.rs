@@ -7,9 +7,10 @@ use indexrank::trace::{Phase, Timeline};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
-use crate::chart::{self, Bar, PHASES, Series, number};
+use crate::chart::{self, Across, Bar, PHASES, Series, number};
 use crate::cli::RaceArgs;
 use crate::contenders::cores;
+use crate::course::{self, Moment};
 use crate::heat::{Entry, Heat};
 use crate::show;
 use crate::verdict::{PRODUCT, Verdict};
@@ -94,7 +95,7 @@ fn over_workers(heats: Vec<&Heat>, latency_ms: u64) -> Markup {
     html! {
         section {
             h2 { (title) }
-            figure { (chart::lines(&format!("workers-{latency_ms}"), &title, "pages in flight", "pages/s", &series)) }
+            figure { (chart::lines(&format!("workers-{latency_ms}"), &title, Across::Doublings("pages in flight"), "pages/s", &series)) }
             table {
                 caption { "Pages per second" }
                 thead { tr { th scope="col" { "Contender" } @for heat in &heats { th scope="col" { (heat.workers) " in flight" } } } }
@@ -128,6 +129,7 @@ fn section(args: &RaceArgs, heat: &Heat, at: usize) -> Markup {
             figure { (chart::bars(&format!("bars-{at}"), &format!("Pages per second. {title}"), "pages/s", &bars, limit)) }
             @if let Some(verdict) = &verdict { @for line in verdict.to_string().lines() { p.verdict { (line) } } }
             (results(heat))
+            @if heat.entries.iter().any(|entry| !entry.course.is_empty()) { (courses(heat, at)) }
             @if heat.entries.iter().any(|entry| entry.timeline.is_some()) { (timelines(heat, at)) }
         }
     }
@@ -184,6 +186,61 @@ fn results(heat: &Heat) -> Markup {
             } }
         } }
     }
+}
+
+/// Speed and memory of one run of each, from its start to its end.
+fn courses(heat: &Heat, at: usize) -> Markup {
+    let memory = |moments: &[Moment]| {
+        let point = |moment: &Moment| (moment.seconds, moment.memory_mb);
+        moments.iter().map(point).collect()
+    };
+    let (speed, memory) = (
+        course_of_each(heat, course::rates),
+        course_of_each(heat, memory),
+    );
+    let charts = [
+        (
+            "speed",
+            "Pages per second over the time of a run",
+            "pages/s",
+            &speed,
+        ),
+        (
+            "memory",
+            "Memory over the time of a run, without child processes",
+            "MB",
+            &memory,
+        ),
+    ];
+    html! {
+        h3 { "How a run goes on" }
+        @for (name, title, unit, series) in charts {
+            figure.course {
+                figcaption { (title) }
+                (chart::lines(&format!("{name}-{at}"), title, Across::Time, unit, series))
+            }
+        }
+        div.wide { table {
+            caption { "Memory in MB when so much of the time of the run is over" }
+            thead { tr { th scope="col" { "Contender" } @for quarter in 1..=4 { th scope="col" { (25 * quarter) " %" } } } }
+            tbody { @for one in &memory {
+                tr {
+                    th scope="row" { (one.name) }
+                    @for quarter in 1..=4 { td { (format!("{:.0}", one.points[(one.points.len() * quarter).div_ceil(4) - 1].1)) } }
+                }
+            } }
+        } }
+    }
+}
+
+fn course_of_each(heat: &Heat, points: impl Fn(&[Moment]) -> Vec<(f64, f64)>) -> Vec<Series> {
+    let followed = heat.entries.iter().filter(|entry| !entry.course.is_empty());
+    let series = followed.map(|entry| Series {
+        name: entry.entrant.name().to_owned(),
+        points: points(&entry.course),
+        is_product: entry.entrant.name() == PRODUCT,
+    });
+    series.collect()
 }
 
 fn timelines(heat: &Heat, at: usize) -> Markup {

@@ -25,6 +25,7 @@
 mod chart;
 mod cli;
 mod contenders;
+mod course;
 mod export;
 mod fault;
 mod ground;

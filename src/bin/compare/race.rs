@@ -18,6 +18,7 @@ use serde_json::Value;
 use sha1::{Digest, Sha1};
 use wait4::Wait4;
 
+use crate::course::{self, Moment};
 use crate::parts::{COMPANIES, Measured, RESULT, Serving, TIMELINE};
 use crate::task::{Task, Work};
 
@@ -49,6 +50,8 @@ pub struct Run {
     pub answer: Answer,
     /// What its workers did when, if that was asked for.
     pub timeline: Option<Timeline>,
+    /// How it went on, likewise; empty where there is no server.
+    pub course: Vec<Moment>,
 }
 
 impl Run {
@@ -102,7 +105,7 @@ impl Server {
         })
     }
 
-    fn counts(&mut self) -> Result<Counts> {
+    pub fn counts(&mut self) -> Result<Counts> {
         self.questions.write_all(b"\n")?;
         let line = self.answers.next().context("the server ended")??;
         Ok(serde_json::from_str(&line)?)
@@ -116,12 +119,13 @@ impl Drop for Server {
     }
 }
 
-/// One run of one entrant, or why it failed.
+/// One run of one entrant, or why it failed. `is_followed` if its course is wanted too.
 pub fn run(
     entrant: &Entrant,
     server: &mut Option<Server>,
     task: &Task,
     patience: Duration,
+    is_followed: bool,
 ) -> Result<Result<Run, String>> {
     let folder = tempfile::tempdir()?;
     let errors = folder.path().join("stderr");
@@ -162,6 +166,8 @@ pub fn run(
     let mut child = command.spawn()?;
     let group = Pid::from_raw(child.id() as i32);
     let (ended, has_ended) = channel::<()>();
+    let (exited, has_exited) = channel::<()>();
+    let process = child.id();
     let watchdog = thread::spawn(move || {
         let hangs = has_ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout);
         if hangs {
@@ -169,7 +175,16 @@ pub fn run(
         }
         hangs
     });
-    let used = child.wait4()?;
+    let (used, course) = thread::scope(|scope| {
+        let followed = server.as_mut().filter(|_| is_followed);
+        let course = followed
+            .map(|server| scope.spawn(move || course::follow(process, server, &has_exited)));
+        let used = child.wait4();
+        drop(exited);
+        let course = course.map(|course| course.join().expect("no panic"));
+        (used, course.unwrap_or_default())
+    });
+    let used = used?;
     let whole = started.elapsed().as_secs_f64();
     drop(ended);
     if watchdog.join().expect("no panic") {
@@ -202,6 +217,7 @@ pub fn run(
         timeline: fs::read(out.join(TIMELINE))
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok()),
+        course,
     }))
 }
 
