@@ -23,6 +23,7 @@
 //! are taken with `try_recv`, so the circle they close never waits.
 
 use std::convert::Infallible;
+use std::mem;
 use std::panic::resume_unwind;
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
@@ -56,8 +57,10 @@ pub struct Widths {
 /// so that the walker reads on and it is soon known how many companies there are.
 pub const LINKS: usize = SIDE_BY_SIDE * 50;
 
-/// How long readers may be without work before there are more fetchers.
-const PATIENCE: Duration = Duration::from_millis(1);
+/// How often is looked whether there are pages for the readers, and after how many looks it is
+/// believed that too few come, if some do.
+const LOOK: Duration = Duration::from_millis(1);
+const MANY_LOOKS: u32 = 16;
 
 /// What a fetcher hands on: a company and its page as it came, or why there is none.
 struct Fetched {
@@ -201,8 +204,8 @@ impl<'a> Stages<'a> {
         })
     }
 
-    /// Starts the fetchers: a few at first, and twice as many whenever a page is wanted and none has
-    /// come for a while, up to the number of workers.
+    /// Starts the fetchers: a few at first, and twice as many whenever readers go short of pages, up
+    /// to the number of workers.
     ///
     /// Where pages come as fast as they are read, more fetchers only keep more pages waiting, which
     /// then are no longer in the processor's cache: 32 of them take 1.2 times as long as four. Where
@@ -214,21 +217,28 @@ impl<'a> Stages<'a> {
         over: &Receiver<Infallible>,
     ) {
         let workers = self.widths.workers;
-        let mut started = 0;
-        let mut wanted = workers.min(2 * self.widths.readers);
+        let (mut started, mut wanted) = (0, workers.min(2 * self.widths.readers));
+        let (mut looks, mut short) = (0, 0);
+        let mut came = 0;
         loop {
             for _ in started..wanted {
                 let fetcher = fetcher.clone();
                 scope.spawn(move || self.fetch_all(&fetcher));
             }
             started = wanted;
-            let before = self.meter.fetched.get();
-            if started == workers || over.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {
+            if started == workers || over.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
-            let none_came = self.meter.fetched.get() == before && fetcher.fetched.is_empty();
-            if none_came && !fetcher.links.is_empty() {
+            let before = mem::replace(&mut came, self.meter.fetched.get());
+            if fetcher.links.is_empty() {
+                continue;
+            }
+            looks += 1;
+            short += u32::from(fetcher.fetched.is_empty());
+            // That none comes for a short while may be chance, unless it is usual.
+            if 2 * short > looks && (came == before || looks >= MANY_LOOKS) {
                 wanted = workers.min(2 * started);
+                (looks, short) = (0, 0);
             }
         }
     }
