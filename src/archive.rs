@@ -197,6 +197,11 @@ impl Archive {
         }
         let (status, mut headers, body) =
             http_message(record.block).ok_or_else(|| damaged("no HTTP answer in it"))?;
+        // What is compressed has a checksum within, and other programs may write none.
+        let is_ours = { self.about("software") }.is_some_and(|name| name.starts_with("indexrank/"));
+        if is_ours && !digest.contains(':') && !headers.contains_key(CONTENT_ENCODING) {
+            return Err(damaged("it has lost its checksum"));
+        }
         if body.len() as u64 > MAX_RAW {
             return Err(PageError::new(
                 Reason::TooLarge,
