@@ -243,17 +243,30 @@ fn in_script(item: Option<String>, key: &str, html: &[u8]) -> Option<String> {
 /// `None` where these do not have the plain shape that they have on real pages, or where they touch
 /// a comment or a script, the two places in which real pages hold their landmarks as text.
 fn cut(html: &[u8]) -> Option<Fields> {
-    static NAME_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new(NAME));
-    static CODE_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new(CODE));
-    static PRICE_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new(PRICE));
+    static HEADING_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new("price-section__"));
     static ITEM_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new(ITEM));
     static HEADER_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new(HEADER));
 
-    let name = NAME_AT.find(html)?;
-    let after = near(html, name);
-    let category = Element::around(html, name + CODE_AT.find(after)?, CODE)?;
-    let price = Element::around(html, name + PRICE_AT.find(after)?, PRICE)?;
-    let name = Element::around(html, name, NAME)?;
+    // The name comes first: one in a category would be a code as well.
+    let landmark = |at: usize| {
+        { [NAME, CODE, PRICE].into_iter() }.find(|one| html[at..].starts_with(one.as_bytes()))
+    };
+    let mut heading = HEADING_AT
+        .find_iter(html)
+        .filter_map(|at| Some((at, landmark(at)?)));
+    let (name, _) = heading.next().filter(|(_, landmark)| *landmark == NAME)?;
+    let (mut category, mut price) = (None, None);
+    while let (Some((at, landmark)), true) = (heading.next(), category.is_none() || price.is_none())
+    {
+        match landmark {
+            CODE => category = category.or(Some(at)),
+            PRICE => price = price.or(Some(at)),
+            _ => return None,
+        }
+    }
+    let name = Element::around(html, name, "span", NAME)?;
+    let category = Element::around(html, category?, "span", CODE)?;
+    let price = Element::around(html, price?, "span", PRICE)?;
     let code_span = Element::at(html, category.text.end)?;
     // With a second class, one span might be the name and the price.
     let of_class = |class| format!("<span class=\"{class}\">");
@@ -282,7 +295,7 @@ fn cut(html: &[u8]) -> Option<Fields> {
         for start in ITEM_AT.find_iter(&html[at..at + found]) {
             item = at + start;
         }
-        let header = Element::around(html, at + found, HEADER)?;
+        let header = Element::around(html, at + found, "div", HEADER)?;
         at = header.text.end;
         // Elements may stand inside it.
         if !html[at..].starts_with(b"</div>") {
@@ -291,7 +304,7 @@ fn cut(html: &[u8]) -> Option<Fields> {
         let Some(value @ None) = fields.beside(&text(html, header.text)?) else {
             continue;
         };
-        let item = Element::around(html, item, ITEM)?;
+        let item = Element::around(html, item, "div", ITEM)?;
         let after = &html[at + "</div>".len()..];
         if item.text.end != header.start || !after.trim_ascii_start().starts_with(b"</div>") {
             return None;
@@ -321,11 +334,6 @@ fn text(html: &[u8], piece: Range<usize>) -> Option<String> {
         collapse(iter::once(&*piece))
     };
     (!text.is_empty()).then_some(text)
-}
-
-/// The next bytes, as far as things that belong together stand on a page.
-fn near(html: &[u8], from: usize) -> &[u8] {
-    &html[from..html.len().min(from + 2048)]
 }
 
 #[cfg(test)]

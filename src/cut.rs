@@ -9,7 +9,9 @@ use memchr::{memchr, memchr_iter, memchr3, memmem, memrchr, memrchr_iter};
 /// in the order of the page.
 ///
 /// To know that for sure one would read the page from its beginning. But a parser sees elements
-/// after a `</script>` if no comment is open there, and the nearest one is some kilobytes away.
+/// after a `</script>` if no comment is open there, and the nearest one is some kilobytes away. What
+/// this does not look for: such tags within attributes, and elements other than scripts whose text
+/// is not read as HTML.
 pub fn in_plain_sight(html: &[u8], regions: &[Range<usize>]) -> bool {
     let mut visible = 0;
     regions.iter().all(|region| {
@@ -93,22 +95,22 @@ impl Hiding {
     }
 }
 
-/// How long the comment is that begins a piece of a page, if it ends in it.
+/// How long the comment is that begins a piece of a page, if it ends in it for sure.
 fn comment_end(html: &[u8]) -> Option<usize> {
     // `<!-->` is a comment too.
-    Some(memmem::find(html.get(2..)?, b"-->")? + 2)
+    let end = memmem::find(html.get(2..)?, b"-->")? + 2;
+    // That ends a comment too, but not one in a script.
+    memmem::find(&html[..end], b"--!>").is_none().then_some(end)
 }
 
-/// How long the script is that begins a piece of a page, up to its end tag, if that is in it.
+/// How long the script is that begins a piece of a page, up to its end tag, if that is in it for sure:
+/// in one with a comment, the end may be part of that.
 fn script_end(html: &[u8]) -> Option<usize> {
-    let mut has_comment = false;
-    for at in memchr_iter(b'<', html).skip(1) {
+    let tag = Tag::at(html, 0).filter(|tag| !html[..tag.end].ends_with(b"/>"))?;
+    for at in memchr_iter(b'<', &html[tag.end..]).map(|at| tag.end + at) {
         match Hiding::at(&html[at..]) {
             Some(Hiding::ScriptEnd) => return Some(at),
-            Some(Hiding::Comment) => has_comment = true,
-            // After a comment and a script inside a script, its end is not one (the tokenizer's
-            // "double escaped" state).
-            Some(Hiding::Script) if has_comment => return None,
+            Some(Hiding::Comment) => return None,
             _ => {}
         }
     }
@@ -123,13 +125,13 @@ pub struct Element {
 }
 
 impl Element {
-    /// The element in whose tag a place is, if it is of a class and that is the first attribute.
-    pub fn around(html: &[u8], place: usize, class: &str) -> Option<Self> {
+    /// The element in whose tag a place is, if that tag is of a name and of a class, which is its
+    /// first attribute.
+    pub fn around(html: &[u8], place: usize, name: &str, class: &str) -> Option<Self> {
         let from = place.saturating_sub(256);
         let start = from + memrchr(b'<', &html[from..place])?;
         let element = Element::at(html, start).filter(|element| element.text.start > place)?;
-        let tag = &html[start..element.text.start];
-        let attributes = &tag[memchr(b' ', tag)?..];
+        let attributes = html[start + 1..element.text.start].strip_prefix(name.as_bytes())?;
         let classes = attributes.strip_prefix(b" class=\"")?;
         let mut classes = classes[..memchr(b'"', classes)?].split(u8::is_ascii_whitespace);
         { classes }
@@ -161,7 +163,7 @@ impl<'a> Tag<'a> {
     /// The tag that begins with the `<` at a place. None if its name is not in lower case, if its
     /// attributes are not quoted as usual, or if it has no end.
     fn at(html: &'a [u8], start: usize) -> Option<Self> {
-        let after = &html[start + 1..];
+        let after = html.get(start + 1..)?;
         let slash = usize::from(after.first() == Some(&b'/'));
         let letters = after[slash..]
             .iter()

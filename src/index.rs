@@ -170,7 +170,7 @@ fn cut(html: &[u8]) -> Option<IndexPage> {
     head.push_str("</table>");
     let mut pagers = memmem::find_iter(html, PAGER.as_bytes());
     if let Some(pager) = pagers.next() {
-        let start = Element::around(html, pager, PAGER)?.start;
+        let start = Element::around(html, pager, "div", PAGER)?.start;
         let end = pager + memmem::find(&html[pager..], b"</div>")?;
         // With another in it, the first end would not be its own.
         let is_div = |tag: &Tag| tag.name == b"div";

@@ -26,11 +26,14 @@ const INDEX: &str = "<!DOCTYPE html><html><head><script>var a;</script></head><b
     </tbody></table><div class=\"finando_paging\"><a href=\"?p=1\">1</a><a href=\"?p=11\">11</a></div><script>b</script></body></html>";
 
 /// What hides elements from a parser, or makes it read them in another way.
-const AROUND: [(&str, &str); 12] = [
+const AROUND: [(&str, &str); 15] = [
     ("<!--", "-->"),
     ("<!-- <!-- ", " -->"),
     ("<!-- ", " <!-- x -->"),
     ("<!-- </script>", "-->"),
+    ("<!-- --!><script>'-->'", "</script>"),
+    ("<svg><script><!-- </script>", "--></script></svg>"),
+    ("<svg><script/></svg><!-- </script>", "-->"),
     ("<!-- <script> --><!-- ", "</script> -->"),
     ("<script>", "</script>"),
     ("<SCRIPT >", "</Script\n>"),
@@ -95,7 +98,7 @@ fn mutate(html: &str, rng: &mut Rng) -> String {
     let end = element_end(&pieces, start).expect("an element");
     let elsewhere = *rng.choice(&elements).expect("not empty");
     let (before, after) = AROUND[rng.usize(..AROUND.len())];
-    match rng.u8(..11) {
+    match rng.u8(..12) {
         0 => {
             pieces.insert(end, after.to_owned());
             pieces.insert(start, before.to_owned());
@@ -148,6 +151,12 @@ fn mutate(html: &str, rng: &mut Rng) -> String {
                 "/stocks/",
             ][rng.usize(..8)];
             pieces[start].push_str(text);
+        }
+        10 => {
+            let name = ["p", "a", "b", "section", "td"][rng.usize(..5)];
+            let rest = pieces[start].find([' ', '>']).expect("a tag");
+            pieces[start].replace_range(..rest, &format!("<{name}"));
+            pieces[end - 1] = format!("</{name}>");
         }
         8 => pieces[start] = pieces[start].replace("\">", "-note\">"),
         9 => {
