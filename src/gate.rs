@@ -46,6 +46,8 @@ pub struct Gate {
     wide_open: AtomicBool,
     /// Fetchers whose request is under way.
     fetching: AtomicUsize,
+    /// The most that there were at one time.
+    most_fetching: AtomicUsize,
     state: Mutex<State>,
     changed: Condvar,
     /// Nothing is ever sent on it: it is disconnected when the gate closes.
@@ -77,6 +79,7 @@ impl Gate {
         Gate {
             wide_open: AtomicBool::new(true),
             fetching: AtomicUsize::new(0),
+            most_fetching: AtomicUsize::new(0),
             state: Mutex::new(State {
                 open: Some(open),
                 cause: None,
@@ -115,7 +118,8 @@ impl Gate {
             gate: self,
             is_fetcher,
         };
-        self.fetching.fetch_add(usize::from(is_fetcher), SeqCst);
+        let others = self.fetching.fetch_add(usize::from(is_fetcher), SeqCst);
+        self.most_fetching.fetch_max(others + 1, SeqCst);
         if self.wide_open.load(SeqCst) {
             return Ok(pass);
         }
@@ -245,7 +249,9 @@ impl Gate {
         if state.results >= LOOK_BACK && state.failures.count_ones() > LOOK_BACK / 2 {
             // A new judgement wants new results.
             (state.failures, state.results) = (0, 0);
-            state.limit = (state.limit / 2).max(1);
+            // There may be fewer yet than there might be.
+            let at_work = self.most_fetching.load(SeqCst).max(1);
+            state.limit = (state.limit.min(at_work) / 2).max(1);
             self.wide_open.store(false, SeqCst);
             let resting = (state.widest - state.limit) as u64;
             meter.resting.set(resting);

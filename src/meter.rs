@@ -1,7 +1,7 @@
 //! What a run counts while it goes, for the progress display and the report.
 //!
-//! Every stage adds to these counters and no stage decides by them, so they need no order between
-//! each other: all accesses are relaxed.
+//! Every stage adds to these counters, and nothing is decided by them but how soon there is another
+//! fetcher, so they need no order between each other: all accesses are relaxed.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 

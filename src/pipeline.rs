@@ -217,15 +217,21 @@ impl<'a> Stages<'a> {
         over: &Receiver<Infallible>,
     ) {
         let workers = self.widths.workers;
-        let (mut started, mut wanted) = (0, workers.min(2 * self.widths.readers));
+        let few = 2 * self.readers.current_num_threads();
+        let (mut started, mut wanted) = (0, workers.min(few));
         let (mut looks, mut short) = (0, 0);
         let mut came = 0;
         loop {
-            for _ in started..wanted {
+            while started < wanted {
                 let fetcher = fetcher.clone();
-                scope.spawn(move || self.fetch_all(&fetcher));
+                let work = move || self.fetch_all(&fetcher);
+                match thread::Builder::new().spawn_scoped(scope, work) {
+                    Ok(_) => started += 1,
+                    // The system has no more threads for this process: those there are go on.
+                    Err(_) if started > 0 => return,
+                    Err(error) => panic!("no thread for a fetcher: {error}"),
+                }
             }
-            started = wanted;
             if started == workers || over.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
@@ -235,10 +241,14 @@ impl<'a> Stages<'a> {
             }
             looks += 1;
             short += u32::from(fetcher.fetched.is_empty());
-            // That none comes for a short while may be chance, unless it is usual.
+            // That none comes for a short while may be chance where they mostly do.
             if 2 * short > looks && (came == before || looks >= MANY_LOOKS) {
                 wanted = workers.min(2 * started);
                 (looks, short) = (0, 0);
+            }
+            // What was long ago counts less and less.
+            if looks >= 2 * MANY_LOOKS {
+                (looks, short) = (looks / 2, short / 2);
             }
         }
     }
