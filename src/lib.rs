@@ -10,7 +10,7 @@
 //! | [`pipeline`] | the engine: three stages and the channels between them |
 //! | [`walk`], [`ways`] | every page of the index, by numbers and by letters → links to companies |
 //! | [`index`], [`company`], [`rates`], [`figure`] | pure readers of one page, one figure |
-//! | `cut`, `challenge` | whether a piece of a page can be parsed alone; pages that want a human |
+//! | `cut`, `challenge` | whether a piece of a page can be read alone; pages that want a human |
 //! | `tree` | HTML → elements, under limits |
 //! | [`harvest`], [`layout`] | what a run brings home, and whether it can be trusted |
 //! | [`rank`] | companies → the four rankings |

@@ -151,6 +151,7 @@ fn the_page() {
     let memory = select(&dom, "div:has(caption)")
         .into_iter()
         .filter(|table| table.inner_html().contains("Memory in MB when"));
+    let mut cells = 0;
     for (table, results) in memory.zip(raced.results.chunks(4)) {
         let row = Selector::parse("tbody tr").unwrap();
         let cell = Selector::parse("td").unwrap();
@@ -162,9 +163,11 @@ fn the_page() {
                     memory > 1.0 && memory < peak * 1.3 + 2.0,
                     "{memory} of {peak}"
                 );
+                cells += 1;
             }
         }
     }
+    assert_eq!(cells, 4 * 4 * 4, "four tables of four contenders");
 
     let lines = select(&dom, "figure:not(.course):has(figcaption) svg");
     assert_eq!(lines.len(), 16, "a timeline for each");

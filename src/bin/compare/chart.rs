@@ -100,7 +100,7 @@ pub fn lines(id: &str, title: &str, across: Across, y_unit: &str, series: &[Seri
     const RIGHT: f64 = 200.0;
     const TOP: f64 = 18.0;
     let points = || series.iter().flat_map(|one| &one.points);
-    let most = points().map(|(_, y)| *y).fold(0.0, f64::max);
+    let most = points().map(|(_, y)| *y).fold(f64::MIN_POSITIVE, f64::max);
     let last = points().map(|(x, _)| *x).fold(0.0, f64::max);
     let (stops, x_unit) = match across {
         Across::Doublings(unit) => {
@@ -123,9 +123,9 @@ pub fn lines(id: &str, title: &str, across: Across, y_unit: &str, series: &[Seri
     let at_y = |y: f64| TOP + HEIGHT * (1.0 - y / most);
     let place = |(x, y): &(f64, f64)| format!("{},{}", px(at_x(*x)), px(at_y(*y)));
     let has_dots = across != Across::Time;
-    let mut ends: Vec<(f64, (f64, f64), &Series)> = series
+    let mut ends: Vec<(f64, _)> = series
         .iter()
-        .filter_map(|one| one.points.last().map(|end| (at_y(end.1), *end, one)))
+        .filter_map(|one| one.points.last().map(|end| (at_y(end.1), (*end, one))))
         .collect();
     ends.sort_by(|one, other| one.0.total_cmp(&other.0));
     spread_out(&mut ends, 15.0);
@@ -152,7 +152,7 @@ pub fn lines(id: &str, title: &str, across: Across, y_unit: &str, series: &[Seri
                     }
                 }
             }
-            @for (y, end, one) in &ends {
+            @for (y, (end, one)) in &ends {
                 @let x = LEFT + width;
                 path.leader d=(format!("M{} {}L{} {}", px(at_x(end.0) + 5.0), px(at_y(end.1)), px(x + 16.0), px(*y))) {}
                 text.product[one.is_product] x=(px(x + 20.0)) y=(px(y + 4.0)) {
@@ -164,7 +164,7 @@ pub fn lines(id: &str, title: &str, across: Across, y_unit: &str, series: &[Seri
 }
 
 /// Moves labels that are sorted by their place apart, each at least `gap` under the one above.
-fn spread_out<E, T>(labels: &mut [(f64, E, T)], gap: f64) {
+fn spread_out<T>(labels: &mut [(f64, T)], gap: f64) {
     for at in 1..labels.len() {
         labels[at].0 = labels[at].0.max(labels[at - 1].0 + gap);
     }

@@ -69,7 +69,7 @@ pub fn rates(moments: &[Moment]) -> Vec<(f64, f64)> {
     let mut rates = Vec::new();
     for moment in moments {
         let took = moment.seconds - since;
-        if took >= part && took > 0.0 {
+        if took > 0.0 && took >= 0.999 * part {
             rates.push((moment.seconds, (moment.requests - requests) as f64 / took));
             (since, requests) = (moment.seconds, moment.requests);
         }

@@ -115,7 +115,9 @@ pub fn run(
                 fault: fault.map(|(_, fault)| *fault),
                 ..task.clone()
             };
-            let is_followed = args.html.is_some() && round == 1;
+            // Of a program of the user's, a shell would be watched.
+            let is_own = matches!(entry.entrant, Entrant::Own { .. });
+            let is_followed = args.html.is_some() && round == 1 && is_own;
             let run = race::run(
                 &entry.entrant,
                 &mut ground.server,
@@ -148,6 +150,7 @@ pub fn run(
                 // A figure of one who is out would be compared all the same.
                 if entry.broken.is_some() {
                     entry.runs.clear();
+                    entry.course.clear();
                     continue;
                 }
             }

@@ -175,17 +175,17 @@ pub fn run(
         }
         hangs
     });
-    let (used, course) = thread::scope(|scope| {
+    let (used, whole, course) = thread::scope(|scope| {
         let followed = server.as_mut().filter(|_| is_followed);
         let course = followed
             .map(|server| scope.spawn(move || course::follow(process, server, &has_exited)));
         let used = child.wait4();
+        let whole = started.elapsed().as_secs_f64();
         drop(exited);
         let course = course.map(|course| course.join().expect("no panic"));
-        (used, course.unwrap_or_default())
+        (used, whole, course.unwrap_or_default())
     });
     let used = used?;
-    let whole = started.elapsed().as_secs_f64();
     drop(ended);
     if watchdog.join().expect("no panic") {
         return Ok(Err(format!("hangs: killed after {} s", patience.as_secs())));
