@@ -1,5 +1,5 @@
-//! What must be known of a page before a piece is cut out of it and parsed alone: that a parser of
-//! the whole page would see the same elements there.
+//! What must be known of a page before a piece of it is read alone: that a parser of the whole page
+//! would see the same elements there.
 
 use std::ops::Range;
 
@@ -106,8 +106,7 @@ fn comment_end(html: &[u8]) -> Option<usize> {
 /// How long the script is that begins a piece of a page, up to its end tag, if that is in it for sure:
 /// in one with a comment, the end may be part of that.
 fn script_end(html: &[u8]) -> Option<usize> {
-    let tag = Tag::at(html, 0).filter(|tag| !html[..tag.end].ends_with(b"/>"))?;
-    for at in memchr_iter(b'<', &html[tag.end..]).map(|at| tag.end + at) {
+    for at in memchr_iter(b'<', html).skip(1) {
         match Hiding::at(&html[at..]) {
             Some(Hiding::ScriptEnd) => return Some(at),
             Some(Hiding::Comment) => return None,
@@ -163,7 +162,7 @@ impl<'a> Tag<'a> {
     /// The tag that begins with the `<` at a place. None if its name is not in lower case, if its
     /// attributes are not quoted as usual, or if it has no end.
     fn at(html: &'a [u8], start: usize) -> Option<Self> {
-        let after = html.get(start + 1..)?;
+        let after = &html[start + 1..];
         let slash = usize::from(after.first() == Some(&b'/'));
         let letters = after[slash..]
             .iter()

@@ -1,6 +1,6 @@
 //! When a request may be sent: what all who ask the site have in common.
 //!
-//! Everybody passes the [`Gate`] before each request. On a quiet run it is wide open and costs two
+//! Everybody passes the [`Gate`] before each request. On a quiet run it is wide open and costs a few
 //! atomic additions. It keeps requests apart (`--rps`, a crawl delay), holds all of them back while
 //! the site asks for a pause, lets fewer fetchers work at a time while many requests fail, and is
 //! closed for good when the run must end.
@@ -119,7 +119,8 @@ impl Gate {
             is_fetcher,
         };
         let others = self.fetching.fetch_add(usize::from(is_fetcher), SeqCst);
-        self.most_fetching.fetch_max(others + 1, SeqCst);
+        let at_work = others + usize::from(is_fetcher);
+        self.most_fetching.fetch_max(at_work, SeqCst);
         if self.wide_open.load(SeqCst) {
             return Ok(pass);
         }

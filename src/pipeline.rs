@@ -57,9 +57,9 @@ pub struct Widths {
 /// so that the walker reads on and it is soon known how many companies there are.
 pub const LINKS: usize = SIDE_BY_SIDE * 50;
 
-/// How often is looked whether there are pages for the readers, and after how many looks it is
-/// believed that too few come, if some do.
+/// How often is looked whether there are pages for the readers.
 const LOOK: Duration = Duration::from_millis(1);
+/// Looks after which it is believed that too few pages come, if some do.
 const MANY_LOOKS: u32 = 16;
 
 /// What a fetcher hands on: a company and its page as it came, or why there is none.

@@ -32,10 +32,16 @@ mod usage {
     /// As Linux tells it of this program alone; what `getrusage` tells begins with the memory of the
     /// program that started this one.
     fn high_water_mark() -> Option<u64> {
-        let status = std::fs::read_to_string("/proc/self/status").ok()?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))?;
+        bytes_in_status("self", "VmHWM:")
+    }
+
+    pub fn memory_of(process: u32) -> Option<u64> {
+        bytes_in_status(&process.to_string(), "VmRSS:")
+    }
+
+    fn bytes_in_status(process: &str, field: &str) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field))?;
         let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
         Some(kibibytes * 1024)
     }
@@ -75,6 +81,10 @@ mod usage {
     pub fn peak_memory_of_children() -> Option<u64> {
         None
     }
+
+    pub fn memory_of(_process: u32) -> Option<u64> {
+        None
+    }
 }
 
 /// CPU time of all threads, user and system.
@@ -90,6 +100,12 @@ pub fn peak_memory() -> Option<u64> {
 /// The most memory of one of the processes that this one has started and waited for, in bytes.
 pub fn peak_memory_of_children() -> Option<u64> {
     usage::peak_memory_of_children()
+}
+
+/// What a process has in memory now, in bytes, where the system tells (Linux); none of one that has
+/// ended.
+pub fn memory_of(process: u32) -> Option<u64> {
+    usage::memory_of(process)
 }
 
 /// How many files and connections may be open at the same time, after asking for as many as this

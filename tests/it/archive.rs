@@ -248,3 +248,25 @@ fn what_is_recorded_is_read_again() {
         assert_eq!(archive.paths().count(), 2);
     }
 }
+
+/// Every record of this program has a checksum, in itself or in its compressed body; one that has lost
+/// it may have lost more. Other programs need not write any.
+#[test]
+fn a_record_of_ours_without_a_checksum_is_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("run.warc");
+    let page = record(
+        "response",
+        "https://example.com/stocks/a-stock",
+        &answer("200 OK", "a page"),
+    );
+    for (software, expected) in [
+        ("another/1", Ok("a page".to_owned())),
+        ("indexrank/1", Err(Reason::Truncated)),
+    ] {
+        let info = record("warcinfo", "", &format!("software: {software}\r\n"));
+        fs::write(&file, [info, page.clone()].concat()).unwrap();
+        let archive = Archive::open(&file).unwrap();
+        assert_eq!(get(&archive, "/stocks/a-stock"), expected, "{software}");
+    }
+}

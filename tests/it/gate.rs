@@ -197,6 +197,18 @@ fn fetchers_rest_while_most_requests_fail() {
     assert_eq!((meter.resting.get(), meter.most_resting.get()), (0, 7));
 }
 
+/// Of 32 fetchers four have been started: two of these rest, not none.
+#[test]
+fn those_rest_that_are_at_work() {
+    let (meter, gate) = (Meter::default(), Gate::new(32));
+    assert_eq!(pass_together(&gate, &meter, 4), 4);
+    for _ in 0..20 {
+        gate.judge::<()>("/", &Err(failure(Reason::Busy)), &meter);
+    }
+    assert_eq!(pass_together(&gate, &meter, 32), 2);
+    assert_eq!(meter.resting.get(), 30);
+}
+
 /// Row 16: the pause is everybody's.
 #[test]
 fn a_pause_holds_everybody_back() {

@@ -249,11 +249,14 @@ fn answers_all_at_once(so_many: usize) -> String {
 #[test]
 fn every_worker_is_started_where_answers_take_long() {
     for (workers, readers) in [(24, 1), (24, 4), (3, 4)] {
-        let source = source_at(&answers_all_at_once(workers), workers);
-        let meter = Meter::default();
-        let stages = Stages::new(&source, Widths { workers, readers }, &meter);
-        let produce = |feed: Feed| (0..workers).all(|number| feed.send(link(number)));
-        let (harvest, _) = stages.run(|_, _, _| Ok(()), produce);
-        assert_eq!(harvest.companies.len(), workers);
+        let brought = within_its_time("a run", move || {
+            let source = source_at(&answers_all_at_once(workers), workers);
+            let meter = Meter::default();
+            let stages = Stages::new(&source, Widths { workers, readers }, &meter);
+            let produce = |feed: Feed| (0..workers).all(|number| feed.send(link(number)));
+            let (harvest, _) = stages.run(|_, _, _| Ok(()), produce);
+            harvest.companies.len()
+        });
+        assert_eq!(brought.unwrap(), workers);
     }
 }

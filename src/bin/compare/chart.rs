@@ -37,7 +37,6 @@ pub fn bars(id: &str, title: &str, unit: &str, bars: &[Bar], limit: Option<(&str
     const STEP: f64 = 26.0;
     const ROOM: f64 = 190.0;
     let most = bars.iter().map(|bar| bar.max).fold(0.0, f64::max);
-    let step = tick(most);
     let scale = (AXIS - ROOM) / most;
     let bottom = bars.len() as f64 * STEP + 8.0;
     let in_sight = limit.filter(|(_, limit)| *limit <= most * 1.25);
@@ -49,10 +48,10 @@ pub fn bars(id: &str, title: &str, unit: &str, bars: &[Bar], limit: Option<(&str
         svg viewBox=(format!("0 0 {WIDTH} {}", bottom + 36.0)) role="img" aria-labelledby=(format!("{id}-t {id}-d")) {
             title id=(format!("{id}-t")) { (title) }
             desc id=(format!("{id}-d")) { (description.join("; ")) }
-            @for at in 0..=(most / step) as usize {
-                @let x = LABELS + at as f64 * step * scale;
+            @for tick in ticks(most) {
+                @let x = LABELS + tick * scale;
                 line.grid x1=(px(x)) x2=(px(x)) y1="0" y2=(px(bottom)) {}
-                text.tick x=(px(x)) y=(px(bottom + 14.0)) text-anchor="middle" { (number(at as f64 * step)) }
+                text.tick x=(px(x)) y=(px(bottom + 14.0)) text-anchor="middle" { (number(tick)) }
             }
             text.tick x=(px(LABELS - 8.0)) y=(px(bottom + 14.0)) text-anchor="end" { (unit) }
             @if let Some((limit_name, limit)) = in_sight {
@@ -144,7 +143,7 @@ pub fn lines(id: &str, title: &str, across: Across, y_unit: &str, series: &[Seri
             text.tick x=(px(LEFT + width)) y=(px(TOP + HEIGHT + 36.0)) text-anchor="end" { (x_unit) }
             @for (at, one) in series.iter().enumerate() {
                 g class=(format!("series s{at}{}", if one.is_product { " product" } else { "" })) {
-                    polyline data-name=(one.name) points=({ &one.points }.iter().map(place).collect::<Vec<_>>().join(" ")) {}
+                    polyline points=({ &one.points }.iter().map(place).collect::<Vec<_>>().join(" ")) {}
                     @if has_dots {
                         @for (x, y) in &one.points {
                             circle cx=(px(at_x(*x))) cy=(px(at_y(*y))) r="3" data-name=(one.name) data-value=(y) {}
@@ -186,7 +185,6 @@ pub fn timeline(id: &str, title: &str, timeline: &Timeline) -> Markup {
     let height = (420.0 / rows.len() as f64).clamp(3.0, 14.0);
     let bottom = rows.len() as f64 * height;
     let scale = AXIS / end;
-    let step = tick(end);
     let unit = if end < 1e6 { ("ms", 1e3) } else { ("s", 1e6) };
     let mut roles: BTreeMap<Role, (usize, usize)> = BTreeMap::new();
     for (at, row) in rows.iter().enumerate() {
@@ -206,11 +204,11 @@ pub fn timeline(id: &str, title: &str, timeline: &Timeline) -> Markup {
                     path class=(format!("phase {class}")) stroke-width=(px(height * 0.86)) d=(lines) {}
                 }
             }
-            @for at in 0..=(end / step) as usize {
-                @let x = LABELS + at as f64 * step * scale;
+            @for tick in ticks(end) {
+                @let x = LABELS + tick * scale;
                 line.grid x1=(px(x)) x2=(px(x)) y1="0" y2=(px(bottom + 4.0)) {}
                 text.tick x=(px(x)) y=(px(bottom + 18.0)) text-anchor="middle" {
-                    (number(at as f64 * step / unit.1)) @if at == 0 { " " (unit.0) }
+                    (number(tick / unit.1)) @if tick == 0.0 { " " (unit.0) }
                 }
             }
         }

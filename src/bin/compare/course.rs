@@ -1,10 +1,10 @@
 //! How a run goes on, watched from outside: its memory and what the server has been asked.
 
-use std::fs;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use indexrank::resources;
 
 use crate::race::Server;
 
@@ -16,9 +16,9 @@ const MOST: usize = 256;
 const PARTS: f64 = 40.0;
 
 /// What is known of a run at a moment.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Moment {
-    /// Since the process was started.
+    /// Since it has been watched, which is from its start.
     pub seconds: f64,
     /// Requests that the server has had.
     pub requests: u64,
@@ -27,7 +27,7 @@ pub struct Moment {
 }
 
 /// Looks at a process until it has ended. Gives nothing on systems that do not tell.
-pub fn follow(process: u32, server: &mut Server, has_ended: &Receiver<()>) -> Vec<Moment> {
+pub fn follow(process: u32, server: &mut Server, has_ended: &Receiver<Infallible>) -> Vec<Moment> {
     let mut moments = Vec::new();
     let started = Instant::now();
     let Ok(before) = server.counts() else {
@@ -35,7 +35,7 @@ pub fn follow(process: u32, server: &mut Server, has_ended: &Receiver<()>) -> Ve
     };
     let mut often = OFTEN;
     while has_ended.recv_timeout(often) == Err(RecvTimeoutError::Timeout) {
-        let (Some(memory), Ok(counts)) = (memory_of(process), server.counts()) else {
+        let (Some(memory), Ok(counts)) = (resources::memory_of(process), server.counts()) else {
             break;
         };
         moments.push(Moment {
@@ -53,13 +53,6 @@ pub fn follow(process: u32, server: &mut Server, has_ended: &Receiver<()>) -> Ve
         }
     }
     moments
-}
-
-/// Bytes of a process that are in memory, as Linux tells; none of one that has ended.
-fn memory_of(process: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = { status.lines() }.find_map(|line| line.strip_prefix("VmRSS:"))?;
-    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
 }
 
 /// Requests per second over each part of a run, at the part's end.

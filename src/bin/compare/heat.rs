@@ -23,14 +23,17 @@ pub struct Entry {
     pub differs: Option<String>,
     /// What its workers did when, in a run that is not counted where there is one.
     pub timeline: Option<Timeline>,
-    /// How one run that counts went on; the trace of the other would be in its memory.
-    pub course: Vec<Moment>,
 }
 
 impl Entry {
     /// Seconds of each run.
     pub fn walls(&self) -> Vec<f64> {
         self.runs.iter().map(|run| run.wall_s).collect()
+    }
+
+    /// How its first run went on.
+    pub fn course(&self) -> &[Moment] {
+        self.runs.first().map_or(&[], |run| &run.course)
     }
 
     pub fn wall(&self) -> Option<Spread> {
@@ -85,7 +88,6 @@ pub fn run(
             broken: None,
             differs: None,
             timeline: None,
-            course: Vec::new(),
         })
         .collect();
     let mut rounds = vec![most; entries.len()];
@@ -115,7 +117,8 @@ pub fn run(
                 fault: fault.map(|(_, fault)| *fault),
                 ..task.clone()
             };
-            // Of a program of the user's, a shell would be watched.
+            // One that counts, for a trace would be in its memory. Of a program of the user's, a
+            // shell would be watched.
             let is_own = matches!(entry.entrant, Entrant::Own { .. });
             let is_followed = args.html.is_some() && round == 1 && is_own;
             let run = race::run(
@@ -132,9 +135,6 @@ pub fn run(
                 }
                 Ok(run) => run,
             };
-            if is_followed {
-                entry.course.clone_from(&run.course);
-            }
             let may_be_right = run.lost() == 0 || args.urls.is_some();
             if right.is_none() && may_be_right && run.answer.companies.is_some() {
                 right = Some(run.answer.clone());
@@ -150,7 +150,6 @@ pub fn run(
                 // A figure of one who is out would be compared all the same.
                 if entry.broken.is_some() {
                     entry.runs.clear();
-                    entry.course.clear();
                     continue;
                 }
             }

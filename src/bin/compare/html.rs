@@ -129,7 +129,7 @@ fn section(args: &RaceArgs, heat: &Heat, at: usize) -> Markup {
             figure { (chart::bars(&format!("bars-{at}"), &format!("Pages per second. {title}"), "pages/s", &bars, limit)) }
             @if let Some(verdict) = &verdict { @for line in verdict.to_string().lines() { p.verdict { (line) } } }
             (results(heat))
-            @if heat.entries.iter().any(|entry| !entry.course.is_empty()) { (courses(heat, at)) }
+            @if heat.entries.iter().any(|entry| !entry.course().is_empty()) { (courses(heat, at)) }
             @if heat.entries.iter().any(|entry| entry.timeline.is_some()) { (timelines(heat, at)) }
         }
     }
@@ -226,18 +226,28 @@ fn courses(heat: &Heat, at: usize) -> Markup {
             tbody { @for one in &memory {
                 tr {
                     th scope="row" { (one.name) }
-                    @for quarter in 1..=4 { td { (format!("{:.0}", one.points[(one.points.len() * quarter).div_ceil(4) - 1].1)) } }
+                    @for quarter in 1..=4 { td { (format!("{:.0}", after(&one.points, f64::from(quarter) / 4.0))) } }
                 }
             } }
         } }
     }
 }
 
+/// The value when a share of the time is over.
+fn after(points: &[(f64, f64)], share: f64) -> f64 {
+    let end = points.last().map_or(0.0, |(seconds, _)| *seconds);
+    let point = points.iter().find(|(seconds, _)| *seconds >= share * end);
+    point.map_or(0.0, |(_, value)| *value)
+}
+
 fn course_of_each(heat: &Heat, points: impl Fn(&[Moment]) -> Vec<(f64, f64)>) -> Vec<Series> {
-    let followed = heat.entries.iter().filter(|entry| !entry.course.is_empty());
+    let followed = heat
+        .entries
+        .iter()
+        .filter(|entry| !entry.course().is_empty());
     let series = followed.map(|entry| Series {
         name: entry.entrant.name().to_owned(),
-        points: points(&entry.course),
+        points: points(entry.course()),
         is_product: entry.entrant.name() == PRODUCT,
     });
     series.collect()

@@ -1,14 +1,15 @@
 //! Rounds of runs: the server and every run a process of its own, measured from outside.
 
+use std::convert::Infallible;
 use std::fs;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use crossbeam_channel::{RecvTimeoutError, bounded};
 use data_encoding::HEXLOWER;
 use indexrank::replica::Counts;
 use indexrank::trace::Timeline;
@@ -50,7 +51,7 @@ pub struct Run {
     pub answer: Answer,
     /// What its workers did when, if that was asked for.
     pub timeline: Option<Timeline>,
-    /// How it went on, likewise; empty where there is no server.
+    /// How it went on, if that was asked for; empty where there is no server.
     pub course: Vec<Moment>,
 }
 
@@ -165,29 +166,29 @@ pub fn run(
     let started = Instant::now();
     let mut child = command.spawn()?;
     let group = Pid::from_raw(child.id() as i32);
-    let (ended, has_ended) = channel::<()>();
-    let (exited, has_exited) = channel::<()>();
     let process = child.id();
-    let watchdog = thread::spawn(move || {
-        let hangs = has_ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout);
-        if hangs {
-            let _ = killpg(group, Signal::SIGKILL);
-        }
-        hangs
-    });
-    let (used, whole, course) = thread::scope(|scope| {
+    let (ended, has_ended) = bounded::<Infallible>(0);
+    let has_ended = &has_ended;
+    let (used, whole, hangs, course) = thread::scope(|scope| {
+        let watchdog = scope.spawn(move || {
+            let hangs = has_ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout);
+            if hangs {
+                let _ = killpg(group, Signal::SIGKILL);
+            }
+            hangs
+        });
         let followed = server.as_mut().filter(|_| is_followed);
-        let course = followed
-            .map(|server| scope.spawn(move || course::follow(process, server, &has_exited)));
+        let course =
+            followed.map(|server| scope.spawn(move || course::follow(process, server, has_ended)));
         let used = child.wait4();
         let whole = started.elapsed().as_secs_f64();
-        drop(exited);
+        drop(ended);
         let course = course.map(|course| course.join().expect("no panic"));
-        (used, whole, course.unwrap_or_default())
+        let hangs = watchdog.join().expect("no panic");
+        (used, whole, hangs, course.unwrap_or_default())
     });
     let used = used?;
-    drop(ended);
-    if watchdog.join().expect("no panic") {
+    if hangs {
         return Ok(Err(format!("hangs: killed after {} s", patience.as_secs())));
     }
     let after = server.as_mut().map(Server::counts).transpose()?;
