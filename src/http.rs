@@ -130,13 +130,14 @@ impl Client {
     }
 
     /// Gets one answer of whatever status and at most so many bytes, following redirects on the same
-    /// host. The body is read into `buffer`, which is emptied first. `may_ask` is told of the path of
-    /// every request after the first.
+    /// host. The body is read into a buffer, emptied first, that is asked for when the body comes:
+    /// who waits for an answer holds none. `may_ask` is told of the path of every request after the
+    /// first.
     pub fn get(
         &self,
         address: &str,
         most: u64,
-        buffer: Vec<u8>,
+        buffer: impl FnOnce() -> Vec<u8>,
         meter: &Meter,
         may_ask: impl Fn(&str) -> Result<(), PageError>,
     ) -> Result<Page, PageError> {
@@ -169,7 +170,7 @@ impl Client {
         let status = parts.status.as_u16();
         // The body of an error says nothing that is needed, but a connection is only used again
         // when it has been read; if it breaks, the status is still the news.
-        let (buffer, hold) = match self.read_body(body, most, buffer) {
+        let (buffer, hold) = match self.read_body(body, most, buffer()) {
             Err(error) if status == 200 => return Err(error),
             Err(_) => Default::default(),
             Ok(read) => read,

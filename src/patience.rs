@@ -41,7 +41,7 @@ impl<'a> Patience<'a> {
                 self.source.gate.sleep(pause);
                 lane.meter.retries.add(1);
             }
-            let page = self.source.get(&self.path, Vec::new(), lane);
+            let page = self.source.get(&self.path, Vec::new, lane);
             self.was_kept = page.as_ref().is_ok_and(|page| page.kept);
             match page.and_then(|page| page::guarded("reading", || read(page, lane))) {
                 Err(error) if self.has_another(&error) => {}

@@ -262,7 +262,7 @@ impl<'a> Stages<'a> {
         } = fetcher;
         let mut lane = self.meter.lane(Role::Fetcher);
         for errand in links {
-            let spare = spares.try_recv().unwrap_or_default();
+            let spare = || spares.try_recv().unwrap_or_default();
             let get = || self.source.get(&errand.link.path, spare, &mut lane);
             let page = page::guarded("fetching", get);
             self.meter.fetched.add(1);

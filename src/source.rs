@@ -141,7 +141,12 @@ impl Source {
     }
 
     /// The page of a path, if its status is 200. Its body is read into `buffer`.
-    pub fn get(&self, path: &str, buffer: Vec<u8>, lane: &mut Lane) -> Result<Page, PageError> {
+    pub fn get(
+        &self,
+        path: &str,
+        buffer: impl FnOnce() -> Vec<u8>,
+        lane: &mut Lane,
+    ) -> Result<Page, PageError> {
         lane.about(path);
         let page = match &self.pages {
             Pages::Site(site) => {
@@ -154,7 +159,7 @@ impl Source {
             Pages::Archive(archive) => {
                 let _pass = self.gate.enter(lane)?;
                 let asked = Instant::now();
-                let answer = archive.get(path, buffer);
+                let answer = archive.get(path, buffer());
                 lane.meter.requests.add(1);
                 lane.asked(asked, &answer);
                 let page = answer?;
@@ -171,7 +176,7 @@ impl Source {
             return None;
         };
         lane.about(path);
-        let page = self.ask(site, path, Vec::new(), lane);
+        let page = self.ask(site, path, Vec::new, lane);
         page.and_then(Page::of_status_200).ok()
     }
 
@@ -180,7 +185,7 @@ impl Source {
         &self,
         site: &Site,
         path: &str,
-        buffer: Vec<u8>,
+        buffer: impl FnOnce() -> Vec<u8>,
         lane: &mut Lane,
     ) -> Result<Page, PageError> {
         let role = lane.role();

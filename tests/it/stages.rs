@@ -3,7 +3,10 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -16,10 +19,12 @@ use indexrank::index::Link;
 use indexrank::meter::Meter;
 use indexrank::page::{PageError, Reason};
 use indexrank::pipeline::{Feed, Stages, Widths};
+use indexrank::replica::Market;
 use indexrank::retry::Retries;
-use indexrank::source::{Site, Source};
+use indexrank::source::{Site, Source, index_path};
+use indexrank::trace::Role;
 
-use crate::support::MARKET;
+use crate::support::{MARKET, TestServer};
 
 const PAGES: usize = 12;
 
@@ -259,4 +264,27 @@ fn every_worker_is_started_where_answers_take_long() {
         });
         assert_eq!(brought.unwrap(), workers);
     }
+}
+
+/// Else as many buffers wait with the fetchers as there are of these.
+#[test]
+fn who_waits_for_an_answer_holds_no_buffer() {
+    let answered = Arc::new(AtomicBool::new(false));
+    let answers = Arc::clone(&answered);
+    let server = TestServer::start(Market::embedded(Some(1), 0), move |_, _| {
+        answers.store(true, SeqCst);
+        None
+    });
+    let source = source_at(server.address(), 1);
+    let meter = Meter::default();
+    let buffer = || {
+        assert!(answered.load(SeqCst), "asked for before there is an answer");
+        b"of another page".to_vec()
+    };
+    let page = source.get(
+        &index_path(Market::INDEX, 1),
+        buffer,
+        &mut meter.lane(Role::Fetcher),
+    );
+    assert!(!page.unwrap().body.starts_with(b"of another page"));
 }

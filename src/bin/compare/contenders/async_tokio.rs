@@ -144,7 +144,7 @@ async fn scrape(scraper: Arc<Scraper>) -> Answer {
 impl Scraper {
     async fn get(&self, path: &str, lane: &mut Lane<'_>) -> Result<Page, PageError> {
         if let Some(memory) = &self.memory {
-            return memory.get(path, Vec::new(), lane);
+            return memory.get(path, Vec::new, lane);
         }
         lane.about(path);
         let asked = Instant::now();

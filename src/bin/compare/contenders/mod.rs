@@ -187,7 +187,7 @@ impl<'a> Worker<'a> {
     }
 
     fn visit(&mut self, link: Link) {
-        let body = std::mem::take(&mut self.body);
+        let body = || std::mem::take(&mut self.body);
         let page = self.source.get(&link.path, body, &mut self.lane);
         let result = page.and_then(|page| {
             self.harvest.latencies.push(page.elapsed);
