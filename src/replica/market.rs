@@ -184,13 +184,11 @@ fn made_up(number: usize, rng: &mut Rng) -> Listing {
         rest /= 26;
     }
     let code = String::from_utf8_lossy(&letters).into_owned();
-    let cents = |rng: &mut Rng, range: std::ops::Range<u64>| {
-        let cents = rng.u64(range);
-        format!("{}.{:02}", cents / 100, cents % 100)
-    };
     let low = rng.u64(1_000..20_000);
-    let high = low + rng.u64(0..low);
-    let price = rng.u64(low..=high);
+    // The tenth of a real crawl grew by 84 %.
+    let high = low + rng.u64(0..low * 7 / 10);
+    let (price, year_ago) = (rng.u64(low..=high), rng.u64(low..=high));
+    let growth = 100.0 * (price as f64 / year_ago as f64 - 1.0);
     let money = |cents: u64| format!("{}.{:02}", cents / 100, cents % 100);
     Listing {
         path: format!("/stocks/{}-stock", code.to_lowercase()),
@@ -201,14 +199,10 @@ fn made_up(number: usize, rng: &mut Rng) -> Listing {
                 .unwrap_or("")
         ),
         price: money(price),
-        pe: cents(rng, 1_000..8_000),
+        pe: money(rng.u64(1_000..8_000)),
         low52: money(low),
         high52: money(high),
-        growth: format!(
-            "{}{}",
-            rng.choice(["", "-"]).unwrap_or(""),
-            cents(rng, 0..6_000)
-        ),
+        growth: format!("{growth:.2}"),
         code,
     }
 }
