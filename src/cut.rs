@@ -1,6 +1,7 @@
 //! What must be known of a page before a piece of it is read alone: that a parser of the whole page
 //! would see the same elements there.
 
+use std::iter;
 use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr3, memmem, memrchr, memrchr_iter};
@@ -191,17 +192,17 @@ impl<'a> Tag<'a> {
     }
 }
 
-/// The tags of a piece of HTML that begins with one; none if there is anything but plain tags, a
-/// comment or a script, say. Then only a parser knows.
-pub fn plain_tags(html: &[u8]) -> Option<Vec<Tag<'_>>> {
-    let mut tags = Vec::with_capacity(html.len() / 24);
-    let mut at = 0;
-    while let Some(found) = memchr(b'<', &html[at..]) {
-        let tag = Tag::at(html, at + found).filter(|tag| !is_raw(tag.name))?;
-        at = tag.end;
-        tags.push(tag);
-    }
-    Some(tags)
+/// The tags of a piece of HTML that begins with one. Where there is anything but a plain tag, a
+/// comment or a script, say, it ends with a `None`: then only a parser knows.
+pub fn plain_tags(html: &[u8]) -> impl Iterator<Item = Option<Tag<'_>>> {
+    let mut at = Some(0);
+    iter::from_fn(move || {
+        let from = at?;
+        let start = from + memchr(b'<', &html[from..])?;
+        let tag = Tag::at(html, start).filter(|tag| !is_raw(tag.name));
+        at = tag.as_ref().map(|tag| tag.end);
+        Some(tag)
+    })
 }
 
 /// Whether what follows such a tag is not read as HTML, or in another way.

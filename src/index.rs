@@ -72,6 +72,11 @@ pub enum NotAnIndex {
     TooLarge(#[from] TooLarge),
 }
 
+/// Bytes of bare rows that are parsed at once, at the least. Those of a usual page have 10,000.
+const PORTION: usize = 16 << 10;
+/// Tags of one row that are looked at. Real ones have up to 58.
+const MOST_TAGS: usize = 1000;
+
 const PAGED_LETTER: NotAnIndex = NotAnIndex::Without("letter page without a pager");
 
 const NO_TABLE: NotAnIndex =
@@ -155,28 +160,19 @@ fn cut(html: &[u8]) -> Option<IndexPage> {
     if !is_only_one || !in_plain_sight(html, slice::from_ref(&(start..end))) {
         return None;
     }
-    let table = &html[start..end];
-    let tags = plain_tags(table)?;
-    // With a table in it, it would end somewhere else.
-    if tags[1..].iter().any(|tag| tag.name == b"table") {
-        return None;
-    }
-    let first_cell = tags.iter().position(|tag| tag.name == b"td")?;
-    let body = tags[..first_cell]
-        .iter()
-        .rposition(|tag| tag.name == b"tr")?;
+    let (table_head, table_rows) = html[start..end].split_at(first_row(&html[start..end])?);
     let mut head = String::new();
-    append(&mut head, &table[..tags[body].start]);
+    append(&mut head, table_head);
     head.push_str("</table>");
     let mut pagers = memmem::find_iter(html, PAGER.as_bytes());
     if let Some(pager) = pagers.next() {
         let start = Element::around(html, pager, "div", PAGER)?.start;
         let end = pager + memmem::find(&html[pager..], b"</div>")?;
         // With another in it, the first end would not be its own.
-        let is_div = |tag: &Tag| tag.name == b"div";
-        let divs = plain_tags(&html[start..end])?.into_iter().filter(is_div);
-        if divs.count() != 1 {
-            return None;
+        for (number, tag) in plain_tags(&html[start..end]).enumerate() {
+            if tag?.name == b"div" && number > 0 {
+                return None;
+            }
         }
         if pagers.next().is_some() || !in_plain_sight(html, slice::from_ref(&(start..end))) {
             return None;
@@ -186,55 +182,96 @@ fn cut(html: &[u8]) -> Option<IndexPage> {
     let head = tree::fragment(&head).ok()?;
     let column = year_column(head.select(&TABLE).next()?)?;
 
-    let rows = tree::fragment(&bare_rows(table, &tags[body..], column)?).ok()?;
-    // A row that shows no company after all may have shown one in what was left out.
-    let links: Option<Vec<Link>> = rows.select(&ROW).map(|tr| self::row(tr, 1)).collect();
     Some(IndexPage {
         pages: pages(&head),
-        rows: links?,
+        rows: cut_rows(table_rows, column)?,
     })
 }
 
-/// Of each row the link to a company and the cell of one column, as a table of two.
-fn bare_rows(table: &[u8], tags: &[Tag], column: usize) -> Option<String> {
-    let mut rows = String::with_capacity(16 << 10);
-    rows.push_str("<table>");
-    for row in tags.chunk_by(|_, next| next.name != b"tr") {
-        let ends = row.iter().position(|tag| tag.name == b"/tr");
-        let (inside, after) = row.split_at(ends.unwrap_or(row.len()));
-        // Cells one after the other, and no element that does not stay where it is or makes a row of
-        // its own.
-        let mut in_cell = false;
-        let is_plain = inside.iter().all(|tag| match tag.name {
-            b"td" => !mem::replace(&mut in_cell, true),
-            b"/td" => mem::replace(&mut in_cell, false),
-            b"tr" => true,
-            b"th" | b"caption" => false,
-            _ => in_cell,
-        }) && after
-            .iter()
-            .all(|tag| matches!(tag.name, b"/tr" | b"tbody" | b"/tbody"));
-        if !is_plain {
+/// Where in a table of plain tags the row begins that has the first cell. With a table in it, it
+/// would end somewhere else.
+fn first_row(table: &[u8]) -> Option<usize> {
+    let (mut last_row, mut first_row) = (None, None);
+    for (number, tag) in plain_tags(table).enumerate() {
+        let tag = tag?;
+        match tag.name {
+            b"table" if number > 0 => return None,
+            b"tr" => last_row = Some(tag.start),
+            b"td" if first_row.is_none() => first_row = Some(last_row?),
+            _ => {}
+        }
+    }
+    first_row
+}
+
+/// The companies of the rows of a table, each from its link and one of its cells. Rows are parsed in
+/// portions, so that a page of 500 takes no more memory than a usual one.
+fn cut_rows(table: &[u8], column: usize) -> Option<Vec<Link>> {
+    let mut links = Vec::new();
+    let mut row = Vec::new();
+    let mut bare = String::with_capacity(PORTION + 1024);
+    let mut tags = plain_tags(table).peekable();
+    while let Some(tag) = tags.next() {
+        row.push(tag?);
+        if row.len() > MOST_TAGS {
             return None;
         }
-        let element = |tag: &Tag, end: &[u8]| {
-            let inner = &table[tag.end..row.last()?.end];
-            Some(&table[tag.start..tag.end + memmem::find(inner, end)?])
-        };
-        let leads_to_company = |tag: &&Tag| {
-            memmem::find(&table[tag.start..tag.end], COMPANY_PATH.as_bytes()).is_some()
-        };
-        let mut links = inside.iter().filter(|tag| tag.name == b"a");
-        rows.push_str("<tr><td>");
-        append(&mut rows, element(links.find(leads_to_company)?, b"</a>")?);
-        rows.push_str("</a></td>");
-        if let Some(cell) = inside.iter().filter(|tag| tag.name == b"td").nth(column) {
-            append(&mut rows, element(cell, b"</td>")?);
-            rows.push_str("</td>");
+        let next = tags.peek();
+        if matches!(next, Some(Some(next)) if next.name != b"tr") {
+            continue;
         }
-        rows.push_str("</tr>");
+        if bare.is_empty() {
+            bare.push_str("<table>");
+        }
+        append_bare(&mut bare, table, &row, column)?;
+        row.clear();
+        if next.is_none() || bare.len() > PORTION {
+            let rows = tree::fragment(&bare).ok()?;
+            for tr in rows.select(&ROW) {
+                // A row that shows no company after all may have shown one in what was left out.
+                links.push(self::row(tr, 1)?);
+            }
+            bare.clear();
+        }
     }
-    Some(rows)
+    Some(links)
+}
+
+/// Appends a row with the link to a company and the cell of one column.
+fn append_bare(rows: &mut String, table: &[u8], row: &[Tag], column: usize) -> Option<()> {
+    let ends = row.iter().position(|tag| tag.name == b"/tr");
+    let (inside, after) = row.split_at(ends.unwrap_or(row.len()));
+    // Cells one after the other, and no element that does not stay where it is or makes a row of
+    // its own.
+    let mut in_cell = false;
+    let is_plain = inside.iter().all(|tag| match tag.name {
+        b"td" => !mem::replace(&mut in_cell, true),
+        b"/td" => mem::replace(&mut in_cell, false),
+        b"tr" => true,
+        b"th" | b"caption" => false,
+        _ => in_cell,
+    }) && after
+        .iter()
+        .all(|tag| matches!(tag.name, b"/tr" | b"tbody" | b"/tbody"));
+    if !is_plain {
+        return None;
+    }
+    let element = |tag: &Tag, end: &[u8]| {
+        let inner = &table[tag.end..row.last()?.end];
+        Some(&table[tag.start..tag.end + memmem::find(inner, end)?])
+    };
+    let leads_to_company =
+        |tag: &&Tag| memmem::find(&table[tag.start..tag.end], COMPANY_PATH.as_bytes()).is_some();
+    let mut links = inside.iter().filter(|tag| tag.name == b"a");
+    rows.push_str("<tr><td>");
+    append(rows, element(links.find(leads_to_company)?, b"</a>")?);
+    rows.push_str("</a></td>");
+    if let Some(cell) = inside.iter().filter(|tag| tag.name == b"td").nth(column) {
+        append(rows, element(cell, b"</td>")?);
+        rows.push_str("</td>");
+    }
+    rows.push_str("</tr>");
+    Some(())
 }
 
 static TABLE: LazyLock<Selector> = LazyLock::new(|| selector("table"));

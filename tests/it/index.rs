@@ -211,4 +211,10 @@ fn pages_of_the_market() {
         listed += page.rows.len();
     }
     assert_eq!(listed, 496);
+
+    // Its rows are read in portions.
+    let large = Market::embedded(Some(20_000), SEED).index_page(2);
+    let page = parse(large.as_bytes()).unwrap();
+    assert_eq!(page.rows.len(), 223);
+    assert_eq!(parse_whole(large.as_bytes()), Ok(page));
 }
