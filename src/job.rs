@@ -19,6 +19,7 @@ use crate::journal::{self, Journal};
 use crate::meter::Meter;
 use crate::opening;
 use crate::output;
+use crate::packed::Packed;
 use crate::pipeline::{self, Widths};
 use crate::progress::{Progress, Style};
 use crate::rank::{self, Figure, PeRange, Place};
@@ -289,7 +290,11 @@ fn ended_early(source: Source, mut stop: Stop) -> Stop {
     stop
 }
 
-fn rank_all(job: &Job, companies: &[Company], rate: Option<&Rate>) -> Vec<(Figure, Vec<Place>)> {
+fn rank_all(
+    job: &Job,
+    companies: &Packed<Company>,
+    rate: Option<&Rate>,
+) -> Vec<(Figure, Vec<Place>)> {
     let possible = Figure::ALL
         .into_iter()
         .filter(|figure| *figure != Figure::Price || rate.is_some());
@@ -297,7 +302,7 @@ fn rank_all(job: &Job, companies: &[Company], rate: Option<&Rate>) -> Vec<(Figur
         .map(|figure| {
             (
                 figure,
-                rank::ranking(companies, figure, rate, job.pe_range, job.top),
+                rank::ranking(companies.iter(), figure, rate, job.pe_range, job.top),
             )
         })
         .collect()

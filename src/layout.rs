@@ -64,22 +64,20 @@ pub fn change(harvest: &Harvest) -> Option<String> {
         let same = "pages show the code of a company that stands at another address too";
         return Some(format!("{duplicates} of {} {same}", read + duplicates));
     }
-    FIGURES.iter().find_map(
-        |Expected {
-             figure,
-             landmark,
-             is_there,
-         }| {
-            let without = harvest
-                .companies
-                .iter()
-                .filter(|company| !is_there(company))
-                .count();
-            too_many(without, read).then(|| {
-                format!("{without} of {read} pages show no {figure}, looked for at {landmark}")
-            })
-        },
-    )
+    let mut without = [0; FIGURES.len()];
+    for company in harvest.companies.iter() {
+        for (expected, without) in FIGURES.iter().zip(&mut without) {
+            *without += usize::from(!(expected.is_there)(&company));
+        }
+    }
+    let figures = FIGURES.iter().zip(without);
+    let mut lost = figures.filter(|(_, without)| too_many(*without, read));
+    lost.next().map(|(expected, without)| {
+        let Expected {
+            figure, landmark, ..
+        } = expected;
+        format!("{without} of {read} pages show no {figure}, looked for at {landmark}")
+    })
 }
 
 fn too_many(odd: usize, all: usize) -> bool {

@@ -8,11 +8,11 @@
 //! | [`cli`] | what the user may type |
 //! | [`job`], `opening`, [`rate`], `results` | the whole job: options → source of pages, exchange rate → files |
 //! | [`pipeline`] | the engine: three stages and the channels between them |
-//! | [`walk`], [`ways`] | every page of the index, by numbers and by letters → links to companies |
+//! | [`walk`], [`ways`], `addresses` | every page of the index, by numbers and by letters → links to companies, each address once |
 //! | [`index`], [`company`], [`rates`], [`figure`] | pure readers of one page, one figure |
 //! | `cut`, `challenge` | whether a piece of a page can be read alone; pages that want a human |
 //! | `tree` | HTML → elements, under limits |
-//! | [`harvest`], [`layout`] | what a run brings home, and whether it can be trusted |
+//! | [`harvest`], [`packed`], [`layout`] | what a run brings home, in little memory, and whether it can be trusted |
 //! | [`rank`] | companies → the four rankings |
 //! | [`suspicion`] | figures of a company that contradict each other |
 //! | [`report`], [`table`], [`summary`], [`output`] | results → files and terminal; files whole or not at all |
@@ -35,6 +35,7 @@
 //! [`source::Origin`], opened in `opening`, and one of `source::Pages`. Another layout of the site is a
 //! landmark at the top of [`company`] or [`index`].
 
+mod addresses;
 pub mod archive;
 mod challenge;
 pub mod claim;
@@ -54,6 +55,7 @@ pub mod layout;
 pub mod meter;
 mod opening;
 pub mod output;
+pub mod packed;
 pub mod page;
 pub mod patience;
 pub mod pipeline;

@@ -30,6 +30,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use rayon::{ThreadPool, ThreadPoolBuilder};
+use serde::Serialize;
 
 use crate::company::{self, CompanyPage};
 use crate::harvest::Harvest;
@@ -158,7 +159,7 @@ impl<'a> Stages<'a> {
 
     /// Wires the stages: `produce` feeds links, fetchers get their pages, readers fill the harvest
     /// with what `read` makes of each.
-    pub fn run<P: Send, T: Send>(
+    pub fn run<P: Serialize, T: Send>(
         &self,
         read: impl Fn(&Page, &mut Inflater, &mut Lane) -> Result<P, PageError> + Sync,
         produce: impl FnOnce(Feed) -> T + Send,
@@ -275,7 +276,7 @@ impl<'a> Stages<'a> {
     }
 
     /// One reader: inflates and reads page after page, into a harvest and a buffer of its own.
-    fn read_all<P>(
+    fn read_all<P: Serialize>(
         &self,
         read: &impl Fn(&Page, &mut Inflater, &mut Lane) -> Result<P, PageError>,
         fetched: &Receiver<Fetched>,
@@ -314,7 +315,9 @@ impl<'a> Stages<'a> {
             let Some(errand) = errand else { continue };
             let result = result.map(|(seen, elapsed)| {
                 // Nobody has waited for a page that was there already.
-                harvest.latencies.extend((!kept).then_some(elapsed));
+                if !kept {
+                    harvest.came_after(elapsed);
+                }
                 seen
             });
             self.meter.read.add(1);

@@ -1,6 +1,6 @@
 //! Companies → the four rankings. Pure: values in, values out.
 
-use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::Serialize;
@@ -75,10 +75,19 @@ impl Serialize for Place {
 #[derive(Serialize)]
 pub struct Exact(#[serde(with = "rust_decimal::serde::arbitrary_precision")] pub Decimal);
 
+/// A company with what it is ranked by: the less it is, the better.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Ranked {
+    by: Decimal,
+    code: String,
+    name: String,
+    value: Decimal,
+}
+
 /// The first `top` companies by a figure; those that lack it are left out. Equal figures are
 /// ordered by code. Prices need a rate: without one their ranking is empty.
 pub fn ranking(
-    companies: &[Company],
+    companies: impl Iterator<Item = Company>,
     figure: Figure,
     rate: Option<&Rate>,
     pe_range: PeRange,
@@ -93,28 +102,29 @@ pub fn ranking(
         Figure::Growth => company.growth,
         Figure::PotentialProfit => potential_profit(&company.page),
     };
-    let mut ranked: Vec<(Decimal, &Company)> = companies
-        .iter()
-        .filter_map(|company| Some((value(company)?.normalize(), company)))
-        .collect();
-    let by_figure = |a: &Decimal, b: &Decimal| -> Ordering {
-        if figure == Figure::Pe {
-            a.cmp(b)
-        } else {
-            b.cmp(a)
+    // The best so far, the worst of them on top.
+    let mut best = BinaryHeap::new();
+    for company in companies {
+        let Some(value) = value(&company) else {
+            continue;
+        };
+        best.push(Ranked {
+            by: if figure == Figure::Pe { value } else { -value },
+            code: company.page.code,
+            name: company.page.name,
+            value,
+        });
+        if best.len() > top {
+            best.pop();
         }
-    };
-    ranked.sort_by(|(a, one), (b, other)| {
-        by_figure(a, b).then_with(|| one.page.code.cmp(&other.page.code))
-    });
-    ranked.truncate(top);
-    let place = |(value, company): (Decimal, &Company)| Place {
-        code: company.page.code.clone(),
-        name: company.page.name.clone(),
+    }
+    let place = |ranked: Ranked| Place {
+        code: ranked.code,
+        name: ranked.name,
         figure,
-        value,
+        value: ranked.value.normalize(),
     };
-    ranked.into_iter().map(place).collect()
+    best.into_sorted_vec().into_iter().map(place).collect()
 }
 
 /// Price in roubles: dollars × rate ÷ nominal, rounded half up to kopecks.

@@ -8,8 +8,9 @@ use rust_decimal::Decimal;
 use rust_decimal::serde::arbitrary_precision as exact;
 use serde::Serialize;
 
+use crate::company::CompanyPage;
 use crate::harvest::{Company, Duplicate, Failure, Harvest, Ledger};
-use crate::layout::{Expected, FIGURES};
+use crate::layout::FIGURES;
 use crate::meter::Meter;
 use crate::page::PageError;
 use crate::pipeline::Widths;
@@ -187,9 +188,9 @@ impl Report {
                 .map(|failure| failure_report(failure, source))
                 .collect(),
             duplicates: harvest.duplicates.clone(),
-            missing: missing(&harvest.companies),
-            notes: notes(&harvest.companies),
-            suspicious: suspicion::suspicious(&harvest.companies),
+            missing: missing(harvest.companies.iter()),
+            notes: notes(harvest.companies.iter()),
+            suspicious: suspicion::suspicious(harvest.companies.iter()),
             warnings: Vec::new(),
             requests: meter.requests.get(),
             retries: meter.retries.get(),
@@ -218,39 +219,34 @@ fn failure_report(failure: &Failure, source: &Source) -> FailureReport {
     }
 }
 
-fn missing(companies: &[Company]) -> Missing {
-    let without = |expected: &Expected| {
-        let lacking = companies
-            .iter()
-            .filter(|company| !(expected.is_there)(company));
-        (
-            expected.figure,
-            lacking.map(|company| company.page.code.clone()).collect(),
-        )
-    };
-    Missing(FIGURES.iter().map(without).collect())
+fn missing(companies: impl Iterator<Item = Company>) -> Missing {
+    let mut missing = FIGURES.map(|expected| (expected.figure, Vec::new()));
+    for company in companies {
+        for (expected, (_, codes)) in FIGURES.iter().zip(&mut missing) {
+            if !(expected.is_there)(&company) {
+                codes.push(company.page.code.clone());
+            }
+        }
+    }
+    Missing(missing.into())
 }
 
-fn notes(companies: &[Company]) -> Vec<Note> {
-    let of_company = |company: &Company| {
-        let code = company.page.code.clone();
-        company
-            .page
-            .notes
-            .clone()
-            .into_iter()
-            .map(move |note| Note {
-                code: code.clone(),
-                note,
-            })
+fn notes(companies: impl Iterator<Item = Company>) -> Vec<Note> {
+    let of_page = |CompanyPage { code, notes, .. }| {
+        { notes }.into_iter().map(move |note| Note {
+            code: String::clone(&code),
+            note,
+        })
     };
-    companies.iter().flat_map(of_company).collect()
+    companies
+        .flat_map(|company| of_page(company.page))
+        .collect()
 }
 
 /// Percentiles by the nearest-rank method: the smallest value that at least so many per cent of
 /// the values do not exceed.
-fn latency(sorted: &[Duration]) -> Option<Latency> {
-    let milliseconds = |duration: &Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
+fn latency(sorted: &[u32]) -> Option<Latency> {
+    let milliseconds = |micros: &u32| f64::from(*micros) / 1e3;
     let percentile = |per_cent: usize| {
         let rank = (sorted.len() * per_cent).div_ceil(100).max(1);
         sorted.get(rank - 1).map(milliseconds)

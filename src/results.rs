@@ -7,6 +7,7 @@ use crate::harvest::Company;
 use crate::job::Job;
 use crate::journal::{self, Journal};
 use crate::output::{self, Staged};
+use crate::packed::Packed;
 use crate::rank::{Figure, Place};
 use crate::rates::Rate;
 use crate::report::{self, Report};
@@ -61,7 +62,7 @@ pub fn write_all(
     job: &Job,
     report: &mut Report,
     rankings: &[(Figure, Vec<Place>)],
-    companies: &[Company],
+    companies: &Packed<Company>,
     rate: Option<&Rate>,
     timeline: Option<Timeline>,
     recording: Option<Journal>,
@@ -74,7 +75,7 @@ pub fn write_all(
         ));
     }
     if let Some((file, format)) = &job.table {
-        let table = table::write(companies, rate, *format);
+        let table = table::write(companies.iter(), rate, *format);
         contents.push((
             file.clone(),
             table.map_err(|error| Stop::new(Exit::Internal, error.to_string()))?,

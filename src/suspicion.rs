@@ -77,8 +77,8 @@ impl Serialize for Figures {
 }
 
 /// All that is suspicious, company after company.
-pub fn suspicious(companies: &[Company]) -> Vec<Suspicion> {
-    companies.iter().flat_map(of_company).collect()
+pub fn suspicious(companies: impl Iterator<Item = Company>) -> Vec<Suspicion> {
+    companies.flat_map(|company| of_company(&company)).collect()
 }
 
 /// What is suspicious about one company, in the order of [`Rule`].

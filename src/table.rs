@@ -41,16 +41,16 @@ const FIGURES: [&str; 7] = [
 ];
 
 /// A company as a row of the table: its texts, then its figures.
-struct Row<'a> {
-    texts: [&'a str; TEXTS.len()],
+struct Row {
+    texts: [String; TEXTS.len()],
     figures: [Option<Decimal>; FIGURES.len()],
 }
 
-impl<'a> Row<'a> {
-    fn new(company: &'a Company, rate: Option<&Rate>) -> Self {
-        let page = &company.page;
-        let price_rub = rate.and_then(|rate| rank::price_in_roubles(page, rate));
-        let profit = rank::potential_profit(page);
+impl Row {
+    fn new(company: Company, rate: Option<&Rate>) -> Self {
+        let page = company.page;
+        let price_rub = rate.and_then(|rate| rank::price_in_roubles(&page, rate));
+        let profit = rank::potential_profit(&page);
         let figures = [
             page.price,
             price_rub,
@@ -61,13 +61,13 @@ impl<'a> Row<'a> {
             profit,
         ];
         Row {
-            texts: [&page.code, &page.name, &company.path],
+            texts: [page.code, page.name, company.path],
             figures: figures.map(|figure| figure.map(|figure| figure.normalize())),
         }
     }
 
     fn cells(&self) -> impl Iterator<Item = String> {
-        let texts = self.texts.iter().map(|text| (*text).to_owned());
+        let texts = self.texts.iter().cloned();
         let figures = self
             .figures
             .iter()
@@ -76,10 +76,10 @@ impl<'a> Row<'a> {
     }
 }
 
-impl Serialize for Row<'_> {
+impl Serialize for Row {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_map(Some(TEXTS.len() + FIGURES.len()))?;
-        for (column, text) in TEXTS.iter().zip(self.texts) {
+        for (column, text) in TEXTS.iter().zip(&self.texts) {
             object.serialize_entry(column, text)?;
         }
         for (column, figure) in FIGURES.iter().zip(self.figures) {
@@ -91,8 +91,12 @@ impl Serialize for Row<'_> {
 
 /// All companies, one row each, in the order they come in. What is missing is empty in CSV and null
 /// in NDJSON.
-pub fn write(companies: &[Company], rate: Option<&Rate>, format: Format) -> io::Result<Vec<u8>> {
-    let rows = companies.iter().map(|company| Row::new(company, rate));
+pub fn write(
+    companies: impl Iterator<Item = Company>,
+    rate: Option<&Rate>,
+    format: Format,
+) -> io::Result<Vec<u8>> {
+    let rows = companies.map(|company| Row::new(company, rate));
     match format {
         Format::NdJson => Ok(rows.flat_map(|row| report::json_line(&row)).collect()),
         Format::Csv => {

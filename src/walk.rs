@@ -1,11 +1,11 @@
 //! The walk over every page of an index: company links, each address once. The walk by letters is
 //! in [`ways`](crate::ways).
 
-use std::collections::HashSet;
 use std::fmt;
 use std::panic::resume_unwind;
 use std::thread;
 
+use crate::addresses::Addresses;
 use crate::index::{self, IndexPage, Link, MAX_PAGES, NotAnIndex};
 use crate::inflate::Inflater;
 use crate::meter::Meter;
@@ -18,7 +18,7 @@ use crate::trace::{Lane, Phase, Role};
 /// and there are eleven of them.
 pub const SIDE_BY_SIDE: usize = 16;
 
-/// More companies than any index has, or any two. Half a kilobyte is kept of each.
+/// More companies than any index has, or any two. A hundred bytes are kept of each.
 pub const MAX_COMPANIES: usize = 100_000;
 
 /// An index that could not be walked to its end. A top ten of half an index is wrong, so this ends
@@ -60,9 +60,9 @@ impl fmt::Display for Leaf {
 
 /// Who has been listed so far, and who is told of the others.
 pub(crate) struct Roll<'a, F> {
-    pub seen: HashSet<String>,
+    pub seen: Addresses,
     /// The addresses on the first page.
-    first: Vec<String>,
+    first: Addresses,
     source: &'a Source,
     meter: &'a Meter,
     hand_on: F,
@@ -71,8 +71,8 @@ pub(crate) struct Roll<'a, F> {
 impl<'a, F: FnMut(Link) -> bool> Roll<'a, F> {
     pub fn new(source: &'a Source, meter: &'a Meter, hand_on: F) -> Self {
         Roll {
-            seen: HashSet::new(),
-            first: Vec::new(),
+            seen: Addresses::default(),
+            first: Addresses::default(),
             source,
             meter,
             hand_on,
@@ -81,9 +81,9 @@ impl<'a, F: FnMut(Link) -> bool> Roll<'a, F> {
 
     /// Hands on those that are not listed yet. False if nobody listens any more.
     pub fn add(&mut self, mut rows: Vec<Link>) -> bool {
-        rows.retain(|link| self.seen.insert(link.path.clone()));
+        rows.retain(|link| self.seen.insert(&link.path));
         if self.first.is_empty() {
-            self.first = rows.iter().map(|link| link.path.clone()).collect();
+            self.first = rows.iter().map(|link| &*link.path).collect();
         }
         self.meter.listed.add(rows.len() as u64);
         self.source.retries.plan(rows.len());
@@ -191,13 +191,9 @@ pub(crate) fn look_again(
     let mut lane = meter.lane(Role::Recheck);
     let page = source.look_again(&path, &mut lane)?;
     let page = read(&page, &mut Inflater::default(), &mut lane, index::parse).ok()?;
-    let now: HashSet<String> = page.rows.into_iter().map(|link| link.path).collect();
-    let came = now.iter().filter(|path| !roll.first.contains(path)).count();
-    let went = roll
-        .first
-        .iter()
-        .filter(|path| !now.contains(*path))
-        .count();
+    let now: Addresses = page.rows.iter().map(|link| &*link.path).collect();
+    let came = now.beyond(&roll.first).count();
+    let went = roll.first.beyond(&now).count();
     (came + went > 0).then(|| {
         format!(
             "the index changed while it was walked: {came} of the companies on its first page were \

@@ -4,12 +4,12 @@
 //! The site drops rows after it has cut an index into numbered pages: on 2022-01-01 those listed 496
 //! companies of the S&P 500, the letter pages 505.
 
-use std::collections::HashSet;
 use std::panic::resume_unwind;
 use std::thread;
 
 use serde::Serialize;
 
+use crate::addresses::Addresses;
 use crate::index::{self, Link};
 use crate::meter::Meter;
 use crate::page::{PageError, Reason};
@@ -114,9 +114,9 @@ fn by_letters(
     workers: usize,
     meter: &Meter,
     roll: &mut Roll<impl FnMut(Link) -> bool>,
-) -> Result<HashSet<String>, WalkError> {
+) -> Result<Addresses, WalkError> {
     let mut reader = PageReader::new(source, meter);
-    let mut listed = HashSet::new();
+    let mut listed = Addresses::default();
     let mut unknown = Vec::new();
     meter.index_pages.add(LETTERS.len() as u64);
     for letters in LETTERS.chunks(workers.clamp(1, SIDE_BY_SIDE)) {
@@ -138,7 +138,9 @@ fn by_letters(
                     }
                     Err(error) => return Err(error),
                 };
-                listed.extend(rows.iter().map(|link| link.path.clone()));
+                for link in &rows {
+                    listed.insert(&link.path);
+                }
                 if !roll.add(rows) {
                     return Ok(false);
                 }
@@ -194,9 +196,9 @@ fn alone(way: &'static str, listed: usize) -> Walk {
     }
 }
 
-fn compared(pages: &HashSet<String>, letters: &HashSet<String>) -> Vec<Walk> {
-    let beyond = |one: &HashSet<String>, other: &HashSet<String>| {
-        let mut paths: Vec<String> = one.difference(other).cloned().collect();
+fn compared(pages: &Addresses, letters: &Addresses) -> Vec<Walk> {
+    let beyond = |one: &Addresses, other: &Addresses| {
+        let mut paths: Vec<String> = one.beyond(other).map(str::to_owned).collect();
         paths.sort_unstable();
         paths
     };

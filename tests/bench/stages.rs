@@ -5,6 +5,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use indexrank::harvest::Company;
 use indexrank::inflate::Inflater;
+use indexrank::packed::Packed;
 use indexrank::rank::{Figure, PeRange, ranking};
 use indexrank::rates::Rate;
 use indexrank::replica::{Market, Pages, SEED};
@@ -48,18 +49,20 @@ fn stages(criterion: &mut Criterion) {
         bench.iter(|| rates::parse(black_box(&xml)).expect("rates"));
     });
 
-    let companies: Vec<Company> = (0..500)
+    let companies: Packed<Company> = (0..500)
         .map(|number| Company {
+            page: company::parse(&company.plain_body()).expect("a company page"),
             path: format!("/stocks/{number}-stock"),
             growth: Some(Decimal::new(number * 7919 % 500, 2)),
-            page: company::parse(&company.plain_body()).expect("a company page"),
         })
         .collect();
     let rate = Rate::by_hand(Decimal::new(766_501, 4));
     criterion.bench_function("rank 500 companies by four figures", |bench| {
         bench.iter(|| {
-            Figure::ALL
-                .map(|figure| ranking(black_box(&companies), figure, Some(&rate), PeRange::Any, 10))
+            Figure::ALL.map(|figure| {
+                let companies = black_box(&companies).iter();
+                ranking(companies, figure, Some(&rate), PeRange::Any, 10)
+            })
         });
     });
 }

@@ -42,11 +42,12 @@ fn two_addresses_of_one_company_are_merged_and_told() {
     let codes: Vec<_> = harvest
         .companies
         .iter()
-        .map(|company| (&*company.page.code, &*company.path))
+        .map(|company| (company.page.code, company.path))
         .collect();
     assert_eq!(
         codes,
         [("B", "/stocks/b-stock"), ("UA", "/stocks/ua-stock")]
+            .map(|(code, path)| (code.to_owned(), path.to_owned()))
     );
     let told = Duplicate {
         path: "/stocks/uaa-stock".into(),

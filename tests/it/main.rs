@@ -26,6 +26,7 @@ mod interrupted;
 mod mutations;
 #[cfg(unix)]
 mod network;
+mod packed;
 mod page;
 mod politeness;
 mod properties;

@@ -174,7 +174,7 @@ fn merck_alone_is_named_on_the_crawl() {
         })
         .collect();
     assert_eq!(companies.len(), 496);
-    let named: Vec<(String, Rule)> = suspicious(&companies)
+    let named: Vec<(String, Rule)> = suspicious(companies.into_iter())
         .into_iter()
         .map(|one| (one.code, one.rule))
         .collect();

@@ -22,13 +22,14 @@ pub enum Fault {
 impl Fault {
     /// Spoils what a contender brought home, or does not come back.
     pub fn commit(self, harvest: &mut Harvest<Seen>) {
+        let mut companies: Vec<_> = harvest.companies.iter().collect();
         match self {
             Fault::Loses => {
-                harvest.companies.pop();
+                companies.pop();
                 harvest.listed -= 1;
             }
-            Fault::Admits => drop(harvest.companies.pop()),
-            Fault::Changes => match harvest.companies.first_mut().map(|first| &mut first.page) {
+            Fault::Admits => drop(companies.pop()),
+            Fault::Changes => match companies.first_mut().map(|first| &mut first.page) {
                 Some(Seen::Company(page)) => page.price = page.price.map(|price| -price),
                 Some(Seen::Fetched { bytes } | Seen::Visited { bytes, .. }) => *bytes += 1,
                 Some(Seen::Nothing) | None => {}
@@ -38,5 +39,6 @@ impl Fault {
                 thread::park();
             },
         }
+        harvest.companies = companies.into_iter().collect();
     }
 }

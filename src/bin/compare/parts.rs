@@ -98,7 +98,7 @@ pub fn run(task: &Task) -> anyhow::Result<()> {
 
     let percentile = |percent| {
         let time = stats::percentile_of_sorted(&answer.companies.latencies, percent);
-        time.map_or(0.0, |time| time.as_secs_f64() * 1e3)
+        time.map_or(0.0, |micros| f64::from(micros) / 1e3)
     };
     let measured = Measured {
         wall_s,
@@ -125,10 +125,10 @@ pub fn run(task: &Task) -> anyhow::Result<()> {
     let companies = &answer.companies.companies;
     write(
         COMPANIES,
-        &table::write(companies, rate.as_ref(), table::Format::NdJson)?,
+        &table::write(companies.iter(), rate.as_ref(), table::Format::NdJson)?,
     )?;
     for figure in Figure::ALL {
-        let places = ranking(companies, figure, rate.as_ref(), PeRange::Any, 10);
+        let places = ranking(companies.iter(), figure, rate.as_ref(), PeRange::Any, 10);
         write(report::file_name(figure), &report::json(&places))?;
     }
     Ok(())
@@ -148,9 +148,9 @@ impl Answer {
             ..Harvest::default()
         };
         let mut visits = Vec::new();
-        for Company { path, growth, page } in harvest.companies {
+        for Company { page, path, growth } in harvest.companies.iter() {
             match page {
-                Seen::Company(page) => companies.companies.push(Company { path, growth, page }),
+                Seen::Company(page) => companies.companies.push(&Company { page, path, growth }),
                 Seen::Fetched { bytes } => {
                     visits.push(report::json_line(&json!({"address": path, "bytes": bytes})));
                 }

@@ -210,7 +210,7 @@ async fn visit(scraper: Arc<Scraper>, link: Link) -> Harvest<Seen> {
     let mut lane = scraper.meter.lane(Role::Worker);
     let mut harvest = Harvest::default();
     let result = scraper.get(&link.path, &mut lane).await.and_then(|page| {
-        harvest.latencies.push(page.elapsed);
+        harvest.came_after(page.elapsed);
         INFLATER.with_borrow_mut(|inflater| scraper.task.read(&page, inflater, &mut lane))
     });
     harvest.add(link, result);

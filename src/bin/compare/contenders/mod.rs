@@ -190,7 +190,7 @@ impl<'a> Worker<'a> {
         let body = || std::mem::take(&mut self.body);
         let page = self.source.get(&link.path, body, &mut self.lane);
         let result = page.and_then(|page| {
-            self.harvest.latencies.push(page.elapsed);
+            self.harvest.came_after(page.elapsed);
             let seen = self.task.read(&page, &mut self.inflater, &mut self.lane);
             self.body = page.body;
             seen

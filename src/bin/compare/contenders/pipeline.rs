@@ -22,12 +22,12 @@ pub fn run(task: &Task, meter: &Arc<Meter>) -> Answer {
 
 fn seen(harvest: Harvest) -> Harvest<Seen> {
     let seen = |company: Company| Company {
+        page: Seen::Company(company.page),
         path: company.path,
         growth: company.growth,
-        page: Seen::Company(company.page),
     };
     Harvest {
-        companies: harvest.companies.into_iter().map(seen).collect(),
+        companies: harvest.companies.iter().map(seen).collect(),
         failures: harvest.failures,
         duplicates: harvest.duplicates,
         latencies: harvest.latencies,

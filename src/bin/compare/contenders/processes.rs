@@ -19,7 +19,7 @@ use crate::task::{Seen, Task};
 #[derive(Debug, Serialize, Deserialize)]
 struct Told {
     page: Result<Seen, String>,
-    latency: Option<Duration>,
+    latency: Option<u32>,
     bytes: u64,
     /// Empty where nothing is traced. The first begins when the request was sent.
     spans: Vec<Span>,
@@ -87,7 +87,8 @@ pub fn worker(task: &Task) -> anyhow::Result<()> {
         let mut line = serde_json::to_vec(&Told {
             page: harvest
                 .companies
-                .pop()
+                .iter()
+                .next()
                 .map_or_else(failed, |company| Ok(company.page)),
             latency: harvest.latencies.pop(),
             bytes: meter.bytes_wire.get() - before,
