@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`cli`] | what the user may type |
 //! | [`job`], `opening`, [`rate`], `results` | the whole job: options → source of pages, exchange rate → files |
-//! | [`pipeline`] | the engine: three stages and the channels between them |
+//! | [`pipeline`], `fetchers` | the engine: three stages and the channels between them; who fetches, and how many |
 //! | [`walk`], [`ways`], `addresses` | every page of the index, by numbers and by letters → links to companies, each address once |
 //! | [`index`], [`company`], [`rates`], [`figure`] | pure readers of one page, one figure |
 //! | `cut`, `challenge` | whether a piece of a page can be read alone; pages that want a human |
@@ -43,6 +43,7 @@ pub mod cli;
 pub mod company;
 mod cut;
 pub mod exit;
+mod fetchers;
 pub mod figure;
 pub mod gate;
 pub mod harvest;

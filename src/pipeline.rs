@@ -22,17 +22,17 @@
 //! more errands are in it than the budget of repetitions allows. Buffers go back with `try_send` and
 //! are taken with `try_recv`, so the circle they close never waits.
 
-use std::convert::Infallible;
-use std::mem;
 use std::panic::resume_unwind;
-use std::thread::{self, Scope};
+use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde::Serialize;
 
 use crate::company::{self, CompanyPage};
+use crate::fetchers::{Fetched, Fetcher, Prospect};
 use crate::harvest::Harvest;
 use crate::index::Link;
 use crate::inflate::Inflater;
@@ -57,25 +57,6 @@ pub struct Widths {
 /// Links that may wait for a fetcher: as many as the index pages hold that are fetched side by side,
 /// so that the walker reads on and it is soon known how many companies there are.
 pub const LINKS: usize = SIDE_BY_SIDE * 50;
-
-/// How often is looked whether there are pages for the readers.
-const LOOK: Duration = Duration::from_millis(1);
-/// Looks after which it is believed that too few pages come, if some do.
-const MANY_LOOKS: u32 = 16;
-
-/// What a fetcher hands on: a company and its page as it came, or why there is none.
-struct Fetched {
-    errand: Errand,
-    page: Result<Page, PageError>,
-}
-
-/// What every fetcher works with: where links come from, where empty buffers do, where pages go.
-#[derive(Clone)]
-struct Fetcher {
-    links: Receiver<Errand>,
-    spares: Receiver<Vec<u8>>,
-    fetched: Sender<Fetched>,
-}
 
 /// Brings home every company that the numbered pages of an index list. A page that fails is data in
 /// the harvest; only an index that cannot be walked to its end ends the run.
@@ -119,6 +100,7 @@ pub fn run_by(
 pub struct Feed {
     links: Sender<Errand>,
     back: Sender<Waiting>,
+    prospect: Arc<Prospect>,
 }
 
 impl Feed {
@@ -129,7 +111,14 @@ impl Feed {
             tried: Attempts::default(),
             back: self.back.clone(),
         };
+        self.prospect.one_more();
         self.links.send(errand).is_ok()
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.prospect.no_more();
     }
 }
 
@@ -174,9 +163,11 @@ impl<'a> Stages<'a> {
         // `move`: should a reader panic, the ends that this closure holds are dropped before the
         // scope waits for its threads, and no fetcher is left sending to nobody.
         thread::scope(move |scope| {
+            let prospect = Arc::new(Prospect::default());
             let feed = Feed {
                 links: link_out.clone(),
                 back: back_out,
+                prospect: Arc::clone(&prospect),
             };
             let producer = scope.spawn(move || produce(feed));
             let closing = self.source.gate.closing();
@@ -187,15 +178,19 @@ impl<'a> Stages<'a> {
             // Only the fetchers, and who starts them, may hold these ends: the readers end when the
             // last one drops its sender.
             let fetcher = Fetcher {
+                source: self.source,
+                meter: self.meter,
                 links: link_in,
                 spares: spare_in,
                 fetched: fetched_out,
+                prospect: Arc::clone(&prospect),
             };
-            scope.spawn(move || self.engage(scope, fetcher, &over_in));
+            let widths = self.widths;
+            scope.spawn(move || fetcher.engage(scope, widths, &over_in));
             // Each thread of the pool runs this once, with a harvest and a buffer of its own.
             let harvests = self
                 .readers
-                .broadcast(|_| self.read_all(&read, &fetched_in, &spare_out));
+                .broadcast(|_| self.read_all(&read, &fetched_in, &spare_out, &prospect));
             let mut harvest = Harvest::default();
             harvests.into_iter().for_each(|one| harvest.absorb(one));
             (
@@ -205,82 +200,13 @@ impl<'a> Stages<'a> {
         })
     }
 
-    /// Starts the fetchers: a few at first, and twice as many whenever readers go short of pages, up
-    /// to the number of workers.
-    ///
-    /// Where pages come as fast as they are read, more fetchers only keep more pages waiting, which
-    /// then are no longer in the processor's cache: 32 of them take 1.2 times as long as four. Where
-    /// a page takes 50 ms, all are at work after 5 ms.
-    fn engage<'scope>(
-        &'scope self,
-        scope: &'scope Scope<'scope, '_>,
-        fetcher: Fetcher,
-        over: &Receiver<Infallible>,
-    ) {
-        let workers = self.widths.workers;
-        let few = 2 * self.readers.current_num_threads();
-        let (mut started, mut wanted) = (0, workers.min(few));
-        let (mut looks, mut short) = (0, 0);
-        let mut came = 0;
-        loop {
-            while started < wanted {
-                let fetcher = fetcher.clone();
-                let work = move || self.fetch_all(&fetcher);
-                match thread::Builder::new().spawn_scoped(scope, work) {
-                    Ok(_) => started += 1,
-                    // The system has no more threads for this process: those there are go on.
-                    Err(_) if started > 0 => return,
-                    Err(error) => panic!("no thread for a fetcher: {error}"),
-                }
-            }
-            if started == workers || over.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {
-                return;
-            }
-            let before = mem::replace(&mut came, self.meter.fetched.get());
-            if fetcher.links.is_empty() {
-                continue;
-            }
-            looks += 1;
-            short += u32::from(fetcher.fetched.is_empty());
-            // That none comes for a short while may be chance where they mostly do.
-            if 2 * short > looks && (came == before || looks >= MANY_LOOKS) {
-                wanted = workers.min(2 * started);
-                (looks, short) = (0, 0);
-            }
-            // What was long ago counts less and less.
-            if looks >= 2 * MANY_LOOKS {
-                (looks, short) = (looks / 2, short / 2);
-            }
-        }
-    }
-
-    /// One fetcher: gets page after page, into buffers that come back from the readers.
-    fn fetch_all(&self, fetcher: &Fetcher) {
-        let Fetcher {
-            links,
-            spares,
-            fetched,
-        } = fetcher;
-        let mut lane = self.meter.lane(Role::Fetcher);
-        for errand in links {
-            let spare = || spares.try_recv().unwrap_or_default();
-            let get = || self.source.get(&errand.link.path, spare, &mut lane);
-            let page = page::guarded("fetching", get);
-            self.meter.fetched.add(1);
-            if fetched.send(Fetched { errand, page }).is_err() {
-                // What waits in the channel would keep the run alive.
-                links.iter().for_each(drop);
-                return;
-            }
-        }
-    }
-
     /// One reader: inflates and reads page after page, into a harvest and a buffer of its own.
     fn read_all<P: Serialize>(
         &self,
         read: &impl Fn(&Page, &mut Inflater, &mut Lane) -> Result<P, PageError>,
         fetched: &Receiver<Fetched>,
         spares: &Sender<Vec<u8>>,
+        prospect: &Prospect,
     ) -> Harvest<P> {
         let mut harvest = Harvest::default();
         let mut inflater = Inflater::default();
@@ -320,6 +246,7 @@ impl<'a> Stages<'a> {
                 }
                 seen
             });
+            prospect.one_is_settled();
             self.meter.read.add(1);
             self.meter.failed.add(u64::from(result.is_err()));
             harvest.add(errand.link, result);
