@@ -16,7 +16,7 @@ use rust_decimal::Decimal;
 use scraper::{ElementRef, Html, Selector};
 use serde::{Deserialize, Serialize};
 
-use crate::cut::{Element, in_plain_sight};
+use crate::cut::{Element, in_plain_sight, plain_text};
 use crate::figure;
 use crate::tree::{self, TooLarge};
 
@@ -328,12 +328,7 @@ fn cut(html: &[u8]) -> Option<Fields> {
 
 /// What a piece of a page without tags says, unless that is nothing.
 fn text(html: &[u8], piece: Range<usize>) -> Option<String> {
-    let piece = String::from_utf8_lossy(&html[piece]);
-    let text = if piece.contains(['&', '\0']) {
-        collapse(tree::fragment(&piece).ok()?.root_element().text())
-    } else {
-        collapse(iter::once(&*piece))
-    };
+    let text = collapse(iter::once(&*plain_text(&html[piece])?));
     (!text.is_empty()).then_some(text)
 }
 

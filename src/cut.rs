@@ -1,10 +1,13 @@
 //! What must be known of a page before a piece of it is read alone: that a parser of the whole page
 //! would see the same elements there.
 
+use std::borrow::Cow;
 use std::iter;
 use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr3, memmem, memrchr, memrchr_iter};
+
+use crate::tree;
 
 /// Whether no region touches a comment or a script, where a parser sees no elements. The regions are
 /// in the order of the page.
@@ -190,6 +193,40 @@ impl<'a> Tag<'a> {
             end += memchr(here, &html[end..])? + 1;
         }
     }
+
+    /// The value of an attribute, if all stand there as usual and there are no references in it.
+    pub fn attribute(&self, html: &'a [u8], name: &str) -> Option<&'a str> {
+        let mut rest = &html[self.start + 1 + self.name.len()..self.end - 1];
+        loop {
+            let is_name = |byte: &u8| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'/');
+            rest = &rest[rest.iter().position(is_name)?..];
+            let letters = rest
+                .iter()
+                .take_while(|byte| byte.is_ascii_lowercase() || **byte == b'-');
+            let (this, after) = rest.split_at(letters.count());
+            let value = after.strip_prefix(b"=")?;
+            let quote = value
+                .first()
+                .filter(|quote| matches!(quote, b'"' | b'\''))?;
+            let end = 1 + memchr(*quote, &value[1..])?;
+            if this == name.as_bytes() {
+                let value = str::from_utf8(&value[1..end]).ok()?;
+                return (!value.contains(['&', '\0'])).then_some(value);
+            }
+            rest = &value[end + 1..];
+        }
+    }
+}
+
+/// What a piece of a page without tags says: as it stands there, or as a parser reads it where there
+/// is a reference in it.
+pub fn plain_text(piece: &[u8]) -> Option<Cow<'_, str>> {
+    let text = String::from_utf8_lossy(piece);
+    if !text.contains(['&', '\0']) {
+        return Some(text);
+    }
+    let parsed = tree::fragment(&text).ok()?;
+    Some(parsed.root_element().text().collect::<String>().into())
 }
 
 /// The tags of a piece of HTML that begins with one. Where there is anything but a plain tag, a

@@ -1,5 +1,6 @@
 //! One index page → [`IndexPage`].
 
+use std::iter;
 use std::sync::LazyLock;
 use std::{mem, slice};
 
@@ -7,7 +8,7 @@ use memchr::memmem;
 use rust_decimal::Decimal;
 use scraper::{ElementRef, Html, Selector};
 
-use crate::cut::{Element, Tag, append, in_plain_sight, plain_tags};
+use crate::cut::{Element, Tag, append, in_plain_sight, plain_tags, plain_text};
 use crate::figure;
 use crate::tree::{self, TooLarge};
 
@@ -72,8 +73,6 @@ pub enum NotAnIndex {
     TooLarge(#[from] TooLarge),
 }
 
-/// Bytes of bare rows that are parsed at once, at the least. Those of a usual page have 10,000.
-const PORTION: usize = 16 << 10;
 /// Tags of one row that are looked at. Real ones have up to 58.
 const MOST_TAGS: usize = 1000;
 
@@ -148,7 +147,7 @@ fn whole(html: &Html) -> Option<IndexPage> {
 }
 
 /// The same from as little as there must be: the table's head, the pager, and of each row the link
-/// and the cell with the growth. Parsing 50 rows whole takes ten times as long.
+/// and the cell with the growth, whose texts are taken as they stand.
 ///
 /// Only a page on which table and pager are the only ones of their kind is cut, and only where the
 /// table is plain tags. `None` where it is not.
@@ -204,41 +203,27 @@ fn first_row(table: &[u8]) -> Option<usize> {
     first_row
 }
 
-/// The companies of the rows of a table, each from its link and one of its cells. Rows are parsed in
-/// portions, so that a page of 500 takes no more memory than a usual one.
+/// The companies of the rows of a table.
 fn cut_rows(table: &[u8], column: usize) -> Option<Vec<Link>> {
     let mut links = Vec::new();
     let mut row = Vec::new();
-    let mut bare = String::with_capacity(PORTION + 1024);
     let mut tags = plain_tags(table).peekable();
     while let Some(tag) = tags.next() {
         row.push(tag?);
         if row.len() > MOST_TAGS {
             return None;
         }
-        let next = tags.peek();
-        if matches!(next, Some(Some(next)) if next.name != b"tr") {
-            continue;
-        }
-        if bare.is_empty() {
-            bare.push_str("<table>");
-        }
-        append_bare(&mut bare, table, &row, column)?;
-        row.clear();
-        if next.is_none() || bare.len() > PORTION {
-            let rows = tree::fragment(&bare).ok()?;
-            for tr in rows.select(&ROW) {
-                // A row that shows no company after all may have shown one in what was left out.
-                links.push(self::row(tr, 1)?);
-            }
-            bare.clear();
+        if !matches!(tags.peek(), Some(Some(next)) if next.name != b"tr") {
+            links.push(cut_row(table, &row, column)?);
+            row.clear();
         }
     }
     Some(links)
 }
 
-/// Appends a row with the link to a company and the cell of one column.
-fn append_bare(rows: &mut String, table: &[u8], row: &[Tag], column: usize) -> Option<()> {
+/// The company of a row by its link and the cell of one column. A row that shows none may show one
+/// in what is not looked at.
+fn cut_row(table: &[u8], row: &[Tag], column: usize) -> Option<Link> {
     let ends = row.iter().position(|tag| tag.name == b"/tr");
     let (inside, after) = row.split_at(ends.unwrap_or(row.len()));
     // Cells one after the other, and no element that does not stay where it is or makes a row of
@@ -248,7 +233,8 @@ fn append_bare(rows: &mut String, table: &[u8], row: &[Tag], column: usize) -> O
         b"td" => !mem::replace(&mut in_cell, true),
         b"/td" => mem::replace(&mut in_cell, false),
         b"tr" => true,
-        b"th" | b"caption" => false,
+        b"th" | b"caption" | b"col" | b"colgroup" => false,
+        b"tbody" | b"thead" | b"tfoot" | b"/tbody" | b"/thead" | b"/tfoot" => false,
         _ => in_cell,
     }) && after
         .iter()
@@ -256,22 +242,31 @@ fn append_bare(rows: &mut String, table: &[u8], row: &[Tag], column: usize) -> O
     if !is_plain {
         return None;
     }
-    let element = |tag: &Tag, end: &[u8]| {
-        let inner = &table[tag.end..row.last()?.end];
-        Some(&table[tag.start..tag.end + memmem::find(inner, end)?])
+    // Of an element without others in it.
+    let text = |at: usize, end: &[u8]| {
+        let (tag, next) = (&inside[at], inside.get(at + 1)?);
+        (next.name == end).then(|| plain_text(&table[tag.end..next.start]))?
     };
-    let leads_to_company =
-        |tag: &&Tag| memmem::find(&table[tag.start..tag.end], COMPANY_PATH.as_bytes()).is_some();
-    let mut links = inside.iter().filter(|tag| tag.name == b"a");
-    rows.push_str("<tr><td>");
-    append(rows, element(links.find(leads_to_company)?, b"</a>")?);
-    rows.push_str("</a></td>");
-    if let Some(cell) = inside.iter().filter(|tag| tag.name == b"td").nth(column) {
-        append(rows, element(cell, b"</td>")?);
-        rows.push_str("</td>");
-    }
-    rows.push_str("</tr>");
-    Some(())
+    let leads_to_company = |tag: &Tag| {
+        tag.name == b"a"
+            && memmem::find(&table[tag.start..tag.end], COMPANY_PATH.as_bytes()).is_some()
+    };
+    let link = inside.iter().position(leads_to_company)?;
+    let path = company_path(inside[link].attribute(table, "href")?)?;
+    let mut cells = (0..inside.len()).filter(|at| inside[*at].name == b"td");
+    let cell = cells.nth(column).unwrap_or(inside.len());
+    let mut spans = (cell..inside.len())
+        .take_while(|at| inside[*at].name != b"/td")
+        .filter(|at| inside[*at].name == b"span");
+    let growth = match spans.nth(1) {
+        Some(span) => figure::percent(&text(span, b"/span")?).ok(),
+        None => None,
+    };
+    Some(Link {
+        path: path.to_owned(),
+        name: words(iter::once(&*text(link, b"/a")?)),
+        growth,
+    })
 }
 
 static TABLE: LazyLock<Selector> = LazyLock::new(|| selector("table"));

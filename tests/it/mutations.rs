@@ -134,7 +134,12 @@ fn mutate(html: &str, rng: &mut Rng) -> String {
                 " x=\"snapshot__header\"",
                 " hidden",
                 " title=it's",
-            ][rng.usize(..9)];
+                " href=\"/stocks/z-stock\"",
+                " HREF='/stocks/u-stock'",
+                " href =\"/stocks/w-stock\"",
+                " href=/stocks/v-stock",
+                " href",
+            ][rng.usize(..14)];
             if let Some(at) = pieces[start].find([' ', '>']) {
                 pieces[start].insert_str(at, attribute);
             }
@@ -149,7 +154,8 @@ fn mutate(html: &str, rng: &mut Rng) -> String {
                 "1 Year",
                 "snapshot__header",
                 "/stocks/",
-            ][rng.usize(..8)];
+                "&amp;",
+            ][rng.usize(..9)];
             pieces[start].push_str(text);
         }
         8 => pieces[start] = pieces[start].replace("\">", "-note\">"),
@@ -162,7 +168,8 @@ fn mutate(html: &str, rng: &mut Rng) -> String {
             }
         }
         10 => {
-            let name = ["p", "a", "b", "section", "td"][rng.usize(..5)];
+            let names = ["p", "a", "b", "section", "td", "th", "tbody", "span"];
+            let name = names[rng.usize(..8)];
             let rest = pieces[start].find([' ', '>']).expect("a tag");
             pieces[start].replace_range(..rest, &format!("<{name}"));
             pieces[end - 1] = format!("</{name}>");
