@@ -104,7 +104,8 @@ impl<'a> Fetcher<'a> {
         loop {
             while started < wanted {
                 let fetcher = self.clone();
-                match thread::Builder::new().spawn_scoped(scope, move || fetcher.work()) {
+                let thread = thread::Builder::new().name("fetcher".to_owned());
+                match thread.spawn_scoped(scope, move || fetcher.work()) {
                     Ok(_) => started += 1,
                     // The system has no more threads for this process: those there are go on.
                     Err(_) if started > 0 => return,
@@ -151,5 +152,30 @@ impl<'a> Fetcher<'a> {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_leaves_only_if_the_others_are_enough() {
+        let prospect = Prospect::default();
+        prospect.fetchers.store(4, Relaxed);
+        for _ in 0..3 {
+            prospect.one_more();
+        }
+        assert!(!prospect.can_spare_one(), "there may be any number more");
+        prospect.no_more();
+        let leave = || (0..9).filter(|_| prospect.can_spare_one()).count();
+        assert_eq!(leave(), 1, "of four, for three pages");
+        assert_eq!(leave(), 0);
+        prospect.one_is_settled();
+        prospect.one_is_settled();
+        assert_eq!(leave(), 2);
+        prospect.one_is_settled();
+        assert_eq!(leave(), 1, "the last one");
+        assert_eq!(leave(), 0);
     }
 }

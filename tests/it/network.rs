@@ -1,16 +1,19 @@
 //! Networks and servers that are slow, busy or not there, as a run meets them.
 
+use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use indexrank::replica::{Faults, Line, Pages, Plan, Server};
+use indexrank::replica::{Faults, Line, Market, Pages, Plan, Server};
 use serde_json::Value;
 
 use crate::run::{COMPANY, Run, SIZE, market};
-use crate::support::{Ran, Reply, TestServer, indexrank, json, ledger};
+use crate::support::{Ran, Reply, TestServer, command, indexrank, json, ledger};
 
 const QUICK: [&str; 2] = ["--retry-pause", "10"];
 
@@ -300,4 +303,65 @@ fn a_run_that_is_refused_ends_at_once() {
         ran.stderr
     );
     assert!(took < Duration::from_secs(3), "{took:?}");
+}
+
+/// Who has nothing more to fetch does not wait for those who have: else all end at the same moment,
+/// after the last page.
+#[test]
+#[cfg(target_os = "linux")]
+fn fetchers_leave_while_the_last_page_is_awaited() {
+    const ALL: usize = 12;
+    let fetchers = |process: u32| {
+        let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+        let names = tasks.flatten().map(|task| task.path().join("comm"));
+        let names = names.filter_map(|name| fs::read_to_string(name).ok());
+        names.filter(|name| name.trim() == "fetcher").count()
+    };
+    let (process, asked, left) = (AtomicU32::new(0), AtomicUsize::new(0), Mutex::new(None));
+    let shared = Arc::new((process, asked, left));
+    let seen = Arc::clone(&shared);
+    let within = |is_so: &dyn Fn() -> bool| {
+        (0..2000).any(|_| {
+            thread::sleep(Duration::from_millis(5));
+            is_so()
+        })
+    };
+    let server = TestServer::start(Market::embedded(Some(ALL), 0), move |path, _| {
+        let (process, asked, left) = &*seen;
+        if path.starts_with("/stocks/") {
+            let number = asked.fetch_add(1, SeqCst);
+            assert!(
+                within(&|| asked.load(SeqCst) == ALL),
+                "not all are asked for"
+            );
+            let process = process.load(SeqCst);
+            if number == 0 {
+                // Not all: who came back before the page was read that made it one too many stays.
+                within(&|| fetchers(process) <= ALL / 2);
+                *left.lock().unwrap() = Some(fetchers(process));
+            } else {
+                thread::sleep(Duration::from_millis(20 * number as u64));
+            }
+        }
+        None
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let options = [
+        "--from",
+        server.address(),
+        "--workers",
+        "12",
+        "--readers",
+        "1",
+        "-q",
+    ];
+    let mut run = command(folder.path(), &options).spawn().unwrap();
+    shared.0.store(run.id(), SeqCst);
+    assert!(run.wait().unwrap().success());
+    let left = shared
+        .2
+        .lock()
+        .unwrap()
+        .expect("the last page was asked for");
+    assert!(left <= ALL / 2, "{left} of {ALL} are still there");
 }
