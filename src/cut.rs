@@ -178,16 +178,19 @@ impl<'a> Tag<'a> {
         ) {
             return None;
         }
-        let mut end = start + 1;
+        let mut end = start + 1 + name.len();
         loop {
+            let from = end;
             end += memchr3(b'>', b'"', b'\'', &html[end..])?;
             let (here, before) = (html[end], html[end - 1]);
             end += 1;
             if here == b'>' {
                 return Some(Tag { name, start, end });
             }
-            // A quote opens a value only after an equals sign.
-            if before != b'=' {
+            // A quote opens a value only after the equals sign of a name.
+            let names = html[from..end - 2].trim_ascii_start();
+            let names = names.strip_prefix(b"/").unwrap_or(names);
+            if before != b'=' || names.is_empty() || names.contains(&b'=') {
                 return None;
             }
             end += memchr(here, &html[end..])? + 1;
@@ -224,6 +227,10 @@ pub fn plain_text(piece: &[u8]) -> Option<Cow<'_, str>> {
     let text = String::from_utf8_lossy(piece);
     if !text.contains(['&', '\0']) {
         return Some(text);
+    }
+    // At the beginning it would be a mark of the encoding.
+    if text.contains('\u{feff}') {
+        return None;
     }
     let parsed = tree::fragment(&text).ok()?;
     Some(parsed.root_element().text().collect::<String>().into())

@@ -1,4 +1,5 @@
-//! The fetchers: started as they are wanted, gone when they are not.
+//! The fetchers: started as they are wanted; who comes back from a page and is not needed any more,
+//! leaves.
 //!
 //! A thread costs 0.1 ms to start and to end, and a page that waits in one is no longer in the
 //! processor's cache.
@@ -62,7 +63,8 @@ impl Prospect {
         self.pages.fetch_sub(ANY_NUMBER, Relaxed);
     }
 
-    /// Whether a fetcher may leave: if each page that may come finds one without it.
+    /// Whether a fetcher may leave: if each page that may come finds one without it. (One that
+    /// panicked is still counted, but then the whole run ends.)
     fn can_spare_one(&self) -> bool {
         let pages = self.pages.load(Relaxed);
         let without = |fetchers| (fetchers > pages).then(|| fetchers - 1);

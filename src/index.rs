@@ -1,4 +1,8 @@
 //! One index page → [`IndexPage`].
+//!
+//! As with a company's page, what is wanted is cut out where the page is as usual. Where that is
+//! known to differ from the whole page: a head of the table that leads to a company is a row for the
+//! latter, and a table within a table gives it the first row twice.
 
 use std::iter;
 use std::sync::LazyLock;
@@ -75,6 +79,8 @@ pub enum NotAnIndex {
 
 /// Tags of one row that are looked at. Real ones have up to 58.
 const MOST_TAGS: usize = 1000;
+/// Rows that are cut. A parser of the whole page would not see more either.
+const MOST_ROWS: usize = 4000;
 
 const PAGED_LETTER: NotAnIndex = NotAnIndex::Without("letter page without a pager");
 
@@ -194,7 +200,7 @@ fn first_row(table: &[u8]) -> Option<usize> {
     for (number, tag) in plain_tags(table).enumerate() {
         let tag = tag?;
         match tag.name {
-            b"table" if number > 0 => return None,
+            b"table" | b"/table" if number > 0 => return None,
             b"tr" => last_row = Some(tag.start),
             b"td" if first_row.is_none() => first_row = Some(last_row?),
             _ => {}
@@ -216,6 +222,9 @@ fn cut_rows(table: &[u8], column: usize) -> Option<Vec<Link>> {
         if !matches!(tags.peek(), Some(Some(next)) if next.name != b"tr") {
             links.push(cut_row(table, &row, column)?);
             row.clear();
+            if links.len() > MOST_ROWS {
+                return None;
+            }
         }
     }
     Some(links)
@@ -252,6 +261,14 @@ fn cut_row(table: &[u8], row: &[Tag], column: usize) -> Option<Link> {
             && memmem::find(&table[tag.start..tag.end], COMPANY_PATH.as_bytes()).is_some()
     };
     let link = inside.iter().position(leads_to_company)?;
+    // One before it may lead to a company in other words.
+    let has_reference = |tag: &Tag| table[tag.start..tag.end].contains(&b'&');
+    if inside[..link]
+        .iter()
+        .any(|tag| tag.name == b"a" && has_reference(tag))
+    {
+        return None;
+    }
     let path = company_path(inside[link].attribute(table, "href")?)?;
     let mut cells = (0..inside.len()).filter(|at| inside[*at].name == b"td");
     let cell = cells.nth(column).unwrap_or(inside.len());

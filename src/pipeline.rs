@@ -11,7 +11,8 @@
 //! the fetchers when it is due; meanwhile it keeps nobody busy.
 //!
 //! How it ends: a stage ends when the channel it reads closes, and closes the one it writes by
-//! dropping its sender. A send that fails means that nobody listens, so the stage stops. The circle
+//! dropping its sender; a fetcher that comes back from a page ends before, if the others are enough
+//! for what may still come. A send that fails means that nobody listens, so the stage stops. The circle
 //! is cut by its end: the way into the waiting room is held by the walker and by every
 //! [`Errand`] that is not settled, nobody else. With the last of them, whatever became of it, the
 //! room closes, then the fetchers' channel, then the readers'. Every thread is scoped, so all have

@@ -75,7 +75,8 @@ impl Serialize for Place {
 #[derive(Serialize)]
 pub struct Exact(#[serde(with = "rust_decimal::serde::arbitrary_precision")] pub Decimal);
 
-/// A company with what it is ranked by: the less it is, the better.
+/// A company with what it is ranked by: the less it is, the better; then by its code. The order of
+/// the fields is that of the ranking.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Ranked {
     by: Decimal,

@@ -232,11 +232,12 @@ fn missing(companies: impl Iterator<Item = Company>) -> Missing {
 }
 
 fn notes(companies: impl Iterator<Item = Company>) -> Vec<Note> {
-    let of_page = |CompanyPage { code, notes, .. }| {
-        { notes }.into_iter().map(move |note| Note {
-            code: String::clone(&code),
+    let of_page = |CompanyPage { code, notes, .. }: CompanyPage| {
+        let note = move |note| Note {
+            code: code.clone(),
             note,
-        })
+        };
+        notes.into_iter().map(note)
     };
     companies
         .flat_map(|company| of_page(company.page))

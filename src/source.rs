@@ -140,7 +140,7 @@ impl Source {
         }
     }
 
-    /// The page of a path, if its status is 200. Its body is read into `buffer`.
+    /// The page of a path, if its status is 200. Its body is read into what `buffer` gives.
     pub fn get(
         &self,
         path: &str,

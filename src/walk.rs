@@ -18,7 +18,8 @@ use crate::trace::{Lane, Phase, Role};
 /// and there are eleven of them.
 pub const SIDE_BY_SIDE: usize = 16;
 
-/// More companies than any index has, or any two. A hundred bytes are kept of each.
+/// More companies than any index has, or any two. Some 130 bytes are kept of each, 250 of
+/// one whose page fails.
 pub const MAX_COMPANIES: usize = 100_000;
 
 /// An index that could not be walked to its end. A top ten of half an index is wrong, so this ends
@@ -80,14 +81,18 @@ impl<'a, F: FnMut(Link) -> bool> Roll<'a, F> {
     }
 
     /// Hands on those that are not listed yet. False if nobody listens any more.
-    pub fn add(&mut self, mut rows: Vec<Link>) -> bool {
+    pub fn add(&mut self, index: &str, leaf: Leaf, mut rows: Vec<Link>) -> Result<bool, WalkError> {
         rows.retain(|link| self.seen.insert(&link.path));
+        if self.seen.len() > MAX_COMPANIES {
+            let why = format!("the index lists over {MAX_COMPANIES} companies");
+            return Err(beyond(self.source, index, leaf, why));
+        }
         if self.first.is_empty() {
             self.first = rows.iter().map(|link| &*link.path).collect();
         }
         self.meter.listed.add(rows.len() as u64);
         self.source.retries.plan(rows.len());
-        rows.into_iter().all(&mut self.hand_on)
+        Ok(rows.into_iter().all(&mut self.hand_on))
     }
 }
 
@@ -132,10 +137,10 @@ pub(crate) fn by_pages(
         let listened = thread::scope(|scope| {
             let fetch = |number| {
                 let leaf = Leaf::Number(number);
-                scope.spawn(move || fetch(source, index, leaf, meter))
+                (leaf, scope.spawn(move || fetch(source, index, leaf, meter)))
             };
             let fetched: Vec<_> = (next..=last).map(fetch).collect();
-            for fetched in fetched {
+            for (leaf, fetched) in fetched {
                 let fetched = fetched.join().unwrap_or_else(|panic| resume_unwind(panic));
                 let page = reader.read(fetched, index::parse)?;
                 meter.index_read.add(1);
@@ -143,7 +148,7 @@ pub(crate) fn by_pages(
                     meter.index_pages.add(u64::from(page.pages - pages));
                     pages = page.pages;
                 }
-                if !roll.add(page.rows) {
+                if !roll.add(index, leaf, page.rows)? {
                     return Ok(false);
                 }
             }
@@ -152,25 +157,20 @@ pub(crate) fn by_pages(
         if !listened {
             return Ok(false);
         }
-        if roll.seen.len() > MAX_COMPANIES {
-            let why = format!("the index lists over {MAX_COMPANIES} companies");
-            return Err(beyond(source, index, last, why));
-        }
         // Some sites serve the last page again for every number past the end.
         if roll.seen.len() == listed_before {
             break;
         }
         if last == MAX_PAGES && pages > MAX_PAGES {
             let why = format!("the index has more than {MAX_PAGES} pages");
-            return Err(beyond(source, index, last, why));
+            return Err(beyond(source, index, Leaf::Number(last), why));
         }
         next = last + 1;
     }
     Ok(true)
 }
 
-fn beyond(source: &Source, index: &str, last: u32, why: String) -> WalkError {
-    let leaf = Leaf::Number(last);
+fn beyond(source: &Source, index: &str, leaf: Leaf, why: String) -> WalkError {
     WalkError {
         leaf,
         address: source.address(&leaf.path(index)),

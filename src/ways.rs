@@ -123,10 +123,10 @@ fn by_letters(
         let listened = thread::scope(|scope| {
             let fetch = |letter: &&'static str| {
                 let leaf = Leaf::Letter(letter);
-                scope.spawn(move || fetch(source, index, leaf, meter))
+                (leaf, scope.spawn(move || fetch(source, index, leaf, meter)))
             };
             let fetched: Vec<_> = letters.iter().map(fetch).collect();
-            for fetched in fetched {
+            for (leaf, fetched) in fetched {
                 let fetched = fetched.join().unwrap_or_else(|panic| resume_unwind(panic));
                 let page = reader.read(fetched, |html| index::parse_letter(html, index));
                 meter.index_read.add(1);
@@ -141,7 +141,7 @@ fn by_letters(
                 for link in &rows {
                     listed.insert(&link.path);
                 }
-                if !roll.add(rows) {
+                if !roll.add(index, leaf, rows)? {
                     return Ok(false);
                 }
             }

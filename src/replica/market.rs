@@ -185,7 +185,7 @@ fn made_up(number: usize, rng: &mut Rng) -> Listing {
     }
     let code = String::from_utf8_lossy(&letters).into_owned();
     let low = rng.u64(1_000..20_000);
-    // The tenth of a real crawl grew by 84 %.
+    // So that none grew by more than 70 %: the tenth of the real crawl grew by 84 %.
     let high = low + rng.u64(0..low * 7 / 10);
     let (price, year_ago) = (rng.u64(low..=high), rng.u64(low..=high));
     let growth = 100.0 * (price as f64 / year_ago as f64 - 1.0);

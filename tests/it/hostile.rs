@@ -21,6 +21,7 @@ const TABLE: &str = "<table><th>1 Year<tr><td>";
 /// all limits is read.
 fn pages() -> Vec<(&'static str, String)> {
     let row = "<td><a href=/stocks/x></a></td></tr><tr>";
+    let quoted = |i| format!("<tr><td><a href=\"/stocks/{i}\"></a>");
     vec![
         ("too deep", "<div>".repeat(200_000) + &"<p>".repeat(100_000)),
         ("too deep", "<b>".repeat(300_000)),
@@ -68,6 +69,13 @@ fn pages() -> Vec<(&'static str, String)> {
         (
             "too many",
             format!("<table><th>1 Year</th><tr>{}</table>", row.repeat(50_000)),
+        ),
+        (
+            "too many",
+            format!(
+                "<table><tr><th>1 Year</th>{}</table>",
+                numbered(50_000, quoted)
+            ),
         ),
         (
             "too deep",

@@ -212,7 +212,7 @@ fn pages_of_the_market() {
     }
     assert_eq!(listed, 496);
 
-    // Its rows are read in portions.
+    // Many rows, as the pages of a large market have.
     let large = Market::embedded(Some(20_000), SEED).index_page(2);
     let page = parse(large.as_bytes()).unwrap();
     assert_eq!(page.rows.len(), 223);

@@ -139,7 +139,10 @@ fn mutate(html: &str, rng: &mut Rng) -> String {
                 " href =\"/stocks/w-stock\"",
                 " href=/stocks/v-stock",
                 " href",
-            ][rng.usize(..14)];
+                " =\">\"",
+                " x==\">\"",
+                " x=y=\">\"",
+            ][rng.usize(..17)];
             if let Some(at) = pieces[start].find([' ', '>']) {
                 pieces[start].insert_str(at, attribute);
             }
@@ -237,4 +240,37 @@ fn other_tags_than_usual() {
 #[test]
 fn index_pages() {
     agree(INDEX, index::parse, index::parse_whole);
+}
+
+/// What a parser reads in another way than it looks.
+#[test]
+fn index_pages_with_odd_tags() {
+    let link = "<a href=\"/stocks/mmm-stock\" title=\"3M\">3M</a>";
+    let growth = "<span>-9.27%</span>";
+    for (usual, other) in [
+        (link, "<a =\">\" href=\"/stocks/evil-stock\">x</a>"),
+        (
+            link,
+            "<a =\"x href='/stocks/evil' \" href=\"/stocks/seen\">x</a>",
+        ),
+        (link, "<a x=y=\">\" href=\"/stocks/mmm-stock\">3M</a>"),
+        (
+            link,
+            "<a href=\"&#47;stocks/first\">1</a><a href=\"/stocks/second\">2</a>",
+        ),
+        (link, "<a href=\"/stocks/mmm-stock\">\u{feff}A&amp;B</a>"),
+        (link, "<a href=\"/stocks/mmm-stock\">3M</a></table >"),
+        (
+            "<td class=\"a\">",
+            "<td =\"><a href='/stocks/evil'>x</a>\">",
+        ),
+        (growth, "<span x==\">\">2%</span>"),
+        (growth, "<span =\">\">2%</span>"),
+        (growth, "<span>\u{feff}2&#37;</span>"),
+    ] {
+        assert_eq!(INDEX.matches(usual).count(), 1, "{usual}");
+        let html = INDEX.replace(usual, other);
+        let html = html.as_bytes();
+        assert_eq!(index::parse(html), index::parse_whole(html), "{other}");
+    }
 }

@@ -61,6 +61,9 @@ fn order() {
         (Pe, Positive, 10, "B 5.1, C 5.1, E 12"),
         (Growth, Any, 10, "A 7, C 7, E 0, B -1.5"),
         (Growth, Any, 2, "A 7, C 7"),
+        (Growth, Any, 1, "A 7"),
+        (Pe, Any, 2, "A -893.45, B 5.1"),
+        (Pe, Any, 0, ""),
         (PotentialProfit, Any, 10, "E 496.61, A 100, B 100, C 10"),
     ] {
         assert_eq!(

@@ -32,7 +32,7 @@ fn source(workers: usize) -> Source {
     source_at(&MARKET.address(), workers)
 }
 
-fn source_at(address: &str, workers: usize) -> Source {
+pub fn source_at(address: &str, workers: usize) -> Source {
     let client = Client::new(Options {
         connections: 8,
         timeout: Duration::from_secs(5),
@@ -277,7 +277,9 @@ fn who_waits_for_an_answer_holds_no_buffer() {
     });
     let source = source_at(server.address(), 1);
     let meter = Meter::default();
+    let mut taken = 0;
     let buffer = || {
+        taken += 1;
         assert!(answered.load(SeqCst), "asked for before there is an answer");
         b"of another page".to_vec()
     };
@@ -287,4 +289,5 @@ fn who_waits_for_an_answer_holds_no_buffer() {
         &mut meter.lane(Role::Fetcher),
     );
     assert!(!page.unwrap().body.starts_with(b"of another page"));
+    assert_eq!(taken, 1);
 }

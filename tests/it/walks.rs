@@ -3,11 +3,13 @@
 use std::process::Stdio;
 
 use indexrank::index::parse_letter;
+use indexrank::meter::Meter;
 use indexrank::replica::{Line, Market, Pages, SEED, Server};
-use indexrank::ways::LETTERS;
+use indexrank::ways::{LETTERS, Ways, walk_by};
 use serde_json::{Value, json};
 
 use crate::run::{COMPANY, INDEX_2, Run, SIZE, market};
+use crate::stages::source_at;
 use crate::support::{
     MARKET, RANKINGS, Ran, Reply, TestServer, assert_expected_rankings, command, indexrank, json,
     ledger,
@@ -365,5 +367,32 @@ fn ways_that_there_are_not() {
         let ran = indexrank(folder.path(), arguments);
         assert_eq!(ran.code, 2, "{}", ran.stderr);
         assert!(ran.stderr.contains(words), "{words} in {}", ran.stderr);
+    }
+}
+
+/// Nobody is sent to more companies than may be listed, however many a page lists.
+#[test]
+fn an_index_without_end_ends() {
+    let page = |path: &str| {
+        let name: String = path.chars().filter(char::is_ascii_alphanumeric).collect();
+        let row = |number| format!("<tr><td><a href=\"/stocks/{name}-{number}\">x</a></td></tr>");
+        let rows: String = (0..3900).map(row).collect();
+        let table = format!("<table><tr><th>1 Year</th></tr>{rows}</table>");
+        let pager = "<div class=\"finando_paging\"><a href=\"?p=99\">99</a></div>";
+        let pager = if is_letter(path) { "" } else { pager };
+        format!("<html><body>{table}{pager}</body></html>").into_bytes()
+    };
+    let server = TestServer::start(market(), move |path, _| Some(Reply::Page(page(path))));
+    for ways in [Ways::Pages, Ways::Letters] {
+        let source = source_at(server.address(), 1);
+        let mut listed = 0;
+        let hand_on = |_| {
+            listed += 1;
+            true
+        };
+        let walked = walk_by(ways, &source, INDEX, 2, &Meter::default(), hand_on);
+        let error = walked.unwrap_err().to_string();
+        assert!(error.contains("lists over 100000 companies"), "{error}");
+        assert_eq!(listed, 3900 * 25);
     }
 }
