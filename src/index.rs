@@ -2,7 +2,8 @@
 //!
 //! As with a company's page, what is wanted is cut out where the page is as usual. Where that is
 //! known to differ from the whole page: a head of the table that leads to a company is a row for the
-//! latter, and a table within a table gives it the first row twice.
+//! latter; a table before it with a head of other bytes that say the same is the one it takes; and
+//! within a text area, an attribute and the like it sees no table at all.
 
 use std::iter;
 use std::sync::LazyLock;
@@ -140,6 +141,13 @@ fn lists_nobody(html: &Html, index: &str) -> bool {
 fn whole(html: &Html) -> Option<IndexPage> {
     let tables = html.select(&TABLE).filter_map(|table| {
         let column = year_column(table)?;
+        // A table around it has its heads and rows too, but not as columns and rows of its own.
+        if table
+            .select(&TABLE)
+            .any(|inner| year_column(inner).is_some())
+        {
+            return None;
+        }
         let rows: Vec<Link> = table
             .select(&ROW)
             .filter_map(|tr| row(tr, column))

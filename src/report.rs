@@ -157,7 +157,7 @@ pub struct Times {
 }
 
 impl Report {
-    /// Everything but `warnings` and `files`, which are known later.
+    /// Everything but `warnings`, `files` and `peak_memory_bytes`, which are known later.
     pub fn new(
         asked: Asked,
         source: &Source,
@@ -203,7 +203,7 @@ impl Report {
             latency_ms: latency(&harvest.latencies),
             pages_per_second: harvest.latencies.len() as f64 / seconds.max(f64::MIN_POSITIVE),
             cpu_seconds: resources::cpu_time().map(|time| time.as_secs_f64()),
-            peak_memory_bytes: resources::peak_memory(),
+            peak_memory_bytes: None,
             workers: asked.widths.workers,
             readers: asked.widths.readers,
             files: Vec::new(),

@@ -11,6 +11,7 @@ use crate::packed::Packed;
 use crate::rank::{Figure, Place};
 use crate::rates::Rate;
 use crate::report::{self, Report};
+use crate::resources;
 use crate::source::Origin;
 use crate::table;
 use crate::trace::Timeline;
@@ -88,6 +89,7 @@ pub fn write_all(
     let files = contents.iter().map(|(file, _)| file);
     let files = files.chain([&report_file]).chain(&job.record);
     report.files = files.map(|file| file.display().to_string()).collect();
+    report.peak_memory_bytes = resources::peak_memory();
     contents.push((report_file, report::json(report)));
 
     let staged = contents

@@ -218,3 +218,27 @@ fn pages_of_the_market() {
     assert_eq!(page.rows.len(), 223);
     assert_eq!(parse_whole(large.as_bytes()), Ok(page));
 }
+
+/// A table that only lays the page out has the head of the one within it too.
+#[test]
+fn a_table_around_the_table() {
+    let market = Market::embedded(Some(3), SEED);
+    let page = market.index_page(1);
+    let (start, end) = (
+        page.find("<table").unwrap(),
+        page.rfind("</table>").unwrap(),
+    );
+    let inner = &page[start..end];
+    for comment in ["", "<!-- x -->"] {
+        let around = format!(
+            "{}<table><tr><td>{inner}{comment}</table></td></tr>{}",
+            &page[..start],
+            &page[end..]
+        );
+        assert_eq!(
+            parse(around.as_bytes()),
+            parse(page.as_bytes()),
+            "{comment:?}"
+        );
+    }
+}
