@@ -15,7 +15,6 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use crate::meter::Meter;
 use crate::page::{self, Page, PageError};
-use crate::pipeline::Widths;
 use crate::source::Source;
 use crate::trace::Role;
 use crate::waiting::Errand;
@@ -87,20 +86,20 @@ pub struct Fetcher<'a> {
 
 impl<'a> Fetcher<'a> {
     /// Starts a few fetchers at first, and twice as many whenever readers go short of pages, up to
-    /// the number of workers. Ends when there are enough, or with `over`.
+    /// `workers`. Ends when there are enough, or with `over`.
     ///
     /// Where pages come as fast as they are read, more fetchers only keep more pages waiting: 32 of
     /// them take 1.2 times as long as four. Where a page takes 50 ms, all are at work after 5 ms.
     pub fn engage<'scope>(
         self,
         scope: &'scope Scope<'scope, '_>,
-        widths: Widths,
+        workers: usize,
+        few: usize,
         over: &Receiver<Infallible>,
     ) where
         'a: 'scope,
     {
-        let Widths { workers, readers } = widths;
-        let (mut started, mut wanted) = (0, workers.min(2 * readers));
+        let (mut started, mut wanted) = (0, workers.min(few));
         let (mut looks, mut short) = (0, 0);
         let mut came = 0;
         loop {

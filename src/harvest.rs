@@ -96,6 +96,7 @@ impl<P: Serialize> Harvest<P> {
 }
 
 impl<P> Harvest<P> {
+    /// Notes how long the request of a page took that came.
     pub fn came_after(&mut self, elapsed: Duration) {
         let micros = elapsed.as_micros().try_into();
         self.latencies.push(micros.unwrap_or(u32::MAX));

@@ -80,7 +80,7 @@ pub enum NotAnIndex {
 
 /// Tags of one row that are looked at. Real ones have up to 58.
 const MOST_TAGS: usize = 1000;
-/// Rows that are cut. A parser of the whole page would not see more either.
+/// Rows that are cut. Of a page with more, the limits of the tree decide whether it is read.
 const MOST_ROWS: usize = 4000;
 
 const PAGED_LETTER: NotAnIndex = NotAnIndex::Without("letter page without a pager");

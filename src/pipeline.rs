@@ -12,8 +12,8 @@
 //!
 //! How it ends: a stage ends when the channel it reads closes, and closes the one it writes by
 //! dropping its sender; a fetcher that comes back from a page ends before, if the others are enough
-//! for what may still come. A send that fails means that nobody listens, so the stage stops. The circle
-//! is cut by its end: the way into the waiting room is held by the walker and by every
+//! for what may still come. A send that fails means that nobody listens, so the stage stops. The
+//! circle is cut by its end: the way into the waiting room is held by the walker and by every
 //! [`Errand`] that is not settled, nobody else. With the last of them, whatever became of it, the
 //! room closes, then the fetchers' channel, then the readers'. Every thread is scoped, so all have
 //! ended when [`run`] returns.
@@ -186,8 +186,8 @@ impl<'a> Stages<'a> {
                 fetched: fetched_out,
                 prospect: Arc::clone(&prospect),
             };
-            let widths = self.widths;
-            scope.spawn(move || fetcher.engage(scope, widths, &over_in));
+            let Widths { workers, readers } = self.widths;
+            scope.spawn(move || fetcher.engage(scope, workers, 2 * readers, &over_in));
             // Each thread of the pool runs this once, with a harvest and a buffer of its own.
             let harvests = self
                 .readers

@@ -18,8 +18,8 @@ use crate::trace::{Lane, Phase, Role};
 /// and there are eleven of them.
 pub const SIDE_BY_SIDE: usize = 16;
 
-/// More companies than any index has, or any two. Some 130 bytes are kept of each, 250 of
-/// one whose page fails.
+/// More companies than any index has, or any two. Some 130 bytes are kept of each, 250
+/// of one whose page fails.
 pub const MAX_COMPANIES: usize = 100_000;
 
 /// An index that could not be walked to its end. A top ten of half an index is wrong, so this ends
@@ -137,11 +137,12 @@ pub(crate) fn by_pages(
         let listened = thread::scope(|scope| {
             let fetch = |number| {
                 let leaf = Leaf::Number(number);
-                (leaf, scope.spawn(move || fetch(source, index, leaf, meter)))
+                scope.spawn(move || fetch(source, index, leaf, meter))
             };
             let fetched: Vec<_> = (next..=last).map(fetch).collect();
-            for (leaf, fetched) in fetched {
+            for fetched in fetched {
                 let fetched = fetched.join().unwrap_or_else(|panic| resume_unwind(panic));
+                let leaf = fetched.leaf;
                 let page = reader.read(fetched, index::parse)?;
                 meter.index_read.add(1);
                 if page.pages > pages {
@@ -204,7 +205,7 @@ pub(crate) fn look_again(
 
 /// A page of the index as it came, or why it did not.
 pub(crate) struct Fetched<'a> {
-    leaf: Leaf,
+    pub leaf: Leaf,
     patience: Patience<'a>,
     page: Result<Page, PageError>,
 }

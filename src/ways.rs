@@ -123,11 +123,12 @@ fn by_letters(
         let listened = thread::scope(|scope| {
             let fetch = |letter: &&'static str| {
                 let leaf = Leaf::Letter(letter);
-                (leaf, scope.spawn(move || fetch(source, index, leaf, meter)))
+                scope.spawn(move || fetch(source, index, leaf, meter))
             };
             let fetched: Vec<_> = letters.iter().map(fetch).collect();
-            for (leaf, fetched) in fetched {
+            for fetched in fetched {
                 let fetched = fetched.join().unwrap_or_else(|panic| resume_unwind(panic));
+                let leaf = fetched.leaf;
                 let page = reader.read(fetched, |html| index::parse_letter(html, index));
                 meter.index_read.add(1);
                 let rows = match page {
