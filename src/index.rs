@@ -35,8 +35,9 @@ const FEWEST_CELLS: usize = 6;
 /// Bytes of a company's name in its address. Real ones have up to 40.
 const LONGEST_SLUG: usize = 200;
 
-/// More pages than any index has had: eleven for the S&P 500.
-pub const MAX_PAGES: u32 = 100;
+/// More pages than any index has had, eleven for the S&P 500, and enough for as many companies as a
+/// walk takes.
+pub const MAX_PAGES: u32 = 2_500;
 
 /// A company as the index lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,8 +21,6 @@ pub const SEED: u64 = 500;
 const COMPANIES: &str = include_str!("../../testdata/market.csv");
 /// Rows of an index page; the crawl had 496 companies on eleven pages.
 const ROWS: usize = 46;
-/// A large market has longer index pages, not more of them than a walk takes.
-const MOST_PAGES: usize = 90;
 
 /// A market: companies in the order of its index.
 #[derive(Debug)]
@@ -60,9 +58,8 @@ impl Market {
     /// drops rows after it has cut the index into pages. Which ones is up to the seed. The first of
     /// each page stays, so that no page is empty.
     pub fn dropping(mut self, count: usize) -> Self {
-        let rows = self.rows();
         let mut places: Vec<usize> = (0..self.companies.len())
-            .filter(|place| place % rows != 0)
+            .filter(|place| place % ROWS != 0)
             .collect();
         Rng::with_seed(self.seed).shuffle(&mut places);
         self.dropped = places.into_iter().take(count).collect();
@@ -81,20 +78,16 @@ impl Market {
     }
 
     pub fn index_pages(&self) -> u32 {
-        self.companies.len().div_ceil(self.rows()) as u32
-    }
-
-    fn rows(&self) -> usize {
-        ROWS.max(self.companies.len().div_ceil(MOST_PAGES))
+        self.companies.len().div_ceil(ROWS) as u32
     }
 
     /// One page of the index, from 1.
     pub fn index_page(&self, number: u32) -> String {
-        let first = (number as usize - 1) * self.rows();
+        let first = (number as usize - 1) * ROWS;
         let places = self.companies.iter().enumerate();
         let rows: Vec<&Listing> = places
             .skip(first)
-            .take(self.rows())
+            .take(ROWS)
             .filter(|(place, _)| !self.dropped.contains(place))
             .map(|(_, company)| company)
             .collect();
