@@ -40,7 +40,7 @@ const LONGEST_TEXT: usize = 200;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CompanyPage {
     /// The code in the price section, `BRK.B`. It is the company's identity: `rel=canonical` and
-    /// the address are wrong on real pages. The first field, by which encoded companies are sorted.
+    /// the address are wrong on real pages.
     pub code: String,
     pub name: String,
     /// The first current value on the page, in dollars, above zero.

@@ -1,5 +1,6 @@
 //! What a run brings home: companies, failures, and the ledger in which they add up.
 
+use std::mem;
 use std::time::Duration;
 
 use rust_decimal::Decimal;
@@ -7,15 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::company::CompanyPage;
 use crate::index::Link;
-use crate::packed::{Encoded, Packed};
+use crate::packed::Packed;
 use crate::page::{PageError, Reason};
 use crate::ways::Walk;
 
 /// A company of the index with all that is known of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Company<P = CompanyPage> {
-    /// The first field, and its code is the first of that: companies are sorted by it without being
-    /// decoded.
     pub page: P,
     pub path: String,
     /// Growth over one year in per cent.
@@ -130,29 +129,29 @@ impl Harvest {
     /// Puts everything in an order that does not depend on threads, and merges addresses with one
     /// code: of each code the first path in alphabetical order stays.
     pub fn settle(&mut self) {
-        self.companies.sort_by(|a, b| {
-            let by_code = code(&a).cmp(code(&b));
-            by_code.then_with(|| a.value().path.cmp(&b.value().path))
-        });
         self.failures
             .sort_unstable_by(|a, b| a.link.path.cmp(&b.link.path));
         self.latencies.sort_unstable();
-        let duplicates = &mut self.duplicates;
-        self.companies.dedup_by(|company, kept| {
-            let same = code(&company) == code(&kept);
-            if same {
-                let company = company.value();
-                duplicates.push(Duplicate {
-                    path: company.path,
-                    code: company.page.code,
-                    same_as: kept.value().path,
-                });
+        let companies = mem::take(&mut self.companies);
+        let mut kept: Option<Company> = None;
+        for company in companies.sorted_by(|a, b| identity(a).cmp(&identity(b))) {
+            match &kept {
+                Some(kept) if kept.page.code == company.page.code => {
+                    self.duplicates.push(Duplicate {
+                        path: company.path,
+                        code: company.page.code,
+                        same_as: kept.path.clone(),
+                    });
+                }
+                _ => {
+                    self.companies.push(&company);
+                    kept = Some(company);
+                }
             }
-            same
-        });
+        }
     }
 }
 
-fn code<'a>(company: &Encoded<'a, Company>) -> &'a str {
-    company.begins_with()
+fn identity(company: &Company) -> (&str, &str) {
+    (&company.page.code, &company.path)
 }

@@ -51,6 +51,17 @@ pub struct Link {
 }
 
 impl Link {
+    /// What the path says of the company, `mmm-stock`: less to remember than all of it.
+    pub fn slug(&self) -> &str {
+        self.path.strip_prefix(COMPANY_PATH).unwrap_or(&self.path)
+    }
+
+    pub fn path_of(slug: &str) -> String {
+        format!("{COMPANY_PATH}{slug}")
+    }
+}
+
+impl Link {
     /// An address of which nothing else is known.
     pub fn to(path: String) -> Self {
         Link {

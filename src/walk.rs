@@ -18,8 +18,8 @@ use crate::trace::{Lane, Phase, Role};
 /// and there are eleven of them.
 pub const SIDE_BY_SIDE: usize = 16;
 
-/// More companies than any index has, or any two. Some 130 bytes are kept of each, 250
-/// of one whose page fails.
+/// More companies than any index has, or any two. Some 30 bytes of each are kept in memory, 250 of
+/// one whose page fails.
 pub const MAX_COMPANIES: usize = 100_000;
 
 /// An index that could not be walked to its end. A top ten of half an index is wrong, so this ends
@@ -82,13 +82,13 @@ impl<'a, F: FnMut(Link) -> bool> Roll<'a, F> {
 
     /// Hands on those that are not listed yet. False if nobody listens any more.
     pub fn add(&mut self, index: &str, leaf: Leaf, mut rows: Vec<Link>) -> Result<bool, WalkError> {
-        rows.retain(|link| self.seen.insert(&link.path));
+        rows.retain(|link| self.seen.insert(link.slug()));
         if self.seen.len() > MAX_COMPANIES {
             let why = format!("the index lists over {MAX_COMPANIES} companies");
             return Err(beyond(self.source, index, leaf, why));
         }
         if self.first.is_empty() {
-            self.first = rows.iter().map(|link| &*link.path).collect();
+            self.first = rows.iter().map(Link::slug).collect();
         }
         self.meter.listed.add(rows.len() as u64);
         self.source.retries.plan(rows.len());
@@ -192,7 +192,7 @@ pub(crate) fn look_again(
     let mut lane = meter.lane(Role::Recheck);
     let page = source.look_again(&path, &mut lane)?;
     let page = read(&page, &mut Inflater::default(), &mut lane, index::parse).ok()?;
-    let now: Addresses = page.rows.iter().map(|link| &*link.path).collect();
+    let now: Addresses = page.rows.iter().map(Link::slug).collect();
     let came = now.beyond(&roll.first).count();
     let went = roll.first.beyond(&now).count();
     (came + went > 0).then(|| {

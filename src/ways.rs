@@ -140,7 +140,7 @@ fn by_letters(
                     Err(error) => return Err(error),
                 };
                 for link in &rows {
-                    listed.insert(&link.path);
+                    listed.insert(link.slug());
                 }
                 if !roll.add(index, leaf, rows)? {
                     return Ok(false);
@@ -199,7 +199,7 @@ fn alone(way: &'static str, listed: usize) -> Walk {
 
 fn compared(pages: &Addresses, letters: &Addresses) -> Vec<Walk> {
     let beyond = |one: &Addresses, other: &Addresses| {
-        let mut paths: Vec<String> = one.beyond(other).map(str::to_owned).collect();
+        let mut paths: Vec<String> = one.beyond(other).map(Link::path_of).collect();
         paths.sort_unstable();
         paths
     };

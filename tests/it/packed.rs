@@ -1,12 +1,22 @@
+//! Many companies: put aside, sorted, none lost, with a disk for it and without.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+
 use indexrank::packed::Packed;
 use proptest::prelude::*;
 
+use crate::run::market;
+use crate::support::{Reply, TestServer, command, files, json, ledger};
+
 type Value = (String, Option<u64>, Vec<String>);
 
-/// Longer than a block now and then.
+/// Now and then one that is nearly as long as what is kept in memory.
 fn value() -> impl Strategy<Value = Value> {
     let name = prop_oneof![
-        100 => "[A-D]{0,2}",
+        30 => "[A-D]{0,2}",
         1 => "[A-Z]{1}".prop_map(|letter| letter.repeat(100_000)),
     ];
     (
@@ -19,8 +29,7 @@ fn value() -> impl Strategy<Value = Value> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// What is packed in several hands, put together, sorted and cleared of what is there twice, is
-    /// what a vector makes of it.
+    /// What is packed in several hands, put together and sorted is what a vector makes of it.
     #[test]
     fn it_is_a_vector_in_less_memory(
         hands in prop::collection::vec(prop::collection::vec(value(), 0..60), 0..5),
@@ -33,23 +42,124 @@ proptest! {
         later.iter().for_each(|value| packed.push(value));
         let mut values = [hands.concat(), later].concat();
         prop_assert!(packed.iter().eq(values.iter().cloned()));
+        // Two at a time do not disturb each other.
+        let pairs = packed.iter().zip(packed.iter().skip(1));
+        prop_assert!(pairs.eq(values.iter().cloned().zip(values.iter().skip(1).cloned())));
         prop_assert_eq!((packed.len(), packed.is_empty()), (values.len(), values.is_empty()));
 
-        packed.sort_by(|a, b| {
-            let by_name = a.begins_with::<&str>().cmp(b.begins_with());
-            by_name.then_with(|| a.value().cmp(&b.value()))
-        });
         values.sort();
-        prop_assert!(packed.iter().eq(values.iter().cloned()));
-
-        packed.dedup_by(|later, kept| later.begins_with::<&str>() == kept.begins_with::<&str>());
-        values.dedup_by(|later, kept| later.0 == kept.0);
-        prop_assert!(packed.iter().eq(values.iter().cloned()));
-
-        // What was sorted can be taken over, and goes on.
-        let mut whole: Packed<Value> = values.iter().take(1).cloned().collect();
-        whole.append(packed);
-        values.splice(0..0, values.first().cloned());
-        prop_assert!(whole.iter().eq(values));
+        prop_assert!(packed.sorted_by(Value::cmp).eq(values));
     }
+
+    /// The same with more values than are sorted at once.
+    #[test]
+    fn many_are_sorted_in_runs(values in prop::collection::vec(any::<u16>(), 1_990..8_010)) {
+        let packed: Packed<u16> = values.iter().copied().collect();
+        let mut sorted = values;
+        sorted.sort_unstable();
+        prop_assert!(packed.sorted_by(u16::cmp).eq(sorted));
+    }
+}
+
+const LISTED: usize = 5_000;
+/// Some codes stand at two addresses.
+const CODES: usize = 4_900;
+
+/// A site with more companies than are kept in memory or sorted at once, on two pages of its index.
+fn large_site() -> TestServer {
+    let index = |numbers: Range<usize>| {
+        let row = |number| {
+            format!(
+                "<tr><td><a href=\"/stocks/{number}-stock\" title=\"x\">x</a></td>\
+                 <td><span>1</span> <span>{}%</span></td></tr>",
+                number % 100
+            )
+        };
+        let rows: String = numbers.map(row).collect();
+        format!(
+            "<html><body><table><tr><th>Name</th><th>1 Year</th></tr>{rows}</table>\
+             <div class=\"finando_paging\"><a href=\"?p=2\">2</a></div></body></html>"
+        )
+    };
+    let item = |header, value| {
+        format!(
+            "<div class=\"snapshot__data-item\">{value}\
+             <div class=\"snapshot__header\">{header}</div></div>"
+        )
+    };
+    let company = move |number: usize| {
+        format!(
+            "<html><body><span class=\"price-section__label\">Company {number}</span>\
+             <span class=\"price-section__category\"><span>, C{}</span></span>\
+             <span class=\"price-section__current-value\">{}</span>{}{}{}</body></html>",
+            number % CODES,
+            number + 1,
+            item("P/E Ratio", number + 1),
+            item("52 Week Low", 1),
+            item("52 Week High", 2)
+        )
+    };
+    let indices = [index(0..LISTED / 2), index(LISTED / 2..LISTED)];
+    TestServer::start(market(), move |path, _| {
+        if let Some(number) = path.strip_prefix("/stocks/") {
+            let number = number.strip_suffix("-stock")?.parse().ok()?;
+            return Some(Reply::Page(company(number).into_bytes()));
+        }
+        let number: usize = path.rsplit_once("?p=")?.1.parse().ok()?;
+        Some(Reply::Page(indices.get(number - 1)?.clone().into_bytes()))
+    })
+}
+
+/// The table of all companies of that site.
+fn large_table() -> String {
+    let mut companies = BTreeMap::new();
+    for number in 0..LISTED {
+        let path = format!("/stocks/{number}-stock");
+        companies.insert((format!("C{}", number % CODES), path), number);
+    }
+    let figures = "price_usd,price_rub,pe,growth,low52,high52,potential_profit";
+    let mut table = format!("code,name,path,{figures}\n");
+    let mut before = String::new();
+    for ((code, path), number) in companies {
+        let (price, growth) = (number + 1, number % 100);
+        if before != code {
+            table += &format!(
+                "{code},Company {number},{path},{price},{price},{price},{growth},1,2,100\n"
+            );
+        }
+        before = code;
+    }
+    table
+}
+
+fn assert_none_is_lost(temporary: &Path) {
+    let server = large_site();
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        &["--from", server.address(), "--usd-rub", "1", "-q"][..],
+        &["--readers", "1", "--table", "all.csv"],
+    ];
+    let ran = { command(folder.path(), &arguments.concat()) }
+        .env("TMPDIR", temporary)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(0), "{stderr}");
+    let table = fs::read_to_string(folder.path().join("all.csv")).unwrap();
+    assert!(table == large_table(), "another table");
+    let report = json(&folder.path().join("rankings/run.json"));
+    assert_eq!(ledger(&report), [5_000, 4_900, 0, 100, 0]);
+}
+
+#[test]
+fn many_companies_are_put_aside() {
+    let temporary = tempfile::tempdir().unwrap();
+    assert_none_is_lost(temporary.path());
+    assert_eq!(files(temporary.path()), Vec::<String>::new());
+}
+
+/// What the disk does not take is kept in memory.
+#[test]
+fn many_companies_and_no_disk_for_them() {
+    assert_none_is_lost(Path::new("/nonexistent"));
 }
