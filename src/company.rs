@@ -102,35 +102,48 @@ impl Fields {
     }
 }
 
+/// Of all that follows the first name, the first of each kind counts.
 fn fields(html: &Html) -> Fields {
     fn selector(css: &str) -> Selector {
         Selector::parse(css).expect("a selector of ours")
     }
-    static HEADING: LazyLock<Selector> =
-        LazyLock::new(|| selector(&format!(".{NAME}, .{CODE} > span, .{PRICE}")));
+    static CODE_SPAN: LazyLock<Selector> = LazyLock::new(|| selector(&format!(".{CODE} > span")));
     static ITEM_HEADER: LazyLock<Selector> =
         LazyLock::new(|| selector(&format!(".{ITEM} > .{HEADER}")));
+    static WANTED: LazyLock<Selector> = LazyLock::new(|| {
+        selector(&format!(
+            ".{NAME}, .{CODE} > span, .{PRICE}, .{ITEM} > .{HEADER}"
+        ))
+    });
 
     let mut fields = Fields::default();
-    // The name comes first, and of what follows it the first of each counts.
-    for element in html.select(&HEADING) {
-        let slot = match &mut fields {
-            Fields { name, .. } if element.value().classes().any(|class| class == NAME) => name,
-            Fields { name: None, .. } => continue,
-            Fields { price, .. } if element.value().classes().any(|class| class == PRICE) => price,
-            Fields { code, .. } => code,
+    for element in html.select(&WANTED) {
+        let is = |class| element.value().classes().any(|one| one == class);
+        if !is(NAME) && fields.name.is_none() {
+            continue;
+        }
+        let slot = if is(NAME) {
+            Some(&mut fields.name)
+        } else if is(PRICE) {
+            Some(&mut fields.price)
+        } else if CODE_SPAN.matches(&element) {
+            Some(&mut fields.code)
+        } else {
+            None
         };
-        slot.get_or_insert_with(|| collapse(element.text()));
+        if let Some(slot) = slot {
+            slot.get_or_insert_with(|| collapse(element.text()));
+        }
+        if ITEM_HEADER.matches(&element)
+            && let Some(value @ None) = fields.beside(&collapse(element.text()))
+        {
+            *value = item_value(element);
+        }
     }
     for field in [&mut fields.name, &mut fields.price] {
         field.take_if(|text| text.is_empty());
     }
     fields.code = fields.code.and_then(|text| code(&text));
-    for header in html.select(&ITEM_HEADER) {
-        if let Some(value @ None) = fields.beside(&collapse(header.text())) {
-            *value = item_value(header);
-        }
-    }
     fields
 }
 
@@ -245,7 +258,6 @@ fn in_script(item: Option<String>, key: &str, html: &[u8]) -> Option<String> {
 /// a comment or a script, the two places in which real pages hold their landmarks as text.
 fn cut(html: &[u8]) -> Option<Fields> {
     static HEADING_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new("price-section__"));
-    static ITEM_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new(ITEM));
     static HEADER_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new(HEADER));
 
     // The name comes first: one in a category would be a code as well.
@@ -289,13 +301,8 @@ fn cut(html: &[u8]) -> Option<Fields> {
         category.start..code_span.text.end,
         price.start..price.text.end,
     ];
-    let mut at = ITEM_AT.find(html).unwrap_or(html.len());
-    let mut item = at;
+    let mut at = name.text.end;
     while let Some(found) = HEADER_AT.find(&html[at..]) {
-        // The last item that starts before this header is the header's own.
-        for start in ITEM_AT.find_iter(&html[at..at + found]) {
-            item = at + start;
-        }
         let header = Element::around(html, at + found, "div", HEADER)?;
         at = header.text.end;
         // Elements may stand inside it.
@@ -305,7 +312,7 @@ fn cut(html: &[u8]) -> Option<Fields> {
         let Some(value @ None) = fields.beside(&text(html, header.text)?) else {
             continue;
         };
-        let item = Element::around(html, item, "div", ITEM)?;
+        let item = Element::before(html, header.start, "div", ITEM)?;
         let after = &html[at + "</div>".len()..];
         if item.text.end != header.start || !after.trim_ascii_start().starts_with(b"</div>") {
             return None;

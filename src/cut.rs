@@ -133,7 +133,18 @@ impl Element {
     pub fn around(html: &[u8], place: usize, name: &str, class: &str) -> Option<Self> {
         let from = place.saturating_sub(256);
         let start = from + memrchr(b'<', &html[from..place])?;
-        let element = Element::at(html, start).filter(|element| element.text.start > place)?;
+        let element = Element::of_class(html, start, name, class)?;
+        (element.text.start > place).then_some(element)
+    }
+
+    /// The same for the last tag before a place.
+    pub fn before(html: &[u8], place: usize, name: &str, class: &str) -> Option<Self> {
+        let start = memrchr(b'<', &html[..place])?;
+        Element::of_class(html, start, name, class)
+    }
+
+    fn of_class(html: &[u8], start: usize, name: &str, class: &str) -> Option<Self> {
+        let element = Element::at(html, start)?;
         let attributes = html[start + 1..element.text.start].strip_prefix(name.as_bytes())?;
         let classes = attributes.strip_prefix(b" class=\"")?;
         let mut classes = classes[..memchr(b'"', classes)?].split(u8::is_ascii_whitespace);

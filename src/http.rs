@@ -43,6 +43,8 @@ const MAX_HEAD: usize = INPUT_BUFFER - (4 << 10);
 /// fetchers with 2 MiB each would be half of what a run may use.
 const USUAL: u64 = 256 << 10;
 const LARGE: usize = 2;
+/// What is made room for at first where a body comes without its length.
+const UNKNOWN: u64 = 64 << 10;
 
 /// How to ask.
 #[derive(Debug, Clone)]
@@ -194,16 +196,18 @@ impl Client {
         most: u64,
         mut buffer: Vec<u8>,
     ) -> Result<(Vec<u8>, Option<Hold>), PageError> {
-        buffer.clear();
-        let announced = body.content_length().unwrap_or(0);
-        if announced > most {
+        let announced = body.content_length();
+        if announced.is_some_and(|announced| announced > most) {
             return Err(too_large(most));
         }
         // A body of exactly the limit would be an error too, hence one more.
         let mut reader = body.into_with_config().limit(most + 1).reader();
+        // One more shows that it has its end.
+        let room = announced.map_or(UNKNOWN, |announced| announced.min(USUAL) + 1) as usize;
         // Exactly: buffers go round, and what one grows beyond its page it keeps.
-        buffer.reserve_exact(announced.min(USUAL) as usize + 1);
-        read_up_to(&mut reader, USUAL, &mut buffer)?;
+        buffer.reserve_exact(room.saturating_sub(buffer.len()));
+        buffer.resize(room, 0);
+        read_up_to(&mut reader, USUAL, &mut buffer, 0)?;
         if (buffer.len() as u64) < USUAL {
             return Ok((buffer, None));
         }
@@ -215,7 +219,8 @@ impl Client {
             large.extend_from_slice(&buffer);
             (buffer, hold) = (large, Some(place));
         }
-        let read = read_up_to(&mut reader, most + 1 - USUAL, &mut buffer);
+        let filled = buffer.len();
+        let read = read_up_to(&mut reader, most + 1, &mut buffer, filled);
         let is_too_large = buffer.len() as u64 > most;
         match read {
             Ok(()) if !is_too_large => Ok((buffer, hold)),
@@ -335,9 +340,32 @@ impl Drop for Hold {
     }
 }
 
-fn read_up_to(reader: &mut impl Read, most: u64, buffer: &mut Vec<u8>) -> Result<(), PageError> {
-    let read = reader.take(most).read_to_end(buffer);
-    read.map(drop).map_err(|error| {
+/// Reads up to so many bytes into a buffer behind those that are there, and cuts it off where they end.
+/// What it held there does not matter: unlike `read_to_end` this does not clear it first, which took
+/// as long as copying a page into it.
+fn read_up_to(
+    reader: &mut impl Read,
+    most: u64,
+    buffer: &mut Vec<u8>,
+    mut filled: usize,
+) -> Result<(), PageError> {
+    let most = most as usize;
+    let read = loop {
+        if filled == buffer.len() {
+            if filled >= most {
+                break Ok(());
+            }
+            buffer.resize((2 * filled).min(most), 0);
+        }
+        match reader.read(&mut buffer[filled..]) {
+            Ok(0) => break Ok(()),
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => break Err(error),
+        }
+    };
+    buffer.truncate(filled);
+    read.map_err(|error| {
         let error = page_error(error.into());
         match error.reason {
             // Chunks that are none: the next answer may be whole.

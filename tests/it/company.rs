@@ -278,8 +278,11 @@ fn the_cut_is_not_fooled() {
     ] {
         assert_eq!(shown(&html), WHOLE, "{html}");
     }
+    // What stands before the name is somebody else's.
+    let others = snapshot(&[("6.66", "P/E Ratio"), ("6.66", "52 Week Low")]);
+    assert_eq!(shown(&(others + &page)), WHOLE);
     let reordered = snapshot(&FIGURES) + HEADING;
-    assert_eq!(shown(&reordered), WHOLE);
+    assert_eq!(shown(&reordered), "MMM|3M Co.|1163.09|-|-|-|");
 }
 
 #[test]
