@@ -13,6 +13,7 @@ mod compare;
 mod compare_html;
 #[cfg(feature = "compare")]
 mod compare_work;
+mod damage;
 mod faults;
 mod figure;
 mod gate;
@@ -33,6 +34,8 @@ mod properties;
 mod rank;
 mod rates;
 mod read;
+#[cfg(unix)]
+mod resume;
 mod server;
 mod stages;
 mod suspicion;
