@@ -1,4 +1,5 @@
-//! Which addresses have been seen, each with its text, in little memory: 20 bytes each and their text.
+//! Which addresses have been seen, or what tells them apart, each with its text, in little memory: that
+//! and 8 bytes.
 
 use std::hash::RandomState;
 

@@ -4,8 +4,9 @@
 //! three figures are wanted. So [`parse`] finds these with `memmem` and takes their texts as they
 //! stand there, where they stand as they do on every real page; where there is any doubt it parses
 //! the whole page and asks it with selectors. Tests compare both on real pages and on thousands of
-//! changed ones. Where they are known to differ: an element or a quote left open far before, a
-//! landmark spelled with references, and pages over the parser's limits, which the cut still reads.
+//! changed ones. Where they are known to differ: an element or a quote left open far before, landmarks
+//! within attributes or where text is not read as HTML, a landmark spelled with references, and pages
+//! over the parser's limits, which the cut still reads.
 
 use std::iter;
 use std::ops::Range;
@@ -20,7 +21,8 @@ use crate::cut::{Element, in_plain_sight, plain_text};
 use crate::figure;
 use crate::tree::{self, TooLarge};
 
-// The site's landmarks: class tokens and header texts, never exact class strings or positions.
+// The site's landmarks: class tokens and header texts, never exact class strings or positions; but the
+// name comes before all else.
 const NAME: &str = "price-section__label";
 const CODE: &str = "price-section__category";
 const PRICE: &str = "price-section__current-value";
@@ -104,41 +106,33 @@ impl Fields {
 
 /// Of all that follows the first name, the first of each kind counts.
 fn fields(html: &Html) -> Fields {
-    fn selector(css: &str) -> Selector {
-        Selector::parse(css).expect("a selector of ours")
-    }
-    static CODE_SPAN: LazyLock<Selector> = LazyLock::new(|| selector(&format!(".{CODE} > span")));
-    static ITEM_HEADER: LazyLock<Selector> =
-        LazyLock::new(|| selector(&format!(".{ITEM} > .{HEADER}")));
     static WANTED: LazyLock<Selector> = LazyLock::new(|| {
-        selector(&format!(
-            ".{NAME}, .{CODE} > span, .{PRICE}, .{ITEM} > .{HEADER}"
-        ))
+        let css = format!(".{NAME}, .{CODE} > span, .{PRICE}, .{ITEM} > .{HEADER}");
+        Selector::parse(&css).expect("a selector of ours")
     });
+    let has = |element: ElementRef, class| element.value().classes().any(|one| one == class);
 
     let mut fields = Fields::default();
     for element in html.select(&WANTED) {
-        let is = |class| element.value().classes().any(|one| one == class);
-        if !is(NAME) && fields.name.is_none() {
+        let parent = element.parent().and_then(ElementRef::wrap);
+        let is_in = |class| parent.is_some_and(|parent| has(parent, class));
+        let is_name = has(element, NAME);
+        if fields.name.is_none() && !is_name {
             continue;
         }
-        let slot = if is(NAME) {
-            Some(&mut fields.name)
-        } else if is(PRICE) {
-            Some(&mut fields.price)
-        } else if CODE_SPAN.matches(&element) {
-            Some(&mut fields.code)
-        } else {
-            None
-        };
-        if let Some(slot) = slot {
-            slot.get_or_insert_with(|| collapse(element.text()));
-        }
-        if ITEM_HEADER.matches(&element)
+        if has(element, HEADER)
+            && is_in(ITEM)
             && let Some(value @ None) = fields.beside(&collapse(element.text()))
         {
             *value = item_value(element);
         }
+        let slot = match &mut fields {
+            Fields { name, .. } if is_name => name,
+            Fields { price, .. } if has(element, PRICE) => price,
+            Fields { code, .. } if is_in(CODE) && element.value().name() == "span" => code,
+            _ => continue,
+        };
+        slot.get_or_insert_with(|| collapse(element.text()));
     }
     for field in [&mut fields.name, &mut fields.price] {
         field.take_if(|text| text.is_empty());

@@ -132,8 +132,8 @@ impl Client {
     }
 
     /// Gets one answer of whatever status and at most so many bytes, following redirects on the same
-    /// host. The body is read into a buffer, emptied first, that is asked for when the body comes:
-    /// who waits for an answer holds none. `may_ask` is told of the path of every request after the
+    /// host. The body is read into a buffer, whatever that holds, which is asked for when the body
+    /// comes: who waits for an answer holds none. `may_ask` is told of the path of every request after the
     /// first.
     pub fn get(
         &self,
@@ -340,22 +340,22 @@ impl Drop for Hold {
     }
 }
 
-/// Reads up to so many bytes into a buffer behind those that are there, and cuts it off where they end.
-/// What it held there does not matter: unlike `read_to_end` this does not clear it first, which took
-/// as long as copying a page into it.
+/// Reads into a buffer behind what it is filled with, and cuts it off where the reader ends. One that
+/// is too short grows, but not beyond a length. Unlike `read_to_end` this does not clear what a page
+/// before has left there, which took as long as copying a page.
 fn read_up_to(
     reader: &mut impl Read,
-    most: u64,
+    longest: u64,
     buffer: &mut Vec<u8>,
     mut filled: usize,
 ) -> Result<(), PageError> {
-    let most = most as usize;
+    let longest = longest as usize;
     let read = loop {
         if filled == buffer.len() {
-            if filled >= most {
+            if filled >= longest {
                 break Ok(());
             }
-            buffer.resize((2 * filled).min(most), 0);
+            buffer.resize((2 * filled).clamp(1, longest), 0);
         }
         match reader.read(&mut buffer[filled..]) {
             Ok(0) => break Ok(()),

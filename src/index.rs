@@ -51,7 +51,8 @@ pub struct Link {
 }
 
 impl Link {
-    /// What the path says of the company, `mmm-stock`: less to remember than all of it.
+    /// What the path says of the company, `mmm-stock`, which is less to remember. All paths that an
+    /// index lists begin alike.
     pub fn slug(&self) -> &str {
         self.path.strip_prefix(COMPANY_PATH).unwrap_or(&self.path)
     }
@@ -59,9 +60,7 @@ impl Link {
     pub fn path_of(slug: &str) -> String {
         format!("{COMPANY_PATH}{slug}")
     }
-}
 
-impl Link {
     /// An address of which nothing else is known.
     pub fn to(path: String) -> Self {
         Link {

@@ -223,7 +223,7 @@ fn rank_and_write(
         Some(_) => (journal, None),
         None => (None, journal),
     };
-    results::write_all(
+    let written = results::write_all(
         job,
         &mut report,
         &rankings,
@@ -231,7 +231,11 @@ fn rank_and_write(
         rate,
         meter.trace.timeline(),
         recording,
-    )?;
+    );
+    if let Err(mut stop) = written {
+        stop.resumable = true;
+        return Err(keep_pages(journal, stop));
+    }
     let may_be_had_later = rate.is_none() || { &harvest.failures }
         .iter()
         .any(|failure| retry::attempts(failure.error.reason) > 1);
@@ -277,10 +281,14 @@ fn listed_twice(harvest: &Harvest) -> Option<String> {
     ))
 }
 
-/// Pages that came are kept for a run that goes on, or for a look at their layout.
 fn ended_early(source: Source, mut stop: Stop) -> Stop {
     stop.message += "; no result was changed";
-    match source.into_journal().and_then(Journal::leave) {
+    keep_pages(source.into_journal(), stop)
+}
+
+/// Pages that came are kept for a run that goes on, or for a look at their layout.
+fn keep_pages(journal: Option<Journal>, mut stop: Stop) -> Stop {
+    match journal.and_then(Journal::leave) {
         Some((file, pages)) => {
             let pages = summary::count(pages, "page", "pages");
             stop.message += &format!(", {pages} kept in {}", file.display());

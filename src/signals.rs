@@ -11,8 +11,10 @@ const ONE_KEY: Duration = Duration::from_millis(300);
 /// ends in order. A second one ends the process at once, for those who cannot wait.
 #[cfg(unix)]
 pub fn listen() -> Receiver<i32> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 
+    // Where files may have so many bytes only, to write more is an error like others, not the end.
+    let _ = signal_hook::flag::register(SIGXFSZ, std::sync::Arc::default());
     let (sender, receiver) = crossbeam_channel::bounded(1);
     // Without it, the signals do what they always do.
     if let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]) {
