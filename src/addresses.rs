@@ -1,5 +1,4 @@
-//! Which addresses have been seen, or what tells them apart, each with its text, in little memory: that
-//! and 8 bytes.
+//! Which addresses have been seen, or what tells them apart, in little memory: each text and 8 bytes.
 
 use std::hash::RandomState;
 

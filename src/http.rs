@@ -133,8 +133,8 @@ impl Client {
 
     /// Gets one answer of whatever status and at most so many bytes, following redirects on the same
     /// host. The body is read into a buffer, whatever that holds, which is asked for when the body
-    /// comes: who waits for an answer holds none. `may_ask` is told of the path of every request after the
-    /// first.
+    /// comes: who waits for an answer holds none. `may_ask` is told of the path of every request
+    /// after the first.
     pub fn get(
         &self,
         address: &str,
