@@ -4,13 +4,11 @@
 //! and pages are to travel as they came. Accept-Encoding is set here, `page.rs` inflates.
 
 use std::collections::HashMap;
-use std::io::{ErrorKind, Read};
-use std::mem;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::RwLock;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
 use http::header::LOCATION;
 use http::{HeaderMap, Response, Uri};
 use ureq::config::Config;
@@ -20,8 +18,9 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body, Proxy, Timeout};
 use url::{Position, Url};
 
+use crate::body::{self, BodyError, Large};
 use crate::meter::Meter;
-use crate::page::{MAX_RAW_OF_OTHERS, Page, PageError, Reason};
+use crate::page::{Page, PageError, Reason};
 use crate::tls::{self, Authorities};
 
 const CONNECT: Duration = Duration::from_secs(5);
@@ -38,13 +37,6 @@ const OUTPUT_BUFFER: usize = 4 << 10;
 /// The largest head of an answer; real ones have 1 KB. It must be less than the buffer: one that
 /// fills it looks to the library as if the connection had broken.
 const MAX_HEAD: usize = INPUT_BUFFER - (4 << 10);
-
-/// Bytes up to which a body is nothing special, and how many larger ones there may be at a time: 32
-/// fetchers with 2 MiB each would be half of what a run may use.
-const USUAL: u64 = 256 << 10;
-const LARGE: usize = 2;
-/// What is made room for at first where a body comes without its length.
-const UNKNOWN: u64 = 64 << 10;
 
 /// How to ask.
 #[derive(Debug, Clone)]
@@ -81,8 +73,7 @@ impl ProxyChoice {
 #[derive(Debug)]
 pub struct Client {
     agent: Agent,
-    /// Buffers for large bodies that are free.
-    large: (Sender<Vec<u8>>, Receiver<Vec<u8>>),
+    large: Large,
 }
 
 impl Client {
@@ -117,17 +108,13 @@ impl Client {
                 config.tls_config(TlsConfig::builder().root_certs(roots).build())
             }
         };
-        let large = bounded(LARGE);
-        for _ in 0..LARGE {
-            let _ = large.0.try_send(Vec::new());
-        }
         Client {
             agent: Agent::with_parts(
                 config.build(),
                 DefaultConnector::default(),
                 CachingResolver::default(),
             ),
-            large,
+            large: Large::default(),
         }
     }
 
@@ -172,8 +159,11 @@ impl Client {
         let status = parts.status.as_u16();
         // The body of an error says nothing that is needed, but a connection is only used again
         // when it has been read; if it breaks, the status is still the news.
-        let (buffer, hold) = match self.read_body(body, most, buffer()) {
-            Err(error) if status == 200 => return Err(error),
+        let announced = body.content_length();
+        // A body of exactly the limit would be an error too, hence one more.
+        let reader = body.into_with_config().limit(most + 1).reader();
+        let (buffer, hold) = match body::read(reader, announced, most, buffer(), &self.large) {
+            Err(error) if status == 200 => return Err(body_error(error, most)),
             Err(_) => Default::default(),
             Ok(read) => read,
         };
@@ -187,61 +177,6 @@ impl Client {
             kept: false,
             hold,
         })
-    }
-
-    /// Reads the whole body; one that is shorter than announced is an error of the library's.
-    fn read_body(
-        &self,
-        body: Body,
-        most: u64,
-        mut buffer: Vec<u8>,
-    ) -> Result<(Vec<u8>, Option<Hold>), PageError> {
-        let announced = body.content_length();
-        if announced.is_some_and(|announced| announced > most) {
-            return Err(too_large(most));
-        }
-        // A body of exactly the limit would be an error too, hence one more.
-        let mut reader = body.into_with_config().limit(most + 1).reader();
-        // One more shows that it has its end.
-        let room = announced.map_or(UNKNOWN, |announced| announced.min(USUAL) + 1) as usize;
-        // Exactly: buffers go round, and what one grows beyond its page it keeps.
-        buffer.reserve_exact(room.saturating_sub(buffer.len()));
-        buffer.resize(room, 0);
-        read_up_to(&mut reader, USUAL, &mut buffer, 0)?;
-        if (buffer.len() as u64) < USUAL {
-            return Ok((buffer, None));
-        }
-        let mut hold = None;
-        if most > MAX_RAW_OF_OTHERS {
-            let (place, mut large) = self.hold();
-            large.clear();
-            large.reserve_exact(most as usize + 1);
-            large.extend_from_slice(&buffer);
-            (buffer, hold) = (large, Some(place));
-        }
-        let filled = buffer.len();
-        let read = read_up_to(&mut reader, most + 1, &mut buffer, filled);
-        let is_too_large = buffer.len() as u64 > most;
-        match read {
-            Ok(()) if !is_too_large => Ok((buffer, hold)),
-            read => {
-                if let Some(hold) = hold {
-                    hold.give_back(buffer);
-                }
-                read.and(Err(too_large(most)))
-            }
-        }
-    }
-
-    /// Waits for a place for a large body.
-    fn hold(&self) -> (Hold, Vec<u8>) {
-        let (back, places) = &self.large;
-        let buffer = places.recv().expect("this client holds the other end");
-        let hold = Hold {
-            buffer: Vec::new(),
-            back: back.clone(),
-        };
-        (hold, buffer)
     }
 
     /// Breaks off what is under way and refuses what comes. A body without a length that breaks off
@@ -319,67 +254,19 @@ pub fn may_follow(from: &Url, to: &Url) -> bool {
     from.host() == to.host() && (same_door || to.scheme() == "https")
 }
 
-/// The right to a body that is larger than usual: a buffer of a few, which goes back in the end.
-///
-/// They are not freed meanwhile: the allocator would keep what one thread frees for that thread.
-#[derive(Debug)]
-pub struct Hold {
-    buffer: Vec<u8>,
-    back: Sender<Vec<u8>>,
-}
-
-impl Hold {
-    pub fn give_back(mut self, buffer: Vec<u8>) {
-        self.buffer = buffer;
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        let _ = self.back.try_send(mem::take(&mut self.buffer));
-    }
-}
-
-/// Reads into a buffer behind what it is filled with, and cuts it off where the reader ends. One that
-/// is too short grows, but not beyond a length. Unlike `read_to_end` this does not clear what a page
-/// before has left there, which took as long as copying a page.
-fn read_up_to(
-    reader: &mut impl Read,
-    longest: u64,
-    buffer: &mut Vec<u8>,
-    mut filled: usize,
-) -> Result<(), PageError> {
-    let longest = longest as usize;
-    let read = loop {
-        if filled == buffer.len() {
-            if filled >= longest {
-                break Ok(());
-            }
-            buffer.resize((2 * filled).clamp(1, longest), 0);
+fn body_error(error: BodyError, most: u64) -> PageError {
+    let error = match error {
+        BodyError::TooLarge => {
+            let detail = format!("the body is larger than {} MiB", most >> 20);
+            return PageError::new(Reason::TooLarge, detail);
         }
-        match reader.read(&mut buffer[filled..]) {
-            Ok(0) => break Ok(()),
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => break Err(error),
-        }
+        BodyError::Broken(error) => page_error(error.into()),
     };
-    buffer.truncate(filled);
-    read.map_err(|error| {
-        let error = page_error(error.into());
-        match error.reason {
-            // Chunks that are none: the next answer may be whole.
-            Reason::Protocol => PageError::new(Reason::Broken, error.detail),
-            _ => error,
-        }
-    })
-}
-
-fn too_large(most: u64) -> PageError {
-    PageError::new(
-        Reason::TooLarge,
-        format!("the body is larger than {} MiB", most >> 20),
-    )
+    match error.reason {
+        // Chunks that are none: the next answer may be whole.
+        Reason::Protocol => PageError::new(Reason::Broken, error.detail),
+        _ => error,
+    }
 }
 
 fn page_error(error: ureq::Error) -> PageError {

@@ -19,7 +19,7 @@
 //! | [`source`] | where pages come from: a site over HTTP, or an archive |
 //! | [`gate`], [`robots`] | when a request may be sent, and whether |
 //! | [`retry`], [`patience`], [`waiting`] | what is tried again, by who waits for it or from a waiting room |
-//! | [`http`], [`tls`], [`page`], [`inflate`] | one GET; whom to trust; a page as it came, and inflated |
+//! | [`http`], `body`, [`tls`], [`page`], [`inflate`] | one GET, its body; whom to trust; a page as it came, and inflated |
 //! | [`archive`], [`recorder`] | WARC in and out |
 //! | [`journal`], [`claim`], [`signals`] | a run that is cut short goes on; one run at a time; Ctrl-C |
 //! | [`meter`], [`trace`], [`progress`], [`resources`] | what is counted, timed, shown and used while a run goes |
@@ -37,6 +37,7 @@
 
 mod addresses;
 pub mod archive;
+mod body;
 mod challenge;
 pub mod claim;
 pub mod cli;

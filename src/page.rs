@@ -13,9 +13,9 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use memchr::memmem;
 use serde::Serialize;
 
+use crate::body::Hold;
 use crate::challenge;
 use crate::company;
-use crate::http::Hold;
 use crate::inflate::Inflater;
 use crate::tree::MAX_BYTES;
 
