@@ -142,3 +142,41 @@ fn fill(
     buffer.truncate(filled);
     read
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With its length and without, into buffers that are new, shorter and longer; and the limit.
+    #[test]
+    fn a_body_is_what_was_sent_whatever_the_buffer_held() {
+        let large = Large::default();
+        let most = MAX_RAW_OF_OTHERS + 1;
+        let usual = USUAL as usize;
+        for length in [
+            0,
+            1,
+            1000,
+            65_536,
+            usual - 1,
+            usual,
+            usual + 1,
+            most as usize,
+        ] {
+            let body: Vec<u8> = (0..length).map(|at| at as u8).collect();
+            for announced in [None, Some(length as u64)] {
+                for held in [0, 10, 300_000] {
+                    let read = read(&body[..], announced, most, vec![0xff; held], &large);
+                    let (read, hold) = read.unwrap();
+                    assert!(read == body, "{length}, {announced:?}, {held}");
+                    assert_eq!(hold.is_some(), length >= usual, "{length}");
+                }
+            }
+        }
+        let long = vec![0; most as usize + 1];
+        for announced in [None, Some(most + 1)] {
+            let read = read(&long[..], announced, most, Vec::new(), &large);
+            assert!(matches!(read, Err(BodyError::TooLarge)));
+        }
+    }
+}
