@@ -10,18 +10,18 @@ use crossbeam_channel::Receiver;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 
-use crate::http::ProxyChoice;
+use crate::http::client::ProxyChoice;
+use crate::http::tls::Authorities;
+use crate::job::exchange_rate::RateChoice;
 use crate::job::{Job, RetryTiming};
 use crate::pipeline::Widths;
-use crate::progress::Style;
-use crate::rank::PeRange;
-use crate::rate::RateChoice;
+use crate::pipeline::letters::Ways;
+use crate::pipeline::walker::MAX_COMPANIES;
 use crate::replica::{Faults, Line, Plan, SEED};
+use crate::results::ranking::PeRange;
+use crate::results::table;
 use crate::source::Origin;
-use crate::table;
-use crate::tls::Authorities;
-use crate::walk::MAX_COMPANIES;
-use crate::ways::Ways;
+use crate::telemetry::progress::Style;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -328,9 +328,9 @@ fn index_name(text: &str) -> Result<String, String> {
 }
 
 fn rate(text: &str) -> Result<Decimal, String> {
-    let rate = crate::figure::decimal_comma(text)
+    let rate = crate::site::number::decimal_comma(text)
         .ok()
-        .filter(|rate| *rate > Decimal::ZERO && *rate < crate::rates::MOST);
+        .filter(|rate| *rate > Decimal::ZERO && *rate < crate::site::rates::MOST);
     rate.ok_or_else(|| "give roubles for one dollar, like 76.65".to_owned())
 }
 

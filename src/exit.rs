@@ -2,15 +2,15 @@
 
 use std::process::ExitCode;
 
-use crate::gate::Cause;
-use crate::harvest::Harvest;
-use crate::journal::ResumeError;
-use crate::layout;
-use crate::page::Reason;
+use crate::http::page::Reason;
+use crate::pipeline::harvest::Harvest;
+use crate::pipeline::walker::{Leaf, WalkError};
 use crate::replica::Market;
-use crate::retry;
+use crate::results::layout_check;
 use crate::source::Origin;
-use crate::walk::{Leaf, WalkError};
+use crate::source::retry;
+use crate::source::throttle::Cause;
+use crate::warc::journal::ResumeError;
 
 const NO_NETWORK: &str = "`--from replica` needs no network";
 
@@ -149,7 +149,7 @@ impl Stop {
 
     /// Why there is nothing to rank after all, if so.
     pub fn of_harvest(harvest: &Harvest) -> Option<Self> {
-        if let Some(change) = layout::change(harvest) {
+        if let Some(change) = layout_check::change(harvest) {
             let advice = "the site's layout has changed; `indexrank read FILE` shows what is seen in a saved page";
             return Some(Stop::new(Exit::Layout, format!("{change}: {advice}")));
         }
@@ -169,8 +169,8 @@ impl Stop {
     }
 }
 
-impl From<crate::output::OutputError> for Stop {
-    fn from(error: crate::output::OutputError) -> Self {
+impl From<crate::disk::output::OutputError> for Stop {
+    fn from(error: crate::disk::output::OutputError) -> Self {
         Stop::new(Exit::Output, error.to_string())
     }
 }

@@ -30,57 +30,22 @@
 //! The race between ways of doing this job is a program of its own, `src/bin/compare`.
 //!
 //! Where to put the next change: another figure goes into [`company::CompanyPage`] and its reader,
-//! [`layout::FIGURES`] (so that its loss is noticed), [`rank::Figure`] with its file name in
+//! [`layout_check::FIGURES`] (so that its loss is noticed), [`ranking::Figure`] with its file name in
 //! [`report`], and a column of [`table`]. Another source of pages is a variant of
 //! [`source::Origin`], opened in `opening`, and one of `source::Pages`. Another layout of the site is a
 //! landmark at the top of [`company`] or [`index`].
 
-mod addresses;
-pub mod archive;
-mod body;
-mod challenge;
-pub mod claim;
 pub mod cli;
-pub mod company;
-mod cut;
+pub mod disk;
 pub mod exit;
-mod fetchers;
-pub mod figure;
-pub mod gate;
-pub mod harvest;
 pub mod http;
-pub mod index;
-pub mod inflate;
+pub mod inspect;
 pub mod job;
-pub mod journal;
-pub mod layout;
-pub mod meter;
-mod opening;
-pub mod output;
-pub mod packed;
-pub mod page;
-pub mod patience;
 pub mod pipeline;
-pub mod progress;
-pub mod rank;
-pub mod rate;
-pub mod rates;
-pub mod read;
-pub mod recorder;
 pub mod replica;
-pub mod report;
-pub mod resources;
-mod results;
-pub mod retry;
-pub mod robots;
+pub mod results;
 pub mod signals;
+pub mod site;
 pub mod source;
-pub mod summary;
-pub mod suspicion;
-pub mod table;
-pub mod tls;
-pub mod trace;
-mod tree;
-pub mod waiting;
-pub mod walk;
-pub mod ways;
+pub mod telemetry;
+pub mod warc;

@@ -10,14 +10,15 @@ use std::process::ExitCode;
 use std::thread;
 
 use clap::Parser;
-use indexrank::archive::Archive;
 use indexrank::cli::{self, Cli, Command, RunArgs, ServeArgs, Voice};
 use indexrank::exit::{Exit, Stop};
+use indexrank::inspect::{self, Line, Seen};
 use indexrank::job::{self, Outcome};
-use indexrank::read::{self, Line, Seen};
 use indexrank::replica::{Market, Pages, SEED, Server};
+use indexrank::results::{report, terminal};
+use indexrank::signals;
 use indexrank::source::Origin;
-use indexrank::{report, signals, summary};
+use indexrank::warc::reader::Archive;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -83,8 +84,8 @@ fn shown(outcome: &Outcome, voice: Voice) -> Vec<u8> {
         terminal_size::terminal_size_of(io::stdout()).map_or(80, |(width, _)| usize::from(width.0));
     format!(
         "{}{}",
-        summary::tables(&outcome.rankings, width),
-        summary::closing_lines(&outcome.report)
+        terminal::tables(&outcome.rankings, width),
+        terminal::closing_lines(&outcome.report)
     )
     .into_bytes()
 }
@@ -121,7 +122,7 @@ fn complain(outcome: &Outcome, voice: Voice) {
     }
     if !voice.quiet {
         let most = if voice.verbose { usize::MAX } else { SHOWN };
-        let lines = summary::suspicious(&report.suspicious, most);
+        let lines = terminal::suspicious(&report.suspicious, most);
         lines.iter().for_each(|line| say(line));
     }
     if outcome.resumable {
@@ -129,7 +130,7 @@ fn complain(outcome: &Outcome, voice: Voice) {
         say(&format!("to ask only for what is missing: {again}"));
     }
     if voice.verbose {
-        say(&summary::resources(report));
+        say(&terminal::resources(report));
     }
 }
 
@@ -191,7 +192,7 @@ fn read_files(files: &[PathBuf]) -> Result<Exit, Stop> {
                 continue;
             }
         };
-        let seen = read::see(&bytes);
+        let seen = inspect::see(&bytes);
         if matches!(seen, Seen::Unknown { .. }) && exit == Exit::Complete {
             exit = Exit::Layout;
         }

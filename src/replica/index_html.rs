@@ -7,7 +7,7 @@ use fastrand::Rng;
 
 use super::html::{escaped, filler_until, footer, grouped, head, line, money, navigation, percent};
 use super::listing::Listing;
-use crate::ways::LETTERS;
+use crate::pipeline::letters::LETTERS;
 
 /// Which of the companies a page of the index has.
 #[derive(Debug, Clone, Copy)]

@@ -8,12 +8,12 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::market::Market;
-use crate::archive::Archive;
-use crate::inflate::Inflater;
-use crate::page;
-use crate::robots;
+use crate::http::decode::Inflater;
+use crate::http::page;
+use crate::pipeline::letters::LETTERS;
 use crate::source;
-use crate::ways::LETTERS;
+use crate::source::robots;
+use crate::warc::reader::Archive;
 
 const HTML: &str = "text/html; charset=utf-8";
 const XML: &str = "application/xml; charset=windows-1251";

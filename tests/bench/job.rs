@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use indexrank::http::{Client, Options, ProxyChoice};
-use indexrank::meter::Meter;
+use indexrank::http::client::{Client, Options, ProxyChoice};
+use indexrank::pipeline::walker::SIDE_BY_SIDE;
 use indexrank::pipeline::{self, Widths};
 use indexrank::replica::{Line, Market, Pages, SEED, Server};
 use indexrank::source::{Site, Source};
-use indexrank::walk::SIDE_BY_SIDE;
+use indexrank::telemetry::counters::Meter;
 
 const COMPANIES: usize = 496;
 

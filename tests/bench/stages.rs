@@ -3,13 +3,15 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use indexrank::harvest::Company;
-use indexrank::inflate::Inflater;
-use indexrank::packed::Packed;
-use indexrank::rank::{Figure, PeRange, ranking};
-use indexrank::rates::Rate;
+use indexrank::http::decode::Inflater;
+use indexrank::pipeline::harvest::Company;
+use indexrank::pipeline::packed::Packed;
 use indexrank::replica::{Market, Pages, SEED};
-use indexrank::{company, index, rates};
+use indexrank::results::ranking::{Figure, PeRange, ranking};
+use indexrank::site::company;
+use indexrank::site::index;
+use indexrank::site::rates;
+use indexrank::site::rates::Rate;
 use rust_decimal::Decimal;
 
 fn stages(criterion: &mut Criterion) {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use indexrank::archive::Archive;
-use indexrank::page::{Page, Reason};
-use indexrank::recorder::{Checksum, Recorder};
+use indexrank::http::page::{Page, Reason};
+use indexrank::warc::reader::Archive;
+use indexrank::warc::writer::{Checksum, Recorder};
 
 fn record(kind: &str, address: &str, http: &str) -> Vec<u8> {
     let length = http.len();

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use indexrank::archive::Archive;
-use indexrank::company;
-use indexrank::index;
 use indexrank::replica::{Line, Pages, Server};
+use indexrank::site::company;
+use indexrank::site::index;
+use indexrank::warc::reader::Archive;
 use serde_json::Value;
 
 use crate::support::{assert_expected_rankings, indexrank, json};

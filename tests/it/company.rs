@@ -1,5 +1,5 @@
-use indexrank::company::{CompanyPage, parse, parse_whole};
 use indexrank::replica::{Market, SEED};
+use indexrank::site::company::{CompanyPage, parse, parse_whole};
 
 const HEADING: &str = "<h1><span class=\"price-section__label\">3M  Co. </span>\
     <span class=\"price-section__category\">Stock <span>, MMM</span></span></h1>\

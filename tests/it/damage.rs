@@ -4,12 +4,12 @@
 use std::fs;
 use std::time::Duration;
 
-use indexrank::archive::Archive;
-use indexrank::inflate::{Inflater, MAX_INFLATED};
-use indexrank::journal::{Identity, Journal};
-use indexrank::meter::Meter;
-use indexrank::page::Page;
-use indexrank::recorder::Checksum;
+use indexrank::http::decode::{Inflater, MAX_INFLATED};
+use indexrank::http::page::Page;
+use indexrank::telemetry::counters::Meter;
+use indexrank::warc::journal::{Identity, Journal};
+use indexrank::warc::reader::Archive;
+use indexrank::warc::writer::Checksum;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};

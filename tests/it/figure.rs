@@ -1,4 +1,4 @@
-use indexrank::figure::{decimal_comma, number, percent};
+use indexrank::site::number::{decimal_comma, number, percent};
 
 /// Text → figure, or `-` where it must not be read.
 fn check<E>(read: impl Fn(&str) -> Result<rust_decimal::Decimal, E>, cases: &[(&str, &str)]) {

@@ -4,11 +4,11 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::HeaderMap;
-use indexrank::gate::{Cause, Gate};
-use indexrank::meter::Meter;
-use indexrank::page::{PageError, Reason};
-use indexrank::retry::{Attempts, Retries, asked_pause, attempts};
-use indexrank::trace::Role;
+use indexrank::http::page::{PageError, Reason};
+use indexrank::source::retry::{Attempts, Retries, asked_pause, attempts};
+use indexrank::source::throttle::{Cause, Gate};
+use indexrank::telemetry::counters::Meter;
+use indexrank::telemetry::trace::Role;
 
 fn failure(reason: Reason) -> PageError {
     PageError::new(reason, "")

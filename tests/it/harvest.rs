@@ -1,8 +1,8 @@
-use indexrank::company::CompanyPage;
-use indexrank::harvest::{Duplicate, Harvest};
-use indexrank::index::Link;
-use indexrank::layout;
-use indexrank::page::{PageError, Reason};
+use indexrank::http::page::{PageError, Reason};
+use indexrank::pipeline::harvest::{Duplicate, Harvest};
+use indexrank::results::layout_check;
+use indexrank::site::company::CompanyPage;
+use indexrank::site::index::Link;
 
 fn link(slug: &str) -> Link {
     Link {
@@ -92,10 +92,10 @@ fn a_changed_layout() {
         (3, 3, true),
         (0, 0, false),
     ] {
-        let change = layout::change(&harvest_of(all, odd, no_pe));
+        let change = layout_check::change(&harvest_of(all, odd, no_pe));
         assert_eq!(change.is_some(), changed, "{odd} of {all}: {change:?}");
     }
-    let change = layout::change(&harvest_of(100, 30, |page| page.low52 = None)).unwrap();
+    let change = layout_check::change(&harvest_of(100, 30, |page| page.low52 = None)).unwrap();
     assert!(
         change.contains("30 of 100 pages show no 52 week range"),
         "{change}"
@@ -107,7 +107,7 @@ fn a_changed_layout() {
         unknown.add(link("y"), Err(error(Reason::Unrecognised)));
     }
     assert!(
-        layout::change(&unknown)
+        layout_check::change(&unknown)
             .unwrap()
             .contains("6 of 16 pages are no company pages")
     );

@@ -5,7 +5,10 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use indexrank::{company, index, page, read};
+use indexrank::http::page;
+use indexrank::inspect;
+use indexrank::site::company;
+use indexrank::site::index;
 
 /// A page is read in 0.7 s at the worst, on a machine with nothing else to do.
 const LONG: Duration = Duration::from_secs(10);
@@ -131,7 +134,7 @@ fn a_text_that_no_reader_takes_is_not_decoded() {
     ]
     .concat();
     assert_eq!(page::to_utf8(&text, None), text.as_slice());
-    let seen = format!("{:?}", read::see(&text));
+    let seen = format!("{:?}", inspect::see(&text));
     assert!(seen.contains("it has over 2 MiB"), "{seen}");
     assert!(seen.contains("it has more than 1048576 bytes"), "{seen}");
 }

@@ -1,5 +1,5 @@
-use indexrank::index::{IndexPage, parse, parse_whole};
 use indexrank::replica::{Market, SEED};
+use indexrank::site::index::{IndexPage, parse, parse_whole};
 
 /// A row of the present site: name, six more cells, the change of a year.
 fn row(path: &str, name: &str, growth: &str) -> String {
@@ -49,7 +49,7 @@ fn shown(html: &str) -> String {
     match found {
         Err(error) => error.to_string(),
         Ok(IndexPage { pages, rows }) => {
-            let row = |link: indexrank::index::Link| {
+            let row = |link: indexrank::site::index::Link| {
                 format!(
                     " {}|{}|{}",
                     link.path,

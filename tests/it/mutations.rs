@@ -4,7 +4,8 @@
 use std::fmt::Debug;
 
 use fastrand::Rng;
-use indexrank::{company, index};
+use indexrank::site::company;
+use indexrank::site::index;
 
 const COMPANY: &str = "<!DOCTYPE html><html><head><title>3M</title><script>var a = \"<div>\";</script></head><body>\
     <!-- head --><h1><span class=\"price-section__label\">3M Co. </span>\n\

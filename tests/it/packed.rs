@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use fastrand::Rng;
-use indexrank::packed::Packed;
+use indexrank::pipeline::packed::Packed;
 use proptest::prelude::*;
 
 use crate::run::market;

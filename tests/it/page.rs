@@ -4,8 +4,8 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::HeaderMap;
-use indexrank::inflate::{Inflater, MAX_INFLATED};
-use indexrank::page::{Page, Reason, has_its_end, to_utf8};
+use indexrank::http::decode::{Inflater, MAX_INFLATED};
+use indexrank::http::page::{Page, Reason, has_its_end, to_utf8};
 
 fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());

@@ -2,8 +2,14 @@
 
 use std::time::Duration;
 
+use indexrank::http::page;
+use indexrank::inspect;
 use indexrank::replica::{Faults, Plan};
-use indexrank::{company, figure, index, page, rates, read, retry};
+use indexrank::site::company;
+use indexrank::site::index;
+use indexrank::site::number;
+use indexrank::site::rates;
+use indexrank::source::retry;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -67,13 +73,13 @@ proptest! {
         let grouped = grouped(&plain);
         for text in [&plain, &grouped] {
             let written = format!("{space}{sign}{text}{space}");
-            prop_assert_eq!(figure::number(&written), Ok(value), "{:?}", written);
+            prop_assert_eq!(number::number(&written), Ok(value), "{:?}", written);
             let written = format!("{space}{sign}{text}%{space}");
-            prop_assert_eq!(figure::percent(&written), Ok(value), "{:?}", written);
+            prop_assert_eq!(number::percent(&written), Ok(value), "{:?}", written);
         }
         for text in [&plain, &plain.replace('.', ",")] {
             let written = format!("{space}{sign}{text}{space}");
-            prop_assert_eq!(figure::decimal_comma(&written), Ok(value), "{:?}", written);
+            prop_assert_eq!(number::decimal_comma(&written), Ok(value), "{:?}", written);
         }
     }
 
@@ -84,9 +90,9 @@ proptest! {
     ) {
         let is_negative = text.contains(['-', '\u{2212}']);
         for (read, point) in [
-            (figure::number(&text), &['.'][..]),
-            (figure::percent(&text), &['.']),
-            (figure::decimal_comma(&text), &[',', '.']),
+            (number::number(&text), &['.'][..]),
+            (number::percent(&text), &['.']),
+            (number::decimal_comma(&text), &[',', '.']),
         ] {
             let Ok(value) = read else { continue };
             prop_assert_eq!(digits(&value.to_string(), &['.']), digits(&text, point), "{:?}", text);
@@ -239,7 +245,7 @@ proptest! {
                 prop_assert!(index.rows.iter().all(|row| row.path.starts_with("/stocks/")));
             }
         }
-        read::see(&page);
+        inspect::see(&page);
     }
 
     #[test]

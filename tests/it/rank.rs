@@ -1,7 +1,7 @@
-use indexrank::company::CompanyPage;
-use indexrank::harvest::Company;
-use indexrank::rank::{Figure, PeRange, potential_profit, price_in_roubles, ranking};
-use indexrank::rates::Rate;
+use indexrank::pipeline::harvest::Company;
+use indexrank::results::ranking::{Figure, PeRange, potential_profit, price_in_roubles, ranking};
+use indexrank::site::company::CompanyPage;
+use indexrank::site::rates::Rate;
 use rust_decimal::Decimal;
 
 fn decimal(text: &str) -> Option<Decimal> {

@@ -1,5 +1,5 @@
-use indexrank::rate::{self, RateChoice};
-use indexrank::rates::{Rate, RatesError, parse};
+use indexrank::job::exchange_rate::{self, RateChoice};
+use indexrank::site::rates::{Rate, RatesError, parse};
 use jiff::civil::date;
 
 fn file(date: &str, currencies: &str) -> String {
@@ -150,12 +150,12 @@ fn a_rate_of_a_day_far_off_is_told_of() {
     for (day, is_told) in [(4, false), (11, false), (12, true), (27, true)] {
         let asked = RateChoice::OfDay(Some(date(2022, 2, day)));
         assert_eq!(
-            rate::far_off(asked, Some(&rate)).is_some(),
+            exchange_rate::far_off(asked, Some(&rate)).is_some(),
             is_told,
             "{day}"
         );
     }
-    let told = rate::far_off(RateChoice::OfDay(None), Some(&rate)).unwrap();
+    let told = exchange_rate::far_off(RateChoice::OfDay(None), Some(&rate)).unwrap();
     assert!(told.starts_with("the rate is for 2022-02-04, "), "{told}");
-    assert_eq!(rate::far_off(RateChoice::OfDay(None), None), None);
+    assert_eq!(exchange_rate::far_off(RateChoice::OfDay(None), None), None);
 }

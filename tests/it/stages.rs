@@ -12,17 +12,17 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use indexrank::gate::Cause;
-use indexrank::harvest::Harvest;
-use indexrank::http::{Client, Options, ProxyChoice};
-use indexrank::index::Link;
-use indexrank::meter::Meter;
-use indexrank::page::{PageError, Reason};
+use indexrank::http::client::{Client, Options, ProxyChoice};
+use indexrank::http::page::{PageError, Reason};
+use indexrank::pipeline::harvest::Harvest;
 use indexrank::pipeline::{Feed, Stages, Widths};
 use indexrank::replica::Market;
-use indexrank::retry::Retries;
+use indexrank::site::index::Link;
+use indexrank::source::retry::Retries;
+use indexrank::source::throttle::Cause;
 use indexrank::source::{Site, Source, index_path};
-use indexrank::trace::Role;
+use indexrank::telemetry::counters::Meter;
+use indexrank::telemetry::trace::Role;
 
 use crate::support::{MARKET, TestServer};
 

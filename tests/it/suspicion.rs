@@ -1,8 +1,8 @@
-use indexrank::company::CompanyPage;
-use indexrank::harvest::Company;
+use indexrank::pipeline::harvest::Company;
 use indexrank::replica::{Market, SEED};
-use indexrank::summary;
-use indexrank::suspicion::{Rule, Suspicion, of_company, suspicious};
+use indexrank::results::plausibility::{Rule, Suspicion, of_company, suspicious};
+use indexrank::results::terminal;
+use indexrank::site::company::CompanyPage;
 use serde_json::{Value, json};
 
 use crate::run::{COMPANY, Run, market, page_of};
@@ -223,7 +223,7 @@ fn a_page_with_a_price_of_another_order_is_named_and_ranked() {
 #[test]
 fn the_list_is_short_unless_all_of_it_is_asked_for() {
     let all: Vec<Suspicion> = (0..7).flat_map(|_| found("- 20000 - - -")).collect();
-    let lines = |count: usize, most| summary::suspicious(&all[..count], most);
+    let lines = |count: usize, most| terminal::suspicious(&all[..count], most);
     assert_eq!(lines(0, 5), [""; 0]);
     assert_eq!(
         lines(5, 5).last().unwrap(),

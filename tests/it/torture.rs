@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use indexrank::harvest::Company;
-use indexrank::meter::Meter;
+use indexrank::job::exchange_rate;
+use indexrank::pipeline::harvest::Company;
 use indexrank::pipeline::{self, Widths};
-use indexrank::rank::{self, Figure, PeRange};
 use indexrank::replica::{Faults, Line, Market, Pages, Plan, SEED, Server, kinds};
-use indexrank::{archive::Archive, rate, report, source::Source};
+use indexrank::results::ranking::{self, Figure, PeRange};
+use indexrank::results::report;
+use indexrank::source::Source;
+use indexrank::telemetry::counters::Meter;
+use indexrank::warc::reader::Archive;
 use serde_json::Value;
 
 use crate::support::{RANKINGS, Ran, files, indexrank, json, ledger};
@@ -258,11 +261,11 @@ fn what_is_broken_for_good_is_missing_and_nothing_else() {
     let source = Source::archive(archive, widths.workers);
     let meter = Meter::default();
     let harvest = pipeline::run(&source, "s&p_500", widths, &meter).unwrap();
-    let usd = rate::find(rate::RateChoice::OfDay(None), &source, &meter).unwrap();
+    let usd = exchange_rate::find(exchange_rate::RateChoice::OfDay(None), &source, &meter).unwrap();
     for figure in Figure::ALL {
         let there = |company: &Company| !failures.iter().any(|one| one["path"] == *company.path);
         let companies = harvest.companies.iter().filter(there);
-        let places = rank::ranking(companies, figure, Some(&usd), PeRange::Any, 10);
+        let places = ranking::ranking(companies, figure, Some(&usd), PeRange::Any, 10);
         let file = folder
             .path()
             .join("rankings")

@@ -2,10 +2,10 @@
 
 use std::process::Stdio;
 
-use indexrank::index::parse_letter;
-use indexrank::meter::Meter;
+use indexrank::pipeline::letters::{LETTERS, Ways, walk_by};
 use indexrank::replica::{Line, Market, Pages, SEED, Server};
-use indexrank::ways::{LETTERS, Ways, walk_by};
+use indexrank::site::index::parse_letter;
+use indexrank::telemetry::counters::Meter;
 use serde_json::{Value, json};
 
 use crate::run::{COMPANY, INDEX_2, Run, SIZE, market};

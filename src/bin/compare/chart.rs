@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use indexrank::trace::{Phase, Role, Row, Span, Timeline};
+use indexrank::telemetry::trace::{Phase, Role, Row, Span, Timeline};
 use maud::{Markup, html};
 
 /// Width of every picture in its own units, which are pixels where there is room.

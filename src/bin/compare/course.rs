@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use indexrank::resources;
+use indexrank::telemetry::usage;
 
 use crate::race::Server;
 
@@ -35,7 +35,7 @@ pub fn follow(process: u32, server: &mut Server, has_ended: &Receiver<Infallible
     };
     let mut often = OFTEN;
     while has_ended.recv_timeout(often) == Err(RecvTimeoutError::Timeout) {
-        let (Some(memory), Ok(counts)) = (resources::memory_of(process), server.counts()) else {
+        let (Some(memory), Ok(counts)) = (usage::memory_of(process), server.counts()) else {
             break;
         };
         moments.push(Moment {

@@ -2,7 +2,7 @@
 
 use std::{process, thread};
 
-use indexrank::harvest::Harvest;
+use indexrank::pipeline::harvest::Harvest;
 use serde::{Deserialize, Serialize};
 
 use crate::task::Seen;

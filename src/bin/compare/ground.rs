@@ -5,8 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use indexrank::meter::Meter;
-use indexrank::walk::walk;
+use indexrank::pipeline::walker::walk;
+use indexrank::telemetry::counters::Meter;
 use tempfile::TempDir;
 use url::Url;
 

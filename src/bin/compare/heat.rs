@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use indexrank::trace::Timeline;
+use indexrank::telemetry::trace::Timeline;
 
 use crate::cli::RaceArgs;
 use crate::course::Moment;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use indexrank::trace::{Phase, Timeline};
+use indexrank::telemetry::trace::{Phase, Timeline};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 

@@ -45,7 +45,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use indexrank::output::Staged;
+use indexrank::disk::output::Staged;
 
 use cli::{Cli, Part, RaceArgs};
 use ground::Ground;
@@ -109,7 +109,7 @@ fn write_files(args: &RaceArgs, heats: &[Heat]) -> Result<()> {
         Staged::whole(file, html::page(args, heats, &report).as_bytes())?.place()?;
     }
     if let Some(file) = &args.json {
-        Staged::whole(file, &indexrank::report::json(&report))?.place()?;
+        Staged::whole(file, &indexrank::results::report::json(&report))?.place()?;
     }
     if let Some(file) = &args.csv {
         Staged::whole(file, &export::csv(heats)?)?.place()?;

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
-use indexrank::archive::Archive;
-use indexrank::harvest::{Company, Harvest};
-use indexrank::rank::{Figure, PeRange, ranking};
+use indexrank::pipeline::harvest::{Company, Harvest};
 use indexrank::replica::{Line, Market, Pages, SEED, Server};
-use indexrank::report;
-use indexrank::resources;
+use indexrank::results::ranking::{Figure, PeRange, ranking};
+use indexrank::results::report;
+use indexrank::results::table;
 use indexrank::source::Origin;
-use indexrank::table;
+use indexrank::telemetry::usage;
+use indexrank::warc::reader::Archive;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -106,7 +106,7 @@ pub fn run(task: &Task) -> anyhow::Result<()> {
         failures: ledger.failed + ledger.not_attempted,
         requests: meter.requests.get(),
         bytes: meter.bytes_wire.get(),
-        peak_memory: resources::peak_memory().max(resources::peak_memory_of_children()),
+        peak_memory: usage::peak_memory().max(usage::peak_memory_of_children()),
         latency_p50_ms: percentile(50),
         latency_p99_ms: percentile(99),
     };

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use crossbeam_channel::{RecvTimeoutError, bounded};
 use data_encoding::HEXLOWER;
 use indexrank::replica::Counts;
-use indexrank::trace::Timeline;
+use indexrank::telemetry::trace::Timeline;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde_json::Value;

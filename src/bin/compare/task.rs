@@ -5,20 +5,22 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use indexrank::archive::Archive;
-use indexrank::company::CompanyPage;
-use indexrank::http::{Client, Options, ProxyChoice};
-use indexrank::index::Link;
-use indexrank::inflate::Inflater;
-use indexrank::journal::{Identity, Journal};
-use indexrank::meter::Meter;
-use indexrank::page::{Page, PageError};
-use indexrank::rate::{self, RateChoice};
-use indexrank::rates::Rate;
-use indexrank::recorder::Checksum;
+use indexrank::http::client::{Client, Options, ProxyChoice};
+use indexrank::http::decode::Inflater;
+use indexrank::http::page;
+use indexrank::http::page::{Page, PageError};
+use indexrank::job::exchange_rate::{self, RateChoice};
+use indexrank::pipeline;
+use indexrank::pipeline::walker;
+use indexrank::site::company::CompanyPage;
+use indexrank::site::index::Link;
+use indexrank::site::rates::Rate;
 use indexrank::source::{Site, Source};
-use indexrank::trace::{Lane, Phase, Trace};
-use indexrank::{page, pipeline, walk};
+use indexrank::telemetry::counters::Meter;
+use indexrank::telemetry::trace::{Lane, Phase, Trace};
+use indexrank::warc::journal::{Identity, Journal};
+use indexrank::warc::reader::Archive;
+use indexrank::warc::writer::Checksum;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
@@ -99,7 +101,7 @@ impl Task {
 
     fn site(&self, journal: Option<Journal>) -> Source {
         let client = Client::new(Options {
-            connections: self.workers + walk::SIDE_BY_SIDE + 1,
+            connections: self.workers + walker::SIDE_BY_SIDE + 1,
             timeout: TIMEOUT,
             user_agent: USER_AGENT.to_owned(),
             proxy: ProxyChoice::Direct,
@@ -134,7 +136,7 @@ impl Task {
         hand_on: impl FnMut(Link) -> bool,
     ) -> Result<usize, String> {
         match self.work.index() {
-            Some(index) => walk::walk(source, index, side_by_side, meter, hand_on)
+            Some(index) => walker::walk(source, index, side_by_side, meter, hand_on)
                 .map_err(|error| error.to_string()),
             None => {
                 let addresses = self.addresses()?;
@@ -159,7 +161,7 @@ impl Task {
     /// The rate, where the work asks for one.
     pub fn rate(&self, source: &Source, meter: &Meter) -> Result<Option<Rate>, String> {
         match self.work.index() {
-            Some(_) => rate::find(RateChoice::OfDay(None), source, meter).map(Some),
+            Some(_) => exchange_rate::find(RateChoice::OfDay(None), source, meter).map(Some),
             None => Ok(None),
         }
     }
@@ -200,7 +202,8 @@ impl Task {
             readers: 1,
         };
         pipeline::run(&source, index, widths, &meter)?;
-        rate::find(RateChoice::OfDay(None), &source, &meter).map_err(anyhow::Error::msg)?;
+        exchange_rate::find(RateChoice::OfDay(None), &source, &meter)
+            .map_err(anyhow::Error::msg)?;
         source
             .into_journal()
             .context("there was a journal")?

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use indexrank::output;
+use indexrank::disk::output;
 use indexrank::source::Origin;
 
 use crate::cli::{RaceArgs, WorkArg};

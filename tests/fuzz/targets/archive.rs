@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use indexrank::archive::Archive;
+use indexrank::warc::reader::Archive;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

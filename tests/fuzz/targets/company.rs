@@ -1,7 +1,7 @@
 //! Any page: the company reader reads or refuses it, cut and whole.
 #![no_main]
 
-use indexrank::company;
+use indexrank::site::company;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|html: &[u8]| {

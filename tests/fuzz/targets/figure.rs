@@ -1,11 +1,11 @@
 //! Any text: a figure is read or refused, and what is read is written with no other digits.
 #![no_main]
 
-use indexrank::figure;
+use indexrank::site::number;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    for read in [figure::number, figure::percent, figure::decimal_comma] {
+    for read in [number::number, number::percent, number::decimal_comma] {
         if let Ok(value) = read(text) {
             let digits = |text: &str| -> String {
                 let digits: String = text.chars().filter(char::is_ascii_digit).collect();

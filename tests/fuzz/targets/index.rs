@@ -1,7 +1,7 @@
 //! Any page: the index reader reads or refuses it, cut and whole.
 #![no_main]
 
-use indexrank::index;
+use indexrank::site::index;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|html: &[u8]| {

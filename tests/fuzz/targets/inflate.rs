@@ -1,7 +1,7 @@
 //! Any body: inflated under the limit, or refused; the buffer that is kept changes nothing.
 #![no_main]
 
-use indexrank::inflate::{Inflater, MAX_INFLATED};
+use indexrank::http::decode::{Inflater, MAX_INFLATED};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &[u8]| {

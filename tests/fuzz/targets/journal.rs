@@ -4,10 +4,10 @@
 use std::fs;
 use std::time::Duration;
 
-use indexrank::journal::{Identity, Journal};
-use indexrank::meter::Meter;
-use indexrank::page::Page;
-use indexrank::recorder::Checksum;
+use indexrank::warc::journal::{Identity, Journal};
+use indexrank::telemetry::counters::Meter;
+use indexrank::http::page::Page;
+use indexrank::warc::writer::Checksum;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

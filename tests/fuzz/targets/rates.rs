@@ -1,7 +1,7 @@
 //! Any text: the dollar's rate is above zero, or there is none.
 #![no_main]
 
-use indexrank::rates;
+use indexrank::site::rates;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|xml: &str| {

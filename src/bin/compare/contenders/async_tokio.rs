@@ -9,16 +9,16 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use indexrank::harvest::Harvest;
-use indexrank::http::{ACCEPT, MAX_REDIRECTS, may_follow};
-use indexrank::index::{self, IndexPage, Link};
-use indexrank::inflate::Inflater;
-use indexrank::meter::Meter;
-use indexrank::page::{self, MAX_RAW, Page, PageError, Reason};
-use indexrank::rates::{self, Rate};
+use indexrank::http::client::{ACCEPT, MAX_REDIRECTS, may_follow};
+use indexrank::http::decode::Inflater;
+use indexrank::http::page::{self, MAX_RAW, Page, PageError, Reason};
+use indexrank::pipeline::harvest::Harvest;
+use indexrank::pipeline::walker;
+use indexrank::site::index::{self, IndexPage, Link};
+use indexrank::site::rates::{self, Rate};
 use indexrank::source::{self, Source};
-use indexrank::trace::{Lane, Phase, Role};
-use indexrank::walk;
+use indexrank::telemetry::counters::Meter;
+use indexrank::telemetry::trace::{Lane, Phase, Role};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
 use rustls::{ClientConfig, RootCertStore};
@@ -57,7 +57,7 @@ fn run(task: &Task, meter: &Arc<Meter>, runtime: std::io::Result<Runtime>) -> An
         task: task.clone(),
         meter: Arc::clone(meter),
         permits: Semaphore::new(task.workers),
-        index_permits: Semaphore::new(task.workers.min(walk::SIDE_BY_SIDE)),
+        index_permits: Semaphore::new(task.workers.min(walker::SIDE_BY_SIDE)),
     };
     runtime
         .map_err(|error| error.to_string())?
@@ -86,7 +86,7 @@ fn client(task: &Task) -> Result<Client, String> {
     ClientBuilder::new()
         .tls_backend_preconfigured(tls)
         .http1_only()
-        .pool_max_idle_per_host(task.workers + walk::SIDE_BY_SIDE + 1)
+        .pool_max_idle_per_host(task.workers + walker::SIDE_BY_SIDE + 1)
         .timeout(TIMEOUT)
         .redirect(same_host)
         .user_agent(USER_AGENT)

@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use indexrank::inflate::Inflater;
-use indexrank::meter::Meter;
-use indexrank::page::{Page, PageError};
-use indexrank::trace::{Lane, Phase};
+use indexrank::http::decode::Inflater;
+use indexrank::http::page::{Page, PageError};
+use indexrank::telemetry::counters::Meter;
+use indexrank::telemetry::trace::{Lane, Phase};
 
 use super::{Answer, beside_the_rate, staged};
 use crate::task::{Seen, Task};

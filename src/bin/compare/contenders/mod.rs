@@ -17,15 +17,15 @@ use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::{Receiver, bounded};
-use indexrank::harvest::Harvest;
-use indexrank::index::Link;
-use indexrank::inflate::Inflater;
-use indexrank::meter::Meter;
-use indexrank::page::{Page, PageError};
+use indexrank::http::decode::Inflater;
+use indexrank::http::page::{Page, PageError};
+use indexrank::pipeline::harvest::Harvest;
 use indexrank::pipeline::{LINKS, Stages, Widths};
-use indexrank::rates::Rate;
+use indexrank::site::index::Link;
+use indexrank::site::rates::Rate;
 use indexrank::source::Source;
-use indexrank::trace::{Lane, Role};
+use indexrank::telemetry::counters::Meter;
+use indexrank::telemetry::trace::{Lane, Role};
 
 use crate::task::{Seen, Task};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use indexrank::meter::Meter;
+use indexrank::telemetry::counters::Meter;
 
 use super::{Answer, beside_the_rate, staged};
 use crate::task::Task;

@@ -5,11 +5,11 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use indexrank::harvest::Harvest;
-use indexrank::index::Link;
-use indexrank::meter::Meter;
-use indexrank::page::{PageError, Reason};
-use indexrank::trace::{Role, Span};
+use indexrank::http::page::{PageError, Reason};
+use indexrank::pipeline::harvest::Harvest;
+use indexrank::site::index::Link;
+use indexrank::telemetry::counters::Meter;
+use indexrank::telemetry::trace::{Role, Span};
 use serde::{Deserialize, Serialize};
 
 use super::{Answer, Worker, pool};

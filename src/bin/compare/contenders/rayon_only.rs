@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crossbeam_channel::unbounded;
-use indexrank::harvest::Harvest;
-use indexrank::meter::Meter;
+use indexrank::pipeline::harvest::Harvest;
+use indexrank::telemetry::counters::Meter;
 use rayon::ThreadPoolBuilder;
 
 use super::{Answer, Worker};

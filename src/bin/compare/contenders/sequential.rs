@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use indexrank::meter::Meter;
+use indexrank::telemetry::counters::Meter;
 
 use super::{Answer, Worker, all_links};
 use crate::task::Task;

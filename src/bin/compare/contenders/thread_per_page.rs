@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::{bounded, unbounded};
-use indexrank::harvest::Harvest;
-use indexrank::meter::Meter;
+use indexrank::pipeline::harvest::Harvest;
+use indexrank::telemetry::counters::Meter;
 
 use super::{Answer, Worker};
 use crate::task::Task;

@@ -1,0 +1,111 @@
+//! All companies, one row each → CSV or NDJSON.
+
+use std::io;
+use std::path::Path;
+
+use rust_decimal::Decimal;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::pipeline::harvest::Company;
+use crate::results::ranking::{self, Exact};
+use crate::results::report;
+use crate::site::rates::Rate;
+
+/// The formats of the table of all companies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Csv,
+    NdJson,
+}
+
+impl Format {
+    /// By the ending of the file's name: `.csv`, or `.ndjson` or `.jsonl`.
+    pub fn of(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "csv" => Some(Format::Csv),
+            "ndjson" | "jsonl" => Some(Format::NdJson),
+            _ => None,
+        }
+    }
+}
+
+const TEXTS: [&str; 3] = ["code", "name", "path"];
+const FIGURES: [&str; 7] = [
+    "price_usd",
+    "price_rub",
+    "pe",
+    "growth",
+    "low52",
+    "high52",
+    "potential_profit",
+];
+
+/// A company as a row of the table: its texts, then its figures.
+struct Row {
+    texts: [String; TEXTS.len()],
+    figures: [Option<Decimal>; FIGURES.len()],
+}
+
+impl Row {
+    fn new(company: Company, rate: Option<&Rate>) -> Self {
+        let page = company.page;
+        let price_rub = rate.and_then(|rate| ranking::price_in_roubles(&page, rate));
+        let profit = ranking::potential_profit(&page);
+        let figures = [
+            page.price,
+            price_rub,
+            page.pe,
+            company.growth,
+            page.low52,
+            page.high52,
+            profit,
+        ];
+        Row {
+            texts: [page.code, page.name, company.path],
+            figures: figures.map(|figure| figure.map(|figure| figure.normalize())),
+        }
+    }
+
+    fn cells(&self) -> impl Iterator<Item = String> {
+        let texts = self.texts.iter().cloned();
+        let figures = self
+            .figures
+            .iter()
+            .map(|figure| figure.map_or(String::new(), |figure| figure.to_string()));
+        texts.chain(figures)
+    }
+}
+
+impl Serialize for Row {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(Some(TEXTS.len() + FIGURES.len()))?;
+        for (column, text) in TEXTS.iter().zip(&self.texts) {
+            object.serialize_entry(column, text)?;
+        }
+        for (column, figure) in FIGURES.iter().zip(self.figures) {
+            object.serialize_entry(column, &figure.map(Exact))?;
+        }
+        object.end()
+    }
+}
+
+/// All companies, one row each, in the order they come in. What is missing is empty in CSV and null
+/// in NDJSON.
+pub fn write(
+    companies: impl Iterator<Item = Company>,
+    rate: Option<&Rate>,
+    format: Format,
+) -> io::Result<Vec<u8>> {
+    let rows = companies.map(|company| Row::new(company, rate));
+    match format {
+        Format::NdJson => Ok(rows.flat_map(|row| report::json_line(&row)).collect()),
+        Format::Csv => {
+            let mut csv = csv::Writer::from_writer(Vec::new());
+            csv.write_record(TEXTS.iter().chain(&FIGURES))?;
+            for row in rows {
+                csv.write_record(row.cells())?;
+            }
+            csv.into_inner().map_err(|error| error.into_error())
+        }
+    }
+}

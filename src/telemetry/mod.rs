@@ -1,0 +1,8 @@
+//! What a run counts, times and shows while it goes, and what the operating system says it used.
+//! Nothing here sends a request or takes a decision; the stages report durations and labels.
+//! Another counter goes into `counters`, its display into `progress`.
+
+pub mod counters;
+pub mod progress;
+pub mod trace;
+pub mod usage;

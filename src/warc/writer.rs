@@ -1,0 +1,263 @@
+//! Recorded pages, written: WARC out. In is [`archive`](crate::warc::reader).
+//!
+//! WARC 1.1, one gzip member a record in a compressed archive. Recordings have SHA-1 digests of block
+//! and payload in base 32, as `warcio check` (PyPI) verifies them.
+
+use std::fs::{self, File};
+use std::io::{self, IoSlice, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::Mutex;
+
+use data_encoding::BASE32;
+use flate2::{Compress, Compression, Crc, FlushCompress, Status};
+use http::StatusCode;
+use sha1::{Digest, Sha1};
+
+use crate::disk::lock;
+use crate::disk::output::{self, OutputError};
+use crate::http::page::Page;
+
+/// An archive being written: every page as it came, each in the file before the next.
+#[derive(Debug)]
+pub struct Recorder {
+    recording: Mutex<Recording>,
+    checksum: Checksum,
+}
+
+/// How a record can be checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checksum {
+    /// For the world: SHA-1 of block and payload.
+    Sha1,
+    /// For ourselves, after a power failure: CRC-32 of the block, unless the body has one of its own
+    /// in its gzip.
+    Crc32,
+}
+
+#[derive(Debug)]
+struct Recording {
+    file: File,
+    /// None for an archive that is not compressed.
+    members: Option<Members>,
+    /// The first failure to write; the run goes on, and [`Recorder::finish`] tells.
+    error: Option<io::Error>,
+}
+
+impl Recording {
+    /// Writes a record, given in parts that nobody has to copy together.
+    fn append(&mut self, parts: &[&[u8]], level: Compression) -> io::Result<()> {
+        if let Some(members) = &mut self.members {
+            return self.file.write_all(members.member(parts, level)?);
+        }
+        let slices: Vec<IoSlice> = parts.iter().map(|part| IoSlice::new(part)).collect();
+        let mut written = self.file.write_vectored(&slices)?;
+        for part in parts {
+            let done = written.min(part.len());
+            written -= done;
+            self.file.write_all(&part[done..])?;
+        }
+        Ok(())
+    }
+}
+
+impl Recorder {
+    /// Starts an archive, compressed if its name ends in `.gz`, in place of a file that is there.
+    /// Its first record tells what it is `about`.
+    pub fn create(
+        path: &Path,
+        checksum: Checksum,
+        about: &[(&'static str, String)],
+    ) -> Result<Self, OutputError> {
+        let recorder = Recorder::go_on(path, checksum, 0)?;
+        let mut fields = "format: WARC File Format 1.1\r\n".to_owned();
+        for (name, value) in about {
+            fields += &format!("{name}: {value}\r\n");
+        }
+        recorder.write(
+            "warcinfo",
+            "application/warc-fields",
+            "",
+            &[fields.as_bytes()],
+            Compression::fast(),
+        );
+        Ok(recorder)
+    }
+
+    /// Goes on with an archive after its first `end` bytes; what comes behind them is cut off.
+    pub fn go_on(path: &Path, checksum: Checksum, end: u64) -> Result<Self, OutputError> {
+        let gzip = path
+            .extension()
+            .is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
+        let opened = || {
+            fs::create_dir_all(output::parent(path))?;
+            let mut file = lock::open(path)?;
+            lock::lock(&file).map_err(|error| match error.kind() {
+                io::ErrorKind::WouldBlock => io::Error::other("another run is writing it"),
+                _ => error,
+            })?;
+            file.set_len(end)?;
+            file.seek(SeekFrom::Start(end))?;
+            Ok(file)
+        };
+        let recording = Recording {
+            file: opened().map_err(OutputError::at(path))?,
+            members: gzip.then(Members::new),
+            error: None,
+        };
+        Ok(Recorder {
+            recording: Mutex::new(recording),
+            checksum,
+        })
+    }
+
+    /// Keeps an answer, as it came.
+    pub fn keep(&self, address: &str, page: &Page) {
+        let reason = StatusCode::from_u16(page.status)
+            .ok()
+            .and_then(|status| status.canonical_reason())
+            .unwrap_or("");
+        let mut head = format!("HTTP/1.1 {} {reason}\r\n", page.status).into_bytes();
+        for (name, value) in &page.headers {
+            // The body is stored with its chunks joined, so its length is told anew.
+            if name != "transfer-encoding" && name != "content-length" {
+                head.extend_from_slice(name.as_str().as_bytes());
+                head.extend_from_slice(b": ");
+                head.extend_from_slice(value.as_bytes());
+                head.extend_from_slice(b"\r\n");
+            }
+        }
+        head.extend_from_slice(format!("Content-Length: {}\r\n\r\n", page.body.len()).as_bytes());
+        let mut fields = format!("WARC-Target-URI: {address}\r\n");
+        if self.checksum == Checksum::Sha1 {
+            fields += &format!("WARC-Payload-Digest: {}\r\n", sha1(&[&page.body]));
+        }
+        let is_compressed = page.headers.contains_key("content-encoding");
+        let level = if is_compressed {
+            Compression::none()
+        } else {
+            Compression::fast()
+        };
+        self.write(
+            "response",
+            "application/http; msgtype=response",
+            &fields,
+            &[&head, &page.body],
+            level,
+        );
+    }
+
+    fn write(
+        &self,
+        kind: &str,
+        content_type: &str,
+        fields: &str,
+        block: &[&[u8]],
+        level: Compression,
+    ) {
+        let id = fastrand::u128(..);
+        let head = format!(
+            "WARC/1.1\r\nWARC-Type: {kind}\r\nWARC-Record-ID: <urn:uuid:{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}>\r\n\
+             WARC-Date: {:.0}\r\n{fields}{}Content-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
+            id >> 96,
+            (id >> 80) & 0xffff,
+            (id >> 64) & 0xfff,
+            (id >> 48) & 0x3fff | 0x8000,
+            id & 0xffff_ffff_ffff,
+            jiff::Timestamp::now(),
+            match self.checksum {
+                Checksum::Sha1 => format!("WARC-Block-Digest: {}\r\n", sha1(block)),
+                Checksum::Crc32 if level == Compression::none() => String::new(),
+                Checksum::Crc32 => format!("WARC-Block-Digest: {}\r\n", crc32(block)),
+            },
+            block.iter().map(|part| part.len()).sum::<usize>(),
+        );
+        let mut record = vec![head.as_bytes()];
+        record.extend(block);
+        record.push(b"\r\n\r\n");
+        let mut recording = self.recording.lock().expect("no panic holds the lock");
+        if recording.error.is_none() {
+            recording.error = recording.append(&record, level).err();
+        }
+    }
+
+    /// The first failure to write.
+    pub fn failure(&self) -> Option<String> {
+        let recording = self.recording.lock().expect("no panic holds the lock");
+        recording.error.as_ref().map(io::Error::to_string)
+    }
+
+    /// Ends the archive and has the disk keep it.
+    pub fn finish(self) -> io::Result<()> {
+        let recording = self
+            .recording
+            .into_inner()
+            .expect("no panic holds the lock");
+        match recording.error {
+            Some(error) => Err(error),
+            None => recording.file.sync_data(),
+        }
+    }
+}
+
+/// Gzip members made with one compressor: as many as there are fetchers would be 50 MB.
+#[derive(Debug)]
+struct Members {
+    compressor: Compress,
+    buffer: Vec<u8>,
+}
+
+impl Members {
+    fn new() -> Self {
+        // A body that came compressed is stored as it is: compressed again it only grows.
+        Members {
+            compressor: Compress::new(Compression::none(), false),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// One whole gzip member (RFC 1952) of these bytes.
+    fn member(&mut self, parts: &[&[u8]], level: Compression) -> io::Result<&[u8]> {
+        const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+        self.buffer.clear();
+        self.buffer.extend_from_slice(&HEADER);
+        self.compressor.reset();
+        self.compressor.set_level(level)?;
+        let mut crc = Crc::new();
+        for (number, part) in parts.iter().enumerate() {
+            let flush = if number + 1 == parts.len() {
+                FlushCompress::Finish
+            } else {
+                FlushCompress::None
+            };
+            crc.update(part);
+            let start = self.compressor.total_in();
+            loop {
+                self.buffer.reserve(part.len() + 1024);
+                let read = (self.compressor.total_in() - start) as usize;
+                let status =
+                    self.compressor
+                        .compress_vec(&part[read..], &mut self.buffer, flush)?;
+                let all_read = self.compressor.total_in() - start == part.len() as u64;
+                if all_read && (flush == FlushCompress::None || status == Status::StreamEnd) {
+                    break;
+                }
+            }
+        }
+        self.buffer.extend_from_slice(&crc.sum().to_le_bytes());
+        self.buffer.extend_from_slice(&crc.amount().to_le_bytes());
+        Ok(&self.buffer)
+    }
+}
+
+/// As a journal's `WARC-Block-Digest` has it.
+pub fn crc32(parts: &[&[u8]]) -> String {
+    let mut crc = Crc::new();
+    parts.iter().for_each(|part| crc.update(part));
+    format!("crc32:{:08x}", crc.sum())
+}
+
+fn sha1(parts: &[&[u8]]) -> String {
+    let mut sha1 = Sha1::new();
+    parts.iter().for_each(|part| sha1.update(part));
+    format!("sha1:{}", BASE32.encode(&sha1.finalize()))
+}
