@@ -1,3 +1,5 @@
+//! WARC archives: what the warc reader finds in them, rejects and skips.
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -14,16 +16,26 @@ fn record(kind: &str, address: &str, http: &str) -> Vec<u8> {
     format!("WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Target-URI: {address}\r\nContent-Length: {length}\r\n\r\n{http}\r\n\r\n").into_bytes()
 }
 
-fn answer(status: &str, body: &str) -> String {
+fn response(path: &str, status: &str, body: &str) -> Vec<u8> {
+    record(
+        "response",
+        &format!("https://example.com{path}"),
+        &http_response(status, body),
+    )
+}
+
+fn http_response(status: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\nContent-Type: text/html\r\n\r\n{body}")
 }
 
+/// Compresses bytes into one gzip member.
 fn member(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
+/// Reads a page of status 200. The buffer passed in is not empty, so a leftover would show.
 fn get(archive: &Archive, path: &str) -> Result<String, Reason> {
     let page = archive
         .get(path, b"old".to_vec())
@@ -40,31 +52,15 @@ fn records() -> Vec<Vec<u8>> {
             "https://example.com/stocks/a-stock",
             "GET /stocks/a-stock HTTP/1.1\r\n\r\n",
         ),
-        record(
-            "response",
-            "https://example.com/stocks/a-stock",
-            &answer("503 Busy", "busy"),
-        ),
+        response("/stocks/a-stock", "503 Busy", "busy"),
         record(
             "response",
             "<https://example.com/stocks/a-stock>",
-            &answer("200 OK", "page a"),
+            &http_response("200 OK", "page a"),
         ),
-        record(
-            "response",
-            "https://example.com/stocks/a-stock",
-            &answer("200 OK", "a later page a"),
-        ),
-        record(
-            "response",
-            "https://example.com/index/components/s%26p_500?p=1",
-            &answer("200 OK", "index"),
-        ),
-        record(
-            "response",
-            "https://example.com/gone",
-            &answer("404 Not Found", ""),
-        ),
+        response("/stocks/a-stock", "200 OK", "a later page a"),
+        response("/index/components/s%26p_500?p=1", "200 OK", "index"),
+        response("/gone", "404 Not Found", ""),
         record(
             "response",
             "http://other.example/chunked",
@@ -79,7 +75,7 @@ fn records() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn pages_are_found_by_path_whatever_the_form_of_the_archive() {
+fn finds_pages_by_path_in_plain_and_gzipped_archives() {
     let folder = tempfile::tempdir().unwrap();
     let plain = folder.path().join("a.warc");
     let gzipped = folder.path().join("a.warc.gz");
@@ -113,21 +109,14 @@ fn pages_are_found_by_path_whatever_the_form_of_the_archive() {
     }
 }
 
-/// However the file ends, all records that are whole are there and nothing else.
+/// Cuts the second of two records at every byte. The first stays readable, and the reader reports
+/// damage unless it can read the second too.
 #[test]
-fn a_torn_end_is_left_out() {
+fn ignores_a_truncated_last_record() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("torn.warc");
-    let first = record(
-        "response",
-        "https://example.com/first",
-        &answer("200 OK", "first"),
-    );
-    let second = record(
-        "response",
-        "https://example.com/second",
-        &answer("200 OK", "second"),
-    );
+    let first = response("/first", "200 OK", "first");
+    let second = response("/second", "200 OK", "second");
     for (first, second) in [
         (first.clone(), second.clone()),
         (member(&first), member(&second)),
@@ -138,24 +127,24 @@ fn a_torn_end_is_left_out() {
             assert_eq!(
                 get(&archive, "/first"),
                 Ok("first".to_owned()),
-                "{cut} bytes of the second"
+                "the second record cut to {cut} bytes"
             );
             let second = get(&archive, "/second");
             assert_eq!(
                 archive.damage().is_none(),
                 second.is_ok(),
-                "{cut} bytes of the second"
+                "the second record cut to {cut} bytes"
             );
             assert!(
                 second == Err(Reason::NotArchived) || second == Ok("second".to_owned()),
-                "{cut}: {second:?}"
+                "the second record cut to {cut} bytes: {second:?}"
             );
         }
     }
 }
 
 #[test]
-fn other_files_are_refused_with_a_reason() {
+fn rejects_unusable_files_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("x.warc.gz");
     let records = records();
@@ -178,26 +167,18 @@ fn other_files_are_refused_with_a_reason() {
     );
 }
 
-/// A record that no run asks for may be of any size.
+/// A record over 32 MiB is skipped and is no damage: no page that a run fetches is as large.
 #[test]
-fn a_large_record_is_passed_over() {
+fn skips_a_record_over_32_mib() {
     let folder = tempfile::tempdir().unwrap();
-    let film = record(
-        "response",
-        "https://example.com/film",
-        &answer("200 OK", &"x".repeat(33 << 20)),
-    );
-    let page = record(
-        "response",
-        "https://example.com/page",
-        &answer("200 OK", "page"),
-    );
-    for (name, film, page) in [
-        ("a.warc", film.clone(), page.clone()),
-        ("a.warc.gz", member(&film), member(&page)),
+    let large = response("/film", "200 OK", &"x".repeat(33 << 20));
+    let page = response("/page", "200 OK", "page");
+    for (name, large, page) in [
+        ("a.warc", large.clone(), page.clone()),
+        ("a.warc.gz", member(&large), member(&page)),
     ] {
         let file = folder.path().join(name);
-        fs::write(&file, [film, page].concat()).unwrap();
+        fs::write(&file, [large, page].concat()).unwrap();
         let archive = Archive::open(&file).unwrap();
         assert_eq!(get(&archive, "/page"), Ok("page".to_owned()), "{name}");
         assert_eq!(
@@ -208,7 +189,7 @@ fn a_large_record_is_passed_over() {
 }
 
 #[test]
-fn what_is_recorded_is_read_again() {
+fn reads_back_recorded_pages() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["kept.warc", "kept.warc.gz"] {
         let file = folder.path().join(name);
@@ -216,50 +197,39 @@ fn what_is_recorded_is_read_again() {
         let mut headers = http::HeaderMap::new();
         headers.insert("content-encoding", "gzip".parse().unwrap());
         headers.insert("transfer-encoding", "chunked".parse().unwrap());
-        let page = Page {
+        let page = |status, body| Page {
             waited: Duration::ZERO,
-            status: 200,
+            status,
             headers: headers.clone(),
-            body: vec![0x1f, 0x8b, 0, 255, 13, 10, 13, 10],
+            body,
             elapsed: Duration::ZERO,
             kept: false,
             hold: None,
         };
-        recorder.keep("http://127.0.0.1:1/stocks/a-stock", &page);
+        let body = vec![0x1f, 0x8b, 0, 255, 13, 10, 13, 10];
         recorder.keep(
-            "http://127.0.0.1:1/gone",
-            &Page {
-                status: 404,
-                body: Vec::new(),
-                headers,
-                waited: Duration::ZERO,
-                elapsed: Duration::ZERO,
-                kept: false,
-                hold: None,
-            },
+            "http://127.0.0.1:1/stocks/a-stock",
+            &page(200, body.clone()),
         );
+        recorder.keep("http://127.0.0.1:1/gone", &page(404, Vec::new()));
         recorder.finish().unwrap();
 
         let archive = Archive::open(&file).unwrap();
-        let read = archive.get("/stocks/a-stock", Vec::new()).unwrap();
-        assert_eq!((read.status, &read.body), (200, &page.body));
-        assert_eq!(read.header("content-encoding").as_deref(), Some("gzip"));
+        let page = archive.get("/stocks/a-stock", Vec::new()).unwrap();
+        assert_eq!((page.status, &page.body), (200, &body));
+        assert_eq!(page.header("content-encoding").as_deref(), Some("gzip"));
         assert_eq!(get(&archive, "/gone"), Err(Reason::Gone));
         assert_eq!(archive.paths().count(), 2);
     }
 }
 
-/// Every record of this program has a checksum, in itself or in its compressed body; one that has lost
-/// it may have lost more. Other programs need not write any.
+/// The warc writer gives every record a checksum, in its header or in its gzip member. A record
+/// without one may have lost other bytes too. Other programs may omit checksums.
 #[test]
-fn a_record_of_ours_without_a_checksum_is_damaged() {
+fn rejects_an_indexrank_record_without_a_checksum() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("run.warc");
-    let page = record(
-        "response",
-        "https://example.com/stocks/a-stock",
-        &answer("200 OK", "a page"),
-    );
+    let page = response("/stocks/a-stock", "200 OK", "a page");
     for (software, expected) in [
         ("another/1", Ok("a page".to_owned())),
         ("indexrank/1", Err(Reason::Truncated)),

@@ -1,5 +1,6 @@
-//! Real pages: a whole crawl and single pages of each generation of the site, which stand beside a
-//! checkout of this project and not in it, for they are not ours to give away.
+//! Tests on real pages: a whole crawl, and single pages of each generation of the site.
+//!
+//! The pages are under the site's copyright. They are stored beside the checkout, not in it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,15 +12,16 @@ use indexrank::site::index;
 use indexrank::warc::reader::Archive;
 use serde_json::Value;
 
-use crate::support::{assert_expected_rankings, indexrank, json};
+use crate::support::{assert_expected_rankings, indexrank, json, json_lines};
 
+/// A file of the saved pages; panics if it is missing.
 fn shared(path: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../shared")
         .join(path);
     assert!(
         path.exists(),
-        "{} is missing; these tests need the saved pages",
+        "{} is missing; this test needs the saved pages",
         path.display()
     );
     path
@@ -29,7 +31,7 @@ fn crawl() -> PathBuf {
     shared("capture/sp500-2022-01-31.warc.gz")
 }
 
-/// Runs the binary on the crawl and compares every company and the rankings.
+/// Runs the binary on the crawl, then compares every company and all rankings.
 fn assert_the_crawl(from: &str, workers: &str) {
     let folder = tempfile::tempdir().unwrap();
     let arguments = [
@@ -62,28 +64,33 @@ fn assert_the_crawl(from: &str, workers: &str) {
         );
     }
     let table = fs::read_to_string(folder.path().join("all.ndjson")).unwrap();
-    let rows: Vec<Value> = table
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let rows = json_lines(&table);
     assert_eq!(rows.len(), 496);
-    let wanted: BTreeMap<&str, &Value> = expected["companies"]
+    let expected_by_code: BTreeMap<&str, &Value> = expected["companies"]
         .as_array()
         .unwrap()
         .iter()
         .map(|company| (company["code"].as_str().unwrap(), company))
         .collect();
-    for (row, wanted) in rows.iter().zip(wanted.values()) {
+    for (row, expected) in rows.iter().zip(expected_by_code.values()) {
         for (column, value) in row.as_object().unwrap() {
-            assert_eq!(value.as_f64(), wanted[column].as_f64(), "{column} of {row}");
-            assert_eq!(value.as_str(), wanted[column].as_str(), "{column} of {row}");
+            assert_eq!(
+                value.as_f64(),
+                expected[column].as_f64(),
+                "{column} of {row}"
+            );
+            assert_eq!(
+                value.as_str(),
+                expected[column].as_str(),
+                "{column} of {row}"
+            );
         }
     }
 }
 
 #[test]
 #[ignore = "needs the saved pages beside the checkout"]
-fn the_crawl_from_its_archive() {
+fn ranks_the_crawl_from_its_archive() {
     for workers in ["1", "2", "64"] {
         assert_the_crawl(crawl().to_str().unwrap(), workers);
     }
@@ -91,7 +98,7 @@ fn the_crawl_from_its_archive() {
 
 #[test]
 #[ignore = "needs the saved pages beside the checkout"]
-fn the_crawl_over_http() {
+fn ranks_the_crawl_over_http() {
     let pages = Pages::of_archive(&Archive::open(&crawl()).unwrap());
     let server = Server::start(pages, 0, Line::default(), None).unwrap();
     for workers in ["1", "2", "64"] {
@@ -101,7 +108,7 @@ fn the_crawl_over_http() {
 
 #[test]
 #[ignore = "needs the saved pages beside the checkout"]
-fn single_pages_of_every_generation() {
+fn parses_saved_pages_of_every_site_generation() {
     let expected = json(&shared("pages/expected.json"));
     for (folder, keys) in [
         (
@@ -129,37 +136,36 @@ fn single_pages_of_every_generation() {
             .collect();
         let ran = indexrank(Path::new("/"), &arguments);
         assert_eq!(ran.code, 0, "{}", ran.stderr);
-        let lines: Vec<Value> = ran
-            .stdout
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
+        let lines = json_lines(&ran.stdout);
         assert_eq!(lines.len(), expected.len());
         for (line, (name, page)) in lines.iter().zip(expected) {
             for key in keys {
-                assert_eq!(plain(&line[key]), plain(&page[key]), "{key} of {name}");
+                assert_eq!(
+                    with_floats(&line[key]),
+                    with_floats(&page[key]),
+                    "{key} of {name}"
+                );
             }
         }
     }
 }
 
-/// Numbers as floats, so that `-24` and `-24.0` are equal.
-fn plain(value: &Value) -> Value {
+/// Converts all numbers to floats, so that `-24` equals `-24.0`.
+fn with_floats(value: &Value) -> Value {
     match value {
         Value::Number(number) => format!("{:?}", number.as_f64()).into(),
-        Value::Array(values) => values.iter().map(plain).collect(),
+        Value::Array(values) => values.iter().map(with_floats).collect(),
         Value::Object(fields) => fields
             .iter()
-            .map(|(key, value)| (key.clone(), plain(value)))
+            .map(|(key, value)| (key.clone(), with_floats(value)))
             .collect(),
         other => other.clone(),
     }
 }
 
-/// The cut reads the same as the whole page, on every page there is.
 #[test]
 #[ignore = "needs the saved pages beside the checkout"]
-fn the_cut_agrees_with_the_whole_page() {
+fn scan_and_dom_agree_on_every_saved_page() {
     let archive = Archive::open(&crawl()).unwrap();
     let mut pages: Vec<(String, Vec<u8>)> = archive
         .paths()
@@ -171,6 +177,7 @@ fn the_cut_agrees_with_the_whole_page() {
             pages.push((path.display().to_string(), fs::read(path).unwrap()));
         }
     }
+    // 508 pages of the crawl, 15 and 8 single pages.
     assert_eq!(pages.len(), 508 + 15 + 8);
     for (name, html) in pages {
         assert_eq!(company::parse(&html), company::parse_whole(&html), "{name}");

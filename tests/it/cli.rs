@@ -1,14 +1,13 @@
-//! What a user may type, and what they are told.
+//! Command line options, and messages and exit codes for wrong usage and missing access.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::Stdio;
 
-use crate::support::{MARKET, command, files, indexrank};
+use crate::support::{MARKET, command, files, indexrank, start_serve};
 
 #[test]
-fn wrong_usage_is_told_in_a_sentence_with_code_2() {
+fn rejects_wrong_usage_with_a_hint_and_code_2() {
     let folder = tempfile::tempdir().unwrap();
     for (name, content) in [
         ("page.warc", "<html></html>"),
@@ -17,7 +16,7 @@ fn wrong_usage_is_told_in_a_sentence_with_code_2() {
     ] {
         fs::write(folder.path().join(name), content).unwrap();
     }
-    for (arguments, words) in [
+    for (arguments, message) in [
         (
             &["--workers", "0"][..],
             "give a whole number from 1 to 1024",
@@ -142,8 +141,8 @@ fn wrong_usage_is_told_in_a_sentence_with_code_2() {
         let ran = indexrank(folder.path(), arguments);
         assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
         assert!(
-            ran.stderr.contains(words),
-            "{arguments:?}: {words:?} in {}",
+            ran.stderr.contains(message),
+            "{arguments:?}: no {message:?} in {}",
             ran.stderr
         );
         assert_eq!(ran.stdout, "", "{arguments:?}");
@@ -155,8 +154,8 @@ fn wrong_usage_is_told_in_a_sentence_with_code_2() {
 }
 
 #[test]
-fn no_network_is_told_in_a_sentence_with_code_4() {
-    // A port that nobody listens on, since it was just given back.
+fn suggests_the_replica_and_exits_4_without_a_network() {
+    // The listener is dropped at once, so the port refuses connections.
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -176,17 +175,21 @@ fn no_network_is_told_in_a_sentence_with_code_4() {
             ran.stderr
         );
         assert_eq!(ran.stdout, "");
-        assert_eq!(files(folder.path()), [""; 0], "not even the folder is made");
+        assert_eq!(
+            files(folder.path()),
+            [""; 0],
+            "the output folder is not created"
+        );
     }
 }
 
 #[test]
-fn places_that_cannot_be_written_are_told_before_the_first_request() {
+fn exits_7_before_the_first_request_if_an_output_is_not_writable() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("file"), "").unwrap();
     fs::create_dir_all(folder.path().join("taken/run.json")).unwrap();
     fs::create_dir(folder.path().join("folder.csv")).unwrap();
-    for (arguments, place) in [
+    for (arguments, output) in [
         (&["--out", "file"][..], "file"),
         (&["--out", "file/deeper/still"], "file/deeper/still"),
         (&["--table", "file/all.csv"], "file"),
@@ -194,14 +197,14 @@ fn places_that_cannot_be_written_are_told_before_the_first_request() {
         (&["--out", "taken"], "taken/run.json"),
         (&["--table", "folder.csv"], "folder.csv"),
     ] {
-        // A port without a server: a request would end with code 4.
+        // No server listens on port 1: a request would end the run with code 4.
         let ran = indexrank(
             folder.path(),
             &[&["--from", "http://127.0.0.1:1"], arguments].concat(),
         );
         assert_eq!(ran.code, 7, "{arguments:?}: {}", ran.stderr);
         assert!(
-            ran.stderr.contains(&format!("cannot write {place}")),
+            ran.stderr.contains(&format!("cannot write {output}")),
             "{}",
             ran.stderr
         );
@@ -215,7 +218,7 @@ fn places_that_cannot_be_written_are_told_before_the_first_request() {
 }
 
 #[test]
-fn the_embedded_market_needs_no_proxy_and_others_go_through_it() {
+fn uses_the_proxy_except_for_loopback_addresses() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, code) in [
         (&["--from", "replica"][..], 0),
@@ -247,11 +250,11 @@ fn the_embedded_market_needs_no_proxy_and_others_go_through_it() {
 }
 
 #[test]
-fn help_is_grouped_and_has_examples() {
+fn help_has_option_groups_and_examples() {
     let folder = tempfile::tempdir().unwrap();
     let help = indexrank(folder.path(), &["--help"]);
     assert_eq!(help.code, 0);
-    for part in [
+    for expected in [
         "Source:",
         "Results:",
         "Fetching:",
@@ -263,7 +266,11 @@ fn help_is_grouped_and_has_examples() {
         "serve",
         "read",
     ] {
-        assert!(help.stdout.contains(part), "{part} in\n{}", help.stdout);
+        assert!(
+            help.stdout.contains(expected),
+            "no {expected:?} in\n{}",
+            help.stdout
+        );
     }
     let version = indexrank(folder.path(), &["--version"]);
     assert_eq!(
@@ -273,7 +280,7 @@ fn help_is_grouped_and_has_examples() {
 }
 
 #[test]
-fn completions_for_shells() {
+fn prints_completions_for_every_shell() {
     let folder = tempfile::tempdir().unwrap();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let ran = indexrank(folder.path(), &["completions", shell]);
@@ -282,9 +289,9 @@ fn completions_for_shells() {
     }
 }
 
-/// `indexrank … | head -1`: the reader goes away, the run ends as if it had not.
+/// `indexrank … | head -1`: `head` closes the pipe, and the run still exits with 0.
 #[test]
-fn a_reader_of_stdout_may_have_seen_enough() {
+fn succeeds_when_stdout_is_closed_early() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = command(
         folder.path(),
@@ -299,35 +306,31 @@ fn a_reader_of_stdout_may_have_seen_enough() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     let stderr = String::from_utf8(output.stderr).unwrap();
-    let told: Vec<&str> = stderr.lines().collect();
+    let lines: Vec<&str> = stderr.lines().collect();
     assert!(
-        told.len() == 2 && told[1].contains("  MRK: "),
-        "only of a figure that does not fit: {stderr}"
+        lines.len() == 2 && lines[1].contains("  MRK: "),
+        "stderr holds only the warning about MRK: {stderr}"
     );
 }
 
-/// Without a terminal a slow run tells how far it is, line by line, without control characters.
+/// Without a terminal, a slow run prints its progress line by line, without control characters.
 #[test]
-fn plain_lines_without_a_terminal() {
+fn prints_plain_progress_lines_without_a_terminal() {
     let folder = tempfile::tempdir().unwrap();
-    let mut serve = command(folder.path(), &["serve", "--latency", "100"]);
-    let mut server = serve.stdout(Stdio::piped()).spawn().unwrap();
-    let mut address = String::new();
-    BufReader::new(server.stdout.take().unwrap())
-        .read_line(&mut address)
-        .unwrap();
-    let ran = indexrank(
-        folder.path(),
-        &["--from", address.trim_end(), "--workers", "16"],
-    );
+    let (mut server, address) = start_serve(folder.path(), &["--latency", "100"]);
+    let ran = indexrank(folder.path(), &["--from", &address, "--workers", "16"]);
     let quiet = indexrank(
         folder.path(),
-        &["--from", address.trim_end(), "--workers", "16", "--quiet"],
+        &["--from", &address, "--workers", "16", "--quiet"],
     );
     server.kill().unwrap();
     server.wait().unwrap();
     assert_eq!(ran.code, 0);
-    let first = ran.stderr.lines().next().expect("a line after two seconds");
+    let first = ran
+        .stderr
+        .lines()
+        .next()
+        .expect("a progress line after two seconds");
     assert!(first.starts_with("2 s: index 11/11, fetched "), "{first}");
     assert!(
         first.contains("pages/s")
@@ -344,7 +347,7 @@ fn plain_lines_without_a_terminal() {
 }
 
 #[test]
-fn verbose_tells_every_company_that_is_missing_and_what_was_used() {
+fn verbose_prints_request_and_retry_counts() {
     let folder = tempfile::tempdir().unwrap();
     let ran = indexrank(folder.path(), &["--from", &MARKET.address(), "-v"]);
     assert_eq!(ran.code, 0);
@@ -355,10 +358,10 @@ fn verbose_tells_every_company_that_is_missing_and_what_was_used() {
     );
 }
 
-/// A device or a pipe would be replaced by a file.
+/// Renaming a result over a device or pipe would replace it with a plain file.
 #[test]
 #[cfg(unix)]
-fn results_replace_nothing_but_files() {
+fn refuses_to_replace_a_pipe_with_a_result() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
     assert!(

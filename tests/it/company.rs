@@ -1,3 +1,5 @@
+//! The parser of company pages. Every case compares the scan with the dom.
+
 use indexrank::replica::{Market, SEED};
 use indexrank::site::company::{CompanyPage, parse, parse_whole};
 
@@ -5,6 +7,7 @@ const HEADING: &str = "<h1><span class=\"price-section__label\">3M  Co. </span>\
     <span class=\"price-section__category\">Stock <span>, MMM</span></span></h1>\
     <span class=\"price-section__current-value\">1,163.09</span>";
 
+/// One item of the snapshot box, with its value above its header.
 fn item(value: &str, header: &str) -> String {
     format!(
         "<div class=\"snapshot__data-item snapshot__data-item--small\">\r\n\t{value}\r\n\t<div class=\"snapshot__header\">{header}</div>\r\n</div>"
@@ -28,20 +31,17 @@ const FIGURES: [(&str, &str); 6] = [
     ("99.46", "Free Float in %"),
 ];
 
-/// `code|name|price|P/E|low|high|notes`, after checking that cut and whole page agree.
+/// Renders a parsed page as `code|name|price|P/E|low|high|notes`, after checking that scan and dom
+/// agree.
 #[track_caller]
-fn shown(html: &str) -> String {
+fn parsed(html: &str) -> String {
     let html = format!("<html><body>{html}</body></html>");
-    let found = parse(html.as_bytes());
-    assert_eq!(
-        found,
-        parse_whole(html.as_bytes()),
-        "cut and whole page differ"
-    );
+    let scanned = parse(html.as_bytes());
+    assert_eq!(scanned, parse_whole(html.as_bytes()), "scan and dom differ");
     let figure = |value: Option<rust_decimal::Decimal>| {
         value.map_or("-".to_owned(), |value| value.to_string())
     };
-    match found {
+    match scanned {
         Err(error) => error.to_string(),
         Ok(CompanyPage {
             code,
@@ -64,25 +64,36 @@ fn shown(html: &str) -> String {
     }
 }
 
-const WHOLE: &str = "MMM|3M Co.|1163.09|-16.55|100.00|1200.50|";
+#[track_caller]
+fn check(html: &str, expected: &str) {
+    assert_eq!(parsed(html), expected, "{html}");
+}
+
+/// A company page: the heading, then these figures.
+fn page(figures: &[(&str, &str)]) -> String {
+    HEADING.to_owned() + &snapshot(figures)
+}
+
+/// What [`page`] parses to with [`FIGURES`].
+const COMPLETE: &str = "MMM|3M Co.|1163.09|-16.55|100.00|1200.50|";
 
 #[test]
-fn a_page_with_everything() {
-    assert_eq!(shown(&(HEADING.to_owned() + &snapshot(&FIGURES))), WHOLE);
+fn parses_a_complete_page() {
+    check(&page(&FIGURES), COMPLETE);
 }
 
 #[test]
-fn the_first_price_counts_and_only_the_snapshots_ratio() {
-    let traps = "<div class=\"price-section--future\"><span class=\"price-section__current-value\">9.99</span></div>\
+fn takes_the_first_price_and_the_pe_of_the_snapshot() {
+    let decoys = "<div class=\"price-section--future\"><span class=\"price-section__current-value\">9.99</span></div>\
         <table><tr><td>P/E Ratio</td><td>77.7</td></tr></table>";
-    assert_eq!(
-        shown(&format!("{HEADING}{traps}{}", snapshot(&FIGURES))),
-        WHOLE
+    check(
+        &format!("{HEADING}{decoys}{}", snapshot(&FIGURES)),
+        COMPLETE,
     );
 }
 
 #[test]
-fn a_figure_that_is_not_there_is_missing() {
+fn leaves_an_absent_figure_empty() {
     for (left_out, expected) in [
         ("P/E Ratio", "MMM|3M Co.|1163.09|-|100.00|1200.50|"),
         ("52 Week Low", "MMM|3M Co.|1163.09|-16.55|-|-|"),
@@ -92,18 +103,18 @@ fn a_figure_that_is_not_there_is_missing() {
             .into_iter()
             .filter(|(_, header)| *header != left_out)
             .collect();
-        assert_eq!(shown(&(HEADING.to_owned() + &snapshot(&figures))), expected);
+        check(&page(&figures), expected);
     }
-    assert_eq!(shown(HEADING), "MMM|3M Co.|1163.09|-|-|-|");
+    check(HEADING, "MMM|3M Co.|1163.09|-|-|-|");
     let no_price = HEADING.replace("price-section__current-value", "price-section__other");
-    assert_eq!(
-        shown(&(no_price + &snapshot(&FIGURES))),
-        "MMM|3M Co.|-|-16.55|100.00|1200.50|"
+    check(
+        &(no_price + &snapshot(&FIGURES)),
+        "MMM|3M Co.|-|-16.55|100.00|1200.50|",
     );
 }
 
 #[test]
-fn a_figure_that_cannot_be_used_is_missing_with_its_text() {
+fn leaves_an_unusable_figure_empty_and_notes_its_text() {
     for (value, header, expected) in [
         ("-", "P/E Ratio", "1163.09|-|100.00|1200.50|P/E is \"-\""),
         (
@@ -144,10 +155,7 @@ fn a_figure_that_cannot_be_used_is_missing_with_its_text() {
                 (old, name)
             }
         });
-        assert_eq!(
-            shown(&(HEADING.to_owned() + &snapshot(&figures))),
-            format!("MMM|3M Co.|{expected}")
-        );
+        check(&page(&figures), &format!("MMM|3M Co.|{expected}"));
     }
     for (price, note) in [
         ("0.00", "price is \"0.00\""),
@@ -155,28 +163,27 @@ fn a_figure_that_cannot_be_used_is_missing_with_its_text() {
         ("€5", "price is \"€5\""),
     ] {
         let heading = HEADING.replace("1,163.09", price);
-        assert_eq!(shown(&heading), format!("MMM|3M Co.|-|-|-|-|{note}"));
+        check(&heading, &format!("MMM|3M Co.|-|-|-|-|{note}"));
     }
 }
 
 #[test]
-fn the_first_generation_has_the_range_of_the_year_in_a_script() {
+fn parses_the_52_week_range_from_the_script_of_the_first_site_generation() {
     let figures = [
         ("{{low52weeksDisplay}}", "52 Week Low"),
         ("{{high52weeksDisplay}}", "52 Week High"),
         ("21.43", "P/E Ratio"),
     ];
     let script = "<script>new Vue({data: {\n high: 107.9,\n high52weeks: 182.53,\n low52weeks: 114.04,\n}})</script>";
-    let html = format!("{HEADING}{}{script}", snapshot(&figures));
-    assert_eq!(shown(&html), "MMM|3M Co.|1163.09|21.43|114.04|182.53|");
-    assert_eq!(
-        shown(&format!("{HEADING}{}", snapshot(&figures))),
-        "MMM|3M Co.|1163.09|21.43|-|-|"
+    check(
+        &(page(&figures) + script),
+        "MMM|3M Co.|1163.09|21.43|114.04|182.53|",
     );
+    check(&page(&figures), "MMM|3M Co.|1163.09|21.43|-|-|");
 }
 
 #[test]
-fn texts_are_cleaned() {
+fn cleans_names_and_codes() {
     for (heading, expected) in [
         (
             HEADING.replace("3M  Co. ", " A&amp;T \r\n\u{a0}Group "),
@@ -193,13 +200,13 @@ fn texts_are_cleaned() {
         (HEADING.replace(", MMM", ", BRK.B"), "BRK.B|3M Co."),
         (HEADING.replace(", MMM", "\n  ,\n MMM "), "MMM|3M Co."),
     ] {
-        let found = shown(&heading);
-        assert!(found.starts_with(&format!("{expected}|")), "{found}");
+        let parsed = parsed(&heading);
+        assert!(parsed.starts_with(&format!("{expected}|")), "{parsed}");
     }
 }
 
 #[test]
-fn other_pages_are_named_as_such() {
+fn names_the_landmarks_that_other_pages_lack() {
     for (html, expected) in [
         (
             String::new(),
@@ -226,28 +233,28 @@ fn other_pages_are_named_as_such() {
             "not a company page: no price-section__label, no price-section__category",
         ),
     ] {
-        let shown = shown(&html);
-        assert!(shown.starts_with(expected), "{shown}");
+        let error = parsed(&html);
+        assert!(error.starts_with(expected), "{error}");
     }
 }
 
-/// Whatever stands around or inside the landmarks, the cut gives what the whole page gives
-/// (`shown` compares them), and here also what a reader of the page would say.
+/// Decoys in comments, scripts, styles and attributes, and other spellings of the landmarks. The
+/// result must be what a browser shows.
 #[test]
-fn the_cut_is_not_fooled() {
-    let page = HEADING.to_owned() + &snapshot(&FIGURES);
-    let other = page
+fn scan_ignores_decoys_and_accepts_other_spellings() {
+    let page = page(&FIGURES);
+    let decoy = page
         .replace("MMM", "TRAP")
         .replace("1,163.09", "6.66")
         .replace("-16.55", "6.66")
         .replace("100.00", "6.66");
     for html in [
-        format!("<!-- {other} -->{page}"),
-        format!("<script>var x = '{other}';</script>{page}"),
+        format!("<!-- {decoy} -->{page}"),
+        format!("<script>var x = '{decoy}';</script>{page}"),
         format!("<script>document.write('<!-- ');</script>{page}"),
         format!("<!-- <script> -->{page}"),
-        format!("{page}<!-- {other} -->"),
-        format!("{page}{other}"),
+        format!("{page}<!-- {decoy} -->"),
+        format!("{page}{decoy}"),
         format!(
             "{HEADING}<!-- {} -->{}",
             snapshot(&[("6.66", "P/E Ratio")]),
@@ -276,17 +283,17 @@ fn the_cut_is_not_fooled() {
         page.replace("</span>", "</span ><!---->"),
         page.replace("\r\n", "\n").replace("<div", "<DIV"),
     ] {
-        assert_eq!(shown(&html), WHOLE, "{html}");
+        check(&html, COMPLETE);
     }
-    // What stands before the name is somebody else's.
-    let others = snapshot(&[("6.66", "P/E Ratio"), ("6.66", "52 Week Low")]);
-    assert_eq!(shown(&(others + &page)), WHOLE);
+    // Figures before the company's name belong to other companies.
+    let before_name = snapshot(&[("6.66", "P/E Ratio"), ("6.66", "52 Week Low")]);
+    check(&(before_name + &page), COMPLETE);
     let reordered = snapshot(&FIGURES) + HEADING;
-    assert_eq!(shown(&reordered), "MMM|3M Co.|1163.09|-|-|-|");
+    check(&reordered, "MMM|3M Co.|1163.09|-|-|-|");
 }
 
 #[test]
-fn pages_of_the_market() {
+fn parses_the_company_pages_of_the_market() {
     let market = Market::embedded(None, SEED);
     let text = |value: Option<rust_decimal::Decimal>| {
         value.map_or(String::new(), |value| value.to_string())
@@ -300,7 +307,7 @@ fn pages_of_the_market() {
         );
         let page = parse(html.as_bytes()).unwrap();
         assert_eq!(parse_whole(html.as_bytes()).as_ref(), Ok(&page));
-        let seen = [
+        let parsed = [
             page.code,
             page.name,
             text(page.price),
@@ -308,7 +315,7 @@ fn pages_of_the_market() {
             text(page.low52),
             text(page.high52),
         ];
-        let wanted = [
+        let expected = [
             &company.code,
             &company.name,
             &company.price,
@@ -316,6 +323,6 @@ fn pages_of_the_market() {
             &company.low52,
             &company.high52,
         ];
-        assert_eq!(seen.each_ref(), wanted);
+        assert_eq!(parsed.each_ref(), expected);
     }
 }

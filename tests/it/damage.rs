@@ -1,5 +1,5 @@
-//! Bodies, archives and journals in which something has been changed, cut, put in or left out: what
-//! they give is what was put into them.
+//! Random damage to bodies, archives and journals: flipped, cut, inserted and removed bytes. Their
+//! parsers must return only data that was stored, or fail.
 
 use std::fs;
 use std::time::Duration;
@@ -16,18 +16,21 @@ use proptest::sample::{Index, select};
 
 use crate::run::gzip;
 
-/// What can happen to a file.
+/// One random change of a file.
 #[derive(Debug, Clone)]
 enum Damage {
+    /// XORs the byte with a mask.
     Flip(Index, u8),
+    /// Truncates the file here.
     Cut(Index),
     Insert(Index, Vec<u8>),
+    /// Removes up to this many bytes.
     Remove(Index, usize),
 }
 
 fn damage() -> impl Strategy<Value = Damage> {
     prop_oneof![
-        (any::<Index>(), 1_u8..).prop_map(|(at, bits)| Damage::Flip(at, bits)),
+        (any::<Index>(), 1_u8..).prop_map(|(at, mask)| Damage::Flip(at, mask)),
         any::<Index>().prop_map(Damage::Cut),
         (any::<Index>(), vec(any::<u8>(), 1..20)).prop_map(|(at, bytes)| Damage::Insert(at, bytes)),
         (any::<Index>(), 1_usize..20).prop_map(|(at, length)| Damage::Remove(at, length)),
@@ -40,9 +43,9 @@ impl Damage {
             return;
         }
         match self {
-            Damage::Flip(at, bits) => {
+            Damage::Flip(at, mask) => {
                 let at = at.index(bytes.len());
-                bytes[at] ^= bits;
+                bytes[at] ^= mask;
             }
             Damage::Cut(at) => bytes.truncate(at.index(bytes.len())),
             Damage::Insert(at, inserted) => {
@@ -62,17 +65,17 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_was_compressed_inflates_to_itself(body in vec(any::<u8>(), 0..3000), again in any::<bool>()) {
+    fn inflating_restores_a_compressed_body(body in vec(any::<u8>(), 0..3000), reuse in any::<bool>()) {
         let mut inflater = Inflater::default();
-        if again {
-            // The buffer is kept, and what stood in it before does not show.
+        if reuse {
+            // The inflater reuses its buffer. Bytes of the previous body must not reappear.
             prop_assert!(inflater.gunzip(&gzip(&[7; 9000])).is_ok());
         }
         prop_assert_eq!(inflater.gunzip(&gzip(&body)), Ok(&body[..]));
     }
 
     #[test]
-    fn damaged_bodies_inflate_within_the_limit_or_not_at_all(
+    fn inflates_damaged_bodies_within_the_limit_or_fails(
         body in vec(any::<u8>(), 0..300),
         damage in vec(damage(), 1..4),
     ) {
@@ -88,7 +91,7 @@ proptest! {
 
 const STORED: [(&str, &str); 3] = [("/a", "page a"), ("/b", "page b, longer"), ("/c?p=1", "")];
 
-/// An archive of three pages: plain or of gzip members.
+/// An archive of the [`STORED`] pages: plain, or with one gzip member a record.
 fn archive(is_gzip: bool) -> Vec<u8> {
     let records = STORED.iter().flat_map(|(path, body)| {
         let http = format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n{body}");
@@ -106,8 +109,8 @@ fn archive(is_gzip: bool) -> Vec<u8> {
     records.collect()
 }
 
-/// Opens a file and asks for all that it lists; the bodies that were given, by path.
-fn all_of(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+/// Opens an archive and reads every path that it lists. Returns the pages that it could read.
+fn readable_pages(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), bytes).unwrap();
     let Ok(archive) = Archive::open(file.path()) else {
@@ -120,49 +123,52 @@ fn all_of(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
+fn assert_only_stored_pages(archive: &[u8]) -> Result<(), TestCaseError> {
+    for (path, body) in readable_pages(archive) {
+        let mut stored = STORED.iter();
+        let is_stored = stored.any(|(stored, text)| path == *stored && body == text.as_bytes());
+        prop_assert!(is_stored, "{path}: {:?}", String::from_utf8_lossy(&body));
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_file_is_an_archive_or_is_refused(
+    fn opens_or_rejects_any_file_without_a_panic(
         bytes in vec(any::<u8>(), 0..300),
         beginning in select(&["", "WARC/1.0\r\n", "WARC/1.0\r\nContent-Length: 99999999999999999999\r\n\r\n", "\u{1f}"][..]),
     ) {
-        all_of(&[beginning.as_bytes(), &bytes].concat());
+        readable_pages(&[beginning.as_bytes(), &bytes].concat());
     }
 
-    /// A checksum stands over each page of a compressed archive: what is given was stored.
+    /// Each gzip member has a checksum, so the reader notices every change of a page.
     #[test]
-    fn a_damaged_archive_gives_no_page_that_was_not_stored(damage in vec(damage(), 1..4)) {
+    fn a_damaged_gzip_archive_returns_only_stored_pages(damage in vec(damage(), 1..4)) {
         let mut bytes = archive(true);
         damage.iter().for_each(|damage| damage.apply(&mut bytes));
-        for (path, body) in all_of(&bytes) {
-            let is_stored = STORED.iter().any(|(stored, text)| path == *stored && body == text.as_bytes());
-            prop_assert!(is_stored, "{path}: {:?}", String::from_utf8_lossy(&body));
-        }
+        assert_only_stored_pages(&bytes)?;
     }
 
-    /// Without compression nothing shows that a byte is another one; a cut does.
+    /// A plain archive of another program has no checksums: the reader notices a cut, but not a
+    /// changed byte. Other damage must only not cause a panic.
     #[test]
-    fn a_plain_archive_cut_short_gives_the_pages_before(damage in vec(damage(), 1..4), end in any::<Index>()) {
+    fn a_truncated_plain_archive_returns_only_stored_pages(damage in vec(damage(), 1..4), end in any::<Index>()) {
         let mut bytes = archive(false);
-        let cut = &bytes[..end.index(bytes.len())];
-        for (path, body) in all_of(cut) {
-            let is_stored = STORED.iter().any(|(stored, text)| path == *stored && body == text.as_bytes());
-            prop_assert!(is_stored, "{path}: {:?}", String::from_utf8_lossy(&body));
-        }
+        assert_only_stored_pages(&bytes[..end.index(bytes.len())])?;
         damage.iter().for_each(|damage| damage.apply(&mut bytes));
-        all_of(&bytes);
+        readable_pages(&bytes);
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever has become of a journal, a run goes on from it or refuses it; pages that it gives were
-    /// kept, and what is appended is there the next time.
+    /// A run resumes from a damaged journal or rejects it. The journal returns only pages that were
+    /// recorded, and keeps a page that is appended after the damage.
     #[test]
-    fn a_damaged_journal_goes_on_or_is_refused(
+    fn resumes_from_or_rejects_a_damaged_journal(
         damage in vec(damage(), 0..4),
         gzip in any::<bool>(),
         pages in 0usize..12,
@@ -191,14 +197,14 @@ proptest! {
         let Ok(journal) = resume() else { return Ok(()) };
         let meter = Meter::default();
         for number in 0..pages {
-            if let Some(kept) = journal.take(&format!("/{number}"), &meter) {
-                prop_assert_eq!(kept.body, page(number).body);
+            if let Some(recorded) = journal.take(&format!("/{number}"), &meter) {
+                prop_assert_eq!(recorded.body, page(number).body);
             }
-            prop_assert!(journal.take(&format!("/{number}"), &meter).is_none(), "each page once");
+            prop_assert!(journal.take(&format!("/{number}"), &meter).is_none(), "the journal returns each page once");
         }
         journal.keep("/last", "http://here/last", &page(99));
         journal.leave();
-        // Ending it has changed nothing before it.
+        // A second resume finds the appended page.
         if let Ok(journal) = resume() {
             let last = journal.take("/last", &meter);
             prop_assert_eq!(last.map(|page| page.body), Some(page(99).body));

@@ -1,18 +1,30 @@
-//! Companies' pages that fail: what a run makes of them, by exit code, ledger, message and files.
+//! Failing company pages: exit code, ledger, messages and files of the run.
 
 use indexrank::replica::Pages;
 
 use crate::run::{COMPANY, Fault, OK, Run, SIZE, always, gzip, market, once, page_of};
 use crate::support::{Reply, TestServer, json, ledger};
 
+/// A response of status 200 with one more header.
+fn ok_with(header: &str, body: &[u8]) -> Reply {
+    Reply::with_head(&format!("{OK}\r\n{header}"), body)
+}
+
+fn redirect(status: &str, to: &str) -> Reply {
+    Reply::Raw(
+        format!("HTTP/1.1 {status}\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n").into_bytes(),
+    )
+}
+
+/// A server that sends this reply for every company page.
+fn for_every_company(reply: impl Fn() -> Reply + Send + Sync + 'static) -> TestServer {
+    TestServer::start(market(), move |path, _| {
+        path.starts_with("/stocks/").then(&reply)
+    })
+}
+
 #[test]
-fn a_company_that_cannot_be_had_is_left_out_and_named() {
-    let redirect = |to: &str| {
-        Reply::Raw(
-            format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n")
-                .into_bytes(),
-        )
-    };
+fn leaves_out_and_reports_a_company_whose_page_fails() {
     let cases: Vec<(&str, u64, Fault)> = vec![
         ("gone", 1, Box::new(|| Reply::status("404 Not Found"))),
         ("gone", 1, Box::new(|| Reply::status("410 Gone"))),
@@ -21,29 +33,24 @@ fn a_company_that_cannot_be_had_is_left_out_and_named() {
         (
             "offsite",
             1,
-            Box::new(move || redirect("http://localhost:1/stocks/mmm-stock")),
+            Box::new(|| redirect("302 Found", "http://localhost:1/stocks/mmm-stock")),
         ),
-        ("redirects", 6, Box::new(move || redirect(COMPANY))),
+        ("redirects", 6, Box::new(|| redirect("302 Found", COMPANY))),
         ("redirects", 1, Box::new(|| Reply::status("302 Found"))),
         (
             "unsupported_encoding",
             1,
-            Box::new(|| Reply::with_head(&format!("{OK}\r\nContent-Encoding: br"), b"x")),
+            Box::new(|| ok_with("Content-Encoding: br", b"x")),
         ),
         (
             "too_large",
             1,
-            Box::new(|| {
-                Reply::with_head(
-                    &format!("{OK}\r\nContent-Encoding: gzip"),
-                    &gzip(&vec![0; 33 << 20]),
-                )
-            }),
+            Box::new(|| ok_with("Content-Encoding: gzip", &gzip(&vec![0; 33 << 20]))),
         ),
         (
             "too_large",
             1,
-            Box::new(|| Reply::with_head(&format!("{OK}\r\nContent-Length: 9000000"), b"x")),
+            Box::new(|| ok_with("Content-Length: 9000000", b"x")),
         ),
         (
             "too_large",
@@ -66,17 +73,12 @@ fn a_company_that_cannot_be_had_is_left_out_and_named() {
         (
             "protocol",
             2,
-            Box::new(|| {
-                Reply::with_head(
-                    &format!("{OK}\r\nContent-Length: 5\r\nContent-Length: 7"),
-                    b"hello",
-                )
-            }),
+            Box::new(|| ok_with("Content-Length: 5\r\nContent-Length: 7", b"hello")),
         ),
         (
             "protocol",
             2,
-            Box::new(|| Reply::with_head(&format!("{OK}\r\nContent-Length: -5"), b"hello")),
+            Box::new(|| ok_with("Content-Length: -5", b"hello")),
         ),
         (
             "unrecognised",
@@ -84,15 +86,15 @@ fn a_company_that_cannot_be_had_is_left_out_and_named() {
             Box::new(|| Reply::Page(b"<html><body>Nothing to see</body></html>".to_vec())),
         ),
     ];
-    for (reason, asked, reply) in cases {
+    for (reason, attempts, reply) in cases {
         let server = always(COMPANY, reply);
         Run::new(&server, &[]).assert_without_the_company(reason);
-        assert_eq!(server.asked(COMPANY) as u64, asked, "{reason}");
+        assert_eq!(server.asked(COMPANY) as u64, attempts, "{reason}");
     }
 }
 
 #[test]
-fn a_failure_that_passes_costs_a_retry_and_nothing_else() {
+fn recovers_from_a_transient_failure_with_one_retry() {
     let cases: Vec<(&str, Fault)> = vec![
         (
             "busy",
@@ -100,7 +102,7 @@ fn a_failure_that_passes_costs_a_retry_and_nothing_else() {
         ),
         (
             "short body",
-            Box::new(|| Reply::with_head(&format!("{OK}\r\nContent-Length: 5000"), b"<html>")),
+            Box::new(|| ok_with("Content-Length: 5000", b"<html>")),
         ),
         (
             "cut off",
@@ -108,62 +110,53 @@ fn a_failure_that_passes_costs_a_retry_and_nothing_else() {
         ),
         (
             "broken gzip",
-            Box::new(|| {
-                Reply::with_head(
-                    &format!("{OK}\r\nContent-Encoding: gzip"),
-                    &gzip(b"<html>")[..12],
-                )
-            }),
+            Box::new(|| ok_with("Content-Encoding: gzip", &gzip(b"<html>")[..12])),
         ),
         (
             "wrong chunk",
-            Box::new(|| {
-                Reply::with_head(
-                    &format!("{OK}\r\nTransfer-Encoding: chunked"),
-                    b"5\r\nhello\r\nzz\r\n",
-                )
-            }),
+            Box::new(|| ok_with("Transfer-Encoding: chunked", b"5\r\nhello\r\nzz\r\n")),
         ),
         (
             "a chunk of more bytes than there are",
             Box::new(|| {
-                let size = format!("{OK}\r\nTransfer-Encoding: chunked");
-                Reply::with_head(&size, b"ffffffffffffffffff\r\nhello\r\n")
+                ok_with(
+                    "Transfer-Encoding: chunked",
+                    b"ffffffffffffffffff\r\nhello\r\n",
+                )
             }),
         ),
         ("empty", Box::new(|| Reply::Page(Vec::new()))),
         (
-            "closed without a word",
+            "closed without a response",
             Box::new(|| Reply::RawThenClose(Vec::new())),
         ),
     ];
-    for (what, reply) in cases {
+    for (fault, reply) in cases {
         let server = once(COMPANY, reply);
         let run = Run::new(&server, &[]);
-        assert_eq!(server.asked(COMPANY), 2, "{what}");
+        assert_eq!(server.asked(COMPANY), 2, "{fault}");
         run.assert_complete(1);
     }
 }
 
 #[test]
-fn a_failure_that_does_not_pass_is_given_up_after_four_attempts() {
+fn gives_up_on_a_503_after_four_attempts() {
     let server = always(COMPANY, || Reply::status("503 Service Unavailable"));
     Run::new(&server, &[]).assert_without_the_company("busy");
     assert_eq!(server.asked(COMPANY), 4);
 }
 
 #[test]
-fn a_stalled_answer_is_cut_off_in_time() {
+fn retries_a_stalled_response_after_the_timeout() {
     let server = once(COMPANY, || {
         Reply::Raw(format!("{OK}\r\nContent-Length: 5000\r\n\r\n<html>").into_bytes())
     });
     Run::new(&server, &["--timeout", "3"]).assert_complete(1);
 }
 
-/// Each answer announces nothing and then closes, as a server does that has no keep-alive but does
-/// not say so.
+/// Some servers close the connection after each response without sending `Connection: close`.
 #[test]
-fn a_server_that_closes_after_each_answer_loses_no_page() {
+fn loses_no_page_when_the_server_closes_after_each_response() {
     let market = market();
     let pages = Pages::of_market(&market);
     let server = TestServer::start(market, move |path, _| {
@@ -178,12 +171,9 @@ fn a_server_that_closes_after_each_answer_loses_no_page() {
 }
 
 #[test]
-fn a_redirect_on_the_host_is_followed() {
+fn follows_a_redirect_within_the_host() {
     let server = once(COMPANY, || {
-        Reply::Raw(
-            format!("HTTP/1.1 301 Moved\r\nLocation: {COMPANY}?moved\r\nContent-Length: 0\r\n\r\n")
-                .into_bytes(),
-        )
+        redirect("301 Moved", &format!("{COMPANY}?moved"))
     });
     let run = Run::new(&server, &[]);
     assert_eq!(server.asked("/stocks/mmm-stock?moved"), 1);
@@ -192,11 +182,8 @@ fn a_redirect_on_the_host_is_followed() {
 }
 
 #[test]
-fn one_page_for_every_address() {
-    let server = TestServer::start(market(), |path, _| {
-        path.starts_with("/stocks/")
-            .then(|| Reply::Page(page_of("/stocks/a-stock")))
-    });
+fn fails_when_every_address_shows_the_same_company() {
+    let server = for_every_company(|| Reply::Page(page_of("/stocks/a-stock")));
     Run::new(&server, &[]).assert_failed(
         5,
         &["59 of 60 pages show the code of a company that stands at another address"],
@@ -204,7 +191,7 @@ fn one_page_for_every_address() {
 }
 
 #[test]
-fn companies_laid_out_in_another_way() {
+fn fails_when_the_layout_of_company_pages_changes() {
     let market = market();
     let pages = Pages::of_market(&market);
     let server = TestServer::start(market, move |path, _| {
@@ -223,10 +210,8 @@ fn companies_laid_out_in_another_way() {
     );
     assert!(run.folder.path().join("unfinished-kept.warc.gz").exists());
 
-    let server = TestServer::start(self::market(), |path, _| {
-        path.starts_with("/stocks/")
-            .then(|| Reply::Page(b"<html><body>Something else</body></html>".to_vec()))
-    });
+    let server =
+        for_every_company(|| Reply::Page(b"<html><body>Something else</body></html>".to_vec()));
     Run::new(&server, &[]).assert_failed(
         5,
         &[
@@ -237,16 +222,13 @@ fn companies_laid_out_in_another_way() {
 }
 
 #[test]
-fn no_company_at_all() {
-    let server = TestServer::start(market(), |path, _| {
-        path.starts_with("/stocks/")
-            .then(|| Reply::status("404 Not Found"))
-    });
+fn fails_when_every_company_page_is_gone() {
+    let server = for_every_company(|| Reply::status("404 Not Found"));
     Run::new(&server, &[]).assert_failed(4, &["none of the 60 company pages", "HTTP status 404"]);
 }
 
 #[test]
-fn two_addresses_of_one_company() {
+fn merges_and_reports_two_addresses_of_one_company() {
     let server = TestServer::start(market(), |path, _| {
         (path == COMPANY).then(|| Reply::Page(page_of("/stocks/a-stock")))
     });

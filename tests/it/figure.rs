@@ -1,15 +1,17 @@
+//! The parsers of numbers, percentages and rates.
+
 use indexrank::site::number::{decimal_comma, number, percent};
 
-/// Text → figure, or `-` where it must not be read.
-fn check<E>(read: impl Fn(&str) -> Result<rust_decimal::Decimal, E>, cases: &[(&str, &str)]) {
+/// Cases are `(text, number)`; the number is `-` if the parser must reject the text.
+fn check<E>(parse: impl Fn(&str) -> Result<rust_decimal::Decimal, E>, cases: &[(&str, &str)]) {
     for (text, expected) in cases {
-        let got = read(text).map_or("-".to_owned(), |value| value.to_string());
+        let got = parse(text).map_or("-".to_owned(), |value| value.to_string());
         assert_eq!(got, *expected, "{text:?}");
     }
 }
 
 #[test]
-fn numbers() {
+fn parses_numbers() {
     check(
         number,
         &[
@@ -50,7 +52,7 @@ fn numbers() {
             ("\u{661}\u{662}", "-"),
             ("{{low52weeksDisplay}}", "-"),
             ("999999999999999999999999999999999999", "-"),
-            // More places than a decimal of 96 bits holds: not rounded, not read.
+            // More digits than a 96-bit decimal holds: rejected, not rounded.
             ("17.6650156114611466650156114611461", "-"),
             ("0.00000000000000000000000000000000001", "-"),
         ],
@@ -58,7 +60,7 @@ fn numbers() {
 }
 
 #[test]
-fn percentages() {
+fn parses_percentages() {
     check(
         percent,
         &[
@@ -76,7 +78,7 @@ fn percentages() {
 }
 
 #[test]
-fn rates_with_a_decimal_comma() {
+fn parses_rates_with_a_decimal_comma() {
     check(
         decimal_comma,
         &[

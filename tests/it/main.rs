@@ -1,4 +1,4 @@
-//! All integration tests in one binary: one link, and tests that share a server.
+//! All integration tests, built as one binary: it links once, and its tests share a server.
 
 mod run;
 mod support;

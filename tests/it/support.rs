@@ -1,9 +1,9 @@
-//! The real binary, a server that does what a test tells it, and a market to scrape.
+//! Helpers to run the real binary, a scriptable test server, and the market that tests scrape.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 use std::time::Instant;
@@ -11,13 +11,13 @@ use std::time::Instant;
 use indexrank::replica::{Line, Market, Pages, SEED, Server};
 use serde_json::Value;
 
-/// The embedded market, served once for all tests.
+/// The embedded market behind one server that all tests share.
 pub static MARKET: LazyLock<Server> = LazyLock::new(|| {
     let pages = Pages::of_market(&Market::embedded(None, SEED));
     Server::start(pages, 0, Line::default(), None).expect("a port of 127.0.0.1")
 });
 
-/// What a run left: exit code, stdout, stderr.
+/// Exit code and output of a finished run.
 #[derive(Debug)]
 pub struct Ran {
     pub code: i32,
@@ -25,7 +25,7 @@ pub struct Ran {
     pub stderr: String,
 }
 
-/// The binary with these arguments in this folder, no proxy around it.
+/// Prepares the binary to run in `folder`, without stdin and without proxy variables.
 pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_indexrank"));
     command
@@ -45,6 +45,7 @@ pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
+/// Runs the binary in `folder` to its end. Panics if a signal killed it.
 pub fn indexrank(folder: &Path, arguments: &[&str]) -> Ran {
     let Output {
         status,
@@ -66,7 +67,13 @@ pub fn json(file: &Path) -> Value {
     serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
-/// Names of the files in a folder, sorted.
+/// Parses a text of one JSON value a line.
+pub fn json_lines(text: &str) -> Vec<Value> {
+    let value = |line| serde_json::from_str(line).unwrap();
+    text.lines().map(value).collect()
+}
+
+/// Sorted names of the entries of a folder; empty if the folder does not exist.
 pub fn files(folder: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return Vec::new();
@@ -85,7 +92,7 @@ pub const RANKINGS: [&str; 4] = [
     "price.json",
 ];
 
-/// The rankings that the embedded market and the crawl it was made from must give.
+/// The expected ranking of the embedded market, and of the crawl that the market was made from.
 pub fn expected_ranking(name: &str) -> String {
     std::fs::read_to_string(
         Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -95,7 +102,7 @@ pub fn expected_ranking(name: &str) -> String {
     .unwrap()
 }
 
-/// Checks that a folder has exactly the expected rankings, byte for byte.
+/// Compares the four rankings in a folder with the expected ones, byte for byte.
 pub fn assert_expected_rankings(folder: &Path) {
     for name in RANKINGS {
         assert_eq!(
@@ -106,7 +113,7 @@ pub fn assert_expected_rankings(folder: &Path) {
     }
 }
 
-/// `listed, ok, failed, skipped, not_attempted`, after checking that they add up.
+/// `listed, ok, failed, skipped, not_attempted` of a report, after checking that they add up.
 pub fn ledger(report: &Value) -> [u64; 5] {
     let ledger = ["listed", "ok", "failed", "skipped", "not_attempted"]
         .map(|key| report["ledger"][key].as_u64().unwrap());
@@ -114,13 +121,32 @@ pub fn ledger(report: &Value) -> [u64; 5] {
     ledger
 }
 
-/// What a [`TestServer`] does with one request.
+/// Starts `indexrank serve` with these options; returns the process and the address that it prints.
+pub fn start_serve(folder: &Path, options: &[&str]) -> (Child, String) {
+    let mut serve = command(folder, &[&["serve"], options].concat());
+    let mut child = serve
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut address = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut address)
+        .unwrap();
+    assert!(
+        address.starts_with("http://127.0.0.1:") && address.ends_with('\n'),
+        "{address:?}"
+    );
+    (child, address.trim_end().to_owned())
+}
+
+/// The response of a [`TestServer`] to one request.
 pub enum Reply {
-    /// A page of status 200.
+    /// Sends this body with status 200.
     Page(Vec<u8>),
-    /// These bytes, and the connection stays open.
+    /// Sends these bytes and keeps the connection open.
     Raw(Vec<u8>),
-    /// These bytes, then the end of the connection.
+    /// Sends these bytes and closes the connection.
     RawThenClose(Vec<u8>),
 }
 
@@ -134,14 +160,14 @@ impl Reply {
     }
 }
 
-/// A server of a small market that answers some requests in its own way, and fails the test if it
-/// was never asked.
+/// Serves a small market; a closure may replace the response to any request. Dropping the server
+/// fails the test if no request arrived.
 pub struct TestServer {
     address: String,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
-/// What a [`TestServer`] was asked.
+/// A request that a [`TestServer`] received.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub path: String,
@@ -150,8 +176,8 @@ pub struct Request {
 }
 
 impl TestServer {
-    /// `reply` gets the path and how often it was asked before; where it gives nothing, the page of
-    /// the market is sent.
+    /// `reply` gets the path and the number of earlier requests for it. When it returns `None`, the
+    /// server sends the market's page, or 404 if the market has none.
     pub fn start(
         market: Market,
         reply: impl Fn(&str, usize) -> Option<Reply> + Send + Sync + 'static,
@@ -177,13 +203,16 @@ impl TestServer {
         &self.address
     }
 
-    /// How often a path was asked for.
+    /// Number of requests for a path.
     pub fn asked(&self, path: &str) -> usize {
         let requests = self.requests.lock().unwrap();
-        requests.iter().filter(|asked| asked.path == path).count()
+        requests
+            .iter()
+            .filter(|request| request.path == path)
+            .count()
     }
 
-    /// Every request, in the order in which they came.
+    /// All requests in order of arrival.
     pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
@@ -194,12 +223,13 @@ impl Drop for TestServer {
         if !thread::panicking() {
             assert!(
                 !self.requests.lock().unwrap().is_empty(),
-                "the test server was never asked"
+                "the test server received no request"
             );
         }
     }
 }
 
+/// Handles one connection until the client or the reply closes it.
 fn serve(
     stream: TcpStream,
     pages: &Pages,
@@ -227,8 +257,8 @@ fn serve(
                 user_agent,
                 at: Instant::now(),
             });
-            let same = requests.iter().filter(|asked| asked.path == path);
-            same.count() - 1
+            let same_path = requests.iter().filter(|request| request.path == path);
+            same_path.count() - 1
         };
         let reply =
             reply(&path, before).or_else(|| Some(Reply::Page(pages.get(&path)?.plain_body())));
