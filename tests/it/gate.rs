@@ -1,4 +1,4 @@
-//! The policy of retries, and the gate that all requests pass.
+//! The retry policy, and the throttle that grants a permit to every request.
 
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -15,7 +15,7 @@ fn failure(reason: Reason) -> PageError {
 }
 
 #[test]
-fn what_is_tried_again_and_how_often() {
+fn allows_attempts_by_failure_reason() {
     use Reason::*;
     for reason in [Unreachable, Timeout, Broken, Truncated, Busy, BadEncoding] {
         assert_eq!(attempts(reason), 4, "{reason:?}");
@@ -43,28 +43,29 @@ fn what_is_tried_again_and_how_often() {
     }
 }
 
-/// Full jitter: anything up to 0.5 s, 1 s, 2 s; the same for the same seed, path and attempt.
+/// Full jitter: pauses of up to 0.5 s, 1 s and 2 s. The same seed, path and attempt give the same
+/// pause.
 #[test]
-fn pauses_grow_and_can_be_repeated() {
+fn retry_pauses_grow_and_are_reproducible() {
     let pauses = |seed, path: &str| {
         let retries = Retries::new(seed, Duration::from_millis(500));
-        let mut tried = Attempts::default();
-        let mut next = || retries.pause(path, &mut tried, &failure(Reason::Busy));
+        let mut attempts = Attempts::default();
+        let mut next = || retries.pause(path, &mut attempts, &failure(Reason::Busy));
         [next(), next(), next(), next()]
     };
-    let mut longest = [Duration::ZERO; 3];
+    let mut longest_pauses = [Duration::ZERO; 3];
     for seed in 0..200 {
         let [first, second, third, none] = pauses(seed, "/stocks/a-stock");
         assert_eq!(none, None);
-        for (longest, pause) in longest.iter_mut().zip([first, second, third]) {
+        for (longest, pause) in longest_pauses.iter_mut().zip([first, second, third]) {
             *longest = pause.unwrap().max(*longest);
         }
     }
-    for (longest, most) in longest.iter().zip([500, 1000, 2000]) {
+    for (longest, limit) in longest_pauses.iter().zip([500, 1000, 2000]) {
         let longest = longest.as_millis();
         assert!(
-            (most * 9 / 10..=most).contains(&longest),
-            "{longest} of {most}"
+            (limit * 9 / 10..=limit).contains(&longest),
+            "{longest} ms of at most {limit} ms"
         );
     }
     assert_eq!(pauses(7, "/a"), pauses(7, "/a"));
@@ -73,44 +74,51 @@ fn pauses_grow_and_can_be_repeated() {
 }
 
 #[test]
-fn the_budget_is_a_quarter_of_all_requests_and_never_under_twenty() {
-    let spend = |planned| {
+fn the_retry_budget_is_a_quarter_of_all_requests_and_at_least_20() {
+    let granted_retries = |planned| {
         let retries = Retries::new(1, Duration::ZERO);
         retries.plan(planned);
         let granted = (0..1000).filter(|number| {
             let path = format!("/{number}");
-            let mut tried = Attempts::default();
+            let mut attempts = Attempts::default();
             retries
-                .pause(&path, &mut tried, &failure(Reason::Timeout))
+                .pause(&path, &mut attempts, &failure(Reason::Timeout))
                 .is_some()
         });
         granted.count()
     };
     for (planned, granted) in [(0, 20), (60, 20), (99, 33), (496, 165)] {
-        assert_eq!(spend(planned), granted);
+        assert_eq!(granted_retries(planned), granted);
     }
 }
 
-/// A site that asks for a pause has not failed, but may not ask for ever.
+/// A response with `Retry-After` is no failure. From the eleventh on it counts as one, so that the
+/// site cannot hold a run forever.
 #[test]
-fn a_page_that_is_put_off_costs_no_attempt_ten_times() {
+fn ten_retry_after_pauses_cost_no_attempt() {
     let retries = Retries::new(1, Duration::ZERO);
-    let mut tried = Attempts::default();
-    let mut again = |reason| retries.pause("/", &mut tried, &failure(reason)).is_some();
+    let mut attempts = Attempts::default();
+    let mut is_retried = |reason| {
+        retries
+            .pause("/", &mut attempts, &failure(reason))
+            .is_some()
+    };
     for _ in 0..10 {
-        assert!(again(Reason::Postponed));
+        assert!(is_retried(Reason::Postponed));
     }
     assert_eq!(retries.spent(), 0);
-    let attempts = (0..10).take_while(|_| again(Reason::Postponed)).count();
-    assert_eq!(attempts, 3);
+    let counted = (0..10)
+        .take_while(|_| is_retried(Reason::Postponed))
+        .count();
+    assert_eq!(counted, 3);
 }
 
-/// Rows 16 and 17: seconds and every date form; what is over, nonsense or endless.
+/// Seconds and all three date forms of RFC 9110; also past dates, nonsense and endless pauses.
 #[test]
-fn retry_after() {
-    let asked = |text: &str, date: Option<&str>| {
+fn parses_retry_after() {
+    let parse = |retry_after: &str, date: Option<&str>| {
         let mut headers = HeaderMap::new();
-        headers.insert("retry-after", text.parse().unwrap());
+        headers.insert("retry-after", retry_after.parse().unwrap());
         date.map(|date| headers.insert("date", date.parse().unwrap()));
         asked_pause(&headers)
     };
@@ -134,143 +142,150 @@ fn retry_after() {
         ("Sun, 06 Nov 1994 08:49:37 GMT", None, None),
         ("Sun, 99 Nov 1994 08:49:37 GMT", now, None),
     ] {
-        assert_eq!(asked(text, date), pause, "{text:?}");
+        assert_eq!(parse(text, date), pause, "{text:?}");
     }
-    // Without the answer's own date our clock counts.
+    // Without a `Date` header, the date is compared with the local clock.
     let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(60));
-    let pause = asked(&soon, None).unwrap().as_secs();
+    let pause = parse(&soon, None).unwrap().as_secs();
     assert!((58..=60).contains(&pause), "{pause}");
     assert_eq!(asked_pause(&HeaderMap::new()), None);
 }
 
-/// How many of these pass at the same time.
-fn pass_together(gate: &Gate, meter: &Meter, fetchers: usize) -> usize {
+/// Lets this many fetchers acquire a permit and hold it. Returns the number of permits granted until
+/// 200 ms pass without another.
+fn concurrent_permits(throttle: &Gate, counters: &Meter, fetchers: usize) -> usize {
     thread::scope(|scope| {
-        let (in_out, is_in) = crossbeam_channel::unbounded();
-        let (go, wait) = crossbeam_channel::bounded::<()>(0);
+        let (granted_sender, granted) = crossbeam_channel::unbounded();
+        let (release_sender, release) = crossbeam_channel::bounded::<()>(0);
         for _ in 0..fetchers {
-            let (in_out, wait) = (in_out.clone(), wait.clone());
+            let (granted_sender, release) = (granted_sender.clone(), release.clone());
             scope.spawn(move || {
-                let pass = gate.enter(&mut meter.lane(Role::Fetcher));
-                let _ = in_out.send(());
-                let _ = wait.recv();
-                drop(pass);
+                let permit = throttle.enter(&mut counters.lane(Role::Fetcher));
+                // Fetchers that get their permit after the count find no receiver.
+                let _ = granted_sender.send(());
+                // Nothing is sent: the channel disconnects after the count.
+                let _ = release.recv();
+                drop(permit);
             });
         }
-        let mut together = 0;
-        while is_in.recv_timeout(Duration::from_millis(200)).is_ok() {
-            together += 1;
+        let mut permits = 0;
+        while granted.recv_timeout(Duration::from_millis(200)).is_ok() {
+            permits += 1;
         }
-        drop(go);
-        together
+        drop(release_sender);
+        permits
     })
 }
 
-/// Row 18: more than half of the last twenty failing rests half of the fetchers, and ten good ones
-/// wake one.
+/// The limit halves when more than half of the last 20 requests failed. It rises by one after 10
+/// successes in a row.
 #[test]
-fn fetchers_rest_while_most_requests_fail() {
-    let meter = Meter::default();
-    let gate = Gate::new(8);
-    let judge = |bad: usize, good: usize| {
-        let bad = (0..bad).map(|_| Err(failure(Reason::Busy)));
-        let good = (0..good).map(|_| Ok(()));
-        bad.chain(good)
-            .for_each(|result| gate.judge("/", &result, &meter));
+fn halves_the_concurrency_limit_while_most_requests_fail() {
+    let counters = Meter::default();
+    let throttle = Gate::new(8);
+    let record = |failures: usize, successes: usize| {
+        let failures = (0..failures).map(|_| Err(failure(Reason::Busy)));
+        let successes = (0..successes).map(|_| Ok(()));
+        failures
+            .chain(successes)
+            .for_each(|result| throttle.judge("/", &result, &counters));
     };
-    assert_eq!(pass_together(&gate, &meter, 8), 8);
-    judge(10, 10);
-    assert_eq!(pass_together(&gate, &meter, 8), 8);
-    judge(11, 0);
-    assert_eq!(pass_together(&gate, &meter, 8), 4);
-    assert_eq!(meter.resting.get(), 4);
-    judge(20, 0);
-    assert_eq!(pass_together(&gate, &meter, 8), 2);
-    judge(20, 0);
-    judge(20, 0);
-    judge(20, 0);
-    assert_eq!(pass_together(&gate, &meter, 8), 1);
-    judge(0, 10);
-    assert_eq!(pass_together(&gate, &meter, 8), 2);
-    judge(0, 100);
-    assert_eq!(pass_together(&gate, &meter, 8), 8);
-    assert_eq!((meter.resting.get(), meter.most_resting.get()), (0, 7));
+    assert_eq!(concurrent_permits(&throttle, &counters, 8), 8);
+    record(10, 10);
+    assert_eq!(concurrent_permits(&throttle, &counters, 8), 8);
+    record(11, 0);
+    assert_eq!(concurrent_permits(&throttle, &counters, 8), 4);
+    assert_eq!(counters.resting.get(), 4);
+    record(20, 0);
+    assert_eq!(concurrent_permits(&throttle, &counters, 8), 2);
+    record(20, 0);
+    record(20, 0);
+    record(20, 0);
+    assert_eq!(concurrent_permits(&throttle, &counters, 8), 1);
+    record(0, 10);
+    assert_eq!(concurrent_permits(&throttle, &counters, 8), 2);
+    record(0, 100);
+    assert_eq!(concurrent_permits(&throttle, &counters, 8), 8);
+    assert_eq!(
+        (counters.resting.get(), counters.most_resting.get()),
+        (0, 7)
+    );
 }
 
-/// Of 32 fetchers four have been started: two of these rest, not none.
+/// Only four of 32 allowed requests are in flight. Halving 32 would throttle nothing, so the limit
+/// becomes two.
 #[test]
-fn those_rest_that_are_at_work() {
-    let (meter, gate) = (Meter::default(), Gate::new(32));
-    assert_eq!(pass_together(&gate, &meter, 4), 4);
+fn halves_the_requests_in_flight_if_they_are_below_the_limit() {
+    let (counters, throttle) = (Meter::default(), Gate::new(32));
+    assert_eq!(concurrent_permits(&throttle, &counters, 4), 4);
     for _ in 0..20 {
-        gate.judge::<()>("/", &Err(failure(Reason::Busy)), &meter);
+        throttle.judge::<()>("/", &Err(failure(Reason::Busy)), &counters);
     }
-    assert_eq!(pass_together(&gate, &meter, 32), 2);
-    assert_eq!(meter.resting.get(), 30);
+    assert_eq!(concurrent_permits(&throttle, &counters, 32), 2);
+    assert_eq!(counters.resting.get(), 30);
 }
 
-/// Row 16: the pause is everybody's.
 #[test]
-fn a_pause_holds_everybody_back() {
-    let meter = Meter::default();
-    let gate = Gate::new(8);
-    let mut lane = meter.lane(Role::Fetcher);
-    gate.pause(Duration::from_millis(300), &mut lane);
-    // One that is over before adds nothing.
-    gate.pause(Duration::from_millis(100), &mut lane);
+fn a_pause_blocks_fetchers_and_index_requests() {
+    let counters = Meter::default();
+    let throttle = Gate::new(8);
+    let mut lane = counters.lane(Role::Fetcher);
+    throttle.pause(Duration::from_millis(300), &mut lane);
+    // A pause that ends earlier adds nothing.
+    throttle.pause(Duration::from_millis(100), &mut lane);
     let started = Instant::now();
     for role in [Role::Fetcher, Role::Index] {
-        gate.enter(&mut meter.lane(role)).unwrap();
+        throttle.enter(&mut counters.lane(role)).unwrap();
         assert!(started.elapsed() > Duration::from_millis(290));
     }
-    assert_eq!(meter.paused.get(), 300);
+    assert_eq!(counters.paused.get(), 300);
 }
 
-/// Whoever waits at it, whatever for, is sent away when it closes.
+/// Threads may wait for a pause, an interval between requests, or a permit.
 #[test]
-fn nobody_waits_at_a_closed_gate() {
-    let meter = Meter::default();
+fn cancellation_wakes_every_waiting_thread() {
+    let counters = Meter::default();
     let long = Duration::from_secs(100);
     let blocks: [fn(&Gate, &Meter, Duration); 3] = [
-        |gate, meter, long| gate.pause(long, &mut meter.lane(Role::Fetcher)),
-        |gate, _, long| gate.keep_apart(long),
-        |gate, meter, _| {
-            (0..20).for_each(|_| gate.judge::<()>("/", &Err(failure(Reason::Busy)), meter));
-            std::mem::forget(gate.enter(&mut meter.lane(Role::Fetcher)));
+        |throttle, counters, long| throttle.pause(long, &mut counters.lane(Role::Fetcher)),
+        |throttle, _, long| throttle.keep_apart(long),
+        |throttle, counters, _| {
+            (0..20).for_each(|_| throttle.judge::<()>("/", &Err(failure(Reason::Busy)), counters));
+            std::mem::forget(throttle.enter(&mut counters.lane(Role::Fetcher)));
         },
     ];
     for block in blocks {
-        let gate = Gate::new(2);
-        block(&gate, &meter, long);
+        let throttle = Gate::new(2);
+        block(&throttle, &counters, long);
         let reason = thread::scope(|scope| {
-            let waiting = scope.spawn(|| gate.enter(&mut meter.lane(Role::Fetcher)).map(drop));
-            let sleeping = scope.spawn(|| gate.sleep(long));
+            let waiting =
+                scope.spawn(|| throttle.enter(&mut counters.lane(Role::Fetcher)).map(drop));
+            let sleeping = scope.spawn(|| throttle.sleep(long));
             thread::sleep(Duration::from_millis(50));
-            gate.close(Cause::Signal(2));
+            throttle.close(Cause::Signal(2));
             sleeping.join().unwrap();
             waiting.join().unwrap().unwrap_err().reason
         });
         assert_eq!(reason, Reason::Stopped);
-        assert!(gate.closing().recv().is_err());
-        gate.close(Cause::MaxTime(Duration::ZERO));
+        assert!(throttle.closing().recv().is_err());
+        throttle.close(Cause::MaxTime(Duration::ZERO));
         assert_eq!(
-            gate.cause(),
+            throttle.cause(),
             Some(Cause::Signal(2)),
             "the first cause stays"
         );
     }
 }
 
-/// Row 17: nobody waits for that.
 #[test]
-fn a_pause_that_is_too_long_closes_the_gate() {
-    let meter = Meter::default();
-    let gate = Gate::new(1);
-    gate.pause(Duration::from_secs(120), &mut meter.lane(Role::Fetcher));
-    assert_eq!(gate.cause(), None);
-    gate.pause(Duration::from_secs(121), &mut meter.lane(Role::Fetcher));
+fn a_pause_over_120_s_cancels_the_run() {
+    let counters = Meter::default();
+    let throttle = Gate::new(1);
+    throttle.pause(Duration::from_secs(120), &mut counters.lane(Role::Fetcher));
+    assert_eq!(throttle.cause(), None);
+    throttle.pause(Duration::from_secs(121), &mut counters.lane(Role::Fetcher));
     assert_eq!(
-        gate.cause(),
+        throttle.cause(),
         Some(Cause::LongPause(Duration::from_secs(121)))
     );
 }

@@ -1,4 +1,4 @@
-//! The real binary on whole markets: what must come out.
+//! The real binary on whole markets: rankings, tables, reports, recordings and memory.
 
 use std::fs;
 use std::path::Path;
@@ -7,10 +7,11 @@ use indexrank::replica::{Market, SEED};
 use serde_json::Value;
 
 use crate::support::{
-    MARKET, RANKINGS, Reply, TestServer, assert_expected_rankings, command, files, indexrank, json,
-    ledger,
+    MARKET, RANKINGS, Ran, Reply, TestServer, assert_expected_rankings, files, indexrank, json,
+    json_lines, ledger, start_serve,
 };
 
+/// The files that a run writes into its output folder.
 const ALL: [&str; 5] = [
     "growth.json",
     "pe.json",
@@ -19,8 +20,17 @@ const ALL: [&str; 5] = [
     "run.json",
 ];
 
+/// Runs the binary on the shared market with these options; the run must succeed.
+#[track_caller]
+fn rank_market(folder: &Path, options: &[&str]) -> Ran {
+    let address = MARKET.address();
+    let ran = indexrank(folder, &[&["--from", &*address], options].concat());
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    ran
+}
+
 #[test]
-fn the_embedded_market_gives_the_rankings_of_the_crawl() {
+fn ranks_the_embedded_market_like_the_crawl() {
     let folder = tempfile::tempdir().unwrap();
     let ran = indexrank(folder.path(), &["--from", "replica"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
@@ -42,36 +52,23 @@ fn the_embedded_market_gives_the_rankings_of_the_crawl() {
     ] {
         assert!(
             ran.stdout.contains(expected),
-            "{expected} in\n{}",
+            "no {expected:?} in\n{}",
             ran.stdout
         );
     }
 }
 
 #[test]
-fn the_answer_does_not_depend_on_threads() {
+fn results_do_not_depend_on_thread_counts() {
     let mut tables = Vec::new();
     for (workers, readers) in [("1", "1"), ("2", "2"), ("7", "1"), ("64", "8")] {
         let folder = tempfile::tempdir().unwrap();
-        let ran = indexrank(
+        let threads = ["--workers", workers, "--readers", readers];
+        let ran = rank_market(
             folder.path(),
-            &[
-                "--from",
-                &MARKET.address(),
-                "--workers",
-                workers,
-                "--readers",
-                readers,
-                "--table",
-                "all.csv",
-                "-q",
-            ],
+            &[&threads[..], &["--table", "all.csv", "-q"]].concat(),
         );
-        assert_eq!(
-            (ran.code, &*ran.stdout, &*ran.stderr),
-            (0, "", ""),
-            "{workers} workers"
-        );
+        assert_eq!((&*ran.stdout, &*ran.stderr), ("", ""), "{workers} workers");
         assert_expected_rankings(&folder.path().join("rankings"));
         tables.push(fs::read_to_string(folder.path().join("all.csv")).unwrap());
         let report = json(&folder.path().join("rankings/run.json"));
@@ -82,14 +79,10 @@ fn the_answer_does_not_depend_on_threads() {
 }
 
 #[test]
-fn the_table_has_every_company() {
+fn writes_every_company_into_the_table() {
     let folder = tempfile::tempdir().unwrap();
     for file in ["all.csv", "all.ndjson"] {
-        let ran = indexrank(
-            folder.path(),
-            &["--from", &MARKET.address(), "--table", file, "-q"],
-        );
-        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        rank_market(folder.path(), &["--table", file, "-q"]);
     }
     let csv = fs::read_to_string(folder.path().join("all.csv")).unwrap();
     let lines: Vec<&str> = csv.lines().collect();
@@ -114,10 +107,7 @@ fn the_table_has_every_company() {
     assert!(codes.is_sorted());
 
     let ndjson = fs::read_to_string(folder.path().join("all.ndjson")).unwrap();
-    let rows: Vec<Value> = ndjson
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let rows = json_lines(&ndjson);
     assert_eq!(rows.len(), 496);
     let ogn = rows.iter().find(|row| row["code"] == "OGN").unwrap();
     assert_eq!(
@@ -127,22 +117,12 @@ fn the_table_has_every_company() {
 }
 
 #[test]
-fn rankings_of_other_lengths_and_of_positive_ratios() {
+fn limits_rankings_to_top_and_positive_pe() {
     let folder = tempfile::tempdir().unwrap();
-    let ran = indexrank(
+    rank_market(
         folder.path(),
-        &[
-            "--from",
-            &MARKET.address(),
-            "--top",
-            "3",
-            "--pe",
-            "positive",
-            "--out",
-            "a/b",
-        ],
+        &["--top", "3", "--pe", "positive", "--out", "a/b"],
     );
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
     let pe = json(&folder.path().join("a/b/pe.json"));
     assert_eq!(
         pe.to_string(),
@@ -158,10 +138,9 @@ fn rankings_of_other_lengths_and_of_positive_ratios() {
 }
 
 #[test]
-fn json_prints_the_report_that_is_in_the_file() {
+fn json_prints_the_written_report() {
     let folder = tempfile::tempdir().unwrap();
-    let ran = indexrank(folder.path(), &["--from", &MARKET.address(), "--json"]);
-    assert_eq!(ran.code, 0);
+    let ran = rank_market(folder.path(), &["--json"]);
     assert_eq!(
         ran.stdout,
         fs::read_to_string(folder.path().join("rankings/run.json")).unwrap()
@@ -179,7 +158,7 @@ fn json_prints_the_report_that_is_in_the_file() {
         report["missing"]["52 week range"].to_string(),
         r#"["BBWI","HON","OGN","STX"]"#
     );
-    // 496 companies, eleven pages of the index, one file of rates, the robots' rules, page 1 again.
+    // 496 company pages, 11 index pages, the rates, robots.txt, and index page 1 once more.
     assert_eq!(report["requests"], 510);
     assert_eq!(report["retries"], 0);
     assert!(report["bytes_decoded"].as_u64() > report["bytes_on_the_wire"].as_u64());
@@ -217,14 +196,14 @@ fn json_prints_the_report_that_is_in_the_file() {
 }
 
 #[test]
-fn a_recording_gives_the_same_again() {
+fn replays_a_recording_with_the_same_results() {
     let gone = "/stocks/mmm-stock";
-    let cut = "/stocks/a-stock";
+    let cut_once = "/stocks/a-stock";
     let server = TestServer::start(
         Market::embedded(Some(60), SEED),
         move |path, before| match path {
             _ if path == gone => Some(Reply::status("404 Not Found")),
-            _ if path == cut && before == 0 => Some(Reply::Page(b"<html>".to_vec())),
+            _ if path == cut_once && before == 0 => Some(Reply::Page(b"<html>".to_vec())),
             _ => None,
         },
     );
@@ -271,34 +250,30 @@ fn a_recording_gives_the_same_again() {
     }
 }
 
-/// An interrupted recording gives what it has, and says that it is not whole.
+/// A truncated recording, as an interrupted run may leave it.
 #[test]
-fn a_torn_archive_is_used_and_told_of() {
+fn ranks_a_truncated_archive_and_warns() {
     let folder = tempfile::tempdir().unwrap();
-    let whole = indexrank(
-        folder.path(),
-        &["--from", &MARKET.address(), "--record", "run.warc.gz", "-q"],
-    );
-    assert_eq!(whole.code, 0, "{}", whole.stderr);
+    rank_market(folder.path(), &["--record", "run.warc.gz", "-q"]);
     let bytes = fs::read(folder.path().join("run.warc.gz")).unwrap();
     fs::write(
         folder.path().join("run.warc.gz"),
         &bytes[..bytes.len() * 9 / 10],
     )
     .unwrap();
-    let torn = indexrank(folder.path(), &["--from", "run.warc.gz"]);
-    assert_eq!(torn.code, 3, "{}", torn.stderr);
+    let ran = indexrank(folder.path(), &["--from", "run.warc.gz"]);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
     assert!(
-        torn.stderr
+        ran.stderr
             .contains("warning: run.warc.gz cannot be read from byte"),
         "{}",
-        torn.stderr
+        ran.stderr
     );
     let report = json(&folder.path().join("rankings/run.json"));
     assert_eq!(report["warnings"].as_array().unwrap().len(), 1);
     let [listed, ok, failed, ..] = ledger(&report);
     assert_eq!(listed, 496);
-    assert!(ok > 400 && failed > 20, "{ok} and {failed}");
+    assert!(ok > 400 && failed > 20, "{ok} ok, {failed} failed");
     assert!(
         report["failures"]
             .as_array()
@@ -308,52 +283,34 @@ fn a_torn_archive_is_used_and_told_of() {
     );
 }
 
-/// Started, served and scraped as a user would do it.
 #[test]
-fn serve_says_where_it_is_and_serves_an_archive() {
-    use std::io::{BufRead, BufReader};
+fn serves_an_archive_and_a_generated_market() {
     let folder = tempfile::tempdir().unwrap();
-    let recorded = indexrank(
-        folder.path(),
-        &["--from", &MARKET.address(), "--record", "all.warc.gz", "-q"],
-    );
-    assert_eq!(recorded.code, 0, "{}", recorded.stderr);
-    for source in [
-        &["--from", "all.warc.gz"][..],
-        &["--companies", "700", "--seed", "7", "--latency", "1"],
+    rank_market(folder.path(), &["--record", "all.warc.gz", "-q"]);
+    for (options, companies) in [
+        (&["--from", "all.warc.gz"][..], 496),
+        (
+            &["--companies", "700", "--seed", "7", "--latency", "1"],
+            700,
+        ),
     ] {
-        let arguments = [&["serve"], source].concat();
-        let mut serve = command(folder.path(), &arguments);
-        let mut child = serve
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut address = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut address)
-            .unwrap();
-        assert!(
-            address.starts_with("http://127.0.0.1:") && address.ends_with('\n'),
-            "{address:?}"
-        );
-        let address = address.trim_end();
+        let (mut server, address) = start_serve(folder.path(), options);
         for _ in 0..2 {
-            let ran = indexrank(folder.path(), &["--from", address, "--out", "out", "-q"]);
+            let ran = indexrank(folder.path(), &["--from", &address, "--out", "out", "-q"]);
             assert_eq!(ran.code, 0, "{}", ran.stderr);
-            // Companies that are made up come near no top ten.
+            // No generated company reaches a top ten.
             assert_expected_rankings(&folder.path().join("out"));
         }
         let listed = json(&folder.path().join("out/run.json"))["ledger"]["listed"].clone();
-        assert_eq!(listed, if source.len() == 2 { 496 } else { 700 });
-        child.kill().unwrap();
-        let log = child.wait_with_output().unwrap().stderr;
+        assert_eq!(listed, companies);
+        server.kill().unwrap();
+        let log = server.wait_with_output().unwrap().stderr;
         assert!(String::from_utf8(log).unwrap().contains("1000 requests"));
     }
 }
 
 #[test]
-fn a_market_of_any_size_is_the_same_for_the_same_seed() {
+fn the_same_seed_generates_the_same_market() {
     for (count, pages) in [(1, 1), (46, 1), (47, 2), (496, 11), (1000, 22), (5000, 109)] {
         let [one, same, other] = [1, 1, 2].map(|seed| Market::embedded(Some(count), seed));
         assert_eq!(one.companies().len(), count);
@@ -366,55 +323,53 @@ fn a_market_of_any_size_is_the_same_for_the_same_seed() {
             .collect();
         codes.sort_unstable();
         codes.dedup();
-        assert_eq!(codes.len(), count, "every code is another one");
+        assert_eq!(codes.len(), count, "all codes differ");
         let first = &one.companies()[0];
         assert_eq!(one.company_page(first), same.company_page(first));
         assert_ne!(one.company_page(first), other.company_page(first));
     }
 }
 
-/// A folder in use by nobody is left as it was by a run that fails, made new by one that does not.
 #[test]
-fn files_are_replaced_whole_and_readable_for_all() {
+fn replaces_rankings_and_keeps_other_files() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("rankings");
     fs::create_dir(&out).unwrap();
     fs::write(out.join("price.json"), "old").unwrap();
     fs::write(out.join("mine.txt"), "kept").unwrap();
-    let ran = indexrank(folder.path(), &["--from", &MARKET.address(), "-q"]);
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    rank_market(folder.path(), &["-q"]);
     assert_expected_rankings(&out);
     assert_eq!(fs::read_to_string(out.join("mine.txt")).unwrap(), "kept");
     assert_eq!(
         files(&out).len(),
         ALL.len() + 1,
-        "nothing temporary is left"
+        "no temporary file is left"
     );
     #[cfg(unix)]
-    assert_readable(&out.join("price.json"));
+    assert_default_permissions(&out.join("price.json"));
 }
 
 #[cfg(unix)]
-fn assert_readable(file: &Path) {
+fn assert_default_permissions(file: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let mode = fs::metadata(file).unwrap().permissions().mode();
     assert_eq!(mode & 0o600, 0o600);
-    // 0600 would come from the temporary file; what the umask leaves of 0666 is right.
+    // A result has 0666 minus the umask, like any created file, and not the 0600 of a temporary file.
     let probe = file.with_extension("probe");
     fs::write(&probe, "").unwrap();
     assert_eq!(mode, fs::metadata(&probe).unwrap().permissions().mode());
 }
 
-/// Readers that lag: pages wait in a bounded number of hands, not in memory. Sixty pages of a
-/// megabyte are all fetched in the time in which one reader reads a few of them.
+/// One parser is slower than eight fetchers, which must block instead of queueing pages in memory.
+/// The server could send all sixty pages of 1 MiB while the parser parses a few.
 #[test]
-fn memory_is_bounded_when_readers_lag() {
+fn bounds_memory_while_parsers_lag() {
     const MEGABYTE: usize = 1 << 20;
     let server = TestServer::start(crate::run::market(), |path, _| {
         if !path.starts_with("/stocks/") {
             return None;
         }
-        // Without a plain shape it is read whole, element by element.
+        // The unquoted attribute defeats the scan, so the parser builds the dom of the whole page.
         let page = String::from_utf8(crate::run::page_of(path)).unwrap();
         let heavy = page
             .replace(
@@ -429,8 +384,8 @@ fn memory_is_bounded_when_readers_lag() {
     assert_eq!(run.ran.code, 0, "{}", run.ran.stderr);
     let report = json(&run.folder.path().join("rankings/run.json"));
     let peak = report["peak_memory_bytes"].as_u64().unwrap() as usize;
-    // One page in the hands of each fetcher, two in the channel, one with the reader, as many
-    // buffers that are empty, and what every run needs.
+    // A page for each of 8 fetchers, 2 in the channel, 1 in the parser, 8 empty buffers, and 24 MiB
+    // that every run needs.
     let bound = (8 + 2 + 1 + 8 + 24) * MEGABYTE;
-    assert!(peak < bound, "{} MB", peak / MEGABYTE);
+    assert!(peak < bound, "{} MiB", peak / MEGABYTE);
 }

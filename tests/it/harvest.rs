@@ -1,3 +1,5 @@
+//! The harvest merges duplicates, and the layout check judges it.
+
 use indexrank::http::page::{PageError, Reason};
 use indexrank::pipeline::harvest::{Duplicate, Harvest};
 use indexrank::results::layout_check;
@@ -29,7 +31,7 @@ fn error(reason: Reason) -> PageError {
 }
 
 #[test]
-fn two_addresses_of_one_company_are_merged_and_told() {
+fn merges_and_reports_two_addresses_of_one_company() {
     let mut harvest = Harvest {
         listed: 5,
         ..Harvest::default()
@@ -49,12 +51,12 @@ fn two_addresses_of_one_company_are_merged_and_told() {
         [("B", "/stocks/b-stock"), ("UA", "/stocks/ua-stock")]
             .map(|(code, path)| (code.to_owned(), path.to_owned()))
     );
-    let told = Duplicate {
+    let duplicate = Duplicate {
         path: "/stocks/uaa-stock".into(),
         code: "UA".into(),
         same_as: "/stocks/ua-stock".into(),
     };
-    assert_eq!(harvest.duplicates, [told]);
+    assert_eq!(harvest.duplicates, [duplicate]);
     let ledger = harvest.ledger();
     assert_eq!(
         (
@@ -67,13 +69,13 @@ fn two_addresses_of_one_company_are_merged_and_told() {
     );
 }
 
-/// A layout counts as changed when more than a fifth of the pages lack something, and not because
-/// of a few odd pages of a small index.
+/// A layout counts as changed when more than 20 % of the pages lack a figure. Fewer than five such
+/// pages count only if no page has the figure.
 #[test]
-fn a_changed_layout() {
-    let harvest_of = |all: usize, odd: usize, spoil: fn(&mut CompanyPage)| {
+fn detects_a_changed_layout() {
+    let harvest_of = |pages: usize, odd: usize, spoil: fn(&mut CompanyPage)| {
         let mut harvest: Harvest = Harvest::default();
-        for number in 0..all {
+        for number in 0..pages {
             let mut page = page(&number.to_string());
             if number < odd {
                 spoil(&mut page);
@@ -83,7 +85,7 @@ fn a_changed_layout() {
         harvest
     };
     let no_pe: fn(&mut CompanyPage) = |page| page.pe = None;
-    for (all, odd, changed) in [
+    for (pages, odd, changed) in [
         (100, 20, false),
         (100, 21, true),
         (10, 4, false),
@@ -92,8 +94,8 @@ fn a_changed_layout() {
         (3, 3, true),
         (0, 0, false),
     ] {
-        let change = layout_check::change(&harvest_of(all, odd, no_pe));
-        assert_eq!(change.is_some(), changed, "{odd} of {all}: {change:?}");
+        let change = layout_check::change(&harvest_of(pages, odd, no_pe));
+        assert_eq!(change.is_some(), changed, "{odd} of {pages}: {change:?}");
     }
     let change = layout_check::change(&harvest_of(100, 30, |page| page.low52 = None)).unwrap();
     assert!(
@@ -102,12 +104,12 @@ fn a_changed_layout() {
     );
     assert!(change.contains("52 Week Low"), "{change}");
 
-    let mut unknown = harvest_of(10, 0, no_pe);
+    let mut harvest = harvest_of(10, 0, no_pe);
     for _ in 0..6 {
-        unknown.add(link("y"), Err(error(Reason::Unrecognised)));
+        harvest.add(link("y"), Err(error(Reason::Unrecognised)));
     }
     assert!(
-        layout_check::change(&unknown)
+        layout_check::change(&harvest)
             .unwrap()
             .contains("6 of 16 pages are no company pages")
     );

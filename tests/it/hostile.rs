@@ -1,5 +1,5 @@
-//! Pages that make a parser work for minutes or fill the memory. Each is refused, or read, within
-//! about a second and 40 MB.
+//! Pages that would keep a parser busy for minutes or exhaust memory. The program rejects or parses
+//! each within about a second and 40 MB.
 
 use std::fs;
 use std::process::Command;
@@ -10,9 +10,10 @@ use indexrank::inspect;
 use indexrank::site::company;
 use indexrank::site::index;
 
-/// A page is read in 0.7 s at the worst, on a machine with nothing else to do.
-const LONG: Duration = Duration::from_secs(10);
+/// The slowest page takes 0.7 s on an idle machine; the margin is for busy ones.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 
+/// Concatenates numbered pieces of HTML.
 fn numbered(count: usize, piece: impl Fn(usize) -> String) -> String {
     (0..count).map(piece).collect()
 }
@@ -20,8 +21,8 @@ fn numbered(count: usize, piece: impl Fn(usize) -> String) -> String {
 const ITEM: &str = "<div class='snapshot__data-item snapshot__header'>";
 const TABLE: &str = "<table><th>1 Year<tr><td>";
 
-/// Pages with what is said of them: the limit that each goes beyond, or nothing where a page within
-/// all limits is read.
+/// Pages, each with words of the error about the limit that it exceeds. The words are empty if the
+/// page is within all limits and only lacks the landmarks.
 fn pages() -> Vec<(&'static str, String)> {
     let row = "<td><a href=/stocks/x></a></td></tr><tr>";
     let quoted = |i| format!("<tr><td><a href=\"/stocks/{i}\"></a>");
@@ -29,7 +30,7 @@ fn pages() -> Vec<(&'static str, String)> {
         ("too deep", "<div>".repeat(200_000) + &"<p>".repeat(100_000)),
         ("too deep", "<b>".repeat(300_000)),
         ("too many", "<a>".repeat(300_000)),
-        // Every paragraph opens the 1,000 elements again: a million nodes of 13 KB.
+        // 13 KB become a million nodes: every paragraph reopens the 1,000 elements.
         (
             "too deep",
             "<p>".to_owned() + &numbered(1000, |i| format!("<b id={i}>")) + &"<p>x".repeat(1000),
@@ -88,30 +89,34 @@ fn pages() -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn no_page_takes_long() {
-    for (at, (limit, page)) in pages().into_iter().enumerate() {
+fn rejects_each_hostile_page_within_10_s() {
+    for (number, (limit, page)) in pages().into_iter().enumerate() {
         let page = page.as_bytes();
         let clock = Instant::now();
         let (company, index) = (company::parse(page), index::parse(page));
-        assert!(clock.elapsed() < LONG, "{at}: {:?}", clock.elapsed());
+        assert!(
+            clock.elapsed() < TIME_LIMIT,
+            "{number}: {:?}",
+            clock.elapsed()
+        );
         let (company, index) = (
             company.unwrap_err().to_string(),
             index.unwrap_err().to_string(),
         );
-        let is_known = if limit.is_empty() { "no " } else { limit };
-        assert!(company.contains(is_known), "{at}: {limit:?}, {company}");
-        assert!(index.contains(is_known), "{at}: {limit:?}, {index}");
+        let expected = if limit.is_empty() { "no " } else { limit };
+        assert!(company.contains(expected), "{number}: {limit:?}, {company}");
+        assert!(index.contains(expected), "{number}: {limit:?}, {index}");
     }
 }
 
-/// The whole program gets 40 MB for each page, and what the page takes as a file. With none it has
-/// 15.
+/// The whole program gets 40 MB of address space and the size of the file. Without a page it uses
+/// 15 MB.
 #[test]
 #[cfg(target_os = "linux")]
-fn no_page_takes_much_memory() {
+fn rejects_each_hostile_page_within_40_mb() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("page.html");
-    for (at, (_, page)) in pages().into_iter().enumerate() {
+    for (number, (_, page)) in pages().into_iter().enumerate() {
         fs::write(&file, &page).unwrap();
         let kilobytes = 40_000 + page.len() / 1000;
         let ran = Command::new("sh")
@@ -121,13 +126,13 @@ fn no_page_takes_much_memory() {
             .arg(&file)
             .output()
             .unwrap();
-        assert_eq!(ran.status.code(), Some(5), "{at}: {:?}", ran.status);
+        assert_eq!(ran.status.code(), Some(5), "{number}: {:?}", ran.status);
     }
 }
 
-/// A text as long as a body may inflate to is not copied to be decoded.
+/// No parser accepts over 2 MiB, so converting such a text to UTF-8 would only cost memory.
 #[test]
-fn a_text_that_no_reader_takes_is_not_decoded() {
+fn does_not_decode_text_over_2_mib() {
     let text = [
         &b"<meta charset=windows-1251>"[..],
         &b"\xe9".repeat(3 << 20),
@@ -139,9 +144,9 @@ fn a_text_that_no_reader_takes_is_not_decoded() {
     assert!(seen.contains("it has more than 1048576 bytes"), "{seen}");
 }
 
-/// Whatever the limits are, a name that fills a page does not travel on.
+/// Real names have up to 60 bytes; the parser keeps at most 201.
 #[test]
-fn texts_are_cut_where_no_text_of_the_site_is_as_long() {
+fn truncates_a_name_of_100000_bytes() {
     let long = "n".repeat(100_000);
     let html = format!(
         "<span class=price-section__label>{long}</span><span class=price-section__category><span>X</span></span>"

@@ -1,7 +1,9 @@
+//! The parser of index pages. Every case compares the scan with the dom.
+
 use indexrank::replica::{Market, SEED};
 use indexrank::site::index::{IndexPage, parse, parse_whole};
 
-/// A row of the present site: name, six more cells, the change of a year.
+/// A row of today's site: the name, six more cells, then the cell `growth`.
 fn row(path: &str, name: &str, growth: &str) -> String {
     let cell = "<td class=\"table__td\"><span>1.00</span><br><span>1.00%</span></td>";
     format!(
@@ -10,12 +12,19 @@ fn row(path: &str, name: &str, growth: &str) -> String {
     )
 }
 
+/// The cell with the growth over one year.
 fn growth(percent: &str) -> String {
     format!(
         "<td class=\"table__td\">\n<span class=\"colorRed\">-17.30</span><br>\n<span class=\"colorRed\">{percent}</span>\n</td>"
     )
 }
 
+fn header_cells(class: &str, headers: &[&str]) -> String {
+    let cell = |header| format!("<th class=\"{class}\">\r\n{header}\t</th>");
+    headers.iter().map(cell).collect()
+}
+
+/// An index page of today's site: a small table of other stocks, the index table, the pager.
 fn page(rows: &str, pager: &str) -> String {
     let headers = [
         "Name",
@@ -27,10 +36,7 @@ fn page(rows: &str, pager: &str) -> String {
         "6 Mo.",
         "1 Year<br />\r\n+/-<br>%",
     ];
-    let headers: String = headers
-        .iter()
-        .map(|header| format!("<th class=\"table__th\">\r\n{header}\t</th>"))
-        .collect();
+    let headers = header_cells("table__th", &headers);
     format!(
         "<html><body><table><tr><th>Name</th><th>%</th></tr><tr><td><a href=\"/stocks/trap-stock\">Trap</a></td></tr></table>\
          <table class=\"table table__layout--fixed\"><thead><tr>{headers}</tr></thead><tbody class=\"table__tbody\">{rows}</tbody></table>\
@@ -38,15 +44,12 @@ fn page(rows: &str, pager: &str) -> String {
     )
 }
 
-/// Rows as `path|name|growth`, after the number of pages; the cut and the whole page must agree.
-fn shown(html: &str) -> String {
-    let found = parse(html.as_bytes());
-    assert_eq!(
-        found,
-        parse_whole(html.as_bytes()),
-        "cut and whole page differ"
-    );
-    match found {
+/// Renders a parsed page as `pages: path|name|growth path|name|growth …`, after checking that scan
+/// and dom agree.
+fn parsed(html: &str) -> String {
+    let scanned = parse(html.as_bytes());
+    assert_eq!(scanned, parse_whole(html.as_bytes()), "scan and dom differ");
+    match scanned {
         Err(error) => error.to_string(),
         Ok(IndexPage { pages, rows }) => {
             let row = |link: indexrank::site::index::Link| {
@@ -64,7 +67,7 @@ fn shown(html: &str) -> String {
 }
 
 #[test]
-fn rows() {
+fn parses_rows() {
     let mmm = row("/stocks/mmm-stock", "3M", &growth("-9.27%"));
     for (rows, expected) in [
         (mmm.clone(), "1: /stocks/mmm-stock|3M|-9.27"),
@@ -123,7 +126,7 @@ fn rows() {
         ),
         (String::new(), NOT_INDEX),
     ] {
-        assert_eq!(shown(&page(&rows, "")), expected, "{rows}");
+        assert_eq!(parsed(&page(&rows, "")), expected, "{rows}");
     }
 }
 
@@ -131,7 +134,7 @@ const NOT_INDEX: &str =
     "not an index page: no table with a column \"1 Year\" and links to /stocks/…";
 
 #[test]
-fn pagers() {
+fn parses_pagers() {
     let rows = row("/stocks/mmm-stock", "3M", &growth("-9.27%"));
     for (links, pages) in [
         ("", "1"),
@@ -155,16 +158,16 @@ fn pagers() {
     ] {
         let pager = format!("<div class=\"finando_paging margin-top--small\">Page: {links}</div>");
         assert_eq!(
-            shown(&page(&rows, &pager)),
+            parsed(&page(&rows, &pager)),
             format!("{pages}: /stocks/mmm-stock|3M|-9.27"),
             "{links}"
         );
     }
 }
 
-/// The site of 2020: eleven cells, no body of the table, two columns headed "1 Year".
+/// The site of 2020: rows of eleven cells, no `tbody`, and two columns headed "1 Year".
 #[test]
-fn the_first_generation() {
+fn parses_the_first_site_generation() {
     let headers = [
         "Name",
         "Latest Price",
@@ -191,11 +194,11 @@ fn the_first_generation() {
          <td><img src=\"x\" alt=\"3M\" title=\"3M 1-year Chart\"/></td></tr></table>",
         cells(8)
     );
-    assert_eq!(shown(&html), "1: /stocks/mmm-stock|3M|2.54");
+    assert_eq!(parsed(&html), "1: /stocks/mmm-stock|3M|2.54");
 }
 
 #[test]
-fn pages_of_the_market() {
+fn parses_the_index_pages_of_the_market() {
     let market = Market::embedded(None, SEED);
     assert_eq!(market.index_pages(), 11);
     let mut listed = 0;
@@ -213,9 +216,9 @@ fn pages_of_the_market() {
     assert_eq!(listed, 496);
 }
 
-/// A table that only lays the page out has the head of the one within it too.
+/// A layout table around the index table contains its header cells too.
 #[test]
-fn a_table_around_the_table() {
+fn ignores_a_layout_table_around_the_index_table() {
     let market = Market::embedded(Some(3), SEED);
     let page = market.index_page(1);
     let (start, end) = (

@@ -1,12 +1,16 @@
-//! An index or a rate that fails: the things that a run cannot do without.
+//! Failing index pages and exchange rates.
 
 use indexrank::replica::{Market, Pages, SEED};
 
 use crate::run::{Fault, INDEX_2, OK, RATES, Run, always, gzip, market};
 use crate::support::{Reply, TestServer, json};
 
+/// Path of the numbered pages, without the number.
+const INDEX: &str = "/index/components/s&p_500?p=";
+const INDEX_1: &str = "/index/components/s&p_500?p=1";
+
 #[test]
-fn half_an_index_ends_the_run() {
+fn fails_when_an_index_page_is_missing() {
     for (status, attempts) in [("404 Not Found", 1), ("503 Service Unavailable", 4)] {
         let server = TestServer::start(market(), move |path, _| {
             (path == INDEX_2).then(|| Reply::status(status))
@@ -24,43 +28,43 @@ fn half_an_index_ends_the_run() {
 }
 
 #[test]
-fn an_index_page_that_comes_at_last_is_enough() {
+fn retries_an_index_page_until_it_arrives() {
     let server = TestServer::start(market(), |path, before| {
         (path == INDEX_2 && before < 2).then(|| Reply::status("502 Bad Gateway"))
     });
     Run::new(&server, &[]).assert_complete(2);
 }
 
-/// A body cut short within the table still parses, with fewer companies and no pager.
+/// A body that ends within the table would still parse, with fewer companies and no pager.
 #[test]
-fn an_index_page_or_a_list_of_rates_that_was_cut_short_is_asked_for_again() {
-    for path in ["/index/components/s&p_500?p=1", INDEX_2, RATES] {
+fn retries_truncated_index_pages_and_rates() {
+    for path in [INDEX_1, INDEX_2, RATES] {
         let pages = Pages::of_market(&market());
         let whole = pages.get(path).unwrap().plain_body();
-        let cuts: [Fault; 2] = {
+        let truncated: [Fault; 2] = {
             let half = whole[..whole.len() * 2 / 3].to_vec();
-            let broken = gzip(&whole)[..300].to_vec();
+            let partial_gzip = gzip(&whole)[..300].to_vec();
             [
                 Box::new(move || Reply::with_head(OK, &half)),
                 Box::new(move || {
-                    Reply::with_head(&format!("{OK}\r\nContent-Encoding: gzip"), &broken)
+                    Reply::with_head(&format!("{OK}\r\nContent-Encoding: gzip"), &partial_gzip)
                 }),
             ]
         };
-        for cut in cuts {
+        for truncated in truncated {
             let server = TestServer::start(market(), move |asked, before| {
-                (asked == path && before == 0).then(&cut)
+                (asked == path && before == 0).then(&truncated)
             });
             Run::new(&server, &[]).assert_complete(1);
-            // The first page is looked at once more in the end.
-            let looks = 1 + usize::from(path.ends_with("?p=1"));
-            assert_eq!(server.asked(path), 1 + looks, "{path}");
+            // The walker fetches page 1 once more at the end, to notice changes of the index.
+            let rechecks = usize::from(path == INDEX_1);
+            assert_eq!(server.asked(path), 2 + rechecks, "{path}");
         }
     }
 }
 
 #[test]
-fn an_index_without_end() {
+fn fails_after_2500_index_pages() {
     let page = |number: usize| {
         let row = format!("<tr><td><a href=\"/stocks/x-{number}\">x</a></td></tr>");
         let table = format!("<table><tr><th>1 Year</th></tr>{row}</table>");
@@ -68,17 +72,17 @@ fn an_index_without_end() {
         format!("<html><body>{table}{pager}</body></html>").into_bytes()
     };
     let server = TestServer::start(market(), move |path, _| {
-        let number = path.strip_prefix("/index/components/s&p_500?p=")?;
+        let number = path.strip_prefix(INDEX)?;
         Some(Reply::Page(page(number.parse().ok()?)))
     });
     Run::new(&server, &["-q"]).assert_failed(4, &["the index has more than 2500 pages"]);
-    assert_eq!(server.asked("/index/components/s&p_500?p=2500"), 1);
-    assert_eq!(server.asked("/index/components/s&p_500?p=2501"), 0);
+    assert_eq!(server.asked(&format!("{INDEX}2500")), 1);
+    assert_eq!(server.asked(&format!("{INDEX}2501")), 0);
 }
 
-/// The pager claims 90 pages, and every number past the second gives the second again.
+/// The pager claims 90 pages, but every number above 2 returns page 2 again.
 #[test]
-fn a_pager_that_promises_too_much() {
+fn stops_when_index_pages_repeat() {
     let market = market();
     let page = |number| {
         market
@@ -88,7 +92,7 @@ fn a_pager_that_promises_too_much() {
     };
     let (first, second) = (page(1), page(2));
     let server = TestServer::start(self::market(), move |path, _| {
-        let number = path.strip_prefix("/index/components/s&p_500?p=")?;
+        let number = path.strip_prefix(INDEX)?;
         Some(Reply::Page(if number == "1" {
             first.clone()
         } else {
@@ -96,12 +100,12 @@ fn a_pager_that_promises_too_much() {
         }))
     });
     Run::new(&server, &[]).assert_complete(0);
-    assert_eq!(server.asked("/index/components/s&p_500?p=17"), 1);
-    assert_eq!(server.asked("/index/components/s&p_500?p=34"), 0);
+    assert_eq!(server.asked(&format!("{INDEX}17")), 1);
+    assert_eq!(server.asked(&format!("{INDEX}34")), 0);
 }
 
 #[test]
-fn an_index_that_the_site_does_not_have() {
+fn reports_an_index_that_the_site_lacks() {
     let server = TestServer::start(market(), |_, _| None);
     let run = Run::new(&server, &["--index", "no_such_index"]);
     run.assert_failed(
@@ -115,8 +119,8 @@ fn an_index_that_the_site_does_not_have() {
 }
 
 #[test]
-fn an_index_laid_out_in_another_way() {
-    let server = always("/index/components/s&p_500?p=1", || {
+fn fails_when_the_layout_of_index_pages_changes() {
+    let server = always(INDEX_1, || {
         Reply::Page(b"<html><body><table></table></body></html>".to_vec())
     });
     let run = Run::new(&server, &["--record", "kept.warc"]);
@@ -133,7 +137,7 @@ fn an_index_laid_out_in_another_way() {
 }
 
 #[test]
-fn without_a_rate_the_other_rankings_are_written() {
+fn writes_the_other_rankings_without_a_rate() {
     let cases: Vec<(&str, Fault)> = vec![
         (
             "HTTP status 404",
@@ -148,14 +152,14 @@ fn without_a_rate_the_other_rankings_are_written() {
             Box::new(|| Reply::Page(b"<html></html>".to_vec())),
         ),
     ];
-    for (why, reply) in cases {
+    for (error, reply) in cases {
         let server = always(RATES, reply);
         let run = Run::new(&server, &[]);
         assert_eq!(run.ran.code, 6, "{}", run.ran.stderr);
-        for word in [why, "--usd-rub", "price.json was left as it was"] {
+        for word in [error, "--usd-rub", "price.json was left as it was"] {
             assert!(
                 run.ran.stderr.contains(word),
-                "{word:?} in {}",
+                "no {word:?} in {}",
                 run.ran.stderr
             );
         }
@@ -163,7 +167,7 @@ fn without_a_rate_the_other_rankings_are_written() {
         assert!(run.read("growth.json").contains("\"growth\""));
         let report = json(&run.folder.path().join("rankings/run.json"));
         assert_eq!(report["rate"], serde_json::Value::Null);
-        assert!(report["rate_error"].as_str().unwrap().contains(why));
+        assert!(report["rate_error"].as_str().unwrap().contains(error));
         assert!(!report["files"].to_string().contains("price.json"));
 
         let run = Run::new(&server, &["--usd-rub", "100"]);
@@ -174,7 +178,7 @@ fn without_a_rate_the_other_rankings_are_written() {
 }
 
 #[test]
-fn a_rate_of_a_day() {
+fn fetches_the_rate_of_a_given_day() {
     let server = TestServer::start(market(), |_, _| None);
     let run = Run::new(&server, &["--rate-date", "2022-02-04"]);
     assert_eq!(run.ran.code, 0, "{}", run.ran.stderr);
@@ -191,15 +195,15 @@ fn a_rate_of_a_day() {
     );
 }
 
-/// Row 34: a company comes and one goes between the first look at page 1 and the second.
+/// Between the first and the second fetch of page 1, one company joins the index and one leaves.
 #[test]
-fn an_index_that_changes_while_it_is_walked() {
-    let other = Market::embedded(Some(61), SEED).index_page(1);
-    let first = "\"/stocks/abbv-stock";
-    let changed = other.replace(first, "\"/stocks/zzz-stock").into_bytes();
+fn warns_when_the_index_changes_during_the_walk() {
+    let later = Market::embedded(Some(61), SEED).index_page(1);
+    let changed = later
+        .replace("\"/stocks/abbv-stock", "\"/stocks/zzz-stock")
+        .into_bytes();
     let server = TestServer::start(market(), move |path, before| {
-        (path == "/index/components/s&p_500?p=1" && before == 1)
-            .then(|| Reply::Page(changed.clone()))
+        (path == INDEX_1 && before == 1).then(|| Reply::Page(changed.clone()))
     });
     let run = Run::new(&server, &[]);
     run.assert_complete(0);
@@ -210,10 +214,9 @@ fn an_index_that_changes_while_it_is_walked() {
     ] {
         assert!(run.ran.stderr.contains(words), "{}", run.ran.stderr);
     }
-    // One that cannot be looked at again is no news.
+    // A failed second fetch causes no warning.
     let server = TestServer::start(market(), move |path, before| {
-        (path == "/index/components/s&p_500?p=1" && before == 1)
-            .then(|| Reply::status("503 Service Unavailable"))
+        (path == INDEX_1 && before == 1).then(|| Reply::status("503 Service Unavailable"))
     });
     let run = Run::new(&server, &[]);
     run.assert_complete(0);

@@ -1,7 +1,7 @@
-//! Runs that are cut short, at any moment and in any way, and go on.
+//! Runs that a signal, `--max-time`, a full disk or a captive portal interrupts, and `--resume`.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::support::{
     Ran, Reply, TestServer, assert_expected_rankings, command, files, indexrank, json,
 };
 
-/// The embedded market behind a line that makes a run last 0.2 s and more.
+/// The embedded market behind a line with this latency in milliseconds. A run takes 0.2 s or more.
 pub fn slow_market(latency: u64) -> Server {
     let pages = Pages::of_market(&Market::embedded(None, SEED));
     let line = Line {
@@ -24,6 +24,7 @@ pub fn slow_market(latency: u64) -> Server {
     Server::start(pages, 0, line, None).unwrap()
 }
 
+/// Starts the binary with piped output.
 pub fn start(folder: &Path, arguments: &[&str]) -> Child {
     let mut command = command(folder, arguments);
     command
@@ -37,6 +38,7 @@ pub fn signal(child: &Child, signal: Signal) {
     kill(Pid::from_raw(child.id() as i32), signal).unwrap();
 }
 
+/// Waits for a child to exit. Returns its exit code, or `None` and the code -1 if a signal killed it.
 pub fn ended(child: Child) -> (Option<i32>, Ran) {
     let output = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -48,33 +50,57 @@ pub fn ended(child: Child) -> (Option<i32>, Ran) {
     (output.status.code(), ran)
 }
 
+/// Number of pages that the run took from its journal.
 pub fn resumed(folder: &Path) -> u64 {
     json(&folder.join("rankings/run.json"))["resumed"]
         .as_u64()
         .unwrap()
 }
 
+/// Files in an output folder that are no results: journals, locks, staged files.
 pub fn leftovers(folder: &Path) -> Vec<String> {
-    let mut there = files(folder);
-    there.retain(|name| !name.ends_with(".json"));
-    there
+    let mut names = files(folder);
+    names.retain(|name| !name.ends_with(".json"));
+    names
 }
 
-/// A journal of the market that was cut short by a signal.
+/// Starts a run and interrupts it after 400 ms, so that it leaves a journal.
 pub fn cut_short(folder: &Path, server: &Server, more: &[&str]) {
     let address = server.address();
-    let few = ["--from", &*address, "-q", "--workers", "8"];
-    let child = start(folder, &[&few, more].concat());
+    let options = ["--from", &*address, "-q", "--workers", "8"];
+    let child = start(folder, &[&options, more].concat());
     thread::sleep(Duration::from_millis(400));
     signal(&child, Signal::SIGTERM);
     let (_, ran) = ended(child);
     assert_eq!(ran.code, 143, "{}", ran.stderr);
 }
 
-/// Kills runs at thirty moments from the first millisecond to the last, each with the pages of those
-/// before thrown away, and goes on.
+/// Sends the interrupt signal after a delay. The run must end within 3 s.
+#[track_caller]
+fn interrupt(child: Child, delay: Duration, number: Signal) -> Ran {
+    thread::sleep(delay);
+    let sent = Instant::now();
+    signal(&child, number);
+    let (_, ran) = ended(child);
+    assert!(
+        sent.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        sent.elapsed()
+    );
+    ran
+}
+
+/// A server that never responds to requests for company pages.
+fn silent_server() -> TestServer {
+    TestServer::start(crate::run::market(), |path, _| {
+        path.starts_with("/stocks/").then(|| Reply::Raw(Vec::new()))
+    })
+}
+
+/// Kills a run at thirty moments from its first millisecond to its last, each in an empty folder, and
+/// resumes it.
 #[test]
-fn a_killed_run_goes_on_from_where_it_was() {
+fn resumes_after_sigkill_at_thirty_moments() {
     let server = slow_market(5);
     let address = server.address();
     let folder = tempfile::tempdir().unwrap();
@@ -83,17 +109,17 @@ fn a_killed_run_goes_on_from_where_it_was() {
         indexrank(folder.path(), &["--from", &address, "-q"]).code,
         0
     );
-    let whole = started.elapsed();
-    let (mut kept_something, mut most) = (0, 0);
+    let run_time = started.elapsed();
+    let (mut runs_with_pages, mut most_resumed) = (0, 0);
     for moment in 0..30 {
         let folder = tempfile::tempdir().unwrap();
-        // Old results must stay whole.
+        // A killed run must not leave a half-written result.
         let out = folder.path().join("rankings");
         fs::create_dir(&out).unwrap();
         fs::write(out.join("price.json"), "old").unwrap();
         let child = start(folder.path(), &["--from", &address, "-q"]);
         let jitter = Duration::from_micros(fastrand::u64(..3000));
-        thread::sleep(whole * moment / 29 + jitter);
+        thread::sleep(run_time * moment / 29 + jitter);
         signal(&child, Signal::SIGKILL);
         let (code, _) = ended(child);
         if code.is_none() {
@@ -102,7 +128,7 @@ fn a_killed_run_goes_on_from_where_it_was() {
                 assert!(content == "old" || content.ends_with("}\n") || content.ends_with("]\n"));
             }
         }
-        // Requests of the one that is dead are still on their way.
+        // Waits for the server to count the last requests of the killed run.
         thread::sleep(Duration::from_millis(100));
         let before = server.counts().requests;
         let ran = indexrank(folder.path(), &["--from", &address, "--resume"]);
@@ -110,21 +136,21 @@ fn a_killed_run_goes_on_from_where_it_was() {
         assert_expected_rankings(&out);
         let requests = server.counts().requests - before;
         let resumed = resumed(folder.path());
-        // Every page once, from here or from there, and the index page that is looked at again.
+        // 509 pages, each from the journal or the server, and the second fetch of index page 1.
         assert_eq!(requests + resumed, 510, "{moment}: {resumed} resumed");
         assert_eq!(leftovers(&out), [""; 0], "{moment}");
-        kept_something += usize::from(resumed > 0);
-        most = most.max(resumed);
+        runs_with_pages += usize::from(resumed > 0);
+        most_resumed = most_resumed.max(resumed);
     }
     assert!(
-        kept_something >= 10 && most > 250,
-        "{kept_something} {most}"
+        runs_with_pages >= 10 && most_resumed > 250,
+        "{runs_with_pages} runs resumed pages, {most_resumed} at most"
     );
 }
 
-/// SIGINT and SIGTERM end a run at once, with the command that goes on.
+/// SIGINT and SIGTERM end a run within 3 s, with the command that resumes it.
 #[test]
-fn ctrl_c_keeps_what_came_and_says_how_to_go_on() {
+fn signals_keep_fetched_pages_and_print_the_resume_command() {
     for (number, code, word) in [
         (Signal::SIGINT, 130, "interrupted"),
         (Signal::SIGTERM, 143, "terminated"),
@@ -133,15 +159,7 @@ fn ctrl_c_keeps_what_came_and_says_how_to_go_on() {
         let address = server.address();
         let folder = tempfile::tempdir().unwrap();
         let child = start(folder.path(), &["--from", &address, "--index", "s&p_500"]);
-        thread::sleep(Duration::from_millis(700));
-        let asked = Instant::now();
-        signal(&child, number);
-        let (_, ran) = ended(child);
-        assert!(
-            asked.elapsed() < Duration::from_secs(3),
-            "{:?}",
-            asked.elapsed()
-        );
+        let ran = interrupt(child, Duration::from_millis(700), number);
         assert_eq!((ran.code, &*ran.stdout), (code, ""), "{}", ran.stderr);
         let binary = env!("CARGO_BIN_EXE_indexrank");
         let hint =
@@ -152,7 +170,7 @@ fn ctrl_c_keeps_what_came_and_says_how_to_go_on() {
             "kept in rankings/unfinished.warc",
             &hint,
         ] {
-            assert!(ran.stderr.contains(words), "{words:?} in {}", ran.stderr);
+            assert!(ran.stderr.contains(words), "no {words:?} in {}", ran.stderr);
         }
         assert_eq!(files(&folder.path().join("rankings")), ["unfinished.warc"]);
         let ran = indexrank(folder.path(), &["--from", &address, "--resume"]);
@@ -162,32 +180,19 @@ fn ctrl_c_keeps_what_came_and_says_how_to_go_on() {
     }
 }
 
-/// A server that never answers holds nobody who presses the key.
+/// A pending request must not delay the end of the run.
 #[test]
-fn ctrl_c_breaks_off_what_is_under_way() {
-    let server = TestServer::start(crate::run::market(), |path, _| {
-        path.starts_with("/stocks/").then(|| Reply::Raw(Vec::new()))
-    });
+fn ctrl_c_cancels_requests_in_flight() {
+    let server = silent_server();
     let folder = tempfile::tempdir().unwrap();
     let child = start(folder.path(), &["--from", server.address(), "-q"]);
-    thread::sleep(Duration::from_millis(500));
-    let asked = Instant::now();
-    signal(&child, Signal::SIGINT);
-    let (_, ran) = ended(child);
+    let ran = interrupt(child, Duration::from_millis(500), Signal::SIGINT);
     assert_eq!(ran.code, 130, "{}", ran.stderr);
-    assert!(
-        asked.elapsed() < Duration::from_secs(3),
-        "{:?}",
-        asked.elapsed()
-    );
 }
 
-/// Row 15: nothing holds a run longer than it may take.
 #[test]
-fn a_run_ends_when_its_time_is_over() {
-    let server = TestServer::start(crate::run::market(), |path, _| {
-        path.starts_with("/stocks/").then(|| Reply::Raw(Vec::new()))
-    });
+fn ends_a_run_after_max_time() {
+    let server = silent_server();
     let started = Instant::now();
     let run = crate::run::Run::new(&server, &["--max-time", "0.7"]);
     assert!(started.elapsed() < Duration::from_secs(2));
@@ -201,9 +206,9 @@ fn a_run_ends_when_its_time_is_over() {
     );
 }
 
-/// Row 53: the second says which process is there, and changes nothing.
+/// The second run names the process of the first and changes nothing.
 #[test]
-fn one_run_at_a_time_has_a_folder() {
+fn refuses_a_folder_that_another_run_uses() {
     let server = slow_market(200);
     let address = server.address();
     let folder = tempfile::tempdir().unwrap();
@@ -222,7 +227,7 @@ fn one_run_at_a_time_has_a_folder() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_expected_rankings(&folder.path().join("rankings"));
     assert_eq!(leftovers(&folder.path().join("rankings")), [""; 0]);
-    // A lock that a killed run left is nobody's.
+    // The lock file of a killed run does not block the next run.
     fs::write(folder.path().join("rankings/.indexrank.lock"), "1\n").unwrap();
     assert_eq!(
         indexrank(folder.path(), &["--from", &address, "-q"]).code,
@@ -230,15 +235,15 @@ fn one_run_at_a_time_has_a_folder() {
     );
 }
 
-/// What a run that was killed while it wrote has left, goes with the next.
+/// A run removes staged files whose process is gone, and keeps those of running processes.
 #[test]
-fn leftovers_are_cleared_away() {
+fn removes_staged_files_of_dead_processes() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("rankings");
     fs::create_dir(&out).unwrap();
-    let mut gone = Command::new("true").spawn().unwrap();
-    gone.wait().unwrap();
-    let dead = out.join(format!(".indexrank-{}-abc123", gone.id()));
+    let mut exited = Command::new("true").spawn().unwrap();
+    exited.wait().unwrap();
+    let dead = out.join(format!(".indexrank-{}-abc123", exited.id()));
     let alive = out.join(format!(".indexrank-{}-abc123", std::process::id()));
     fs::write(&dead, "half").unwrap();
     fs::write(&alive, "half").unwrap();
@@ -249,9 +254,9 @@ fn leftovers_are_cleared_away() {
     assert!(!dead.exists() && alive.exists());
 }
 
-/// Row 52: a disk that fills up in the middle. The old results stay, and so does what was kept.
+/// `ulimit -f` limits the size of files, as a disk that fills up during the run does.
 #[test]
-fn a_full_disk_leaves_old_results_as_they_were() {
+fn keeps_old_results_when_the_disk_is_full() {
     let server = slow_market(0);
     let address = server.address();
     let folder = tempfile::tempdir().unwrap();
@@ -269,7 +274,7 @@ fn a_full_disk_leaves_old_results_as_they_were() {
             String::from_utf8(output.stderr).unwrap(),
         )
     };
-    // Files of at most a megabyte: the journal breaks off, the results fit.
+    // With files of at most 1 MiB the journal fails, but the results fit.
     let (code, stderr) = limited(1024, "");
     assert_eq!(code, 0, "{stderr}");
     assert!(
@@ -278,12 +283,18 @@ fn a_full_disk_leaves_old_results_as_they_were() {
     );
     assert_expected_rankings(&folder.path().join("rankings"));
 
-    // A table does not: nothing changes.
+    // With 16 KiB the table does not fit, so the run changes no result.
     let out = folder.path().join("rankings");
-    let before: Vec<_> = files(&out)
-        .iter()
-        .map(|name| fs::read(out.join(name)).unwrap())
-        .collect();
+    assert_eq!(leftovers(&out), [""; 0]);
+    let results = || -> Vec<Vec<u8>> {
+        let mut names = files(&out);
+        names.retain(|name| name.ends_with(".json"));
+        names
+            .iter()
+            .map(|name| fs::read(out.join(name)).unwrap())
+            .collect()
+    };
+    let before = results();
     let (code, stderr) = limited(16, "--top 5 --table all.csv");
     assert_eq!(code, 7, "{stderr}");
     assert!(stderr.contains("cannot write all.csv"), "{stderr}");
@@ -292,29 +303,25 @@ fn a_full_disk_leaves_old_results_as_they_were() {
         "{stderr}"
     );
     assert!(stderr.contains("to go on from there: "), "{stderr}");
-    let after: Vec<PathBuf> = files(&out).iter().map(|name| out.join(name)).collect();
-    let after = after
-        .iter()
-        .filter(|path| path.extension().is_some_and(|end| end == "json"));
-    let after: Vec<_> = after.map(|path| fs::read(path).unwrap()).collect();
-    assert_eq!(before, after);
+    assert_eq!(before, results());
 
-    // Room again: the pages that came are taken, the others asked for.
+    // Without the limit, the run takes the recorded pages from the journal and fetches the others.
     let requests = server.counts().requests;
     let ran = indexrank(folder.path(), &["--from", &address, "-q", "--resume"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(server.counts().requests - requests <= 510);
     assert_expected_rankings(&out);
 
-    // A recording is a result: without it the run has failed.
+    // A recording is a result, so the run fails without it.
     let (code, stderr) = limited(1024, "--record run.warc");
     assert_eq!(code, 7, "{stderr}");
     assert!(stderr.contains("cannot write run.warc"), "{stderr}");
 }
 
-/// What was kept stays, whatever a run that was to go on met instead of the site.
+/// A log-in portal redirects every request to another host. The failed resume must not shrink the
+/// journal.
 #[test]
-fn a_portal_in_the_way_costs_no_page() {
+fn keeps_the_journal_behind_a_captive_portal() {
     let server = slow_market(40);
     let folder = tempfile::tempdir().unwrap();
     cut_short(folder.path(), &server, &[]);
