@@ -195,18 +195,18 @@ proptest! {
         }
         let resume = || Journal::resume(path.clone(), Checksum::Crc32, &identity, Duration::from_secs(60));
         let Ok(journal) = resume() else { return Ok(()) };
-        let meter = Meter::default();
+        let counters = Meter::default();
         for number in 0..pages {
-            if let Some(recorded) = journal.take(&format!("/{number}"), &meter) {
+            if let Some(recorded) = journal.take(&format!("/{number}"), &counters) {
                 prop_assert_eq!(recorded.body, page(number).body);
             }
-            prop_assert!(journal.take(&format!("/{number}"), &meter).is_none(), "the journal returns each page once");
+            prop_assert!(journal.take(&format!("/{number}"), &counters).is_none(), "the journal returns each page once");
         }
         journal.keep("/last", "http://here/last", &page(99));
         journal.leave();
         // A second resume finds the appended page.
         if let Ok(journal) = resume() {
-            let last = journal.take("/last", &meter);
+            let last = journal.take("/last", &counters);
             prop_assert_eq!(last.map(|page| page.body), Some(page(99).body));
         }
     }

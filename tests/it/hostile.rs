@@ -1,5 +1,5 @@
-//! Pages that would keep a parser busy for minutes or exhaust memory. The program rejects or parses
-//! each within about a second and 40 MB.
+//! Pages that would keep a parser busy for minutes or exhaust memory. The parsers reject each within
+//! about a second and 40 MB: for a limit, or after parsing it, for missing landmarks.
 
 use std::fs;
 use std::process::Command;

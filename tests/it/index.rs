@@ -19,11 +19,6 @@ fn growth(percent: &str) -> String {
     )
 }
 
-fn header_cells(class: &str, headers: &[&str]) -> String {
-    let cell = |header| format!("<th class=\"{class}\">\r\n{header}\t</th>");
-    headers.iter().map(cell).collect()
-}
-
 /// An index page of today's site: a small table of other stocks, the index table, the pager.
 fn page(rows: &str, pager: &str) -> String {
     let headers = [
@@ -36,7 +31,10 @@ fn page(rows: &str, pager: &str) -> String {
         "6 Mo.",
         "1 Year<br />\r\n+/-<br>%",
     ];
-    let headers = header_cells("table__th", &headers);
+    let headers: String = headers
+        .iter()
+        .map(|header| format!("<th class=\"table__th\">\r\n{header}\t</th>"))
+        .collect();
     format!(
         "<html><body><table><tr><th>Name</th><th>%</th></tr><tr><td><a href=\"/stocks/trap-stock\">Trap</a></td></tr></table>\
          <table class=\"table table__layout--fixed\"><thead><tr>{headers}</tr></thead><tbody class=\"table__tbody\">{rows}</tbody></table>\
