@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::RaceArgs;
 use crate::contenders::cores;
-use crate::heat::{Entry, Heat};
+use crate::round_set::{Entry, Heat};
 
 /// What decides how fast a contender is, by the names of the packages.
 const LIBRARIES: [&str; 10] = [

@@ -7,13 +7,13 @@ use indexrank::telemetry::trace::{Phase, Timeline};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
+use crate::bottleneck::{PRODUCT, Verdict};
 use crate::chart::{self, Across, Bar, PHASES, Series, number};
 use crate::cli::RaceArgs;
 use crate::contenders::cores;
-use crate::course::{self, Moment};
-use crate::heat::{Entry, Heat};
-use crate::show;
-use crate::verdict::{PRODUCT, Verdict};
+use crate::round_set::{Entry, Heat};
+use crate::samples::{self, Moment};
+use crate::terminal;
 
 const STYLE: &str = include_str!("page.css");
 /// The page itself forbids the browser to fetch anything, whatever is in it.
@@ -115,7 +115,7 @@ fn over_workers(heats: Vec<&Heat>, latency_ms: u64) -> Markup {
 }
 
 fn section(args: &RaceArgs, heat: &Heat, at: usize) -> Markup {
-    let title = show::title(args, heat);
+    let title = terminal::title(args, heat);
     let verdict = Verdict::of(args, heat, cores());
     let limit = verdict.as_ref().map(|verdict| {
         let name = format!("most possible for {}:", verdict.reference);
@@ -179,9 +179,9 @@ fn results(heat: &Heat) -> Markup {
                     td { (middle(entry.median(|run| run.peak_mb), 0)) }
                     td { (middle(pages(entry), 0)) }
                     td { (middle(entry.connections(), 0)) }
-                    td { @if let Some(wall) = entry.wall() { (show::speed(sequential, wall)) } }
+                    td { @if let Some(wall) = entry.wall() { (terminal::speed(sequential, wall)) } }
                     td { (entry.runs.len()) }
-                    td.answer { (show::answer(entry)) @if let Some(why) = entry.broken.as_ref().or(entry.differs.as_ref()) { ": " (why) } }
+                    td.answer { (terminal::answer(entry)) @if let Some(why) = entry.broken.as_ref().or(entry.differs.as_ref()) { ": " (why) } }
                 }
             } }
         } }
@@ -195,7 +195,7 @@ fn courses(heat: &Heat, at: usize) -> Markup {
         moments.iter().map(point).collect()
     };
     let (speed, memory) = (
-        course_of_each(heat, course::rates),
+        course_of_each(heat, samples::rates),
         course_of_each(heat, memory),
     );
     let charts = [

@@ -7,38 +7,38 @@
 //! | Module | |
 //! |---|---|
 //! | `cli` | what the user may type |
-//! | `usage` | whether that makes sense, and who takes part |
+//! | `validate` | whether that makes sense, and who takes part |
 //! | `task` | what every contender is asked to do |
 //! | `contenders` | the ways of doing it, one file each |
-//! | `ground` | where the pages are, and what is done with them |
-//! | `heat` | all rounds under one condition |
-//! | `race` | one run, measured from outside |
-//! | `parts` | the server and one run, seen from inside |
+//! | `setup` | where the pages are, and what is done with them |
+//! | `round_set` | all rounds under one condition |
+//! | `run` | one run, measured from outside |
+//! | `child` | the server and one run, seen from inside |
 //! | `headings` | what is read of a page that is no company's |
 //! | `fault` | what a contender can be made to do wrong |
 //! | `stats` | statistics of a few runs (pure) |
-//! | `verdict` | what the figures of a heat say in words (pure) |
-//! | `show` | the table on the terminal |
+//! | `bottleneck` | what the figures of a heat say in words (pure) |
+//! | `terminal` | the table on the terminal |
 //! | `export` | JSON, CSV and traces |
 //! | `html`, `chart` | the page and its pictures |
 
+mod bottleneck;
 mod chart;
+mod child;
 mod cli;
 mod contenders;
-mod course;
 mod export;
 mod fault;
-mod ground;
 mod headings;
-mod heat;
 mod html;
-mod parts;
-mod race;
-mod show;
+mod round_set;
+mod run;
+mod samples;
+mod setup;
 mod stats;
 mod task;
-mod usage;
-mod verdict;
+mod terminal;
+mod validate;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -48,8 +48,8 @@ use clap::Parser;
 use indexrank::disk::output::Staged;
 
 use cli::{Cli, Part, RaceArgs};
-use ground::Ground;
-use heat::Heat;
+use round_set::Heat;
+use setup::Ground;
 
 /// As of wrong options; 1 is for entrants that were found wanting.
 const COULD_NOT_RACE: u8 = 2;
@@ -57,8 +57,8 @@ const COULD_NOT_RACE: u8 = 2;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let ended = match cli.part {
-        Some(Part::Serve { serving }) => told(&serving).and_then(|told| parts::serve(&told)),
-        Some(Part::Run { task }) => told(&task).and_then(|task| parts::run(&task)),
+        Some(Part::Serve { serving }) => told(&serving).and_then(|told| child::serve(&told)),
+        Some(Part::Run { task }) => told(&task).and_then(|task| child::run(&task)),
         Some(Part::Worker { task }) => told(&task).and_then(|task| contenders::worker(&task)),
         None => return exit(compare(&cli.race)),
     };
@@ -83,7 +83,7 @@ fn exit(ended: Result<bool>) -> ExitCode {
 /// Runs every condition and shows each table as soon as it is there. True if every entrant gave the
 /// same answer in every run.
 fn compare(args: &RaceArgs) -> Result<bool> {
-    let entrants = usage::check(args)?;
+    let entrants = validate::check(args)?;
     let mut heats = Vec::new();
     for latency_ms in args.latencies() {
         for workers in args.widths() {
@@ -91,8 +91,8 @@ fn compare(args: &RaceArgs) -> Result<bool> {
             if let Some(words) = ground.politeness(entrants.len(), workers, args.rounds().0) {
                 print(&words)?;
             }
-            let heat = heat::run(args, &entrants, &mut ground, workers)?;
-            print(&show::heat(args, &heat))?;
+            let heat = round_set::run(args, &entrants, &mut ground, workers)?;
+            print(&terminal::heat(args, &heat))?;
             heats.push(heat);
         }
     }

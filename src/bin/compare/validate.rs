@@ -10,7 +10,7 @@ use indexrank::source::Origin;
 use crate::cli::{RaceArgs, WorkArg};
 use crate::contenders::ALL;
 use crate::export;
-use crate::race::Entrant;
+use crate::run::Entrant;
 
 /// Everybody who takes part, or what is wrong with the options, before anything is done.
 pub fn check(args: &RaceArgs) -> Result<Vec<Entrant>> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use indexrank::telemetry::usage;
 
-use crate::race::Server;
+use crate::run::Server;
 
 /// How often is looked at first.
 const OFTEN: Duration = Duration::from_millis(4);

@@ -19,8 +19,8 @@ use serde_json::Value;
 use sha1::{Digest, Sha1};
 use wait4::Wait4;
 
-use crate::course::{self, Moment};
-use crate::parts::{COMPANIES, Measured, RESULT, Serving, TIMELINE};
+use crate::child::{COMPANIES, Measured, RESULT, Serving, TIMELINE};
+use crate::samples::{self, Moment};
 use crate::task::{Task, Work};
 
 /// One way to run: a contender of the table, or a program of the user's.
@@ -179,7 +179,7 @@ pub fn run(
         });
         let followed = server.as_mut().filter(|_| is_followed);
         let course =
-            followed.map(|server| scope.spawn(move || course::follow(process, server, has_ended)));
+            followed.map(|server| scope.spawn(move || samples::follow(process, server, has_ended)));
         let used = child.wait4();
         let whole = started.elapsed().as_secs_f64();
         drop(ended);

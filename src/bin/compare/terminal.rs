@@ -5,13 +5,13 @@ use std::io::{IsTerminal, Write as _, stderr};
 
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 
+use crate::bottleneck::{PRODUCT, Verdict};
+use crate::child::Measured;
 use crate::cli::{RaceArgs, WorkArg};
 use crate::contenders::cores;
-use crate::heat::{Entry, Heat};
-use crate::parts::Measured;
-use crate::race::{Entrant, Traffic};
+use crate::round_set::{Entry, Heat};
+use crate::run::{Entrant, Traffic};
 use crate::stats::{Spread, ratio};
-use crate::verdict::{PRODUCT, Verdict};
 
 const RULE_BELOW_HEADER: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));

@@ -10,9 +10,9 @@ use indexrank::telemetry::counters::Meter;
 use tempfile::TempDir;
 use url::Url;
 
+use crate::child::Serving;
 use crate::cli::{RaceArgs, WorkArg};
-use crate::parts::Serving;
-use crate::race::Server;
+use crate::run::Server;
 use crate::task::{Task, Work};
 
 const INDEX: &str = "s&p_500";

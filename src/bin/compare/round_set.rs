@@ -6,12 +6,12 @@ use anyhow::Result;
 use indexrank::telemetry::trace::Timeline;
 
 use crate::cli::RaceArgs;
-use crate::course::Moment;
-use crate::ground::Ground;
-use crate::race::{self, Answer, Entrant, Run};
-use crate::show;
+use crate::run::{self, Answer, Entrant, Run};
+use crate::samples::Moment;
+use crate::setup::Ground;
 use crate::stats::Spread;
 use crate::task::Task;
+use crate::terminal;
 
 /// What became of one entrant under one condition.
 pub struct Entry {
@@ -101,7 +101,7 @@ pub fn run(
             if entry.broken.is_some() || round > rounds[at] {
                 continue;
             }
-            show::progress(
+            terminal::progress(
                 ground.latency_ms,
                 workers,
                 round,
@@ -121,7 +121,7 @@ pub fn run(
             // shell would be watched.
             let is_own = matches!(entry.entrant, Entrant::Own { .. });
             let is_followed = args.html.is_some() && round == 1 && is_own;
-            let run = race::run(
+            let run = run::run(
                 &entry.entrant,
                 &mut ground.server,
                 &task,
@@ -162,7 +162,7 @@ pub fn run(
             }
         }
     }
-    show::progress_end();
+    terminal::progress_end();
     let wall = |entry: &Entry| entry.wall().map_or(f64::INFINITY, |spread| spread.median);
     entries.sort_by(|one, other| wall(one).total_cmp(&wall(other)));
     Ok(Heat {
@@ -184,8 +184,8 @@ fn wrong(run: &Run, right: Option<&Answer>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parts::Measured;
-    use crate::race::Traffic;
+    use crate::child::Measured;
+    use crate::run::Traffic;
 
     fn run(failures: usize, companies: &str) -> Run {
         Run {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::cli::{RaceArgs, WorkArg};
-use crate::heat::{Entry, Heat};
+use crate::round_set::{Entry, Heat};
 use crate::stats::Course;
 
 /// The entrant that the others are held against.
