@@ -1,5 +1,4 @@
-//! The race, run for real on a small market: what it shows, and what it says of entrants that are
-//! broken on purpose.
+//! The program `compare` on a small market: its results, and its messages about faulty participants.
 
 use std::fs;
 use std::path::Path;
@@ -28,15 +27,15 @@ pub struct Raced {
     pub results: Vec<Value>,
 }
 
-/// A race of two rounds at 0 ms on 60 companies, where the arguments say nothing else.
+/// Runs a race. Unless the arguments differ, it has two rounds at 0 ms on 60 companies.
 pub fn compare(folder: &Path, arguments: &[&str]) -> Raced {
-    // Nothing of these goes with a list of addresses.
-    let small: &[&str] = match arguments.contains(&"--urls") {
-        true => &[],
-        false if arguments.contains(&"--latency") || arguments.contains(&"cpu") => {
-            &["--companies", "60", "--rounds", "2"]
-        }
-        false => &["--companies", "60", "--rounds", "2", "--latency", "0"],
+    let small: &[&str] = if arguments.contains(&"--urls") {
+        // A list of addresses excludes options about the server.
+        &[]
+    } else if arguments.contains(&"--latency") || arguments.contains(&"cpu") {
+        &["--companies", "60", "--rounds", "2"]
+    } else {
+        &["--companies", "60", "--rounds", "2", "--latency", "0"]
     };
     let output = Command::new(env!("CARGO_BIN_EXE_compare"))
         .args(["--json", "race.json"])
@@ -84,8 +83,8 @@ fn all_contenders_give_the_same_answer() {
         "Server waits 0 ms, 4 pages in flight",
         "▸ pipeline",
         "the limit",
-        "Bound by ",
-        "Times the least possible",
+        "Bound by the ",
+        "Wall time ÷ the minimum for pipeline (",
     ] {
         assert!(raced.stdout.contains(part), "{part} in\n{}", raced.stdout);
     }
@@ -100,7 +99,7 @@ fn all_contenders_give_the_same_answer() {
     for result in &raced.results {
         let name = result["name"].as_str().unwrap();
         assert_eq!(result["broken"], Value::Null, "{result}");
-        // 60 companies, two pages of the index, one list of rates.
+        // 60 company pages, two index pages, one list of exchange rates.
         assert_eq!(result["requests"], 63.0, "{name}");
         assert_eq!(
             result["digest"].as_str(),
@@ -143,9 +142,8 @@ pub fn result<'a>(results: &'a [Value], name: &str) -> &'a Value {
         .unwrap()
 }
 
-/// Each of these is told of by name and reason, and the race goes on with the others.
 #[test]
-fn broken_entrants() {
+fn disqualifies_faulty_programs_and_continues_with_the_others() {
     let good = format!(
         "{} --from $INDEXRANK_SITE --out $INDEXRANK_OUT --quiet",
         env!("CARGO_BIN_EXE_indexrank")
@@ -156,26 +154,26 @@ fn broken_entrants() {
             "failed with exit status: 3: no such page",
         ),
         ("kill -9 $$".to_owned(), "failed with signal: 9"),
-        ("sleep 600".to_owned(), "hangs: killed after 12 s"),
+        ("sleep 600".to_owned(), "timed out: killed after 12 s"),
         (
             format!("{good} --usd-rub 1"),
-            "another answer: price.json, place 1: ",
+            "different answer: price.json, place 1: got ",
         ),
         (
             format!("{good} --top 9"),
-            "another answer: price.json, place 10: nothing instead of",
+            "different answer: price.json, place 10: got nothing, expected ",
         ),
         (
             format!("{good} --top 11"),
-            "another answer: price.json has more than 10 places",
+            "different answer: price.json has more than 10 places",
         ),
         (
             format!("{good} && rm $INDEXRANK_OUT/pe.json"),
-            "another answer: there is no pe.json",
+            "different answer: pe.json is missing",
         ),
         (
             format!("{good} && echo oops > $INDEXRANK_OUT/pe.json"),
-            "another answer: pe.json, place 1: ",
+            "different answer: pe.json, place 1: got ",
         ),
     ] {
         let folder = tempfile::tempdir().unwrap();
@@ -198,8 +196,12 @@ fn broken_entrants() {
             raced.stdout,
             raced.stderr
         );
-        let told = format!("mine is out of the race: {reason}");
-        assert!(raced.stdout.contains(&told), "{told} in\n{}", raced.stdout);
+        let message = format!("mine is disqualified: {reason}");
+        assert!(
+            raced.stdout.contains(&message),
+            "{message} in\n{}",
+            raced.stdout
+        );
         assert_eq!(names(&raced.results), ["inline", "mine", "pipeline"]);
         for result in &raced.results {
             let is_mine = result["name"] == "mine";
@@ -210,7 +212,7 @@ fn broken_entrants() {
 }
 
 #[test]
-fn a_program_of_the_users_own() {
+fn runs_programs_of_the_user() {
     let folder = tempfile::tempdir().unwrap();
     let good = format!(
         "good={} --from $INDEXRANK_SITE --out $INDEXRANK_OUT --quiet",
@@ -231,21 +233,20 @@ fn a_program_of_the_users_own() {
             .unwrap()["requests"]
             .clone()
     };
-    // Two more than a contender makes: the robots' rules, and page 1 again.
+    // Two requests more than a contender: robots.txt, and index page 1 again.
     assert_eq!(
         (requests("good"), requests("mute")),
         (65.0.into(), 0.0.into())
     );
 }
 
-/// The same, of contenders of the table that are made to do wrong.
 #[test]
-fn broken_contenders() {
+fn disqualifies_faulty_contenders_and_continues_with_the_others() {
     for (fault, reason) in [
-        ("loses", "another answer: "),
-        ("changes", "another answer: "),
+        ("loses", "different answer: "),
+        ("changes", "different answer: "),
         ("crashes", "failed with signal: 6"),
-        ("hangs", "hangs: killed after 12 s"),
+        ("hangs", "timed out: killed after 12 s"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let fault = format!("async={fault}");
@@ -265,8 +266,12 @@ fn broken_contenders() {
             raced.stdout,
             raced.stderr
         );
-        let told = format!("async is out of the race: {reason}");
-        assert!(raced.stdout.contains(&told), "{told} in\n{}", raced.stdout);
+        let message = format!("async is disqualified: {reason}");
+        assert!(
+            raced.stdout.contains(&message),
+            "{message} in\n{}",
+            raced.stdout
+        );
         let rounds = |name: &str| result(&raced.results, name)["rounds"].as_u64();
         assert_eq!(
             (rounds("async"), rounds("inline")),
@@ -276,16 +281,16 @@ fn broken_contenders() {
     }
 }
 
-/// The first entrant's answer lacks a page: nobody else is held against it.
+/// An incomplete first answer does not become the expected answer of the others.
 #[test]
-fn the_first_entrant_is_wrong() {
+fn disqualifies_the_first_participant_if_it_loses_a_page() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = ["--only", "inline,async", "--fault", "inline=admits"];
     let raced = compare(folder.path(), &arguments);
     assert!(
         raced
             .stdout
-            .contains("inline is out of the race: loses 1 pages"),
+            .contains("inline is disqualified: lost 1 page\n"),
         "{}",
         raced.stdout
     );
@@ -294,7 +299,7 @@ fn the_first_entrant_is_wrong() {
 }
 
 #[test]
-fn wrong_usage() {
+fn rejects_invalid_options_before_the_first_run() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("taken"), "").unwrap();
     fs::write(folder.path().join("bad"), "http://127.0.0.1:1/\nftp://x\n").unwrap();
@@ -302,25 +307,25 @@ fn wrong_usage() {
         (
             &["--only", "nobody"][..],
             2,
-            "there is no contender \"nobody\"; --only takes pipeline, inline",
+            "unknown contender \"nobody\"; --only accepts pipeline, inline",
         ),
-        (&["--also", "nameless"], 2, "give a name and a command"),
+        (&["--also", "nameless"], 2, "expected a name and a command"),
         (
             &["--from", "http://127.0.0.1:1"],
             2,
-            "give replica or a file",
+            "expected replica, FILE.warc or FILE.warc.gz",
         ),
         (&["--workers", "0"], 2, "0 is not in 1..=1024"),
         (&["--urls", "nowhere"], 2, "cannot read nowhere"),
         (
             &["--urls", "taken"],
             2,
-            "taken holds no address; give one a line",
+            "taken contains no addresses; write one address per line",
         ),
         (
             &["--urls", "bad"],
             2,
-            "bad, line 2: \"ftp://x\" is no address",
+            "bad, line 2: \"ftp://x\" is not an HTTP address",
         ),
         (
             &["--urls", "bad", "--latency", "5"],
@@ -355,6 +360,6 @@ fn wrong_usage() {
             "{arguments:?}: {}",
             raced.stderr
         );
-        assert_eq!(raced.stdout, "", "{arguments:?}: told before the first run");
+        assert_eq!(raced.stdout, "", "{arguments:?}: a run was started");
     }
 }

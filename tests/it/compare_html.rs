@@ -1,4 +1,4 @@
-//! The race's page, seen by a real browser.
+//! The HTML page of the program `compare`, loaded in a real browser.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,16 +10,16 @@ use serde_json::Value;
 
 use crate::compare::compare;
 
-/// Debian's name and the others'.
+/// The first is Debian's name.
 const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 struct Loaded {
     dom: Html,
-    /// What the page made the browser complain about.
+    /// The browser's console messages about the page.
     console: Vec<String>,
 }
 
-/// Loads a page of this machine; none where there is no browser.
+/// Loads a local page. `None` if no browser is installed.
 fn load(page: &Path) -> Option<Loaded> {
     let profile = tempfile::tempdir().unwrap();
     let browser = BROWSERS.iter().find_map(|browser| {
@@ -44,9 +44,12 @@ fn load(page: &Path) -> Option<Loaded> {
             .ok()
     })?;
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    let (dom, said) = (text(browser.stdout), text(browser.stderr));
-    assert!(dom.contains("</html>"), "no page: {said}");
-    let console = said.lines().filter(|line| line.contains("CONSOLE"));
+    let (dom, stderr) = (text(browser.stdout), text(browser.stderr));
+    assert!(
+        dom.contains("</html>"),
+        "the browser printed no page: {stderr}"
+    );
+    let console = stderr.lines().filter(|line| line.contains("CONSOLE"));
     Some(Loaded {
         dom: Html::parse_document(&dom),
         console: console.map(str::to_owned).collect(),
@@ -57,17 +60,19 @@ fn select<'a>(dom: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {
     dom.select(&Selector::parse(selector).unwrap()).collect()
 }
 
-fn number(element: ElementRef, name: &str) -> f64 {
+fn number_attribute(element: ElementRef, name: &str) -> f64 {
     let text = element
         .attr(name)
         .unwrap_or_else(|| panic!("{name} of {}", element.html()));
     text.parse().unwrap()
 }
 
-/// Charts have the numbers of the JSON, in the right lengths; nothing is fetched and nothing
-/// complained about; who cannot see a picture is told what it shows.
+/// One race with four contenders, two latencies and two numbers of workers.
+///
+/// Charts show the numbers of the JSON file in proportional lengths. The page fetches nothing, causes
+/// no console message, and every chart has a text alternative.
 #[test]
-fn the_page() {
+fn the_page_shows_the_results_of_the_json_file() {
     let folder = tempfile::tempdir().unwrap();
     let raced = compare(
         folder.path(),
@@ -89,16 +94,26 @@ fn the_page() {
         return;
     };
     assert_eq!(console, Vec::<String>::new());
+    check_bars(&dom, &raced.results);
+    check_throughput(&dom, &raced.results);
+    check_samples(&dom, &raced.results);
+    check_timelines(&dom);
+    check_text_alternatives(&dom);
+    assert_eq!(select(&dom, "script, link, img, iframe").len(), 0);
+    check_console_reports_violations(&page);
+}
 
-    let speed = |result: &Value| {
-        (
-            result["name"].as_str().unwrap().to_owned(),
-            result["pages_per_s"].as_f64().unwrap(),
-        )
-    };
-    let charts = select(&dom, "svg:has(rect.bar)");
+fn speed(result: &Value) -> (String, f64) {
+    (
+        result["name"].as_str().unwrap().to_owned(),
+        result["pages_per_s"].as_f64().unwrap(),
+    )
+}
+
+fn check_bars(dom: &Html, results: &[Value]) {
+    let charts = select(dom, "svg:has(rect.bar)");
     assert_eq!(charts.len(), 4);
-    for (chart, results) in charts.iter().zip(raced.results.chunks(4)) {
+    for (chart, results) in charts.iter().zip(results.chunks(4)) {
         let bars: Vec<ElementRef> = chart
             .select(&Selector::parse("rect.bar").unwrap())
             .collect();
@@ -107,54 +122,60 @@ fn the_page() {
             .map(|bar| {
                 (
                     bar.attr("data-name").unwrap().to_owned(),
-                    number(*bar, "data-value"),
+                    number_attribute(*bar, "data-value"),
                 )
             })
             .collect();
         assert_eq!(shown, results.iter().map(speed).collect::<Vec<_>>());
-        let longest = number(bars[0], "width") / number(bars[0], "data-value");
+        let units_per_value =
+            number_attribute(bars[0], "width") / number_attribute(bars[0], "data-value");
         for bar in &bars {
-            let expected = number(*bar, "data-value") * longest;
+            let expected = number_attribute(*bar, "data-value") * units_per_value;
             assert!(
-                (number(*bar, "width") - expected).abs() < 0.02,
+                (number_attribute(*bar, "width") - expected).abs() < 0.02,
                 "{}",
                 bar.html()
             );
         }
     }
+}
 
-    // Throughput against workers: a line for each contender and latency, a point for each width.
+/// Throughput against workers: a line for each contender and latency, a point for each number of
+/// workers.
+fn check_throughput(dom: &Html, results: &[Value]) {
     let mut points: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    for point in select(&dom, "circle") {
+    for point in select(dom, "circle") {
         points
             .entry(point.attr("data-name").unwrap().to_owned())
             .or_default()
-            .push(number(point, "data-value"));
+            .push(number_attribute(point, "data-value"));
     }
     let mut expected: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    for (name, pages_per_s) in raced.results.iter().map(speed) {
+    for (name, pages_per_s) in results.iter().map(speed) {
         expected.entry(name).or_default().push(pages_per_s);
     }
     assert_eq!(points, expected);
+}
 
-    // How a run of each went on: speed and memory, and at no time more memory than at its peak.
-    let courses = select(&dom, "figure.course svg");
-    assert_eq!(courses.len(), 4 * 2);
-    for course in courses {
-        let line = Selector::parse("polyline").unwrap();
-        for line in course.select(&line) {
+/// Speed and memory over the time of a run. Memory stays near or below the peak in the JSON file.
+fn check_samples(dom: &Html, results: &[Value]) {
+    let charts = select(dom, "figure.samples svg");
+    assert_eq!(charts.len(), 4 * 2);
+    let line = Selector::parse("polyline").unwrap();
+    for chart in charts {
+        for line in chart.select(&line) {
             let points = line.attr("points").unwrap();
             assert!(!points.is_empty() && !points.contains("NaN"), "{points}");
         }
-        assert_eq!(course.select(&line).count(), 4);
+        assert_eq!(chart.select(&line).count(), 4);
     }
-    let memory = select(&dom, "div:has(caption)")
+    let tables = select(dom, "div:has(caption)")
         .into_iter()
-        .filter(|table| table.inner_html().contains("Memory in MB when"));
+        .filter(|table| table.inner_html().contains("Memory in MB after"));
+    let row = Selector::parse("tbody tr").unwrap();
+    let cell = Selector::parse("td").unwrap();
     let mut cells = 0;
-    for (table, results) in memory.zip(raced.results.chunks(4)) {
-        let row = Selector::parse("tbody tr").unwrap();
-        let cell = Selector::parse("td").unwrap();
+    for (table, results) in tables.zip(results.chunks(4)) {
         for (row, result) in table.select(&row).zip(results) {
             let peak = result["peak_mb"].as_f64().unwrap();
             for cell in row.select(&cell) {
@@ -167,43 +188,50 @@ fn the_page() {
             }
         }
     }
-    assert_eq!(cells, 4 * 4 * 4, "four tables of four contenders");
+    assert_eq!(
+        cells,
+        4 * 4 * 4,
+        "four tables of four contenders at four times"
+    );
+}
 
-    let lines = select(&dom, "figure:not(.course):has(figcaption) svg");
-    assert_eq!(lines.len(), 16, "a timeline for each");
-    for line in lines {
-        let phase = Selector::parse("path.phase").unwrap();
-        assert!(line.select(&phase).count() >= 3, "{}", line.html());
+fn check_timelines(dom: &Html) {
+    let timelines = select(dom, "figure:not(.samples):has(figcaption) svg");
+    assert_eq!(timelines.len(), 16, "one for each contender in each set");
+    let phase = Selector::parse("path.phase").unwrap();
+    for timeline in timelines {
+        assert!(timeline.select(&phase).count() >= 3, "{}", timeline.html());
     }
-    for picture in select(&dom, "svg") {
-        assert_eq!(picture.attr("role"), Some("img"));
-        for id in picture.attr("aria-labelledby").unwrap().split(' ') {
-            let label = select(&dom, &format!("[id=\"{id}\"]"));
+}
+
+fn check_text_alternatives(dom: &Html) {
+    for chart in select(dom, "svg") {
+        assert_eq!(chart.attr("role"), Some("img"));
+        for id in chart.attr("aria-labelledby").unwrap().split(' ') {
+            let label = select(dom, &format!("[id=\"{id}\"]"));
             assert!(
                 label.len() == 1 && !label[0].inner_html().is_empty(),
                 "{id}"
             );
         }
     }
-    assert_eq!(select(&dom, "script, link, img, iframe").len(), 0);
     assert_eq!(
-        select(&dom, "table").len(),
+        select(dom, "table").len(),
         2 + 4 * 3,
-        "each picture's figures also as a table"
+        "the numbers of each chart also as a table"
     );
+}
 
-    // What is not complained about must be a thing that would be.
-    let text = fs::read_to_string(&page).unwrap();
-    fs::write(
-        &page,
-        text.replace("</main>", "<img src=\"http://127.0.0.1:1/spy.png\"></main>"),
-    )
-    .unwrap();
-    let spied = load(&page).unwrap().console;
+/// Without this check, an empty console could mean that the browser reports nothing at all.
+fn check_console_reports_violations(page: &Path) {
+    let text = fs::read_to_string(page).unwrap();
+    let image = "<img src=\"http://127.0.0.1:1/spy.png\"></main>";
+    fs::write(page, text.replace("</main>", image)).unwrap();
+    let console = load(page).unwrap().console;
     assert!(
-        spied
+        console
             .iter()
             .any(|line| line.contains("Content Security Policy")),
-        "{spied:?}"
+        "{console:?}"
     );
 }

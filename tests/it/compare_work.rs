@@ -1,4 +1,4 @@
-//! The race on other work than the whole job, and what its contenders were doing when.
+//! The program `compare` with `--work`, `--urls` and `--trace`.
 
 use std::fs;
 
@@ -7,17 +7,21 @@ use serde_json::Value;
 use crate::compare::{CONTENDERS, compare, names, result};
 use crate::support::{MARKET, files, json};
 
-/// Only fetching: no index, no rate, nothing read, and all the same bytes.
+/// The contenders request no index and no exchange rate, and all report the same sizes.
 #[test]
-fn only_io() {
+fn work_io_only_fetches_company_pages() {
     let folder = tempfile::tempdir().unwrap();
     let raced = compare(folder.path(), &["--work", "io", "--latency", "5"]);
     assert_eq!(raced.code, Some(0), "{}", raced.stdout);
-    assert!(raced.stdout.contains("nothing is read"), "{}", raced.stdout);
+    assert!(
+        raced.stdout.contains("nothing is parsed"),
+        "{}",
+        raced.stdout
+    );
     assert_eq!(
         names(&raced.results).len(),
         CONTENDERS.len() - 1,
-        "no limit"
+        "all contenders but floor"
     );
     let digest = raced.results[0]["digest"].as_str().unwrap();
     for result in &raced.results {
@@ -36,15 +40,14 @@ fn only_io() {
     assert!(
         raced
             .stdout
-            .contains("sequential is out of the race: another answer: "),
+            .contains("sequential is disqualified: different answer: got "),
         "{}",
         raced.stdout
     );
 }
 
-/// Only reading: nobody asks a server.
 #[test]
-fn only_cpu() {
+fn work_cpu_parses_pages_in_memory() {
     let folder = tempfile::tempdir().unwrap();
     let raced = compare(folder.path(), &["--work", "cpu"]);
     assert_eq!(raced.code, Some(0), "{}", raced.stdout);
@@ -73,10 +76,9 @@ fn only_cpu() {
     }
 }
 
-/// A list of the user's own: one run each, every heading counted, a page that is missing is no fault
-/// of the contender's.
+/// One run for each contender. Neither a failed address nor a different page disqualifies one.
 #[test]
-fn addresses_of_the_users_own() {
+fn urls_counts_the_headings_of_listed_addresses() {
     let folder = tempfile::tempdir().unwrap();
     let site = MARKET.address();
     let list = format!(
@@ -86,9 +88,9 @@ fn addresses_of_the_users_own() {
     let raced = compare(folder.path(), &["--urls", "list"]);
     assert_eq!(raced.code, Some(0), "{}{}", raced.stdout, raced.stderr);
     for part in [
-        "1 addresses gave no page:\n  http://127.0.0.1",
+        "1 address failed:\n  http://127.0.0.1",
         "/nowhere: HTTP status 404",
-        "8 contenders ask 3 addresses, 8 at the same time, one run each; --rounds asks for more",
+        "8 contenders request 3 addresses each in one run, 8 at a time. Use --rounds for more runs",
         "Addresses of list, 8 pages in flight",
     ] {
         assert!(raced.stdout.contains(part), "{part} in\n{}", raced.stdout);
@@ -96,7 +98,7 @@ fn addresses_of_the_users_own() {
     assert_eq!(
         names(&raced.results).len(),
         CONTENDERS.len() - 1,
-        "no limit"
+        "all contenders but floor"
     );
     let digest = raced.results[0]["digest"].as_str().unwrap();
     for result in &raced.results {
@@ -118,23 +120,19 @@ fn addresses_of_the_users_own() {
         "sequential=loses",
     ];
     let raced = compare(folder.path(), &faulty);
-    assert_eq!(
-        raced.code,
-        Some(0),
-        "pages of the world outside may be others each time"
-    );
+    assert_eq!(raced.code, Some(0), "live pages may change between runs");
     assert!(
         raced
             .stdout
-            .contains("sequential saw other pages: nothing instead of {"),
+            .contains("sequential received different pages: got nothing, expected {"),
         "{}",
         raced.stdout
     );
 }
 
-/// A trace for each contender, in which each page was waited for, inflated and read once.
+/// In each contender's trace, each page has every phase exactly once.
 #[test]
-fn traces() {
+fn writes_a_trace_for_each_contender() {
     let folder = tempfile::tempdir().unwrap();
     let raced = compare(folder.path(), &["--trace", "traces"]);
     assert_eq!(raced.code, Some(0), "{}", raced.stdout);

@@ -1,102 +1,94 @@
-//! What the figures of a heat say in words. Pure: computed from the figures, never canned.
+//! The bottleneck of a round set, and its wall times relative to the minimum, computed from the
+//! measured numbers.
 
 use std::fmt;
 
 use crate::cli::{RaceArgs, WorkArg};
-use crate::round_set::{Entry, Heat};
-use crate::stats::Course;
+use crate::contenders::{BASELINE, PRODUCT};
+use crate::minimum_time::JobModel;
+use crate::round_set::{Entry, RoundSet};
 
-/// The entrant that the others are held against.
-pub const PRODUCT: &str = "pipeline";
-
-/// Companies on a page of the real site's index, and of the embedded market's.
+/// Companies on an index page of the real site and of the embedded market.
 const INDEX_ROWS: usize = 46;
 
-/// What a job was bound by, and how near to the least possible time everybody came.
-pub struct Verdict {
-    pub course: Course,
+/// The `Display` form is two sentences for the user.
+pub struct Bottleneck {
+    job: JobModel,
     cores: usize,
+    /// Requests of a run of the reference.
     requests: f64,
-    /// Name and seconds, the fastest first.
-    medians: Vec<(String, f64)>,
-    /// Whose CPU time the course is of.
+    /// Name and median wall time in seconds, the fastest first.
+    walls: Vec<(String, f64)>,
+    /// The contender whose CPU time and traffic the model uses: the product if it took part, else
+    /// the fastest.
     pub reference: String,
 }
 
-impl Verdict {
-    /// None where nobody ran to the end.
-    pub fn of(args: &RaceArgs, heat: &Heat, cores: usize) -> Option<Self> {
-        let ran = |entry: &&Entry| !entry.runs.is_empty() && entry.runs[0].measured.is_some();
-        let named = |name: &str| {
-            heat.entries
-                .iter()
-                .filter(ran)
-                .find(|entry| entry.entrant.name() == name)
+impl Bottleneck {
+    /// `None` if no contender completed a run, or if the reference fetched no page.
+    pub fn of(args: &RaceArgs, set: &RoundSet, cores: usize) -> Option<Self> {
+        let has_measurement = |entry: &&Entry| {
+            entry
+                .runs
+                .first()
+                .is_some_and(|run| run.measurement.is_some())
         };
-        let reference = named(PRODUCT).or(heat.entries.iter().find(ran))?;
-        let measured = reference.runs[0]
-            .measured
-            .as_ref()
-            .filter(|measured| measured.pages > 0)?;
-        // Nobody knows how long other people's servers take but who asks one page at a time.
-        let alone = named("sequential").unwrap_or(reference);
-        let latency = if args.urls.is_some() {
-            alone.median(|run| {
-                run.measured
-                    .as_ref()
-                    .map_or(0.0, |measured| measured.latency_p50_ms)
-            })? / 1e3
-        } else {
-            // Of many pages, each waits half of the most jitter longer.
-            (heat.latency_ms as f64 + args.jitter as f64 / 2.0) / 1e3
-        };
+        let mut measured = set.entries.iter().filter(has_measurement);
+        let find = |name: &str| measured.clone().find(|entry| entry.name() == name);
+        let product = find(PRODUCT);
+        let baseline = find(BASELINE);
+        let reference = product.or_else(|| measured.next())?;
+        let pages = reference.runs[0].measurement.as_ref()?.pages;
+        if pages == 0 {
+            return None;
+        }
         let has_index = args.urls.is_none() && args.work != WorkArg::Io;
         let bits = reference.median(|run| run.traffic.bytes as f64 * 8.0)?;
-        let walls = heat
+        let walls = set
             .entries
             .iter()
-            .filter_map(|entry| Some((entry.entrant.name().to_owned(), entry.wall()?.median)));
-        Some(Verdict {
-            course: Course {
-                pages: measured.pages,
-                in_flight: heat.workers as usize,
-                latency,
-                listed_first: has_index.then_some(INDEX_ROWS),
+            .filter_map(|entry| Some((entry.name().to_owned(), entry.wall()?.median)));
+        Some(Bottleneck {
+            job: JobModel {
+                pages,
+                in_flight: set.workers as usize,
+                latency: latency(args, set, baseline.unwrap_or(reference))?,
+                first_index_rows: has_index.then_some(INDEX_ROWS),
                 transfer: args
                     .bandwidth
                     .map_or(0.0, |megabits| bits / (megabits * 1e6)),
                 computing: reference.median(|run| run.cpu_s)? / cores as f64,
             },
             cores,
-            requests: reference.median(|run| run.traffic.requests as f64)?,
-            medians: walls.collect(),
-            reference: reference.entrant.name().to_owned(),
+            requests: reference.requests()?,
+            walls: walls.collect(),
+            reference: reference.name().to_owned(),
         })
     }
 
-    /// Each core needs a page to compute on, whatever the waiting.
-    fn enough_in_flight(&self) -> usize {
-        self.course.enough_in_flight().max(self.cores)
+    /// At least one page for each core, so that all cores can compute.
+    fn sufficient_in_flight(&self) -> usize {
+        self.job.sufficient_in_flight().max(self.cores)
     }
 
-    /// The most pages a second that the reference could make.
-    pub fn most_pages_per_s(&self) -> f64 {
-        self.requests / self.course.least()
+    /// The highest number of pages per second that the reference could reach.
+    pub fn max_pages_per_s(&self) -> f64 {
+        self.requests / self.job.minimum()
     }
 
-    fn bound(&self) -> &'static str {
-        let Course {
+    fn resource(&self) -> &'static str {
+        let JobModel {
             transfer,
             computing,
             in_flight,
             ..
-        } = self.course;
-        let waiting = self.course.waiting();
+        } = self.job;
+        let waiting = self.job.waiting();
         if computing >= waiting.max(transfer) {
             "the CPU"
         } else if transfer >= waiting {
             "the bandwidth of the line"
-        } else if in_flight < self.enough_in_flight() {
+        } else if in_flight < self.sufficient_in_flight() {
             "the number of pages in flight"
         } else {
             "the latency of the network"
@@ -104,43 +96,60 @@ impl Verdict {
     }
 }
 
-impl fmt::Display for Verdict {
+/// Seconds from a request to its page.
+///
+/// Foreign servers have an unknown latency. `sequential`, with one request at a time, measures it
+/// best. The server of a race adds the configured latency and, on average over many pages, half of
+/// the maximum jitter.
+fn latency(args: &RaceArgs, set: &RoundSet, sequential: &Entry) -> Option<f64> {
+    if args.urls.is_none() {
+        return Some((set.latency_ms as f64 + args.jitter as f64 / 2.0) / 1e3);
+    }
+    let p50_ms = sequential.median(|run| {
+        run.measurement
+            .as_ref()
+            .map_or(0.0, |measurement| measurement.latency_p50_ms)
+    })?;
+    Some(p50_ms / 1e3)
+}
+
+impl fmt::Display for Bottleneck {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Course {
+        let JobModel {
             pages,
             in_flight,
             computing,
             transfer,
             ..
-        } = self.course;
+        } = self.job;
         write!(
             f,
-            "Bound by {}: the waiting for {pages} pages, {in_flight} at a time, takes {:.2} s at the least, \
-             the computing of {} {computing:.2} s on {} cores",
-            self.bound(),
-            self.course.waiting(),
+            "Bound by {}: waiting for {pages} pages, {in_flight} at a time, takes at least {:.2} s; \
+             {} computes for {computing:.2} s on {} cores",
+            self.resource(),
+            self.job.waiting(),
             self.reference,
             self.cores
         )?;
         if transfer > 0.0 {
-            write!(f, ", the sending {transfer:.2} s")?;
+            write!(f, "; the transfer takes {transfer:.2} s")?;
         }
         writeln!(
             f,
-            ". More than {} in flight gain nothing.",
-            self.enough_in_flight()
+            ". More than {} pages in flight gain nothing.",
+            self.sufficient_in_flight()
         )?;
-        let least = self.course.least();
-        let near: Vec<String> = self
-            .medians
+        let minimum = self.job.minimum();
+        let ratios: Vec<String> = self
+            .walls
             .iter()
-            .map(|(name, wall)| format!("{name} {:.2}", wall / least))
+            .map(|(name, wall)| format!("{name} {:.2}", wall / minimum))
             .collect();
         writeln!(
             f,
-            "Times the least possible for {}, {least:.2} s: {}",
+            "Wall time ÷ the minimum for {} ({minimum:.2} s): {}",
             self.reference,
-            near.join(", ")
+            ratios.join(", ")
         )
     }
 }

@@ -1,7 +1,8 @@
-//! The processes of a race, seen from inside: the server and one run of a contender.
+//! The child processes of a race: the server, and one run of a contender.
 
 use std::fs;
 use std::io::{self, BufRead};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use indexrank::replica::{Line, Market, Pages, SEED, Server};
 use indexrank::results::ranking::{Figure, PeRange, ranking};
 use indexrank::results::report;
 use indexrank::results::table;
+use indexrank::site::rates::Rate;
 use indexrank::source::Origin;
 use indexrank::telemetry::usage;
 use indexrank::warc::reader::Archive;
@@ -18,19 +20,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::contenders::ALL;
+use crate::extract::Extract;
 use crate::stats;
-use crate::task::{Seen, Task};
+use crate::task::Task;
 
-/// The file in which a run leaves what it measured of itself.
-pub const RESULT: &str = "result.json";
-/// The file with all companies of its answer, or with what was seen of each address.
-pub const COMPANIES: &str = "companies.ndjson";
-/// The file that tells what its workers did when.
-pub const TIMELINE: &str = "timeline.json";
+/// File with the [`Measurement`] of a run.
+pub const MEASUREMENT_FILE: &str = "result.json";
+/// File with all companies of the answer, or with one line for each address of a list.
+pub const COMPANIES_FILE: &str = "companies.ndjson";
+/// File with the timeline of the workers.
+pub const TIMELINE_FILE: &str = "timeline.json";
 
-/// What a server is told.
+/// The options of the server process.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Serving {
+pub struct ServeOptions {
     pub from: String,
     pub companies: usize,
     pub latency_ms: u64,
@@ -39,36 +42,34 @@ pub struct Serving {
     pub bandwidth: Option<f64>,
 }
 
-/// What a run of a contender says of itself.
+/// What a run of a contender measures of itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Measured {
+pub struct Measurement {
     /// From the first request to the answer.
     pub wall_s: f64,
     pub pages: usize,
     pub failures: usize,
     pub requests: u64,
-    /// Of bodies, as they came.
+    /// Bytes of all bodies before inflating.
     pub bytes: u64,
-    /// The most memory of this process, or of one of its children if that was more, in bytes.
+    /// Peak memory in bytes of this process or of one of its children, whichever is larger.
     pub peak_memory: Option<u64>,
     pub latency_p50_ms: f64,
     pub latency_p99_ms: f64,
 }
 
-/// Serves until stdin ends, and tells its counts for each line that comes in.
-pub fn serve(serving: &Serving) -> anyhow::Result<()> {
-    let pages = match serving
-        .from
-        .parse::<Origin>()
-        .map_err(|error| anyhow!(error))?
-    {
+/// Serves pages until stdin closes. Writes its address to stdout, then its counters as JSON for
+/// each line on stdin.
+pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
+    let from: Origin = options.from.parse().map_err(|error| anyhow!("{error}"))?;
+    let pages = match from {
         Origin::Archive(path) => Pages::of_archive(&Archive::open(&path)?),
-        _ => Pages::of_market(&Market::embedded(Some(serving.companies), SEED)),
+        _ => Pages::of_market(&Market::embedded(Some(options.companies), SEED)),
     };
     let line = Line {
-        latency: Duration::from_millis(serving.latency_ms),
-        jitter: Duration::from_millis(serving.jitter_ms),
-        bandwidth: serving.bandwidth.map(|megabits| megabits * 1e6),
+        latency: Duration::from_millis(options.latency_ms),
+        jitter: Duration::from_millis(options.jitter_ms),
+        bandwidth: options.bandwidth.map(|megabits| megabits * 1e6),
         seed: SEED,
     };
     let server = Server::start(pages, 0, line, None)?;
@@ -80,7 +81,7 @@ pub fn serve(serving: &Serving) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs one contender and leaves its measurements and its answer in a folder.
+/// Runs one contender and writes its measurement and its answer to the task's folder.
 pub fn run(task: &Task) -> anyhow::Result<()> {
     let contender = ALL
         .iter()
@@ -88,87 +89,96 @@ pub fn run(task: &Task) -> anyhow::Result<()> {
         .context("no such contender")?;
     let meter = Arc::new(task.meter());
     let started = Instant::now();
-    let (mut harvest, rate) = (contender.run)(task, &meter).map_err(|why| anyhow!(why))?;
+    let (mut harvest, rate) = (contender.run)(task, &meter).map_err(|error| anyhow!(error))?;
     if let Some(fault) = task.fault {
-        fault.commit(&mut harvest);
+        fault.inject(&mut harvest);
     }
     let ledger = harvest.ledger();
-    let answer = Answer::of(harvest);
+    let results = Results::of(harvest);
     let wall_s = started.elapsed().as_secs_f64();
 
-    let percentile = |percent| {
-        let time = stats::percentile_of_sorted(&answer.companies.latencies, percent);
-        time.map_or(0.0, |micros| f64::from(micros) / 1e3)
+    let latencies = &results.harvest.latencies;
+    let latency_ms = |percent| {
+        stats::percentile_of_sorted(latencies, percent)
+            .map_or(0.0, |micros| f64::from(micros) / 1e3)
     };
-    let measured = Measured {
+    let measurement = Measurement {
         wall_s,
-        pages: answer.companies.latencies.len(),
+        pages: latencies.len(),
         failures: ledger.failed + ledger.not_attempted,
         requests: meter.requests.get(),
         bytes: meter.bytes_wire.get(),
         peak_memory: usage::peak_memory().max(usage::peak_memory_of_children()),
-        latency_p50_ms: percentile(50),
-        latency_p99_ms: percentile(99),
+        latency_p50_ms: latency_ms(50),
+        latency_p99_ms: latency_ms(99),
     };
-    let write = |name: &str, content: &[u8]| fs::write(task.out.join(name), content);
-    write(RESULT, &report::json(&measured))?;
+    fs::write(task.out.join(MEASUREMENT_FILE), report::json(&measurement))?;
     if let Some(timeline) = meter.trace.timeline() {
-        write(TIMELINE, &serde_json::to_vec(&timeline)?)?;
+        fs::write(task.out.join(TIMELINE_FILE), serde_json::to_vec(&timeline)?)?;
     }
-    if !contender.answers {
-        return Ok(());
-    }
-    if task.work.index().is_none() {
-        write(COMPANIES, &answer.visits.concat())?;
-        return Ok(());
-    }
-    let companies = &answer.companies.companies;
-    write(
-        COMPANIES,
-        &table::write(companies.iter(), rate.as_ref(), table::Format::NdJson)?,
-    )?;
-    for figure in Figure::ALL {
-        let places = ranking(companies.iter(), figure, rate.as_ref(), PeRange::Any, 10);
-        write(report::file_name(figure), &report::json(&places))?;
+    if contender.answers {
+        if task.work.index().is_some() {
+            results.write_rankings(&task.out, rate.as_ref())?;
+        } else {
+            fs::write(task.out.join(COMPANIES_FILE), results.list_lines.concat())?;
+        }
     }
     Ok(())
 }
 
-/// What a contender brought home, in an order that does not depend on its ways.
-struct Answer {
-    companies: Harvest,
-    /// What was seen of each address of a list, a line of JSON each.
-    visits: Vec<Vec<u8>>,
+/// The harvest of a contender, in an order that does not depend on its threads.
+struct Results {
+    /// Companies, if the contender parsed any, and sorted latencies.
+    harvest: Harvest,
+    /// A line of JSON for each address of a list, and for each failure.
+    list_lines: Vec<Vec<u8>>,
 }
 
-impl Answer {
-    fn of(harvest: Harvest<Seen>) -> Self {
-        let mut companies = Harvest {
-            latencies: harvest.latencies,
+impl Results {
+    fn of(extracts: Harvest<Extract>) -> Self {
+        let mut harvest = Harvest {
+            latencies: extracts.latencies,
             ..Harvest::default()
         };
-        let mut visits = Vec::new();
-        for Company { page, path, growth } in harvest.companies.iter() {
+        let mut list_lines = Vec::new();
+        for Company { page, path, growth } in extracts.companies.iter() {
             match page {
-                Seen::Company(page) => companies.companies.push(&Company { page, path, growth }),
-                Seen::Fetched { bytes } => {
-                    visits.push(report::json_line(&json!({"address": path, "bytes": bytes})));
+                Extract::Company(page) => harvest.companies.push(&Company { page, path, growth }),
+                Extract::Fetched { bytes } => {
+                    list_lines.push(report::json_line(&json!({"address": path, "bytes": bytes})));
                 }
-                Seen::Visited { bytes, headings } => visits.push(report::json_line(
-                    &json!({"address": path, "bytes": bytes, "headings": headings}),
+                Extract::Headings { bytes, counts } => list_lines.push(report::json_line(
+                    &json!({"address": path, "bytes": bytes, "headings": counts}),
                 )),
-                Seen::Nothing => {}
+                Extract::Nothing => {}
             }
         }
-        // What else than a status went wrong, every client says in its own words.
-        visits.extend(harvest.failures.iter().map(|failure| {
-            let error = failure.error.to_string();
-            let error = Some(error).filter(|error| error.starts_with("HTTP status"));
-            let error = error.unwrap_or("no answer".to_owned());
+        // Clients word errors differently, except for an HTTP status. All other errors become one
+        // text, so that answers can be compared.
+        list_lines.extend(extracts.failures.iter().map(|failure| {
+            let error = Some(failure.error.to_string())
+                .filter(|error| error.starts_with("HTTP status"))
+                .unwrap_or("no answer".to_owned());
             report::json_line(&json!({"address": failure.link.path, "error": error}))
         }));
-        visits.sort();
-        companies.settle();
-        Answer { companies, visits }
+        list_lines.sort();
+        harvest.settle();
+        Results {
+            harvest,
+            list_lines,
+        }
+    }
+
+    fn write_rankings(&self, out: &Path, rate: Option<&Rate>) -> anyhow::Result<()> {
+        let companies = &self.harvest.companies;
+        fs::write(
+            out.join(COMPANIES_FILE),
+            table::write(companies.iter(), rate, table::Format::NdJson)?,
+        )?;
+        for figure in Figure::ALL {
+            let places = ranking(companies.iter(), figure, rate, PeRange::Any, 10);
+            fs::write(out.join(report::file_name(figure)), report::json(&places))?;
+        }
+        Ok(())
     }
 }

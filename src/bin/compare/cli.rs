@@ -1,4 +1,4 @@
-//! What the user may type.
+//! Command-line options.
 
 use std::path::PathBuf;
 
@@ -9,27 +9,27 @@ use indexrank::source::Origin;
 use crate::contenders::ALL;
 use crate::fault::Fault;
 
-/// Races ways of doing the same job against each other: threads, async, processes and more, on the
-/// same pages, with the same answer.
+/// Measures different implementations of the same job against each other: threads, async, processes
+/// and more. All get the same pages and must give the same answer.
 #[derive(Debug, Parser)]
-#[command(name = "compare", version, after_help = contenders(), max_term_width = 100, args_conflicts_with_subcommands = true, styles = Styles::plain())]
+#[command(name = "compare", version, after_help = contender_list(), max_term_width = 100, args_conflicts_with_subcommands = true, styles = Styles::plain())]
 pub struct Cli {
     #[command(subcommand)]
-    pub part: Option<Part>,
+    pub child: Option<ChildCommand>,
     #[command(flatten)]
     pub race: RaceArgs,
 }
 
-/// What the race starts as processes of their own; each is told what to do as JSON.
+/// Child processes of the race. Each gets its options as JSON.
 #[derive(Debug, Subcommand)]
-pub enum Part {
-    /// Serve the pages; counts are told for each line of stdin
+pub enum ChildCommand {
+    /// Serve the pages, and write the counters for each line on stdin
     #[command(hide = true)]
-    Serve { serving: String },
-    /// Run one contender and leave its result in a folder
+    Serve { options: String },
+    /// Run one contender and write its result to a folder
     #[command(hide = true)]
     Run { task: String },
-    /// A child of the contender `processes`
+    /// Run a child of the contender `processes`
     #[command(hide = true)]
     Worker { task: String },
 }
@@ -37,75 +37,76 @@ pub enum Part {
 #[derive(Debug, clap::Args)]
 pub struct RaceArgs {
     /// Pages to race on: replica, or an archive FILE.warc[.gz]
-    #[arg(long, value_name = "SOURCE", default_value = "replica", value_parser = servable, help_heading = "Pages")]
+    #[arg(long, value_name = "SOURCE", default_value = "replica", value_parser = page_source, help_heading = "Pages")]
     pub from: Origin,
     /// Companies of the embedded market
     #[arg(long, value_name = "N", default_value = "496", value_parser = clap::value_parser!(u32).range(1..=400_000), help_heading = "Pages")]
     pub companies: u32,
-    /// Race on the addresses in FILE, one a line, instead of an index: each is fetched and its
-    /// headings are counted. Mind whose servers they are: one run each, 8 pages in flight, unless
-    /// --rounds and --workers say more
+    /// Fetch the addresses in FILE, one per line, instead of an index, and count the headings of
+    /// each page. These are servers of other people: the defaults are one run for each contender
+    /// and 8 pages in flight
     #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "companies", "work", "latency", "jitter", "bandwidth"], help_heading = "Pages")]
     pub urls: Option<PathBuf>,
 
-    /// What is done with them
+    /// Work to do on the pages
     #[arg(
         long,
         value_enum,
         default_value = "job",
-        help_heading = "What is raced"
+        help_heading = "Work and participants"
     )]
     pub work: WorkArg,
-    /// Only these contenders
+    /// Run only these contenders
     #[arg(
         long,
         value_name = "NAME",
         value_delimiter = ',',
-        help_heading = "What is raced"
+        help_heading = "Work and participants"
     )]
     pub only: Vec<String>,
-    /// A program of your own, started by a shell with INDEXRANK_SITE and INDEXRANK_RATES (addresses
-    /// of the server) and INDEXRANK_OUT (a folder for its rankings) in its environment; with --urls,
-    /// INDEXRANK_URLS is the file
-    #[arg(long, value_name = "NAME=COMMAND", value_parser = named_command, help_heading = "What is raced")]
+    /// Add a program of your own. A shell starts it with INDEXRANK_SITE and INDEXRANK_RATES
+    /// (addresses of the server) and INDEXRANK_OUT (a folder for its rankings) in its environment;
+    /// with --urls, INDEXRANK_URLS is the file
+    #[arg(long, value_name = "NAME=COMMAND", value_parser = named_command, help_heading = "Work and participants")]
     pub also: Vec<(String, String)>,
-    /// Runs of each contender that count, at the most; slow ones get fewer [default: 5]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "What is raced")]
+    /// Maximum number of counted runs of each contender; slow contenders get fewer [default: 5]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Work and participants")]
     pub rounds: Option<u32>,
-    /// Seconds for all counted runs of a contender in one table
-    #[arg(long, value_name = "SECONDS", default_value = "4", value_parser = clap::value_parser!(u64).range(1..), help_heading = "What is raced")]
+    /// Time budget in seconds for all counted runs of a contender in one table
+    #[arg(long, value_name = "SECONDS", default_value = "4", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Work and participants")]
     pub budget: u64,
-    /// Seconds after which a run is taken to hang
-    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u64).range(1..), help_heading = "What is raced")]
-    pub patience: u64,
-    /// A contender that does something wrong, to see that it is found out
+    /// Kill a run after this many seconds, and disqualify its contender
+    #[arg(long = "patience", value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Work and participants")]
+    pub run_timeout: u64,
+    /// Inject a fault into a contender, to check that the race detects it
     #[arg(long, value_name = "NAME=FAULT", value_parser = fault, hide = true)]
     pub fault: Option<(String, Fault)>,
 
-    /// Milliseconds that the server waits before each answer; a table for each [default: 0,20]
+    /// Milliseconds that the server waits before each response; one table for each value [default:
+    /// 0,20]
     #[arg(long, value_name = "MS", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(0..=60_000), help_heading = "Conditions")]
     pub latency: Vec<u64>,
-    /// Most milliseconds that this is longer, evenly distributed; the same for an address each time
+    /// Maximum of additional milliseconds, uniformly distributed; always the same for an address
     #[arg(long, value_name = "MS", default_value = "0", value_parser = clap::value_parser!(u64).range(0..=60_000), help_heading = "Conditions")]
     pub jitter: u64,
-    /// Megabits per second that all answers together take at the most [default: no limit]
+    /// Maximum of megabits per second of all responses together [default: no limit]
     #[arg(long, value_name = "MBIT", value_parser = indexrank::cli::bandwidth, help_heading = "Conditions")]
     pub bandwidth: Option<f64>,
-    /// Pages in flight at the same time; a table for each [default: 32]
+    /// Pages in flight at the same time; one table for each value [default: 32]
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=1024), help_heading = "Conditions")]
     pub workers: Vec<u64>,
 
-    /// Write a page with charts and timelines, complete in itself
+    /// Write a self-contained HTML page with charts and timelines
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub html: Option<PathBuf>,
-    /// Write machine, versions, options and every result as JSON
+    /// Write machine, versions, options and all results as JSON
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub json: Option<PathBuf>,
-    /// Write one row for each run as CSV
+    /// Write a CSV file with one row for each run
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub csv: Option<PathBuf>,
-    /// Write what every worker of a contender did when, a file for each in Chrome's trace format,
-    /// for Perfetto (ui.perfetto.dev)
+    /// Write a timeline of the workers for each contender, in Chrome's trace format for Perfetto
+    /// (ui.perfetto.dev)
     #[arg(long, value_name = "DIR", help_heading = "Results")]
     pub trace: Option<PathBuf>,
 }
@@ -114,9 +115,9 @@ pub struct RaceArgs {
 pub enum WorkArg {
     /// The whole job
     Job,
-    /// Only fetching: bytes of each page, the addresses known beforehand
+    /// Fetch only: pages from a list of addresses, not parsed
     Io,
-    /// Only inflating and reading: pages in the system's memory
+    /// Inflate and parse only: pages from memory
     Cpu,
 }
 
@@ -131,52 +132,56 @@ impl WorkArg {
 }
 
 impl RaceArgs {
+    /// One round set for each latency in milliseconds and each number of workers.
     pub fn latencies(&self) -> Vec<u64> {
+        if self.urls.is_some() || self.work == WorkArg::Cpu {
+            return vec![0];
+        }
         match &*self.latency {
-            _ if self.urls.is_some() || self.work == WorkArg::Cpu => vec![0],
             [] => vec![0, 20],
-            given => each_once(given),
+            given => without_duplicates(given),
         }
     }
 
-    pub fn widths(&self) -> Vec<u64> {
+    pub fn worker_counts(&self) -> Vec<u64> {
         match &*self.workers {
             [] if self.urls.is_some() => vec![8],
             [] => vec![32],
-            given => each_once(given),
+            given => without_duplicates(given),
         }
     }
 
-    /// Runs that count, and whether one before them does not.
+    /// The maximum number of counted rounds, and whether an uncounted warm-up round precedes them.
     pub fn rounds(&self) -> (u32, bool) {
-        match self.rounds {
-            None if self.urls.is_some() => (1, false),
-            rounds => (rounds.unwrap_or(5), self.urls.is_none()),
+        if self.urls.is_some() {
+            (self.rounds.unwrap_or(1), false)
+        } else {
+            (self.rounds.unwrap_or(5), true)
         }
     }
 }
 
-fn each_once(values: &[u64]) -> Vec<u64> {
-    let mut seen = Vec::new();
-    values.iter().for_each(|value| {
-        if !seen.contains(value) {
-            seen.push(*value);
+fn without_duplicates(values: &[u64]) -> Vec<u64> {
+    let mut distinct = Vec::new();
+    for value in values {
+        if !distinct.contains(value) {
+            distinct.push(*value);
         }
-    });
-    seen
+    }
+    distinct
 }
 
-fn contenders() -> String {
+fn contender_list() -> String {
     let lines = ALL
         .iter()
-        .map(|contender| format!("\n  {:<16} {}", contender.name, contender.way));
+        .map(|contender| format!("\n  {:<16} {}", contender.name, contender.description));
     format!("Contenders:{}", lines.collect::<String>())
 }
 
-fn servable(text: &str) -> Result<Origin, String> {
+fn page_source(text: &str) -> Result<Origin, String> {
     match text.parse()? {
         origin @ (Origin::Replica | Origin::Archive(_)) => Ok(origin),
-        _ => Err("give replica or a file FILE.warc or FILE.warc.gz".to_owned()),
+        _ => Err("expected replica, FILE.warc or FILE.warc.gz".to_owned()),
     }
 }
 
@@ -185,11 +190,11 @@ fn named_command(text: &str) -> Result<(String, String), String> {
         Some((name, command)) if !name.is_empty() && !command.is_empty() => {
             Ok((name.to_owned(), command.to_owned()))
         }
-        _ => Err("give a name and a command, like mine=\"python3 scrape.py\"".to_owned()),
+        _ => Err("expected a name and a command, like mine=\"python3 scrape.py\"".to_owned()),
     }
 }
 
 fn fault(text: &str) -> Result<(String, Fault), String> {
-    let (name, fault) = text.split_once('=').ok_or("give NAME=FAULT")?;
+    let (name, fault) = text.split_once('=').ok_or("expected NAME=FAULT")?;
     Ok((name.to_owned(), Fault::from_str(fault, false)?))
 }

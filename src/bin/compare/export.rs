@@ -1,13 +1,13 @@
-//! The results as JSON, one entry for each condition and entrant; as CSV, one row for each run; as
-//! traces, one for each timeline.
+//! Output files for other programs. JSON has one result for each participant in each round set, CSV
+//! one row for each run, and a trace one timeline.
 
 use serde_json::{Map, Value, json};
 
 use crate::cli::RaceArgs;
-use crate::contenders::cores;
-use crate::round_set::{Entry, Heat};
+use crate::machine::{cores, cpu};
+use crate::round_set::{Entry, RoundSet};
 
-/// What decides how fast a contender is, by the names of the packages.
+/// Packages that decide how fast a contender is.
 const LIBRARIES: [&str; 10] = [
     "ureq",
     "libdeflater",
@@ -22,10 +22,10 @@ const LIBRARIES: [&str; 10] = [
 ];
 const LOCK: &str = include_str!("../../../Cargo.lock");
 
-pub fn json(args: &RaceArgs, heats: &[Heat]) -> Value {
-    let results: Vec<Value> = heats
+pub fn json(args: &RaceArgs, sets: &[RoundSet]) -> Value {
+    let results: Vec<Value> = sets
         .iter()
-        .flat_map(|heat| heat.entries.iter().map(move |entry| result(heat, entry)))
+        .flat_map(|set| set.entries.iter().map(move |entry| result(set, entry)))
         .collect();
     let (rounds, _) = args.rounds();
     json!({
@@ -45,14 +45,14 @@ pub fn json(args: &RaceArgs, heats: &[Heat]) -> Value {
             "latency_ms": args.latencies(),
             "jitter_ms": args.jitter,
             "bandwidth_mbit": args.bandwidth,
-            "workers": args.widths(),
+            "workers": args.worker_counts(),
             "rounds": rounds,
         },
         "results": results,
     })
 }
 
-/// Versions of the libraries, as they were locked when this program was built.
+/// Versions of these packages in the lock file of this build.
 fn versions() -> Map<String, Value> {
     let version = |name: &str| {
         let (_, after) = LOCK.split_once(&format!("\nname = \"{name}\"\nversion = \""))?;
@@ -61,36 +61,27 @@ fn versions() -> Map<String, Value> {
     LIBRARIES.into_iter().filter_map(version).collect()
 }
 
-/// The processor's name for itself, where the system tells it.
-fn cpu() -> Option<String> {
-    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").ok()?;
-    let line = cpuinfo
-        .lines()
-        .find(|line| line.starts_with("model name"))?;
-    Some(line.split_once(':')?.1.trim().to_owned())
-}
-
-fn result(heat: &Heat, entry: &Entry) -> Value {
+fn result(set: &RoundSet, entry: &Entry) -> Value {
     json!({
-        "name": entry.entrant.name(),
-        "latency_ms": heat.latency_ms,
-        "workers": heat.workers,
+        "name": entry.name(),
+        "latency_ms": set.latency_ms,
+        "workers": set.workers,
         "rounds": entry.runs.len(),
         "wall_s": entry.wall(),
         "pages_per_s": entry.pages_per_s(),
         "cpu_ms_per_page": entry.cpu_ms_per_page(),
         "peak_mb": entry.median(|run| run.peak_mb),
-        "requests": entry.median(|run| run.traffic.requests as f64),
+        "requests": entry.requests(),
         "connections": entry.connections(),
         "digest": entry.runs.first().and_then(|run| run.answer.digest()),
         "samples": entry.walls(),
-        "failures": entry.runs.first().and_then(|run| run.measured.as_ref()).map(|measured| measured.failures),
+        "failures": entry.runs.first().and_then(|run| run.measurement.as_ref()).map(|measurement| measurement.failures),
         "broken": entry.broken,
         "differs": entry.differs,
     })
 }
 
-pub fn csv(heats: &[Heat]) -> anyhow::Result<Vec<u8>> {
+pub fn csv(sets: &[RoundSet]) -> anyhow::Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     csv.write_record([
         "name",
@@ -103,14 +94,14 @@ pub fn csv(heats: &[Heat]) -> anyhow::Result<Vec<u8>> {
         "connections",
         "bytes",
     ])?;
-    for heat in heats {
-        for entry in &heat.entries {
+    for set in sets {
+        for entry in &set.entries {
             for run in &entry.runs {
                 let traffic = run.traffic;
                 csv.write_record([
-                    entry.entrant.name().to_owned(),
-                    heat.latency_ms.to_string(),
-                    heat.workers.to_string(),
+                    entry.name().to_owned(),
+                    set.latency_ms.to_string(),
+                    set.workers.to_string(),
                     run.wall_s.to_string(),
                     run.cpu_s.to_string(),
                     run.peak_mb.to_string(),
@@ -126,11 +117,11 @@ pub fn csv(heats: &[Heat]) -> anyhow::Result<Vec<u8>> {
     Ok(csv.into_inner().map_err(|error| error.into_error())?)
 }
 
-/// Name and content of each trace.
-pub fn traces(heats: &[Heat]) -> impl Iterator<Item = (String, Vec<u8>)> {
-    heats.iter().flat_map(|heat| {
-        heat.entries.iter().filter_map(|entry| {
-            let name = trace_name(entry.entrant.name(), heat.latency_ms, heat.workers);
+/// File name and content of each trace.
+pub fn traces(sets: &[RoundSet]) -> impl Iterator<Item = (String, Vec<u8>)> {
+    sets.iter().flat_map(|set| {
+        set.entries.iter().filter_map(|entry| {
+            let name = trace_name(entry.name(), set.latency_ms, set.workers);
             Some((name, entry.timeline.as_ref()?.chrome()))
         })
     })

@@ -1,17 +1,18 @@
-//! What a contender can be made to do wrong, to see that the race finds out and goes on.
+//! Faults injected into a contender. Tests use them to check that the race detects each one and
+//! continues with the other participants.
 
 use std::{process, thread};
 
 use indexrank::pipeline::harvest::Harvest;
 use serde::{Deserialize, Serialize};
 
-use crate::task::Seen;
+use crate::extract::Extract;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 pub enum Fault {
-    /// Loses a page and says nothing.
+    /// Drops a page and hides it from the count of listed pages.
     Loses,
-    /// Loses a page and says so.
+    /// Drops a page that stays in the count of listed pages, so it is counted as not attempted.
     Admits,
     /// Changes a figure.
     Changes,
@@ -20,19 +21,21 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Spoils what a contender brought home, or does not come back.
-    pub fn commit(self, harvest: &mut Harvest<Seen>) {
+    /// Damages the harvest, aborts the process, or blocks forever.
+    pub fn inject(self, harvest: &mut Harvest<Extract>) {
         let mut companies: Vec<_> = harvest.companies.iter().collect();
         match self {
             Fault::Loses => {
                 companies.pop();
                 harvest.listed -= 1;
             }
-            Fault::Admits => drop(companies.pop()),
+            Fault::Admits => {
+                companies.pop();
+            }
             Fault::Changes => match companies.first_mut().map(|first| &mut first.page) {
-                Some(Seen::Company(page)) => page.price = page.price.map(|price| -price),
-                Some(Seen::Fetched { bytes } | Seen::Visited { bytes, .. }) => *bytes += 1,
-                Some(Seen::Nothing) | None => {}
+                Some(Extract::Company(page)) => page.price = page.price.map(|price| -price),
+                Some(Extract::Fetched { bytes } | Extract::Headings { bytes, .. }) => *bytes += 1,
+                Some(Extract::Nothing) | None => {}
             },
             Fault::Crashes => process::abort(),
             Fault::Hangs => loop {

@@ -1,5 +1,5 @@
-//! The results as one page that needs nothing else: no script, no network. Dark and light, on paper,
-//! and read aloud.
+//! The results as a self-contained HTML page without scripts. It has a dark and a light scheme, print
+//! styles, and text alternatives of all charts for screen readers.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +7,22 @@ use indexrank::telemetry::trace::{Phase, Timeline};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
-use crate::bottleneck::{PRODUCT, Verdict};
-use crate::chart::{self, Across, Bar, PHASES, Series, number};
+use crate::bottleneck::Bottleneck;
+use crate::chart::{self, Bar, PHASES, Series, XAxis};
 use crate::cli::RaceArgs;
-use crate::contenders::cores;
-use crate::round_set::{Entry, Heat};
-use crate::samples::{self, Moment};
-use crate::terminal;
+use crate::contenders::PRODUCT;
+use crate::labels;
+use crate::machine::cores;
+use crate::number_format::{grouped, speedup, with_range};
+use crate::round_set::{Entry, RoundSet};
+use crate::samples::{self, Sample};
 
 const STYLE: &str = include_str!("page.css");
-/// The page itself forbids the browser to fetch anything, whatever is in it.
+/// Forbids the browser to fetch anything.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
-/// `report` is what is also written as JSON.
-pub fn page(args: &RaceArgs, heats: &[Heat], report: &Value) -> String {
+/// `report` is the content of the JSON file.
+pub fn page(args: &RaceArgs, sets: &[RoundSet], report: &Value) -> String {
     let title = "indexrank: the race";
     html! {
         (DOCTYPE)
@@ -36,17 +38,17 @@ pub fn page(args: &RaceArgs, heats: &[Heat], report: &Value) -> String {
             body {
                 header {
                     h1 { (title) }
-                    p { "The same job, done in other ways on the same pages with the same answer. " (machine(report)) }
+                    p { "Different implementations of the same job, on the same pages, with the same answer. " (machine(report)) }
                 }
                 main {
-                    @if args.widths().len() > 1 {
+                    @if args.worker_counts().len() > 1 {
                         @for latency_ms in args.latencies() {
-                            (over_workers(heats.iter().filter(|heat| heat.latency_ms == latency_ms).collect(), latency_ms))
+                            (throughput_by_workers(sets, latency_ms))
                         }
                     }
-                    @for (at, heat) in heats.iter().enumerate() { (section(args, heat, at)) }
+                    @for (at, set) in sets.iter().enumerate() { (section(args, set, at)) }
                 }
-                footer { p { "Made by indexrank's " code { "compare" } " " (report["version"].as_str().unwrap_or_default()) ". Times are medians; thin lines reach from the fastest run to the slowest." } }
+                footer { p { "Made by indexrank's " code { "compare" } " " (report["version"].as_str().unwrap_or_default()) ". Times are medians. Thin lines span the fastest to the slowest run." } }
             }
         }
     }
@@ -72,14 +74,18 @@ fn machine(report: &Value) -> String {
     )
 }
 
-/// How many pages a second everybody makes with how many in flight.
-fn over_workers(heats: Vec<&Heat>, latency_ms: u64) -> Markup {
+/// Pages per second of each participant against the number of pages in flight, at one latency.
+fn throughput_by_workers(sets: &[RoundSet], latency_ms: u64) -> Markup {
+    let sets: Vec<&RoundSet> = sets
+        .iter()
+        .filter(|set| set.latency_ms == latency_ms)
+        .collect();
     let mut points: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
-    for heat in &heats {
-        for entry in &heat.entries {
+    for set in &sets {
+        for entry in &set.entries {
             if let Some(pages_per_s) = entry.pages_per_s() {
-                let points = points.entry(entry.entrant.name()).or_default();
-                points.push((heat.workers as f64, pages_per_s));
+                let points = points.entry(entry.name()).or_default();
+                points.push((set.workers as f64, pages_per_s));
             }
         }
     }
@@ -95,16 +101,16 @@ fn over_workers(heats: Vec<&Heat>, latency_ms: u64) -> Markup {
     html! {
         section {
             h2 { (title) }
-            figure { (chart::lines(&format!("workers-{latency_ms}"), &title, Across::Doublings("pages in flight"), "pages/s", &series)) }
+            figure { (chart::lines(&format!("workers-{latency_ms}"), &title, XAxis::Doublings("pages in flight"), "pages/s", &series)) }
             table {
                 caption { "Pages per second" }
-                thead { tr { th scope="col" { "Contender" } @for heat in &heats { th scope="col" { (heat.workers) " in flight" } } } }
+                thead { tr { th scope="col" { "Contender" } @for set in &sets { th scope="col" { (set.workers) " in flight" } } } }
                 tbody {
                     @for one in &series {
                         tr {
                             th scope="row" { (one.name) }
-                            @for heat in &heats {
-                                td { @if let Some((_, y)) = one.points.iter().find(|(x, _)| *x == heat.workers as f64) { (number(y.round())) } }
+                            @for set in &sets {
+                                td { @if let Some((_, y)) = one.points.iter().find(|(x, _)| *x == set.workers as f64) { (grouped(y.round())) } }
                             }
                         }
                     }
@@ -114,90 +120,79 @@ fn over_workers(heats: Vec<&Heat>, latency_ms: u64) -> Markup {
     }
 }
 
-fn section(args: &RaceArgs, heat: &Heat, at: usize) -> Markup {
-    let title = terminal::title(args, heat);
-    let verdict = Verdict::of(args, heat, cores());
-    let limit = verdict.as_ref().map(|verdict| {
-        let name = format!("most possible for {}:", verdict.reference);
-        (name, verdict.most_pages_per_s())
+fn section(args: &RaceArgs, set: &RoundSet, at: usize) -> Markup {
+    let title = labels::title(args, set);
+    let bottleneck = Bottleneck::of(args, set, cores());
+    let limit = bottleneck.as_ref().map(|bottleneck| {
+        let name = format!("maximum for {}:", bottleneck.reference);
+        (name, bottleneck.max_pages_per_s())
     });
     let limit = limit.as_ref().map(|(name, limit)| (&**name, *limit));
-    let bars: Vec<Bar> = heat.entries.iter().filter_map(bar).collect();
+    let bars: Vec<Bar> = set.entries.iter().filter_map(bar).collect();
     html! {
         section {
             h2 { (title) }
             figure { (chart::bars(&format!("bars-{at}"), &format!("Pages per second. {title}"), "pages/s", &bars, limit)) }
-            @if let Some(verdict) = &verdict { @for line in verdict.to_string().lines() { p.verdict { (line) } } }
-            (results(heat))
-            @if heat.entries.iter().any(|entry| !entry.course().is_empty()) { (courses(heat, at)) }
-            @if heat.entries.iter().any(|entry| entry.timeline.is_some()) { (timelines(heat, at)) }
+            @if let Some(bottleneck) = &bottleneck { @for line in bottleneck.to_string().lines() { p.bottleneck { (line) } } }
+            (results(set))
+            @if set.entries.iter().any(|entry| !entry.samples().is_empty()) { (samples_over_time(set, at)) }
+            @if set.entries.iter().any(|entry| entry.timeline.is_some()) { (timelines(set, at)) }
         }
     }
 }
 
-fn pages(entry: &Entry) -> Option<f64> {
-    entry.median(|run| run.traffic.requests as f64)
-}
-
 fn bar(entry: &Entry) -> Option<Bar> {
-    let (wall, pages) = (entry.wall()?, pages(entry)?);
+    let (wall, pages) = (entry.wall()?, entry.requests()?);
     let value = pages / wall.median;
     Some(Bar {
-        name: entry.entrant.name().to_owned(),
+        name: entry.name().to_owned(),
         value,
         min: pages / wall.max,
         max: pages / wall.min,
-        label: format!("{} pages/s, {:.3} s", number(value.round()), wall.median),
-        is_product: entry.entrant.name() == PRODUCT,
+        label: format!("{} pages/s, {:.3} s", grouped(value.round()), wall.median),
+        is_product: entry.name() == PRODUCT,
     })
 }
 
-fn results(heat: &Heat) -> Markup {
-    let sequential = heat
-        .entries
-        .iter()
-        .find(|entry| entry.entrant.name() == "sequential")
-        .and_then(Entry::wall);
-    let middle = |value: Option<f64>, digits: usize| {
+fn results(set: &RoundSet) -> Markup {
+    let baseline = set.baseline_wall();
+    let cell = |value: Option<f64>, digits: usize| {
         value.map_or(String::new(), |value| format!("{value:.digits$}"))
     };
     html! {
         div.wide { table {
-            caption { "Medians of the runs that count" }
+            caption { "Medians of the counted runs" }
             thead { tr {
                 @for head in ["Contender", "Seconds (min–max)", "Pages/s", "CPU ms/page", "Peak MB", "Requests", "Connections", "× sequential", "Runs"] {
                     th scope="col" { (head) }
                 }
                 th.answer scope="col" { "Answer" }
             } }
-            tbody { @for entry in &heat.entries {
-                tr.product[entry.entrant.name() == PRODUCT] {
-                    th scope="row" { (entry.entrant.name()) }
-                    td { @if let Some(wall) = entry.wall() { (format!("{:.3} ({:.3}–{:.3})", wall.median, wall.min, wall.max)) } }
-                    td { (middle(entry.pages_per_s(), 0)) }
-                    td { (middle(entry.cpu_ms_per_page(), 2)) }
-                    td { (middle(entry.median(|run| run.peak_mb), 0)) }
-                    td { (middle(pages(entry), 0)) }
-                    td { (middle(entry.connections(), 0)) }
-                    td { @if let Some(wall) = entry.wall() { (terminal::speed(sequential, wall)) } }
+            tbody { @for entry in &set.entries {
+                tr.product[entry.name() == PRODUCT] {
+                    th scope="row" { (entry.name()) }
+                    td { @if let Some(wall) = entry.wall() { (with_range(wall, 3)) } }
+                    td { (cell(entry.pages_per_s(), 0)) }
+                    td { (cell(entry.cpu_ms_per_page(), 2)) }
+                    td { (cell(entry.median(|run| run.peak_mb), 0)) }
+                    td { (cell(entry.requests(), 0)) }
+                    td { (cell(entry.connections(), 0)) }
+                    td { @if let Some(wall) = entry.wall() { (speedup(baseline, wall)) } }
                     td { (entry.runs.len()) }
-                    td.answer { (terminal::answer(entry)) @if let Some(why) = entry.broken.as_ref().or(entry.differs.as_ref()) { ": " (why) } }
+                    td.answer { (labels::answer(entry)) @if let Some(reason) = entry.broken.as_ref().or(entry.differs.as_ref()) { ": " (reason) } }
                 }
             } }
         } }
     }
 }
 
-/// Speed and memory of one run of each, from its start to its end.
-fn courses(heat: &Heat, at: usize) -> Markup {
-    let memory = |moments: &[Moment]| {
-        let point = |moment: &Moment| (moment.seconds, moment.memory_mb);
-        moments.iter().map(point).collect()
-    };
-    let (speed, memory) = (
-        course_of_each(heat, samples::rates),
-        course_of_each(heat, memory),
-    );
+/// Pages per second and memory over the time of one run of each participant.
+fn samples_over_time(set: &RoundSet, at: usize) -> Markup {
+    let speed = series_of_samples(set, samples::rates);
+    let memory = series_of_samples(set, |samples: &[Sample]| {
+        let point = |sample: &Sample| (sample.seconds, sample.memory_mb);
+        samples.iter().map(point).collect()
+    });
     let charts = [
         (
             "speed",
@@ -213,75 +208,74 @@ fn courses(heat: &Heat, at: usize) -> Markup {
         ),
     ];
     html! {
-        h3 { "How a run goes on" }
+        h3 { "One run over time" }
         @for (name, title, unit, series) in charts {
-            figure.course {
+            figure.samples {
                 figcaption { (title) }
-                (chart::lines(&format!("{name}-{at}"), title, Across::Time, unit, series))
+                (chart::lines(&format!("{name}-{at}"), title, XAxis::Time, unit, series))
             }
         }
         div.wide { table {
-            caption { "Memory in MB when so much of the time of the run is over" }
+            caption { "Memory in MB after a share of the run's time" }
             thead { tr { th scope="col" { "Contender" } @for quarter in 1..=4 { th scope="col" { (25 * quarter) " %" } } } }
             tbody { @for one in &memory {
                 tr {
                     th scope="row" { (one.name) }
-                    @for quarter in 1..=4 { td { (format!("{:.0}", after(&one.points, f64::from(quarter) / 4.0))) } }
+                    @for quarter in 1..=4 { td { (format!("{:.0}", value_after(&one.points, f64::from(quarter) / 4.0))) } }
                 }
             } }
         } }
     }
 }
 
-/// The value when a share of the time is over.
-fn after(points: &[(f64, f64)], share: f64) -> f64 {
+/// The first value after a share (0 to 1) of the time.
+fn value_after(points: &[(f64, f64)], share: f64) -> f64 {
     let end = points.last().map_or(0.0, |(seconds, _)| *seconds);
     let point = points.iter().find(|(seconds, _)| *seconds >= share * end);
     point.map_or(0.0, |(_, value)| *value)
 }
 
-fn course_of_each(heat: &Heat, points: impl Fn(&[Moment]) -> Vec<(f64, f64)>) -> Vec<Series> {
-    let followed = heat
-        .entries
+fn series_of_samples(set: &RoundSet, points: impl Fn(&[Sample]) -> Vec<(f64, f64)>) -> Vec<Series> {
+    set.entries
         .iter()
-        .filter(|entry| !entry.course().is_empty());
-    let series = followed.map(|entry| Series {
-        name: entry.entrant.name().to_owned(),
-        points: points(entry.course()),
-        is_product: entry.entrant.name() == PRODUCT,
-    });
-    series.collect()
+        .filter(|entry| !entry.samples().is_empty())
+        .map(|entry| Series {
+            name: entry.name().to_owned(),
+            points: points(entry.samples()),
+            is_product: entry.name() == PRODUCT,
+        })
+        .collect()
 }
 
-fn timelines(heat: &Heat, at: usize) -> Markup {
-    let shown = || {
-        heat.entries
-            .iter()
-            .filter_map(|entry| Some((entry.entrant.name(), entry.timeline.as_ref()?)))
-    };
+fn timelines(set: &RoundSet, at: usize) -> Markup {
+    let shown: Vec<(&str, &Timeline)> = set
+        .entries
+        .iter()
+        .filter_map(|entry| Some((entry.name(), entry.timeline.as_ref()?)))
+        .collect();
     html! {
-        h3 { "Who did what when" }
+        h3 { "Timelines of one run" }
         p.legend {
             @for (_, class, words) in PHASES { span { span class=(format!("key {class}")) {} (words) } }
-            span { span.key.band {} "nothing, or waiting for work" }
+            span { span.key.band {} "idle, or waiting for work" }
         }
-        @for (number, (name, timeline)) in shown().enumerate() {
+        @for (number, (name, timeline)) in shown.iter().enumerate() {
             figure {
                 figcaption { (name) }
                 (chart::timeline(&format!("line-{at}-{number}"), &format!("Timeline of one run of {name}"), timeline))
             }
         }
         div.wide { table {
-            caption { "Seconds in each phase, of all workers together" }
+            caption { "Seconds in each phase, summed over all workers" }
             thead { tr { th scope="col" { "Contender" } @for (_, class, _) in PHASES { th scope="col" { (class) } } } }
-            tbody { @for (name, timeline) in shown() {
-                tr { th scope="row" { (name) } @for (phase, _, _) in PHASES { td { (format!("{:.3}", seconds(timeline, phase))) } } }
+            tbody { @for (name, timeline) in &shown {
+                tr { th scope="row" { (name) } @for (phase, _, _) in PHASES { td { (format!("{:.3}", seconds_in_phase(timeline, phase))) } } }
             } }
         } }
     }
 }
 
-fn seconds(timeline: &Timeline, phase: Phase) -> f64 {
+fn seconds_in_phase(timeline: &Timeline, phase: Phase) -> f64 {
     let spans = timeline.rows.iter().flat_map(|row| &row.spans);
     let of_phase = spans.filter(|span| span.phase == phase);
     of_phase.map(|span| span.end - span.start).sum::<u64>() as f64 / 1e6

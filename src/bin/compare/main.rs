@@ -1,39 +1,53 @@
-//! compare: the same job run in other ways, side by side.
+//! compare: runs the same job in different ways and compares their speed, memory and answers.
 //!
-//! One server process; every run a fresh process with a fresh client; rounds interleaved over the
-//! entrants, their order rotating, the first round not counted. CPU time and memory are what the
-//! operating system says of the process and its children.
+//! In here: the race, its contenders, and its tables and charts. Not in here: the server, the
+//! fetching and the parsing, which are the library's. A further contender is one file in
+//! `contenders/` and one line in its table; a further output format is one file beside `export` and
+//! one line in `write_files`.
 //!
-//! | Module | |
+//! The server is one process. Every run is a fresh process with a fresh client. Each round runs
+//! every participant once, in rotating order. The warm-up round is not counted. The operating system
+//! reports CPU time and memory of a process and its children.
+//!
+//! A module imports only modules that come before it in this table.
+//!
+//! | Module | Content |
 //! |---|---|
-//! | `cli` | what the user may type |
-//! | `validate` | whether that makes sense, and who takes part |
-//! | `task` | what every contender is asked to do |
-//! | `contenders` | the ways of doing it, one file each |
-//! | `setup` | where the pages are, and what is done with them |
-//! | `round_set` | all rounds under one condition |
-//! | `run` | one run, measured from outside |
-//! | `child` | the server and one run, seen from inside |
-//! | `headings` | what is read of a page that is no company's |
-//! | `fault` | what a contender can be made to do wrong |
-//! | `stats` | statistics of a few runs (pure) |
-//! | `bottleneck` | what the figures of a heat say in words (pure) |
-//! | `terminal` | the table on the terminal |
-//! | `export` | JSON, CSV and traces |
-//! | `html`, `chart` | the page and its pictures |
+//! | `machine`, `progress`, `headings` | cores and CPU model, progress line, headings of a page |
+//! | `stats`, `minimum_time`, `number_format` | statistics, minimum time of a job, numbers as text (pure) |
+//! | `extract`, `fault`, `task` | the result of parsing a page, injected faults, the task of a run |
+//! | `contenders` | the implementations of the job, one file each |
+//! | `cli` | command-line options |
+//! | `child` | the child processes: the server, and one run of a contender |
+//! | `server`, `samples` | a handle to the server, samples of a run over time |
+//! | `participant`, `answer`, `run` | contenders and programs of the user, their answers, one run measured from outside |
+//! | `setup`, `round_set` | where the pages come from, all rounds under one condition |
+//! | `bottleneck`, `labels` | what limits a round set, labels of results |
+//! | `terminal`, `export` | the table on the terminal; JSON, CSV and traces |
+//! | `chart`, `html` | SVG charts, the HTML page |
+//! | `validate` | checks of the options, selection of participants |
 
+mod answer;
 mod bottleneck;
 mod chart;
 mod child;
 mod cli;
 mod contenders;
 mod export;
+mod extract;
 mod fault;
 mod headings;
 mod html;
+mod labels;
+mod machine;
+mod minimum_time;
+mod number_format;
+mod participant;
+mod progress;
 mod round_set;
 mod run;
 mod samples;
+mod server;
 mod setup;
 mod stats;
 mod task;
@@ -47,75 +61,76 @@ use anyhow::Result;
 use clap::Parser;
 use indexrank::disk::output::Staged;
 
-use cli::{Cli, Part, RaceArgs};
-use round_set::Heat;
-use setup::Ground;
+use cli::{ChildCommand, Cli, RaceArgs};
+use round_set::RoundSet;
+use setup::Setup;
 
-/// As of wrong options; 1 is for entrants that were found wanting.
+/// Exit code if the race could not run, as for invalid options. Exit code 1 means that a participant
+/// was disqualified.
 const COULD_NOT_RACE: u8 = 2;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let ended = match cli.part {
-        Some(Part::Serve { serving }) => told(&serving).and_then(|told| child::serve(&told)),
-        Some(Part::Run { task }) => told(&task).and_then(|task| child::run(&task)),
-        Some(Part::Worker { task }) => told(&task).and_then(|task| contenders::worker(&task)),
-        None => return exit(compare(&cli.race)),
+    let result = match cli.child {
+        None => race(&cli.race),
+        Some(command) => run_child(command).map(|()| true),
     };
-    exit(ended.map(|()| true))
-}
-
-fn told<T: serde::de::DeserializeOwned>(json: &str) -> Result<T> {
-    Ok(serde_json::from_str(json)?)
-}
-
-fn exit(ended: Result<bool>) -> ExitCode {
-    match ended {
+    match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
+            // If stderr is closed, the exit code still reports the error.
             let _ = writeln!(std::io::stderr(), "compare: {error:#}");
             ExitCode::from(COULD_NOT_RACE)
         }
     }
 }
 
-/// Runs every condition and shows each table as soon as it is there. True if every entrant gave the
-/// same answer in every run.
-fn compare(args: &RaceArgs) -> Result<bool> {
-    let entrants = validate::check(args)?;
-    let mut heats = Vec::new();
+fn run_child(command: ChildCommand) -> Result<()> {
+    match command {
+        ChildCommand::Serve { options } => child::serve(&serde_json::from_str(&options)?),
+        ChildCommand::Run { task } => child::run(&serde_json::from_str(&task)?),
+        ChildCommand::Worker { task } => contenders::worker(&serde_json::from_str(&task)?),
+    }
+}
+
+/// Runs all round sets and prints each table as soon as it is complete. Returns true if no
+/// participant was disqualified.
+fn race(args: &RaceArgs) -> Result<bool> {
+    let participants = validate::check(args)?;
+    let mut sets = Vec::new();
     for latency_ms in args.latencies() {
-        for workers in args.widths() {
-            let mut ground = Ground::prepare(args, latency_ms)?;
-            if let Some(words) = ground.politeness(entrants.len(), workers, args.rounds().0) {
-                print(&words)?;
+        for workers in args.worker_counts() {
+            let mut setup = Setup::prepare(args, latency_ms)?;
+            let (rounds, _) = args.rounds();
+            if let Some(text) = setup.announcement(participants.len(), workers, rounds) {
+                print(&text)?;
             }
-            let heat = round_set::run(args, &entrants, &mut ground, workers)?;
-            print(&terminal::heat(args, &heat))?;
-            heats.push(heat);
+            let set = round_set::run(args, &participants, &mut setup, workers)?;
+            print(&terminal::report(args, &set))?;
+            sets.push(set);
         }
     }
-    write_files(args, &heats)?;
-    Ok(heats
+    write_files(args, &sets)?;
+    Ok(sets
         .iter()
-        .flat_map(|heat| &heat.entries)
+        .flat_map(|set| &set.entries)
         .all(|entry| entry.broken.is_none()))
 }
 
-fn write_files(args: &RaceArgs, heats: &[Heat]) -> Result<()> {
-    let report = export::json(args, heats);
+fn write_files(args: &RaceArgs, sets: &[RoundSet]) -> Result<()> {
+    let report = export::json(args, sets);
     if let Some(file) = &args.html {
-        Staged::whole(file, html::page(args, heats, &report).as_bytes())?.place()?;
+        Staged::whole(file, html::page(args, sets, &report).as_bytes())?.place()?;
     }
     if let Some(file) = &args.json {
         Staged::whole(file, &indexrank::results::report::json(&report))?.place()?;
     }
     if let Some(file) = &args.csv {
-        Staged::whole(file, &export::csv(heats)?)?.place()?;
+        Staged::whole(file, &export::csv(sets)?)?.place()?;
     }
     if let Some(folder) = &args.trace {
-        for (name, trace) in export::traces(heats) {
+        for (name, trace) in export::traces(sets) {
             Staged::whole(&folder.join(name), &trace)?.place()?;
         }
     }

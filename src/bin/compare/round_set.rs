@@ -1,190 +1,237 @@
-//! All rounds under one condition.
+//! A round set: all rounds of a race with one latency and one number of workers.
 
 use std::time::Duration;
 
 use anyhow::Result;
 use indexrank::telemetry::trace::Timeline;
 
+use crate::answer::Answer;
 use crate::cli::RaceArgs;
-use crate::run::{self, Answer, Entrant, Run};
-use crate::samples::Moment;
-use crate::setup::Ground;
-use crate::stats::Spread;
+use crate::contenders::BASELINE;
+use crate::participant::Participant;
+use crate::progress;
+use crate::run::{self, Run};
+use crate::samples::Sample;
+use crate::setup::Setup;
+use crate::stats::{Spread, median};
 use crate::task::Task;
-use crate::terminal;
 
-/// What became of one entrant under one condition.
+/// The results of one participant in a round set.
 pub struct Entry {
-    pub entrant: Entrant,
+    pub participant: Participant,
+    /// The counted runs.
     pub runs: Vec<Run>,
-    /// Why it was taken out of the race.
+    /// Why the participant was disqualified.
     pub broken: Option<String>,
-    /// Where its answer is not the others' and need not be: the first difference.
+    /// The first difference from the expected answer, where pages may change between runs.
     pub differs: Option<String>,
-    /// What its workers did when, in a run that is not counted where there is one.
+    /// Timeline of the workers, from the uncounted run if there is one.
     pub timeline: Option<Timeline>,
+    /// The last round that fits into the time budget.
+    last_round: u32,
 }
 
 impl Entry {
-    /// Seconds of each run.
+    fn new(participant: &Participant, rounds: u32) -> Self {
+        Entry {
+            participant: participant.clone(),
+            runs: Vec::new(),
+            broken: None,
+            differs: None,
+            timeline: None,
+            last_round: rounds,
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        self.participant.name()
+    }
+
+    /// Wall time of each run in seconds.
     pub fn walls(&self) -> Vec<f64> {
         self.runs.iter().map(|run| run.wall_s).collect()
     }
 
-    /// How its first run went on.
-    pub fn course(&self) -> &[Moment] {
-        self.runs.first().map_or(&[], |run| &run.course)
+    /// The samples of the first run.
+    pub fn samples(&self) -> &[Sample] {
+        self.runs.first().map_or(&[], |run| &run.samples)
     }
 
+    /// Wall time in seconds.
     pub fn wall(&self) -> Option<Spread> {
-        Spread::of(&self.walls())
+        Spread::of(self.walls())
     }
 
-    /// The middle of a figure of all runs.
-    pub fn median(&self, of: impl Fn(&Run) -> f64) -> Option<f64> {
-        Spread::of(&self.runs.iter().map(of).collect::<Vec<f64>>()).map(|spread| spread.median)
+    /// The median of a value over all runs.
+    pub fn median(&self, value: impl Fn(&Run) -> f64) -> Option<f64> {
+        median(self.runs.iter().map(value))
+    }
+
+    /// Requests of a run, index and exchange rate included.
+    pub fn requests(&self) -> Option<f64> {
+        self.median(|run| run.traffic.requests as f64)
     }
 
     pub fn pages_per_s(&self) -> Option<f64> {
-        Some(self.median(|run| run.traffic.requests as f64)? / self.wall()?.median)
+        Some(self.requests()? / self.wall()?.median)
     }
 
-    /// None where nobody counted them.
+    /// `None` without a server that counts connections.
     pub fn connections(&self) -> Option<f64> {
-        let counted = self.runs.iter().filter_map(|run| run.traffic.connections);
-        let counted: Vec<f64> = counted.map(|count| count as f64).collect();
-        Spread::of(&counted).map(|spread| spread.median)
+        let counts = self.runs.iter().filter_map(|run| run.traffic.connections);
+        median(counts.map(|count| count as f64))
     }
 
     pub fn cpu_ms_per_page(&self) -> Option<f64> {
         self.median(|run| run.cpu_s * 1e3 / (run.traffic.requests as f64).max(1.0))
     }
+
+    /// Compares a run with the expected answer. Disqualifies the participant if they differ, but
+    /// not if the pages are live: those may change between runs, and some may fail.
+    fn check(&mut self, run: &Run, expected: Option<&Answer>, is_live: bool) {
+        if is_live {
+            let difference = expected.and_then(|expected| run.answer.difference(expected));
+            self.differs = self.differs.take().or(difference);
+            return;
+        }
+        self.broken = mistake(run, expected);
+        if self.broken.is_some() {
+            // Otherwise tables would compare the times of a disqualified participant.
+            self.runs.clear();
+        }
+    }
+
+    /// Adds a correct run. Round 0 is not counted; its time decides how many rounds fit into the
+    /// budget.
+    fn record(&mut self, run: Run, round: u32, budget_s: u64) {
+        self.timeline = self.timeline.take().or(run.timeline.clone());
+        if round == 0 {
+            let affordable = (budget_s as f64 / run.wall_s) as u32;
+            self.last_round = affordable.clamp(1, self.last_round);
+        } else {
+            self.runs.push(run);
+        }
+    }
 }
 
-/// One condition and how all did under it, the fastest first.
-pub struct Heat {
+/// The results of all participants, the fastest first.
+pub struct RoundSet {
     pub latency_ms: u64,
     pub workers: u64,
     pub entries: Vec<Entry>,
 }
 
-/// All rounds.
+impl RoundSet {
+    /// Wall time of the contender against which speedups are measured.
+    pub fn baseline_wall(&self) -> Option<Spread> {
+        self.entries
+            .iter()
+            .find(|entry| entry.name() == BASELINE)
+            .and_then(Entry::wall)
+    }
+}
+
+/// Runs all rounds.
+///
+/// Round 0, the warm-up, is not counted. It provides the timelines, the number of rounds that fit
+/// into the budget, and the answer with which all runs are compared.
 pub fn run(
     args: &RaceArgs,
-    entrants: &[Entrant],
-    ground: &mut Ground,
+    participants: &[Participant],
+    setup: &mut Setup,
     workers: u64,
-) -> Result<Heat> {
-    let task = ground.task(workers as usize);
-    let patience = Duration::from_secs(args.patience);
-    let (most, warm_up) = args.rounds();
-    let first = u32::from(!warm_up);
-    let wants_timelines = args.html.is_some() || args.trace.is_some();
-    let mut entries: Vec<Entry> = entrants
+) -> Result<RoundSet> {
+    let (rounds, has_warm_up) = args.rounds();
+    let first_round = u32::from(!has_warm_up);
+    let is_live = args.urls.is_some();
+    let run_timeout = Duration::from_secs(args.run_timeout);
+    let latency_ms = setup.latency_ms;
+    let task = setup.task(workers as usize);
+    let mut entries: Vec<Entry> = participants
         .iter()
-        .map(|entrant| Entry {
-            entrant: entrant.clone(),
-            runs: Vec::new(),
-            broken: None,
-            differs: None,
-            timeline: None,
-        })
+        .map(|participant| Entry::new(participant, rounds))
         .collect();
-    let mut rounds = vec![most; entries.len()];
-    let mut right: Option<Answer> = None;
-    // Round 0 is not counted: it warms the machine up, shows how long a run takes and what is done
-    // in it, and gives the answer that all others are held against.
-    for round in first..=most {
+    let mut expected: Option<Answer> = None;
+    for round in first_round..=rounds {
         for turn in 0..entries.len() {
-            let at = (turn + (round - first) as usize) % entries.len();
+            // The starting position rotates, so that no participant always runs first.
+            let at = (turn + (round - first_round) as usize) % entries.len();
             let entry = &mut entries[at];
-            if entry.broken.is_some() || round > rounds[at] {
+            if entry.broken.is_some() || round > entry.last_round {
                 continue;
             }
-            terminal::progress(
-                ground.latency_ms,
-                workers,
-                round,
-                most,
-                entry.entrant.name(),
-            );
-            let fault = args
-                .fault
-                .as_ref()
-                .filter(|(name, _)| name == entry.entrant.name());
-            let task = Task {
-                trace: wants_timelines && round == first,
-                fault: fault.map(|(_, fault)| *fault),
-                ..task.clone()
-            };
-            // One that counts, for a trace would be in its memory. Of a program of the user's, a
-            // shell would be watched.
-            let is_own = matches!(entry.entrant, Entrant::Own { .. });
-            let is_followed = args.html.is_some() && round == 1 && is_own;
-            let run = run::run(
-                &entry.entrant,
-                &mut ground.server,
-                &task,
-                patience,
-                is_followed,
+            progress::show(&format!(
+                "{latency_ms} ms, {workers} workers, round {round}/{rounds}: {}",
+                entry.name()
+            ));
+            let run = run::measure(
+                &entry.participant,
+                &mut setup.server,
+                &task_in_round(args, &task, entry.name(), round == first_round),
+                run_timeout,
+                wants_samples(args, &entry.participant, round),
             )?;
             let run = match run {
-                Err(why) => {
-                    entry.broken = Some(why);
-                    continue;
-                }
                 Ok(run) => run,
-            };
-            let may_be_right = run.lost() == 0 || args.urls.is_some();
-            if right.is_none() && may_be_right && run.answer.companies.is_some() {
-                right = Some(run.answer.clone());
-            }
-            if args.urls.is_some() {
-                // Pages of the world outside may be others each time, and some may be lost.
-                let difference = right
-                    .as_ref()
-                    .and_then(|right| run.answer.difference(right));
-                entry.differs = entry.differs.take().or(difference);
-            } else {
-                entry.broken = wrong(&run, right.as_ref());
-                // A figure of one who is out would be compared all the same.
-                if entry.broken.is_some() {
-                    entry.runs.clear();
+                Err(reason) => {
+                    entry.broken = Some(reason);
                     continue;
                 }
+            };
+            let is_acceptable = run.lost() == 0 || is_live;
+            if expected.is_none() && is_acceptable && run.answer.companies.is_some() {
+                expected = Some(run.answer.clone());
             }
-            entry.timeline = entry.timeline.take().or(run.timeline.clone());
-            if round == 0 {
-                let affordable = (args.budget as f64 / run.wall_s) as u32;
-                rounds[at] = affordable.clamp(1, most);
-            } else {
-                entry.runs.push(run);
+            entry.check(&run, expected.as_ref(), is_live);
+            if entry.broken.is_none() {
+                entry.record(run, round, args.budget);
             }
         }
     }
-    terminal::progress_end();
+    progress::clear();
     let wall = |entry: &Entry| entry.wall().map_or(f64::INFINITY, |spread| spread.median);
     entries.sort_by(|one, other| wall(one).total_cmp(&wall(other)));
-    Ok(Heat {
-        latency_ms: ground.latency_ms,
+    Ok(RoundSet {
+        latency_ms,
         workers,
         entries,
     })
 }
 
-fn wrong(run: &Run, right: Option<&Answer>) -> Option<String> {
-    if run.lost() > 0 {
-        return Some(format!("loses {} pages", run.lost()));
+/// The task of a participant in one round: traced in the first round if an output needs timelines.
+fn task_in_round(args: &RaceArgs, task: &Task, name: &str, is_first_round: bool) -> Task {
+    let wants_timelines = args.html.is_some() || args.trace.is_some();
+    let fault = args.fault.as_ref().filter(|(faulty, _)| faulty == name);
+    Task {
+        trace: wants_timelines && is_first_round,
+        fault: fault.map(|(_, fault)| *fault),
+        ..task.clone()
     }
-    right
-        .and_then(|right| run.answer.difference(right))
-        .map(|difference| format!("another answer: {difference}"))
+}
+
+/// Samples are taken in a counted run, because a trace would add to its memory. Programs of the user
+/// are not sampled: the process is their shell.
+fn wants_samples(args: &RaceArgs, participant: &Participant, round: u32) -> bool {
+    let is_contender = matches!(participant, Participant::Contender { .. });
+    args.html.is_some() && round == 1 && is_contender
+}
+
+/// Why a run disqualifies its participant.
+fn mistake(run: &Run, expected: Option<&Answer>) -> Option<String> {
+    match run.lost() {
+        0 => {}
+        1 => return Some("lost 1 page".to_owned()),
+        many => return Some(format!("lost {many} pages")),
+    }
+    expected
+        .and_then(|expected| run.answer.difference(expected))
+        .map(|difference| format!("different answer: {difference}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::child::Measured;
+    use crate::child::Measurement;
     use crate::run::Traffic;
 
     fn run(failures: usize, companies: &str) -> Run {
@@ -192,7 +239,7 @@ mod tests {
             wall_s: 1.0,
             cpu_s: 1.0,
             peak_mb: 1.0,
-            measured: Some(Measured {
+            measurement: Some(Measurement {
                 wall_s: 1.0,
                 pages: 2,
                 failures,
@@ -208,7 +255,7 @@ mod tests {
                 connections: Some(1),
             },
             timeline: None,
-            course: Vec::new(),
+            samples: Vec::new(),
             answer: Answer {
                 companies: Some(companies.to_owned()),
                 rankings: Vec::new(),
@@ -216,23 +263,26 @@ mod tests {
         }
     }
 
-    /// A run that lost a page, has another company, or lacks one is found out.
     #[test]
-    fn wrong_answers() {
-        let right = run(0, "A\nB\n").answer;
+    fn rejects_lost_pages_and_different_companies() {
+        let expected_answer = run(0, "A\nB\n").answer;
         for (failures, companies, expected) in [
             (0, "A\nB\n", None),
-            (1, "A\nB\n", Some("loses 1 pages")),
-            (0, "A\n", Some("another answer: nothing instead of B")),
-            (0, "A\nB\nC\n", Some("another answer: C instead of nothing")),
-            (0, "A\nX\n", Some("another answer: X instead of B")),
+            (1, "A\nB\n", Some("lost 1 page")),
+            (0, "A\n", Some("different answer: got nothing, expected B")),
+            (
+                0,
+                "A\nB\nC\n",
+                Some("different answer: got C, expected nothing"),
+            ),
+            (0, "A\nX\n", Some("different answer: got X, expected B")),
         ] {
             assert_eq!(
-                wrong(&run(failures, companies), Some(&right)).as_deref(),
+                mistake(&run(failures, companies), Some(&expected_answer)).as_deref(),
                 expected,
                 "{companies:?}"
             );
         }
-        assert_eq!(wrong(&run(0, "A\n"), None), None);
+        assert_eq!(mistake(&run(0, "A\n"), None), None);
     }
 }

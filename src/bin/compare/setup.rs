@@ -1,8 +1,8 @@
-//! Where the pages of a race are: a server, an archive made from it, or a list of addresses.
+//! The setup of a round set: a server, an archive made from its pages, or a list of addresses.
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use indexrank::pipeline::walker::walk;
@@ -10,32 +10,35 @@ use indexrank::telemetry::counters::Meter;
 use tempfile::TempDir;
 use url::Url;
 
-use crate::child::Serving;
+use crate::child::ServeOptions;
 use crate::cli::{RaceArgs, WorkArg};
-use crate::run::Server;
+use crate::server::Server;
 use crate::task::{Task, Work};
 
 const INDEX: &str = "s&p_500";
+/// Pages in flight while the setup itself fetches pages, before the first run.
+const SETUP_WORKERS: usize = 16;
 
-/// Where the pages of a heat are and what is done with them.
-pub struct Ground {
+/// Where the pages of a round set come from, and the work on them.
+pub struct Setup {
     pub latency_ms: u64,
+    /// `None` for pages in memory and for addresses of the user.
     pub server: Option<Server>,
     work: Work,
-    /// Addresses, where they are a list of the user's.
+    /// The number of addresses in the user's list.
     addresses: Option<usize>,
-    /// Holds lists and archives as long as they are needed.
+    /// Lists and archives. Deleted with this value.
     _folder: TempDir,
 }
 
-impl Ground {
+impl Setup {
     pub fn prepare(args: &RaceArgs, latency_ms: u64) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let list = folder.path().join("addresses");
         if let Some(file) = &args.urls {
-            let addresses = addresses(file)?;
+            let addresses = read_addresses(file)?;
             fs::write(&list, addresses.join("\n"))?;
-            return Ok(Ground {
+            return Ok(Setup {
                 latency_ms,
                 server: None,
                 work: Work::Visit { list },
@@ -43,7 +46,7 @@ impl Ground {
                 _folder: folder,
             });
         }
-        let server = Server::start(&Serving {
+        let server = Server::start(&ServeOptions {
             from: args.from.to_string(),
             companies: args.companies as usize,
             latency_ms,
@@ -56,12 +59,12 @@ impl Ground {
             Work::Job {
                 index: index.clone(),
             },
-            16,
+            SETUP_WORKERS,
         );
         let (server, work) = match args.work {
             WorkArg::Job => (Some(server), job.work),
             WorkArg::Io => {
-                fs::write(&list, job.paths()?.join("\n"))?;
+                fs::write(&list, company_paths(&job)?.join("\n"))?;
                 (Some(server), Work::Fetch { list })
             }
             WorkArg::Cpu => {
@@ -70,7 +73,7 @@ impl Ground {
                 (None, Work::Read { index, archive })
             }
         };
-        Ok(Ground {
+        Ok(Setup {
             latency_ms,
             server,
             work,
@@ -79,36 +82,35 @@ impl Ground {
         })
     }
 
-    /// What a contender is to do here.
+    /// The task of each contender, without its name and output folder.
     pub fn task(&self, workers: usize) -> Task {
         let site = self.server.as_ref().map_or("", |server| &server.address);
         task(site, self.work.clone(), workers)
     }
 
-    /// What a user should know before other people's servers are asked.
-    pub fn politeness(&self, entrants: usize, workers: u64, rounds: u32) -> Option<String> {
+    /// Announces the requests to servers of other people. `None` if the race has its own server.
+    pub fn announcement(&self, participants: usize, workers: u64, rounds: u32) -> Option<String> {
         let addresses = self.addresses?;
-        let (runs, times) = match rounds {
-            1 => ("one run".to_owned(), "--rounds asks for more"),
-            many => (format!("up to {many} runs"), "--rounds asks for fewer"),
+        let (runs, change) = match rounds {
+            1 => ("in one run".to_owned(), "more"),
+            many => (format!("in up to {many} runs"), "fewer"),
         };
         Some(format!(
-            "{entrants} contenders ask {addresses} addresses, {workers} at the same time, {runs} each; {times}, --only names fewer contenders.\n\n"
+            "{participants} contenders request {addresses} addresses each {runs}, {workers} at a time. \
+             Use --rounds for {change} runs and --only for fewer contenders.\n\n"
         ))
     }
 }
 
-impl Task {
-    /// Paths of everything an index lists.
-    fn paths(&self) -> Result<Vec<String>> {
-        let source = self.source().map_err(anyhow::Error::msg)?;
-        let mut paths = Vec::new();
-        walk(&source, INDEX, self.workers, &Meter::default(), |link| {
-            paths.push(link.path);
-            true
-        })?;
-        Ok(paths)
-    }
+/// The paths of all companies in the index.
+fn company_paths(task: &Task) -> Result<Vec<String>> {
+    let source = task.source().map_err(anyhow::Error::msg)?;
+    let mut paths = Vec::new();
+    walk(&source, INDEX, task.workers, &Meter::default(), |link| {
+        paths.push(link.path);
+        true
+    })?;
+    Ok(paths)
 }
 
 fn task(site: &str, work: Work, workers: usize) -> Task {
@@ -123,13 +125,13 @@ fn task(site: &str, work: Work, workers: usize) -> Task {
     }
 }
 
-/// The addresses of a file, each once; empty lines and those that begin with # are left out.
-fn addresses(file: &PathBuf) -> Result<Vec<String>> {
+/// The distinct addresses in a file. Skips blank lines and lines that begin with `#`.
+fn read_addresses(file: &Path) -> Result<Vec<String>> {
     let text =
         fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let mut addresses: Vec<String> = Vec::new();
-    let text = text.trim_start_matches('\u{feff}');
-    for (at, line) in text.lines().enumerate() {
+    let without_byte_order_mark = text.trim_start_matches('\u{feff}');
+    for (at, line) in without_byte_order_mark.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
@@ -137,7 +139,7 @@ fn addresses(file: &PathBuf) -> Result<Vec<String>> {
         let address = Url::parse(line).ok();
         let Some(address) = address.filter(|url| matches!(url.scheme(), "http" | "https")) else {
             bail!(
-                "{}, line {}: {line:?} is no address; give one a line, like https://example.com/",
+                "{}, line {}: {line:?} is not an HTTP address; write one address per line, like https://example.com/",
                 file.display(),
                 at + 1
             );
@@ -147,7 +149,10 @@ fn addresses(file: &PathBuf) -> Result<Vec<String>> {
     let mut seen = HashSet::new();
     addresses.retain(|address| seen.insert(address.clone()));
     if addresses.is_empty() {
-        bail!("{} holds no address; give one a line", file.display());
+        bail!(
+            "{} contains no addresses; write one address per line",
+            file.display()
+        );
     }
     Ok(addresses)
 }

@@ -1,7 +1,7 @@
-//! What every contender is asked to do, told to its process as JSON.
+//! The task of one run. The race passes it to the contender's process as JSON.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -12,7 +12,6 @@ use indexrank::http::page::{Page, PageError};
 use indexrank::job::exchange_rate::{self, RateChoice};
 use indexrank::pipeline;
 use indexrank::pipeline::walker;
-use indexrank::site::company::CompanyPage;
 use indexrank::site::index::Link;
 use indexrank::site::rates::Rate;
 use indexrank::source::{Site, Source};
@@ -23,6 +22,7 @@ use indexrank::warc::reader::Archive;
 use indexrank::warc::writer::Checksum;
 use serde::{Deserialize, Serialize};
 
+use crate::extract::Extract;
 use crate::fault::Fault;
 use crate::headings;
 
@@ -33,50 +33,32 @@ pub const USER_AGENT: &str = concat!("indexrank-compare/", env!("CARGO_PKG_VERSI
 pub struct Task {
     /// Name of the contender.
     pub name: String,
-    /// Scheme, host and port of the server; empty where addresses have their own.
+    /// Scheme, host and port of the server. Empty for a list of absolute addresses.
     pub site: String,
     pub work: Work,
     /// Pages in flight at the same time.
     pub workers: usize,
-    /// Whether it is to be known who did what when.
+    /// Whether to record a timeline of each worker.
     pub trace: bool,
-    /// Folder for what comes of it.
+    /// Folder for the measurement and the answer.
     pub out: PathBuf,
-    /// What it is to do wrong.
     pub fault: Option<Fault>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Work {
-    /// An index and its companies' pages, fetched and read.
+    /// Walk an index, then fetch and parse the company pages.
     Job { index: String },
-    /// The same from an archive in the system's memory.
+    /// The same from an archive in memory.
     Read { index: String, archive: PathBuf },
-    /// Pages of the server, one path a line, fetched and not looked at.
+    /// Fetch the paths in a file, one a line, from the server; do not parse them.
     Fetch { list: PathBuf },
-    /// Pages of any server, one address a line, fetched and their headings counted.
+    /// Fetch the addresses in a file, one a line, and count their headings.
     Visit { list: PathBuf },
 }
 
-/// What is seen on a page.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Seen {
-    Company(CompanyPage),
-    /// Bytes as they came.
-    Fetched {
-        bytes: usize,
-    },
-    /// Bytes inflated, and numbers of h1, h2, h3 and h4.
-    Visited {
-        bytes: usize,
-        headings: [usize; 4],
-    },
-    /// Not looked at.
-    Nothing,
-}
-
 impl Work {
-    /// The index to walk, if addresses come from one.
+    /// The index to walk; `None` if the addresses come from a file.
     pub fn index(&self) -> Option<&str> {
         match self {
             Work::Job { index } | Work::Read { index, .. } => Some(index),
@@ -86,12 +68,15 @@ impl Work {
 }
 
 impl Task {
-    /// The product's source of pages, with a client of its own.
+    /// A page source of the product, with its own client.
     pub fn source(&self) -> Result<Source, String> {
-        Ok(self.archive()?.unwrap_or_else(|| self.site(None)))
+        Ok(self
+            .archive_source()?
+            .unwrap_or_else(|| self.site_source(None)))
     }
 
-    pub fn archive(&self) -> Result<Option<Source>, String> {
+    /// The archive to read pages from; `None` if a server has them.
+    pub fn archive_source(&self) -> Result<Option<Source>, String> {
         let Work::Read { archive, .. } = &self.work else {
             return Ok(None);
         };
@@ -99,7 +84,7 @@ impl Task {
         Ok(Some(Source::archive(archive, self.workers)))
     }
 
-    fn site(&self, journal: Option<Journal>) -> Source {
+    fn site_source(&self, journal: Option<Journal>) -> Source {
         let client = Client::new(Options {
             connections: self.workers + walker::SIDE_BY_SIDE + 1,
             timeout: TIMEOUT,
@@ -127,28 +112,30 @@ impl Task {
         }
     }
 
-    /// Hands on every link, those of an index as they come, until nobody listens. Gives their number.
-    pub fn links(
+    /// Passes every link to `send` until it returns false. Links of an index follow as soon as an
+    /// index page arrives, with up to `side_by_side` index pages in flight. Returns the number of
+    /// listed links.
+    pub fn for_each_link(
         &self,
         source: &Source,
         side_by_side: usize,
         meter: &Meter,
-        hand_on: impl FnMut(Link) -> bool,
+        send: impl FnMut(Link) -> bool,
     ) -> Result<usize, String> {
         match self.work.index() {
-            Some(index) => walker::walk(source, index, side_by_side, meter, hand_on)
+            Some(index) => walker::walk(source, index, side_by_side, meter, send)
                 .map_err(|error| error.to_string()),
             None => {
-                let addresses = self.addresses()?;
-                let listed = addresses.len();
-                addresses.into_iter().all(hand_on);
+                let links = self.links_from_file()?;
+                let listed = links.len();
+                links.into_iter().all(send);
                 Ok(listed)
             }
         }
     }
 
-    /// The addresses of a list.
-    pub fn addresses(&self) -> Result<Vec<Link>, String> {
+    /// The addresses in the file; none if they come from an index.
+    pub fn links_from_file(&self) -> Result<Vec<Link>, String> {
         let (Work::Fetch { list } | Work::Visit { list }) = &self.work else {
             return Ok(Vec::new());
         };
@@ -158,7 +145,7 @@ impl Task {
         Ok(list.lines().map(|line| Link::to(line.to_owned())).collect())
     }
 
-    /// The rate, where the work asks for one.
+    /// Fetches the exchange rate. Only work with an index needs one.
     pub fn rate(&self, source: &Source, meter: &Meter) -> Result<Option<Rate>, String> {
         match self.work.index() {
             Some(_) => exchange_rate::find(RateChoice::OfDay(None), source, meter).map(Some),
@@ -166,37 +153,37 @@ impl Task {
         }
     }
 
-    /// What the work wants to know of a page.
-    pub fn read(
+    /// Parses a page as far as the work requires.
+    pub fn extract(
         &self,
         page: &Page,
         inflater: &mut Inflater,
         lane: &mut Lane,
-    ) -> Result<Seen, PageError> {
+    ) -> Result<Extract, PageError> {
         match &self.work {
             Work::Job { .. } | Work::Read { .. } => {
-                pipeline::read(page, inflater, lane).map(Seen::Company)
+                pipeline::read(page, inflater, lane).map(Extract::Company)
             }
-            Work::Fetch { .. } => Ok(Seen::Fetched {
+            Work::Fetch { .. } => Ok(Extract::Fetched {
                 bytes: page.body.len(),
             }),
             Work::Visit { .. } => {
                 let html = lane.time(Phase::Inflating, || page.inflate(inflater))?;
-                let headings = lane.time(Phase::Reading, || {
+                let counts = lane.time(Phase::Reading, || {
                     headings::count(&page::to_utf8(html, page.charset().as_deref()))
                 });
-                Ok(Seen::Visited {
+                Ok(Extract::Headings {
                     bytes: html.len(),
-                    headings,
+                    counts,
                 })
             }
         }
     }
 
-    /// Keeps the pages of a job in an archive.
-    pub fn record(&self, index: &str, file: &std::path::Path) -> anyhow::Result<()> {
+    /// Runs the job on `index` and records its pages in the archive `file`.
+    pub fn record(&self, index: &str, file: &Path) -> anyhow::Result<()> {
         let journal = Journal::begin(file.to_owned(), Checksum::Crc32, &Identity(Vec::new()))?;
-        let (source, meter) = (self.site(Some(journal)), Meter::default());
+        let (source, meter) = (self.site_source(Some(journal)), Meter::default());
         let widths = pipeline::Widths {
             workers: self.workers,
             readers: 1,
@@ -206,7 +193,7 @@ impl Task {
             .map_err(anyhow::Error::msg)?;
         source
             .into_journal()
-            .context("there was a journal")?
+            .context("the source has no journal")?
             .leave();
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Whether what the user asks for makes sense, and who takes part in it.
+//! Checks the options before the first run, and selects the participants.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -8,52 +8,52 @@ use indexrank::disk::output;
 use indexrank::source::Origin;
 
 use crate::cli::{RaceArgs, WorkArg};
-use crate::contenders::ALL;
+use crate::contenders::{ALL, PRODUCT};
 use crate::export;
-use crate::run::Entrant;
+use crate::participant::Participant;
 
-/// Everybody who takes part, or what is wrong with the options, before anything is done.
-pub fn check(args: &RaceArgs) -> Result<Vec<Entrant>> {
+/// Returns all participants, or what is wrong with the options.
+pub fn check(args: &RaceArgs) -> Result<Vec<Participant>> {
     check_outputs(args)?;
     check_conditions(args)?;
-    let entrants = entrants(args)?;
+    let participants = participants(args)?;
     let mut names = HashSet::new();
-    if let Some(twice) = entrants
+    if let Some(duplicate) = participants
         .iter()
-        .find(|entrant| !names.insert(entrant.name()))
+        .find(|participant| !names.insert(participant.name()))
     {
         bail!(
-            "there are two entrants with the name {:?}; choose another for --also",
-            twice.name()
+            "two participants are named {:?}; choose another name for --also",
+            duplicate.name()
         );
     }
-    Ok(entrants)
+    Ok(participants)
 }
 
 fn check_outputs(args: &RaceArgs) -> Result<()> {
-    let results: Vec<&PathBuf> = [&args.html, &args.json, &args.csv]
+    let files: Vec<&PathBuf> = [&args.html, &args.json, &args.csv]
         .into_iter()
         .flatten()
         .collect();
-    for file in &results {
+    for file in &files {
         output::try_file(file)?;
     }
     if let Some(folder) = &args.trace {
-        output::try_file(&folder.join(export::trace_name("pipeline", 0, 1)))?;
+        output::try_file(&folder.join(export::trace_name(PRODUCT, 0, 1)))?;
     }
-    let mut places: Vec<PathBuf> = results
+    let mut paths: Vec<PathBuf> = files
         .into_iter()
         .chain(&args.trace)
         .chain(&args.urls)
         .cloned()
         .collect();
     if let Origin::Archive(archive) = &args.from {
-        places.push(archive.clone());
+        paths.push(archive.clone());
     }
-    if let Some(place) = output::named_twice(places) {
+    if let Some(path) = output::named_twice(paths) {
         bail!(
-            "{} is named twice, for two results or for one and the pages; choose another name for one",
-            place.display()
+            "{} is given twice, for two outputs or for an output and the pages; choose another path for one of them",
+            path.display()
         );
     }
     Ok(())
@@ -62,51 +62,50 @@ fn check_outputs(args: &RaceArgs) -> Result<()> {
 fn check_conditions(args: &RaceArgs) -> Result<()> {
     let has_line = !args.latency.is_empty() || args.jitter > 0 || args.bandwidth.is_some();
     if args.work == WorkArg::Cpu && has_line {
-        bail!(
-            "with --work cpu nothing is asked of a server; leave --latency, --jitter and --bandwidth out"
-        );
+        bail!("--work cpu sends no requests to a server; omit --latency, --jitter and --bandwidth");
     }
     if !args.also.is_empty() && args.work != WorkArg::Job {
         bail!(
-            "--also runs the whole job and cannot be held against --work {}; leave one out",
+            "--also runs the whole job and cannot be compared with --work {}; omit one of them",
             args.work.name()
         );
     }
     Ok(())
 }
 
-fn entrants(args: &RaceArgs) -> Result<Vec<Entrant>> {
-    let unknown = |name: &&String| ALL.iter().all(|contender| contender.name != **name);
-    if let Some(unknown) = args.only.iter().find(unknown) {
+fn participants(args: &RaceArgs) -> Result<Vec<Participant>> {
+    let is_unknown = |name: &&String| ALL.iter().all(|contender| contender.name != **name);
+    if let Some(unknown) = args.only.iter().find(is_unknown) {
         let names: Vec<&str> = ALL.iter().map(|contender| contender.name).collect();
         bail!(
-            "there is no contender {unknown:?}; --only takes {}",
+            "unknown contender {unknown:?}; --only accepts {}",
             names.join(", ")
         );
     }
-    let chosen = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
-    // Where nothing is inflated, or other people are asked, the limit has no place.
+    let is_named = |name: &str| args.only.iter().any(|only| only == name);
+    // The limit makes no sense if nothing is inflated, and foreign servers are spared its requests.
     let has_limit = args.work != WorkArg::Io && args.urls.is_none();
     if let Some(limit) = ALL.iter().find(|contender| !contender.answers)
         && !has_limit
-        && args.only.iter().any(|only| only == limit.name)
+        && is_named(limit.name)
     {
         bail!(
-            "{} is the limit of a job and of reading; leave it out here",
+            "{} is the limit for a whole job and for parsing only; omit it here",
             limit.name
         );
     }
-    let own = ALL
+    let contenders = ALL
         .iter()
-        .filter(|contender| chosen(contender.name) && (contender.answers || has_limit));
-    let own = own.map(|contender| Entrant::Own {
-        name: contender.name,
-        answers: contender.answers,
-    });
-    let also = args
+        .filter(|contender| args.only.is_empty() || is_named(contender.name))
+        .filter(|contender| contender.answers || has_limit)
+        .map(|contender| Participant::Contender {
+            name: contender.name,
+            answers: contender.answers,
+        });
+    let programs = args
         .also
         .iter()
         .cloned()
-        .map(|(name, command)| Entrant::Also { name, command });
-    Ok(own.chain(also).collect())
+        .map(|(name, command)| Participant::Program { name, command });
+    Ok(contenders.chain(programs).collect())
 }

@@ -1,8 +1,8 @@
-//! tokio + reqwest, as a good async programmer would write it: one client, a bounded number of
-//! requests in flight, pages read where they arrive.
+//! tokio + reqwest in idiomatic async style: one client, a semaphore for the requests in flight, and
+//! one task for each page that fetches and parses it.
 //!
-//! Inflating and reading take a fraction of a millisecond. Handing that to the blocking pool costs
-//! more than it gains on the same cores, so it is done in the task.
+//! Inflating and parsing take a fraction of a millisecond. Moving them to the blocking pool costs
+//! more than it gains on the same cores, so the task does them itself.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -26,15 +26,16 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::Answer;
-use crate::task::{Seen, TIMEOUT, Task, USER_AGENT};
+use super::shared::Outcome;
+use crate::extract::Extract;
+use crate::task::{TIMEOUT, Task, USER_AGENT};
 
 thread_local! {
-    /// Each of the runtime's threads inflates into a buffer of its own.
+    /// One buffer for each thread of the runtime.
     static INFLATER: RefCell<Inflater> = RefCell::default();
 }
 
-pub fn on_all_cores(task: &Task, meter: &Arc<Meter>) -> Answer {
+pub fn on_all_cores(task: &Task, meter: &Arc<Meter>) -> Outcome {
     run(
         task,
         meter,
@@ -42,7 +43,7 @@ pub fn on_all_cores(task: &Task, meter: &Arc<Meter>) -> Answer {
     )
 }
 
-pub fn on_one_thread(task: &Task, meter: &Arc<Meter>) -> Answer {
+pub fn on_one_thread(task: &Task, meter: &Arc<Meter>) -> Outcome {
     run(
         task,
         meter,
@@ -50,10 +51,10 @@ pub fn on_one_thread(task: &Task, meter: &Arc<Meter>) -> Answer {
     )
 }
 
-fn run(task: &Task, meter: &Arc<Meter>, runtime: std::io::Result<Runtime>) -> Answer {
+fn run(task: &Task, meter: &Arc<Meter>, runtime: std::io::Result<Runtime>) -> Outcome {
     let scraper = Scraper {
         client: client(task)?,
-        memory: task.archive()?,
+        archive: task.archive_source()?,
         task: task.clone(),
         meter: Arc::clone(meter),
         permits: Semaphore::new(task.workers),
@@ -64,7 +65,7 @@ fn run(task: &Task, meter: &Arc<Meter>, runtime: std::io::Result<Runtime>) -> An
         .block_on(scrape(Arc::new(scraper)))
 }
 
-/// A client with the limits, the redirects and the certificates of the blocking one.
+/// A client with the same limits, redirect rules and root certificates as the blocking client.
 fn client(task: &Task) -> Result<Client, String> {
     let roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
     let tls = ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
@@ -76,11 +77,11 @@ fn client(task: &Task) -> Result<Client, String> {
         let from = attempt
             .previous()
             .last()
-            .expect("a redirect comes from somewhere");
+            .expect("a redirect has a previous address");
         if attempt.previous().len() <= MAX_REDIRECTS && may_follow(from, attempt.url()) {
             attempt.follow()
         } else {
-            attempt.error("more redirects than allowed, or one to another site")
+            attempt.error("too many redirects, or a redirect to another site")
         }
     });
     ClientBuilder::new()
@@ -97,15 +98,15 @@ fn client(task: &Task) -> Result<Client, String> {
 
 struct Scraper {
     client: Client,
-    /// Pages that are here already, in place of a server.
-    memory: Option<Source>,
+    /// Pages in memory, used instead of a server.
+    archive: Option<Source>,
     task: Task,
     meter: Arc<Meter>,
     permits: Semaphore,
     index_permits: Semaphore,
 }
 
-async fn scrape(scraper: Arc<Scraper>) -> Answer {
+async fn scrape(scraper: Arc<Scraper>) -> Outcome {
     let rate = tokio::spawn(rate(Arc::clone(&scraper)));
     let mut pages = JoinSet::new();
     let mut listed = HashSet::new();
@@ -117,7 +118,7 @@ async fn scrape(scraper: Arc<Scraper>) -> Answer {
         }
     };
     match scraper.task.work.index() {
-        None => start(scraper.task.addresses()?),
+        None => start(scraper.task.links_from_file()?),
         Some(_) => {
             let first = index_page(Arc::clone(&scraper), 1).await?;
             start(first.rows);
@@ -143,17 +144,17 @@ async fn scrape(scraper: Arc<Scraper>) -> Answer {
 
 impl Scraper {
     async fn get(&self, path: &str, lane: &mut Lane<'_>) -> Result<Page, PageError> {
-        if let Some(memory) = &self.memory {
-            return memory.get(path, Vec::new, lane);
+        if let Some(archive) = &self.archive {
+            return archive.get(path, Vec::new, lane);
         }
         lane.about(path);
-        let asked = Instant::now();
-        let answer = self.ask(path, asked).await;
-        lane.asked(asked, &answer);
-        answer?.of_status_200()
+        let sent_at = Instant::now();
+        let page = self.request(path, sent_at).await;
+        lane.asked(sent_at, &page);
+        page?.of_status_200()
     }
 
-    async fn ask(&self, path: &str, asked: Instant) -> Result<Page, PageError> {
+    async fn request(&self, path: &str, sent_at: Instant) -> Result<Page, PageError> {
         let broken = |error: reqwest::Error| PageError::new(Reason::Broken, error.to_string());
         self.meter.requests.add(1);
         let request = self
@@ -161,12 +162,12 @@ impl Scraper {
             .get(format!("{}{path}", self.task.site))
             .header("accept", ACCEPT)
             .header("accept-encoding", "gzip");
-        let mut answer = request.send().await.map_err(broken)?;
-        let waited = asked.elapsed();
-        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let announced = answer.content_length().unwrap_or(0).min(MAX_RAW);
-        let mut body = Vec::with_capacity(announced as usize);
-        while let Some(chunk) = answer.chunk().await.map_err(broken)? {
+        let mut response = request.send().await.map_err(broken)?;
+        let waited = sent_at.elapsed();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let content_length = response.content_length().unwrap_or(0).min(MAX_RAW);
+        let mut body = Vec::with_capacity(content_length as usize);
+        while let Some(chunk) = response.chunk().await.map_err(broken)? {
             body.extend_from_slice(&chunk);
             if body.len() as u64 > MAX_RAW {
                 return Err(PageError::new(Reason::TooLarge, "the body is too large"));
@@ -178,7 +179,7 @@ impl Scraper {
             headers,
             body,
             waited,
-            elapsed: asked.elapsed(),
+            elapsed: sent_at.elapsed(),
             kept: false,
             hold: None,
         })
@@ -190,7 +191,7 @@ async fn index_page(scraper: Arc<Scraper>, number: u32) -> Result<IndexPage, Str
         .index_permits
         .acquire()
         .await
-        .expect("nobody closes it");
+        .expect("the semaphore is never closed");
     let mut lane = scraper.meter.lane(Role::Index);
     let path = source::index_path(scraper.task.work.index().unwrap_or_default(), number);
     let page = scraper
@@ -205,13 +206,17 @@ async fn index_page(scraper: Arc<Scraper>, number: u32) -> Result<IndexPage, Str
         .map_err(|error| error.to_string())
 }
 
-async fn visit(scraper: Arc<Scraper>, link: Link) -> Harvest<Seen> {
-    let _permit = scraper.permits.acquire().await.expect("nobody closes it");
+async fn visit(scraper: Arc<Scraper>, link: Link) -> Harvest<Extract> {
+    let _permit = scraper
+        .permits
+        .acquire()
+        .await
+        .expect("the semaphore is never closed");
     let mut lane = scraper.meter.lane(Role::Worker);
     let mut harvest = Harvest::default();
     let result = scraper.get(&link.path, &mut lane).await.and_then(|page| {
         harvest.came_after(page.elapsed);
-        INFLATER.with_borrow_mut(|inflater| scraper.task.read(&page, inflater, &mut lane))
+        INFLATER.with_borrow_mut(|inflater| scraper.task.extract(&page, inflater, &mut lane))
     });
     harvest.add(link, result);
     harvest

@@ -1,6 +1,7 @@
-//! Not a contender but the limit: every page fetched and inflated, none read. The stages are the
-//! product's, which inflate on as many threads as there are cores; inflating on the fetchers' own
-//! threads was slower.
+//! The lower limit, not a contender: it fetches and inflates every page and parses none.
+//!
+//! It uses the product's stages, which inflate on as many threads as there are cores. Inflating on
+//! the fetchers' own threads was slower.
 
 use std::sync::Arc;
 
@@ -9,14 +10,17 @@ use indexrank::http::page::{Page, PageError};
 use indexrank::telemetry::counters::Meter;
 use indexrank::telemetry::trace::{Lane, Phase};
 
-use super::{Answer, beside_the_rate, staged};
-use crate::task::{Seen, Task};
+use super::shared::{Outcome, run_stages, with_rate};
+use crate::extract::Extract;
+use crate::task::Task;
 
-pub fn run(task: &Task, meter: &Arc<Meter>) -> Answer {
-    beside_the_rate(task, meter, |source| staged(task, source, meter, inflate))
+pub fn run(task: &Task, meter: &Arc<Meter>) -> Outcome {
+    with_rate(task, meter, |source| {
+        run_stages(task, source, meter, inflate)
+    })
 }
 
-fn inflate(page: &Page, inflater: &mut Inflater, lane: &mut Lane) -> Result<Seen, PageError> {
+fn inflate(page: &Page, inflater: &mut Inflater, lane: &mut Lane) -> Result<Extract, PageError> {
     lane.time(Phase::Inflating, || page.inflate(inflater))?;
-    Ok(Seen::Nothing)
+    Ok(Extract::Nothing)
 }

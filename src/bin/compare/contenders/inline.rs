@@ -1,16 +1,18 @@
-//! A pool of threads that fetch pages and read what they fetched; no other threads.
+//! A thread pool in which each thread parses the pages that it fetches.
 
 use std::sync::Arc;
 
 use indexrank::telemetry::counters::Meter;
 
-use super::{Answer, Worker, pool};
+use super::shared::{Outcome, Worker, worker_pool};
 use crate::task::Task;
 
-pub fn run(task: &Task, meter: &Arc<Meter>) -> Answer {
-    pool(task, meter, |source, links| {
+pub fn run(task: &Task, meter: &Arc<Meter>) -> Outcome {
+    worker_pool(task, meter, |source, links| {
         let mut worker = Worker::new(task, source, meter);
-        links.iter().for_each(|link| worker.visit(link));
+        for link in links {
+            worker.visit(link);
+        }
         Ok(worker.harvest)
     })
 }

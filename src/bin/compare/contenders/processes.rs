@@ -1,4 +1,5 @@
-//! Child processes of this binary: paths in, one JSON line for each page out.
+//! Child processes of this binary. Each reads paths from stdin and writes one line of JSON for each
+//! page.
 
 use std::io::{BufRead, BufReader, Write, stdin, stdout};
 use std::process::{Command, Stdio};
@@ -12,31 +13,34 @@ use indexrank::telemetry::counters::Meter;
 use indexrank::telemetry::trace::{Role, Span};
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Worker, pool};
-use crate::task::{Seen, Task};
+use super::shared::{Outcome, Worker, worker_pool};
+use crate::extract::Extract;
+use crate::task::Task;
 
-/// What a child says of a page: what it has seen, or why nothing, and what that took.
+/// The line that a child writes for a page.
 #[derive(Debug, Serialize, Deserialize)]
-struct Told {
-    page: Result<Seen, String>,
+struct PageReport {
+    /// What the child extracted from the page, or why it failed.
+    page: Result<Extract, String>,
+    /// Microseconds that the request took; `None` if no page came.
     latency: Option<u32>,
     bytes: u64,
-    /// Empty where nothing is traced. The first begins when the request was sent.
+    /// Empty without a trace. The first span begins when the request is sent.
     spans: Vec<Span>,
 }
 
-pub fn run(task: &Task, meter: &Arc<Meter>) -> Answer {
-    pool(task, meter, |_, links| {
+pub fn run(task: &Task, meter: &Arc<Meter>) -> Outcome {
+    worker_pool(task, meter, |_, links| {
         feed(task, meter, links.into_iter()).map_err(|error| format!("a child process: {error}"))
     })
 }
 
-/// Gives a child one path after the other and takes what it says.
+/// Starts a child, sends it one path after the other and collects its reports.
 fn feed(
     task: &Task,
     meter: &Meter,
     links: impl Iterator<Item = Link>,
-) -> std::io::Result<Harvest<Seen>> {
+) -> std::io::Result<Harvest<Extract>> {
     let mut child = Command::new(std::env::current_exe()?)
         .args(["worker", &serde_json::to_string(task)?])
         .stdin(Stdio::piped())
@@ -48,50 +52,50 @@ fn feed(
     let mut lane = meter.lane(Role::Worker);
     for link in links {
         lane.about(&link.path);
-        let asked = Instant::now();
+        let sent_at = Instant::now();
         paths.write_all(format!("{}\n", link.path).as_bytes())?;
         let line = lines.next().ok_or(std::io::ErrorKind::UnexpectedEof)??;
-        let told: Told = serde_json::from_str(&line)?;
+        let report: PageReport = serde_json::from_str(&line)?;
         meter.requests.add(1);
-        meter.bytes_wire.add(told.bytes);
-        let began = told.spans.first().map_or(0, |span| span.start);
-        for span in told.spans {
-            let at = |micros| asked + Duration::from_micros(micros - began);
+        meter.bytes_wire.add(report.bytes);
+        // Map the child's clock to this process: its first span starts when the path was sent.
+        let first_start = report.spans.first().map_or(0, |span| span.start);
+        for span in report.spans {
+            let at = |micros| sent_at + Duration::from_micros(micros - first_start);
             lane.note(span.phase, at(span.start), at(span.end));
         }
-        harvest.latencies.extend(told.latency);
-        harvest.add(
-            link,
-            told.page.map_err(|why| PageError::new(Reason::Status, why)),
-        );
+        harvest.latencies.extend(report.latency);
+        let page = report
+            .page
+            .map_err(|error| PageError::new(Reason::Status, error));
+        harvest.add(link, page);
     }
+    // The child ends when its stdin closes.
     drop(paths);
     child.wait()?;
     Ok(harvest)
 }
 
-/// The child: reads paths until there are no more.
+/// The child process: visits each path that it reads from stdin, until stdin closes.
 pub fn worker(task: &Task) -> anyhow::Result<()> {
-    let (source, meter) = (task.source().map_err(anyhow::Error::msg)?, task.meter());
+    let source = task.source().map_err(anyhow::Error::msg)?;
+    let meter = task.meter();
     let mut worker = Worker::new(task, &source, &meter);
     for path in stdin().lock().lines() {
-        let before = meter.bytes_wire.get();
+        let bytes_before = meter.bytes_wire.get();
         worker.visit(Link::to(path?));
         let mut harvest = std::mem::take(&mut worker.harvest);
-        let failed = || {
-            Err(harvest
+        let page = match harvest.companies.iter().next() {
+            Some(company) => Ok(company.page),
+            None => Err(harvest
                 .failures
                 .first()
-                .map_or(String::new(), |failure| failure.error.to_string()))
+                .map_or(String::new(), |failure| failure.error.to_string())),
         };
-        let mut line = serde_json::to_vec(&Told {
-            page: harvest
-                .companies
-                .iter()
-                .next()
-                .map_or_else(failed, |company| Ok(company.page)),
+        let mut line = serde_json::to_vec(&PageReport {
+            page,
             latency: harvest.latencies.pop(),
-            bytes: meter.bytes_wire.get() - before,
+            bytes: meter.bytes_wire.get() - bytes_before,
             spans: worker.lane.take(),
         })?;
         line.push(b'\n');

@@ -1,4 +1,5 @@
-//! Everything in a rayon pool as wide as the number of pages in flight, the waiting too.
+//! A rayon pool does everything, even the blocking requests. It has as many threads as pages may be
+//! in flight.
 
 use std::sync::Arc;
 
@@ -7,29 +8,31 @@ use indexrank::pipeline::harvest::Harvest;
 use indexrank::telemetry::counters::Meter;
 use rayon::ThreadPoolBuilder;
 
-use super::{Answer, Worker};
+use super::shared::{Outcome, Worker};
 use crate::task::Task;
 
-pub fn run(task: &Task, meter: &Arc<Meter>) -> Answer {
-    let (source, meter) = (&task.source()?, &**meter);
+pub fn run(task: &Task, meter: &Arc<Meter>) -> Outcome {
+    let source = &task.source()?;
     let pool = ThreadPoolBuilder::new()
         .num_threads(task.workers)
         .build()
         .map_err(|error| error.to_string())?;
-    // A state of rayon's own (`fold`, `map_init`) lives as long as a piece of work, which here is
-    // one page; buffers are to live longer.
-    let (rest, rested) = unbounded();
-    let (rested, visit) = (&rested, |link| {
-        let mut worker: Worker = rested
+    // Workers are reused, so that their buffers are too. Rayon's own state (`fold`, `map_init`)
+    // lives only as long as one job, which here is one page.
+    let (idle_out, idle_workers) = unbounded();
+    let visit = |link| {
+        let mut worker: Worker = idle_workers
             .try_recv()
             .unwrap_or_else(|_| Worker::new(task, source, meter));
         worker.visit(link);
-        let _ = rest.send(worker);
-    });
-    let (visit, rate) = (&visit, &mut None);
+        // Sending cannot fail: the receiver outlives the pool's scope.
+        let _ = idle_out.send(worker);
+    };
+    let visit = &visit;
+    let mut rate = None;
     let listed = pool.in_place_scope(|scope| {
-        scope.spawn(|_| *rate = Some(task.rate(source, meter)));
-        task.links(source, task.workers, meter, |link| {
+        scope.spawn(|_| rate = Some(task.rate(source, meter)));
+        task.for_each_link(source, task.workers, meter, |link| {
             scope.spawn(move |_| visit(link));
             true
         })
@@ -38,9 +41,9 @@ pub fn run(task: &Task, meter: &Arc<Meter>) -> Answer {
         listed,
         ..Harvest::default()
     };
-    rested
-        .try_iter()
-        .for_each(|worker| harvest.absorb(worker.harvest));
-    let rate = rate.take().expect("the scope has ended")?;
+    for worker in idle_workers.try_iter() {
+        harvest.absorb(worker.harvest);
+    }
+    let rate = rate.expect("the scope has run the spawned job")?;
     Ok((harvest, rate))
 }

@@ -1,18 +1,24 @@
-//! One thread, one page after the other: what everything else is measured against.
+//! One thread, one page after the other: the baseline of all speedups.
 
 use std::sync::Arc;
 
 use indexrank::telemetry::counters::Meter;
 
-use super::{Answer, Worker, all_links};
+use super::shared::{Outcome, Worker};
 use crate::task::Task;
 
-pub fn run(task: &Task, meter: &Arc<Meter>) -> Answer {
+pub fn run(task: &Task, meter: &Arc<Meter>) -> Outcome {
     let source = task.source()?;
     let rate = task.rate(&source, meter)?;
-    let links = all_links(task, &source, 1, meter)?;
+    let mut links = Vec::new();
+    task.for_each_link(&source, 1, meter, |link| {
+        links.push(link);
+        true
+    })?;
     let mut worker = Worker::new(task, &source, meter);
     worker.harvest.listed = links.len();
-    links.into_iter().for_each(|link| worker.visit(link));
+    for link in links {
+        worker.visit(link);
+    }
     Ok((worker.harvest, rate))
 }

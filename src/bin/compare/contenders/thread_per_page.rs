@@ -1,4 +1,4 @@
-//! A thread for every page, started when one of the permitted number has ended.
+//! A thread for every page. A semaphore limits how many run at the same time.
 
 use std::sync::Arc;
 use std::thread;
@@ -7,32 +7,37 @@ use crossbeam_channel::{bounded, unbounded};
 use indexrank::pipeline::harvest::Harvest;
 use indexrank::telemetry::counters::Meter;
 
-use super::{Answer, Worker};
+use super::shared::{Outcome, Worker};
 use crate::task::Task;
 
-pub fn run(task: &Task, meter: &Arc<Meter>) -> Answer {
-    let (source, meter) = (&task.source()?, &**meter);
+pub fn run(task: &Task, meter: &Arc<Meter>) -> Outcome {
+    let source = &task.source()?;
     thread::scope(|scope| {
         let rate = scope.spawn(|| task.rate(source, meter));
-        let (permit, permits) = bounded(task.workers);
-        let (done, all_done) = unbounded();
+        // The bounded channel is the semaphore: one message for each running thread.
+        let (acquire, release) = bounded(task.workers);
+        let (harvest_out, harvests) = unbounded();
         let start = |link| {
-            // Waits while as many threads as permitted are at work.
-            permit.send(()).expect("the other end is here");
-            let (permits, done) = (permits.clone(), done.clone());
+            acquire.send(()).expect("the receiver is in this function");
+            let (release, harvest_out) = (release.clone(), harvest_out.clone());
             scope.spawn(move || {
                 let mut worker = Worker::new(task, source, meter);
                 worker.visit(link);
-                let _ = done.send(worker.harvest);
+                // Sending fails only if the walk failed, which ends the run with its error.
+                let _ = harvest_out.send(worker.harvest);
+                // Frees the row of the timeline, so that the next thread uses it again.
                 drop(worker.lane);
-                let _ = permits.recv();
+                // Receiving cannot fail: the message of this thread is in the channel.
+                let _ = release.recv();
             });
             true
         };
-        let listed = task.links(source, task.workers, meter, start)?;
-        drop(done);
+        let listed = task.for_each_link(source, task.workers, meter, start)?;
+        drop(harvest_out);
         let mut harvest = Harvest::default();
-        all_done.into_iter().for_each(|one| harvest.absorb(one));
+        for page in harvests {
+            harvest.absorb(page);
+        }
         harvest.listed = listed;
         Ok((harvest, rate.join().expect("no panic")?))
     })

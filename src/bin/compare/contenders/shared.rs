@@ -1,0 +1,119 @@
+//! Building blocks of the blocking contenders.
+
+use std::thread;
+
+use crossbeam_channel::{Receiver, bounded};
+use indexrank::http::decode::Inflater;
+use indexrank::http::page::{Page, PageError};
+use indexrank::pipeline::harvest::Harvest;
+use indexrank::pipeline::{LINKS, Stages, Widths};
+use indexrank::site::index::Link;
+use indexrank::site::rates::Rate;
+use indexrank::source::Source;
+use indexrank::telemetry::counters::Meter;
+use indexrank::telemetry::trace::{Lane, Role};
+
+use crate::extract::Extract;
+use crate::machine;
+use crate::task::Task;
+
+/// All pages, and the exchange rate if the task needs one; or why the run failed.
+pub type Outcome = Result<(Harvest<Extract>, Option<Rate>), String>;
+
+/// Walks the index while `task.workers` threads call `work` with a shared channel of links. Merges
+/// the harvests of these threads.
+pub fn worker_pool(
+    task: &Task,
+    meter: &Meter,
+    work: impl Fn(&Source, Receiver<Link>) -> Result<Harvest<Extract>, String> + Sync,
+) -> Outcome {
+    let source = &task.source()?;
+    let work = &work;
+    let (link_out, link_in) = bounded(LINKS);
+    thread::scope(|scope| {
+        let rate = scope.spawn(|| task.rate(source, meter));
+        let send = move |link| link_out.send(link).is_ok();
+        let walker = scope.spawn(move || task.for_each_link(source, task.workers, meter, send));
+        let workers: Vec<_> = (0..task.workers)
+            .map(|_| {
+                let links = link_in.clone();
+                scope.spawn(move || work(source, links))
+            })
+            .collect();
+        // The walker must not block on a full channel after all workers have ended.
+        drop(link_in);
+        let mut harvest = Harvest::default();
+        for worker in workers {
+            harvest.absorb(worker.join().expect("no panic")?);
+        }
+        harvest.listed = walker.join().expect("no panic")?;
+        Ok((harvest, rate.join().expect("no panic")?))
+    })
+}
+
+/// Runs `harvest` while a second thread fetches the exchange rate.
+pub fn with_rate(
+    task: &Task,
+    meter: &Meter,
+    harvest: impl FnOnce(&Source) -> Result<Harvest<Extract>, String>,
+) -> Outcome {
+    let source = &task.source()?;
+    thread::scope(|scope| {
+        let rate = scope.spawn(|| task.rate(source, meter));
+        Ok((harvest(source)?, rate.join().expect("no panic")?))
+    })
+}
+
+/// Runs the product's stages with `extract` as the parser.
+pub fn run_stages(
+    task: &Task,
+    source: &Source,
+    meter: &Meter,
+    extract: impl Fn(&Page, &mut Inflater, &mut Lane) -> Result<Extract, PageError> + Sync,
+) -> Result<Harvest<Extract>, String> {
+    let widths = Widths {
+        workers: task.workers,
+        readers: machine::cores(),
+    };
+    let stages = Stages::new(source, widths, meter);
+    let (mut harvest, listed) = stages.run(extract, |feed| {
+        task.for_each_link(source, task.workers, meter, |link| feed.send(link))
+    });
+    harvest.listed = listed?;
+    Ok(harvest)
+}
+
+/// Fetches and parses one page after the other, with its own buffers and harvest.
+pub struct Worker<'a> {
+    task: &'a Task,
+    source: &'a Source,
+    pub lane: Lane<'a>,
+    body: Vec<u8>,
+    inflater: Inflater,
+    pub harvest: Harvest<Extract>,
+}
+
+impl<'a> Worker<'a> {
+    pub fn new(task: &'a Task, source: &'a Source, meter: &'a Meter) -> Self {
+        Worker {
+            task,
+            source,
+            lane: meter.lane(Role::Worker),
+            body: Vec::new(),
+            inflater: Inflater::default(),
+            harvest: Harvest::default(),
+        }
+    }
+
+    pub fn visit(&mut self, link: Link) {
+        let body = || std::mem::take(&mut self.body);
+        let page = self.source.get(&link.path, body, &mut self.lane);
+        let result = page.and_then(|page| {
+            self.harvest.came_after(page.elapsed);
+            let extract = self.task.extract(&page, &mut self.inflater, &mut self.lane);
+            self.body = page.body;
+            extract
+        });
+        self.harvest.add(link, result);
+    }
+}

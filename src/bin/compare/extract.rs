@@ -1,0 +1,20 @@
+//! What a contender keeps of a page.
+
+use indexrank::site::company::CompanyPage;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Extract {
+    Company(CompanyPage),
+    /// Size of the body before inflating; the page is not parsed.
+    Fetched {
+        bytes: usize,
+    },
+    /// Size of the body after inflating, and the numbers of h1, h2, h3 and h4.
+    Headings {
+        bytes: usize,
+        counts: [usize; 4],
+    },
+    /// The page was fetched and inflated, but not parsed.
+    Nothing,
+}
