@@ -1,15 +1,17 @@
-//! A company's page. Its traps: a second price section with another price, two tables with a
-//! "P/E Ratio" of their own, the day's range before that of the year, a script that holds the
-//! figures as text, either kind of line end.
+//! A company page, with the traps of the real one. A second price section shows another price. Two
+//! tables have a "P/E Ratio" of past years. The range of the day precedes the range of the year. A
+//! script holds figures as text. Lines end with LF or CRLF.
 
 use std::fmt::Write;
 
 use fastrand::Rng;
 
-use super::html::{escaped, filler_until, footer, grouped, head, line, money, navigation, word};
+use super::html::{
+    escaped, footer, head, navigation, pad_with_news, push_line, random_amount, random_word,
+};
 use super::listing::Listing;
+use super::thousands::group_thousands;
 
-/// The page of one company.
 pub(super) fn company_page(company: &Listing, rng: &mut Rng) -> String {
     let mut page = String::with_capacity(300 << 10);
     let size = rng.usize(150 << 10..280 << 10);
@@ -25,21 +27,21 @@ pub(super) fn company_page(company: &Listing, rng: &mut Rng) -> String {
     navigation(&mut page);
     price_script(&mut page, company);
     price_section(&mut page, company, true);
-    // Outside trading hours, most pages show a second section with another price.
+    // Most real pages show a second section with another price outside trading hours.
     if rng.u8(..100) < 88 {
         let other = Listing {
-            price: money(rng, 900),
+            price: random_amount(rng, 900),
             ..company.clone()
         };
         price_section(&mut page, &other, false);
     }
     chart(&mut page, rng);
     fundamentals(&mut page, rng);
-    filler_until(&mut page, size, rng);
+    pad_with_news(&mut page, size, rng);
     snapshot(&mut page, company, rng);
     profile(&mut page, company, rng);
     footer(&mut page);
-    // The site changed its line ends over the years.
+    // The site has used both line ends over the years.
     if rng.bool() {
         page.replace('\n', "\r\n")
     } else {
@@ -49,13 +51,13 @@ pub(super) fn company_page(company: &Listing, rng: &mut Rng) -> String {
 
 fn price_script(page: &mut String, company: &Listing) {
     let name = company.name.replace('\'', "\\u0027");
-    line!(
+    push_line!(
         page,
         "<script>\n\twindow.priceSections = window.priceSections || {{ configs: [] }};\n\twindow.priceSections.configs.push({{\n\
         \t\tregionSelector: '#price-section-main',\n\
         \t\tpriceSection: {{\"label\":\"{name}\",\"category\":\"Stock\",\"symbol\":\"{}\",\"currentValue\":\"{}\",\"isFuture\":false}}\n\t}});\n</script>",
         company.code,
-        grouped(&company.price)
+        group_thousands(&company.price)
     );
 }
 
@@ -65,12 +67,12 @@ fn price_section(page: &mut String, company: &Listing, is_main: bool) {
     } else {
         ("future", "price-section price-section--future")
     };
-    line!(
+    push_line!(
         page,
         "<section id=\"price-section-{id}\" class=\"{class}\">\n\t<div class=\"price-section__row\">"
     );
     if is_main {
-        line!(
+        push_line!(
             page,
             "\t\t<h1 class=\"price-section__identifiers\">\n\t\t\t<span class=\"price-section__label\">{} </span>\n\
             \t\t\t<span class=\"price-section__category\">Stock <span>, {}</span></span>\n\n\t\t</h1>",
@@ -78,24 +80,24 @@ fn price_section(page: &mut String, company: &Listing, is_main: bool) {
             escaped(&company.code)
         );
     }
-    line!(
+    push_line!(
         page,
         "\t\t<div class=\"price-section__values\">\n\t\t\t<span class=\"price-section__current-value\">{}</span>\n\
         \t\t\t<span class=\"price-section__breakpoint\"></span>\n\t\t\t<span class=\"price-section__absolute-value\">\n-0.61\n\t\t\t</span>\n\t\t</div>",
-        grouped(&company.price)
+        group_thousands(&company.price)
     );
-    line!(
+    push_line!(
         page,
         "\t\t<div class=\"price-section__additionals\">\n\t\t\t<span>Official Close 1/31/2022</span>\n\t\t</div>\n\t</div>\n</section>"
     );
 }
 
 fn chart(page: &mut String, rng: &mut Rng) {
-    line!(page, "<script>\n\tvar chartData = [");
+    push_line!(page, "<script>\n\tvar chartData = [");
     let mut close = rng.f64() * 300.0 + 20.0;
     for day in 0..500 {
         close *= 0.98 + rng.f64() * 0.04;
-        line!(
+        push_line!(
             page,
             "{{\"Close\":{close:.2},\"Open\":{:.2},\"High\":{:.2},\"Low\":{:.2},\"Volume\":{},\"Date\":\"202{}-{:02}-{:02} 00:00\"}},",
             close * 0.99,
@@ -107,13 +109,13 @@ fn chart(page: &mut String, rng: &mut Rng) {
             day % 28 + 1
         );
     }
-    line!(page, "\t];\n</script>");
+    push_line!(page, "\t];\n</script>");
 }
 
-/// Key figures of past years, a "P/E Ratio" among them that is not the one wanted.
+/// Key figures of past years. Their "P/E Ratio" is a trap: the current one stands in the snapshot.
 fn fundamentals(page: &mut String, rng: &mut Rng) {
     for title in ["Key Figures", "Historical Ratios"] {
-        line!(
+        push_line!(
             page,
             "<h2 class=\"header-underline\">{title}</h2>\n<table class=\"table\">\n<tbody class=\"table__tbody\">"
         );
@@ -127,71 +129,76 @@ fn fundamentals(page: &mut String, rng: &mut Rng) {
             "Cash Flow",
             "Employees",
         ] {
-            line!(
+            push_line!(
                 page,
                 "\t<tr class=\"table__tr\">\n\t\t<td class=\"table__td\">{figure}</td>"
             );
             for _ in 2016..2024 {
-                line!(
+                push_line!(
                     page,
                     "\t\t<td class=\"table__td text-right\">{}</td>",
-                    money(rng, 9_000)
+                    random_amount(rng, 9_000)
                 );
             }
-            line!(page, "\t</tr>");
+            push_line!(page, "\t</tr>");
         }
-        line!(page, "</tbody>\n</table>");
+        push_line!(page, "</tbody>\n</table>");
     }
 }
 
 fn snapshot(page: &mut String, company: &Listing, rng: &mut Rng) {
-    line!(
+    push_line!(
         page,
         "<!-- <aside class=\"side-panel\"><main>Add to watchlist</main></aside> --></div>\n<div class=\"responsivePosition\" id=\"snapshot\">\n\
         <div class=\"graviton\">\n\t<h2 class=\"header-underline header-underline--no-margin-top\">Stock Snapshot</h2>\n\t<div class=\"snapshot\">"
     );
     for header in ["Bid", "Ask", "Volume", "Prev. Close", "Open"] {
-        item(page, "", &money(rng, 900), header);
+        item(page, "", &random_amount(rng, 900), header);
     }
-    item(page, "", &format!("{} B", money(rng, 900)), "Market Cap");
-    line!(
+    item(
+        page,
+        "",
+        &format!("{} B", random_amount(rng, 900)),
+        "Market Cap",
+    );
+    push_line!(
         page,
         "\t\t<div class=\"snapshot__line\"></div>\n\t\t<div id=\"snapshot-highlow\" class=\"snapshot__highlow-container\">\n\t\t\t<div class=\"snapshot__highlow\">"
     );
     item(
         page,
         " snapshot__data-item--small",
-        &money(rng, 900),
+        &random_amount(rng, 900),
         "Day Low",
     );
     item(
         page,
         " snapshot__data-item--small snapshot__data-item--right",
-        &money(rng, 900),
+        &random_amount(rng, 900),
         "Day High",
     );
-    line!(page, "\t\t\t</div>");
-    // What is not known is an item that is not there.
+    push_line!(page, "\t\t\t</div>");
+    // The site omits the item of an unknown figure.
     if !company.low52.is_empty() {
-        line!(page, "\t\t\t<div class=\"snapshot__highlow\">");
+        push_line!(page, "\t\t\t<div class=\"snapshot__highlow\">");
         item(
             page,
             " snapshot__data-item--small",
-            &grouped(&company.low52),
+            &group_thousands(&company.low52),
             "52 Week Low",
         );
         item(
             page,
             " snapshot__data-item--small snapshot__data-item--right",
-            &grouped(&company.high52),
+            &group_thousands(&company.high52),
             "52 Week High",
         );
-        line!(page, "\t\t\t</div>");
+        push_line!(page, "\t\t\t</div>");
     }
-    line!(page, "\t\t</div>\n\t\t<div class=\"snapshot__line\"></div>");
-    item(page, "", &money(rng, 9), "Dividend Yield");
+    push_line!(page, "\t\t</div>\n\t\t<div class=\"snapshot__line\"></div>");
+    item(page, "", &random_amount(rng, 9), "Dividend Yield");
     if !company.pe.is_empty() {
-        item(page, "", &grouped(&company.pe), "P/E Ratio");
+        item(page, "", &group_thousands(&company.pe), "P/E Ratio");
     }
     for header in [
         "Free Float in %",
@@ -199,25 +206,26 @@ fn snapshot(page: &mut String, company: &Listing, rng: &mut Rng) {
         "Book Value per Share",
         "Cash Flow per Share",
     ] {
-        item(page, "", &money(rng, 90), header);
+        item(page, "", &random_amount(rng, 90), header);
     }
-    line!(page, "\t</div>\n</div>\n</div>");
+    push_line!(page, "\t</div>\n</div>\n</div>");
 }
 
+/// A figure of the snapshot; `more_classes` is empty or starts with a space.
 fn item(page: &mut String, more_classes: &str, value: &str, header: &str) {
-    line!(
+    push_line!(
         page,
         "\t\t\t<div class=\"snapshot__data-item{more_classes}\">\n\t\t\t\t{value}\n\t\t\t\t<div class=\"snapshot__header\">{header}</div>\n\t\t\t</div>"
     );
 }
 
 fn profile(page: &mut String, company: &Listing, rng: &mut Rng) {
-    line!(
+    push_line!(
         page,
         "<div class=\"graviton\">\n\t<h2 class=\"header-underline\">Profile {0}</h2>\n\t<div class=\"note\">{0} engages in {1}, {2} and {3}.</div>\n</div>",
         escaped(&company.name),
-        word(rng),
-        word(rng),
-        word(rng)
+        random_word(rng),
+        random_word(rng),
+        random_word(rng)
     );
 }

@@ -1,188 +1,227 @@
-//! Which requests go wrong, and how: what `serve --faults` takes.
+//! The faults that the server can inject, and the syntax of `serve --faults`.
 //!
 //! ```text
 //! 503@20%,reset-body@5%,retry-after:2@/stocks/mmm-stock#1
 //! ```
 //!
-//! Parts are separated by commas; of those that fit a request the first is taken. A part is a kind of
-//! fault, with an argument for some, and which requests it hits:
+//! Commas separate rules, and the first rule that matches a request applies. A rule names a kind of
+//! fault, with an argument for some kinds, and then limits it to some requests:
 //!
-//! | | |
+//! | Limit | Requests |
 //! |---|---|
-//! | `@20%` | this share of the requests, drawn anew at each |
-//! | `@/stocks/mmm-stock` | requests of this path and query; of all that begin like it with a `*` at the end |
-//! | `#1`, `#2-3` | the first, the second and third request of an address |
-//! | `@=17` | the 17th request that the server gets |
+//! | `@20%` | this share of all requests, drawn anew for each request |
+//! | `@/stocks/mmm-stock` | for this path and query; with a `*` at the end, for all paths with that prefix |
+//! | `#1`, `#2-3` | the first, or the second and third, for each path |
+//! | `@=17` | the 17th that the server receives |
 //!
-//! Without any of them it hits all. What is drawn depends on the seed, the address and how often it
-//! was asked for alone.
+//! All limits of a rule must hold. A rule without limits matches every request. The draw depends on
+//! the seed, the path and the number of requests for that path so far, and on nothing else.
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
-use std::sync::Mutex;
 use std::time::Duration;
 
-use fastrand::Rng;
-
-/// A way for a request to go wrong.
+/// A way in which the server mistreats a request. `misbehave` holds the bytes of each.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
-    /// An answer of this status, without a body to speak of.
+    /// This status with an empty body.
     Status(u16),
     /// 503 with this `Retry-After`.
-    RetryAfter(After),
-    /// Reset before anything was sent, in the head, in the middle of the body.
+    RetryAfter(RetryAfter),
+    /// A reset before the first byte.
     Reset,
+    /// A reset inside the head.
     ResetHead,
+    /// A reset in the middle of the body.
     ResetBody,
-    /// Closed before anything was sent.
+    /// A connection closed before the first byte.
     Close,
-    /// Fewer bytes than announced, then closed.
+    /// Fewer bytes than announced, then a close.
     Short,
-    /// No length announced, and closed in the middle.
+    /// No announced length, and a close in the middle of the body.
     Cut,
-    /// A chunk whose size is no number; chunks without their end.
+    /// A chunk whose size is not a number.
     BadChunk,
+    /// Chunks without the last one, which has size 0.
     NoLastChunk,
-    /// Two lengths, a length below zero.
+    /// Two different `Content-Length`.
     TwoLengths,
+    /// A `Content-Length` below zero.
     NegativeLength,
-    /// No HTTP at all.
+    /// Bytes that are not HTTP.
     Garbage,
-    /// Header after header.
+    /// 4 MiB of header lines without an end.
     EndlessHead,
-    /// No answer for so long; the head of one and then nothing for so long.
+    /// Silence for this long, then a close.
     Stall(Duration),
+    /// Half of the body, silence for this long, then a close.
     StallBody(Duration),
     /// The body at ten bytes a second.
     Drip,
-    /// A redirect to the address itself; to this address; to nowhere.
+    /// A redirect to the requested address itself.
     RedirectLoop,
+    /// A redirect to this address.
     Redirect(String),
+    /// A redirect without a `Location`.
     RedirectNowhere,
-    /// 40 MiB of nothing in 40 KB of gzip; a body of 9 MiB that does not say so.
+    /// 40 MiB of spaces in 40 KB of gzip.
     Bomb,
+    /// A body of 9 MiB without an announced length.
     Huge,
-    /// A gzip body without its end, with a wrong checksum; a plain one marked as gzip.
+    /// A gzip body without its second half.
     TruncatedGzip,
+    /// A gzip body with a wrong checksum.
     BadCrc,
+    /// A plain body declared as gzip.
     PlainAsGzip,
-    /// The page marked as encoded in this way, in this charset.
+    /// The plain page declared as encoded in this way.
     Encoding(String),
+    /// The page declared as written in this charset.
     Charset(String),
-    /// Nothing with status 200; a page without its end.
+    /// Status 200 with an empty body.
     Empty,
+    /// The first half of the page, complete as HTTP.
     Fragment,
-    /// Pages that want something of a human.
+    /// A page that asks the visitor to pass a bot check.
     Challenge,
+    /// A page that asks the visitor to accept cookies.
     Consent,
     /// The page with the label of one figure changed.
     Layout,
-    /// The page of another company; of an index, the page before.
+    /// The page of another company; for an index page, the page before it.
     OtherPage,
-    /// An index page that names ever more pages, with companies of its own.
+    /// An index page that links to ever more index pages and has companies of its own.
     Growing,
 }
 
-/// What `Retry-After` says.
+/// A value of `Retry-After` (RFC 9110, 10.2.3).
 #[derive(Debug, Clone, PartialEq)]
-pub enum After {
+pub enum RetryAfter {
     Seconds(u64),
-    /// So many seconds from now, as a date in one of the three forms of RFC 9110.
-    Date(i64, DateForm),
+    /// The date this many seconds from now.
+    Date(i64, DateFormat),
+    /// Any other text, sent as it is.
     Text(String),
 }
 
+/// The three date formats of HTTP (RFC 9110, 5.6.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DateForm {
+pub enum DateFormat {
     Imf,
     Rfc850,
     Asctime,
 }
 
-/// Which requests a part hits.
+/// The limits of a rule. Each is `None` if the rule does not have it.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Where {
-    share: Option<f64>,
+pub(super) struct Scope {
+    /// From 0 to 1.
+    pub(super) share: Option<f64>,
     path: Option<String>,
-    times: Option<RangeInclusive<u32>>,
+    /// Numbers of the requests for one path, from 1.
+    occurrences: Option<RangeInclusive<u32>>,
+    /// Number of the request among all, from 1.
     request: Option<u64>,
 }
 
-/// A plan of what goes wrong.
+impl Scope {
+    /// Whether a request is within all limits but the share.
+    pub(super) fn contains(&self, path: &str, occurrence: u32, request: u64) -> bool {
+        let path_matches = |wanted: &String| match wanted.strip_suffix('*') {
+            Some(prefix) => path.starts_with(prefix),
+            None => path == wanted,
+        };
+        self.path.as_ref().is_none_or(path_matches)
+            && self
+                .occurrences
+                .as_ref()
+                .is_none_or(|numbers| numbers.contains(&occurrence))
+            && self.request.is_none_or(|wanted| wanted == request)
+    }
+}
+
+/// The rules of `--faults`, in the order in which they are tried.
+///
+/// Parsing fails on an unknown kind, a bad argument or limit, and if the shares of rules without a
+/// path add up to more than 1. The error names the rule.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Faults {
-    parts: Vec<(Fault, Where)>,
+    pub(super) rules: Vec<(Fault, Scope)>,
 }
 
 impl FromStr for Faults {
     type Err = String;
 
     fn from_str(spec: &str) -> Result<Self, String> {
-        let parts = spec.split(',').map(|part| {
-            read_part(part.trim()).map_err(|why| format!("{:?} in the faults: {why}", part.trim()))
+        let rules = spec.split(',').map(|rule| {
+            parse_rule(rule.trim()).map_err(|why| format!("fault {:?}: {why}", rule.trim()))
         });
-        let parts = parts.collect::<Result<Vec<_>, String>>()?;
-        let everywhere = parts.iter().filter(|(_, at)| at.path.is_none());
-        let shares: f64 = everywhere.filter_map(|(_, at)| at.share).sum();
+        let rules = rules.collect::<Result<Vec<_>, String>>()?;
+        let on_any_path = rules.iter().filter(|(_, scope)| scope.path.is_none());
+        let shares: f64 = on_any_path.filter_map(|(_, scope)| scope.share).sum();
         if shares > 1.0 {
-            return Err(format!("the shares add up to {:.0} %", shares * 100.0));
+            return Err(format!(
+                "the shares add up to {:.0} %; give at most 100 %",
+                shares * 100.0
+            ));
         }
-        Ok(Faults { parts })
+        Ok(Faults { rules })
     }
 }
 
-fn read_part(part: &str) -> Result<(Fault, Where), String> {
-    let mut at = Where::default();
-    // A path may have a `#` only as the number of requests, and an `@` not at all.
-    let mut pieces = part.split('@');
+fn parse_rule(rule: &str) -> Result<(Fault, Scope), String> {
+    let mut scope = Scope::default();
+    // A path cannot contain `@`, and its last `#` starts the numbers of requests.
+    let mut pieces = rule.split('@');
     let mut kind = pieces.next().unwrap_or_default();
-    let times = |text: &str| {
-        let (first, last) = text.split_once('-').unwrap_or((text, text));
-        let number = |text: &str| text.parse().ok().filter(|number| *number > 0);
-        let range = number(first)
-            .zip(number(last))
-            .filter(|(first, last)| first <= last);
-        range
-            .map(|(first, last)| first..=last)
-            .ok_or_else(|| format!("#{text} is no number of requests, give #1 or #2-3"))
-    };
-    if let Some((before, number)) = kind.split_once('#') {
+    if let Some((before, numbers)) = kind.split_once('#') {
         kind = before;
-        at.times = Some(times(number)?);
+        scope.occurrences = Some(parse_occurrences(numbers)?);
     }
     for piece in pieces {
-        let mut piece = piece;
-        if let Some((before, number)) = piece.rsplit_once('#') {
-            piece = before;
-            at.times = Some(times(number)?);
+        let mut limit = piece;
+        if let Some((before, numbers)) = piece.rsplit_once('#') {
+            limit = before;
+            scope.occurrences = Some(parse_occurrences(numbers)?);
         }
-        if let Some(share) = piece.strip_suffix('%') {
-            let share = share
+        if let Some(percent) = limit.strip_suffix('%') {
+            let percent = percent
                 .parse::<f64>()
                 .ok()
-                .filter(|share| (0.0..=100.0).contains(share));
-            let share = share.ok_or_else(|| format!("{piece:?} is no share, give 0% to 100%"))?;
-            at.share = Some(share / 100.0);
-        } else if let Some(number) = piece.strip_prefix('=') {
-            let number = number.parse().ok();
-            at.request =
-                Some(number.ok_or_else(|| format!("{piece:?} is no number of a request"))?);
-        } else if piece.starts_with('/') {
-            at.path = Some(piece.to_owned());
+                .filter(|percent| (0.0..=100.0).contains(percent));
+            let percent =
+                percent.ok_or_else(|| format!("{limit:?} is not a share; give 0% to 100%"))?;
+            scope.share = Some(percent / 100.0);
+        } else if let Some(number) = limit.strip_prefix('=') {
+            let number = number
+                .parse()
+                .map_err(|_| format!("{limit:?} is not a request number; give @=17"))?;
+            scope.request = Some(number);
+        } else if limit.starts_with('/') {
+            scope.path = Some(limit.to_owned());
         } else {
             return Err(format!(
-                "{piece:?} is no place, give @20%, @/a/path or @=17"
+                "{limit:?} is not a share, a path or a request number; give @20%, @/a/path or @=17"
             ));
         }
     }
-    Ok((read_kind(kind)?, at))
+    Ok((parse_kind(kind)?, scope))
 }
 
-/// Kinds without an argument.
-const PLAIN: [(&str, Fault); 27] = [
+/// Parses `1` or `2-3`.
+fn parse_occurrences(text: &str) -> Result<RangeInclusive<u32>, String> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let number = |text: &str| text.parse().ok().filter(|number| *number > 0);
+    let range = number(first)
+        .zip(number(last))
+        .filter(|(first, last)| first <= last);
+    range
+        .map(|(first, last)| first..=last)
+        .ok_or_else(|| format!("#{text} is not a range of requests; give #1 or #2-3"))
+}
+
+/// Kinds without an argument, by their name in a rule.
+const WITHOUT_ARGUMENT: [(&str, Fault); 27] = [
     ("reset", Fault::Reset),
     ("reset-head", Fault::ResetHead),
     ("reset-body", Fault::ResetBody),
@@ -212,54 +251,54 @@ const PLAIN: [(&str, Fault); 27] = [
     ("growing", Fault::Growing),
 ];
 
-fn read_kind(text: &str) -> Result<Fault, String> {
-    if let Some((_, fault)) = PLAIN.iter().find(|(name, _)| *name == text) {
+fn parse_kind(text: &str) -> Result<Fault, String> {
+    if let Some((_, fault)) = WITHOUT_ARGUMENT.iter().find(|(name, _)| *name == text) {
         return Ok(fault.clone());
     }
     if let Ok(status @ 400..=599) = text.parse() {
         return Ok(Fault::Status(status));
     }
     let (name, argument) = text.split_once(':').unwrap_or((text, ""));
-    let seconds = || {
+    let duration = || {
         let seconds = argument
             .parse()
             .ok()
             .filter(|seconds| (0.0..=3600.0).contains(seconds));
-        let seconds = seconds.map(Duration::from_secs_f64);
-        seconds.ok_or_else(|| format!("{name} wants seconds, like {name}:5"))
+        let duration = seconds.map(Duration::from_secs_f64);
+        duration.ok_or_else(|| format!("{name} needs seconds, 0 to 3600, like {name}:5"))
     };
-    let date = |form| {
+    let date = |format| {
         let seconds = argument.parse().ok();
         let seconds = seconds.filter(|seconds: &i64| seconds.abs() < 1_000_000_000);
         let seconds =
-            seconds.ok_or_else(|| format!("{name} wants seconds from now, like {name}:2"))?;
-        Ok(Fault::RetryAfter(After::Date(seconds, form)))
+            seconds.ok_or_else(|| format!("{name} needs whole seconds from now, like {name}:2"))?;
+        Ok(Fault::RetryAfter(RetryAfter::Date(seconds, format)))
     };
     match name {
-        "stall" => Ok(Fault::Stall(seconds()?)),
-        "stall-body" => Ok(Fault::StallBody(seconds()?)),
+        "stall" => Ok(Fault::Stall(duration()?)),
+        "stall-body" => Ok(Fault::StallBody(duration()?)),
         "retry-after" => Ok(Fault::RetryAfter(match argument.parse() {
-            Ok(seconds) => After::Seconds(seconds),
-            Err(_) => After::Text(argument.to_owned()),
+            Ok(seconds) => RetryAfter::Seconds(seconds),
+            Err(_) => RetryAfter::Text(argument.to_owned()),
         })),
-        "retry-after-date" => date(DateForm::Imf),
-        "retry-after-rfc850" => date(DateForm::Rfc850),
-        "retry-after-asctime" => date(DateForm::Asctime),
+        "retry-after-date" => date(DateFormat::Imf),
+        "retry-after-rfc850" => date(DateFormat::Rfc850),
+        "retry-after-asctime" => date(DateFormat::Asctime),
         "redirect" if !argument.is_empty() => Ok(Fault::Redirect(argument.to_owned())),
         "encoding" if !argument.is_empty() => Ok(Fault::Encoding(argument.to_owned())),
         "charset" if !argument.is_empty() => Ok(Fault::Charset(argument.to_owned())),
         _ => Err(format!(
-            "there is no fault {text:?}; there are a status like 503, {}, stall:SECONDS, \
-             stall-body:SECONDS, retry-after:WHAT, retry-after-date:SECONDS, retry-after-rfc850:SECONDS, \
-             retry-after-asctime:SECONDS, redirect:ADDRESS, encoding:NAME and charset:NAME",
-            PLAIN.map(|(name, _)| name).join(", ")
+            "unknown kind {text:?}; give a status from 400 to 599, {}, stall:SECONDS, \
+             stall-body:SECONDS, retry-after:VALUE, retry-after-date:SECONDS, retry-after-rfc850:SECONDS, \
+             retry-after-asctime:SECONDS, redirect:ADDRESS, encoding:NAME or charset:NAME",
+            WITHOUT_ARGUMENT.map(|(name, _)| name).join(", ")
         )),
     }
 }
 
-/// Every kind of fault by its name in a plan, those with an argument with one that fits a test.
+/// Every kind of fault in the syntax of a rule. Kinds with an argument have one that suits tests.
 pub fn kinds() -> Vec<String> {
-    let plain = PLAIN.iter().map(|(name, _)| (*name).to_owned());
+    let without = WITHOUT_ARGUMENT.iter().map(|(name, _)| (*name).to_owned());
     let with_argument = [
         "404",
         "500",
@@ -277,58 +316,5 @@ pub fn kinds() -> Vec<String> {
         "encoding:br",
         "charset:utf-16",
     ];
-    plain.chain(with_argument.map(str::to_owned)).collect()
-}
-
-/// A plan that is being carried out: it counts requests.
-#[derive(Debug)]
-pub struct Plan {
-    faults: Faults,
-    seed: u64,
-    asked: Mutex<(u64, HashMap<String, u32>)>,
-}
-
-impl Plan {
-    pub fn new(faults: Faults, seed: u64) -> Self {
-        Plan {
-            faults,
-            seed,
-            asked: Mutex::default(),
-        }
-    }
-
-    /// What goes wrong with the next request of a path.
-    pub fn next(&self, path: &str) -> Option<&Fault> {
-        let (request, time) = {
-            let (requests, times) = &mut *self.asked.lock().expect("no panic holds the lock");
-            let time = times.entry(path.to_owned()).or_default();
-            *requests += 1;
-            *time += 1;
-            (*requests, *time)
-        };
-        let mut hasher = DefaultHasher::new();
-        (self.seed, path, time).hash(&mut hasher);
-        // One draw a request, so that shares of several parts add up.
-        let mut drawn = Rng::with_seed(hasher.finish()).f64();
-        for (fault, at) in &self.faults.parts {
-            let fits = at
-                .path
-                .as_ref()
-                .is_none_or(|wanted| match wanted.strip_suffix('*') {
-                    Some(beginning) => path.starts_with(beginning),
-                    None => path == wanted,
-                });
-            let fits = fits
-                && at.times.as_ref().is_none_or(|times| times.contains(&time))
-                && at.request.is_none_or(|wanted| wanted == request);
-            if !fits {
-                continue;
-            }
-            match at.share {
-                Some(share) if drawn >= share => drawn -= share,
-                _ => return Some(fault),
-            }
-        }
-        None
-    }
+    without.chain(with_argument.map(str::to_owned)).collect()
 }

@@ -1,18 +1,22 @@
-//! What the pages of a market have in common: head, navigation, news, footer, and how they write
-//! figures.
+//! Parts that all HTML pages of a market share: head, navigation, news, footer, random figures.
 //!
-//! The pages have the structure, the size and the traps of the real site's pages of 2022; the text
-//! is our own.
+//! The pages have the structure, the size and the traps of the real site's pages of 2022. The text is
+//! original.
 
 use std::fmt::Write;
 
 use fastrand::Rng;
 
-/// Adds a formatted line; writing to a `String` cannot fail.
-macro_rules! line {
-    ($page:expr, $($text:tt)*) => { { let _ = writeln!($page, $($text)*); } };
+use super::thousands::group_thousands;
+
+/// Appends a formatted line to a page.
+macro_rules! push_line {
+    ($page:expr, $($text:tt)*) => {{
+        // Writing to a `String` cannot fail.
+        let _ = writeln!($page, $($text)*);
+    }};
 }
-pub(super) use line;
+pub(super) use push_line;
 
 const WORDS: [&str; 64] = [
     "market",
@@ -81,11 +85,11 @@ const WORDS: [&str; 64] = [
     "strategy",
 ];
 
-pub(super) fn word(rng: &mut Rng) -> &'static str {
+pub(super) fn random_word(rng: &mut Rng) -> &'static str {
     WORDS[rng.usize(..WORDS.len())]
 }
 
-pub(super) fn capitalised(word: &str) -> String {
+pub(super) fn capitalized(word: &str) -> String {
     let mut letters = word.chars();
     letters
         .next()
@@ -94,26 +98,26 @@ pub(super) fn capitalised(word: &str) -> String {
 }
 
 pub(super) fn head(page: &mut String, title: &str, rng: &mut Rng) {
-    line!(
+    push_line!(
         page,
         "<!DOCTYPE html><html lang=\"en\"><head>\n<!-- Performance timing - Start -->\n<script data-load-strategy=\"domready\">"
     );
     for step in 0..60 {
-        line!(
+        push_line!(
             page,
             "window.timings = window.timings || []; window.timings.push({{step: {step}, mark: \"{}-{}\", at: {}}});",
-            word(rng),
-            word(rng),
+            random_word(rng),
+            random_word(rng),
             rng.u32(..)
         );
     }
-    line!(page, "</script>\n<!-- Performance timing - End -->");
-    line!(
+    push_line!(page, "</script>\n<!-- Performance timing - End -->");
+    push_line!(
         page,
         "<meta charset=\"utf-8\">\n<title>{title} | Markets</title>\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
     );
     for rule in 0..90 {
-        line!(
+        push_line!(
             page,
             "<style>.layout-{rule} .row > .col-{} {{ margin: {}px {}px; color: #{:06x}; }}</style>",
             rule % 12,
@@ -122,16 +126,16 @@ pub(super) fn head(page: &mut String, title: &str, rng: &mut Rng) {
             rng.u32(..0x100_0000)
         );
     }
-    line!(page, "</head>\n<body>");
+    push_line!(page, "</head>\n<body>");
 }
 
 pub(super) fn navigation(page: &mut String) {
-    line!(
+    push_line!(
         page,
         "<nav data-nav=\"\" data-e2e-name=\"l-nav\" data-track-page-area=\"Navigation\">\n<ul class=\"row verticals list-unstyled\">"
     );
     for (number, word) in WORDS.iter().cycle().take(220).enumerate() {
-        line!(
+        push_line!(
             page,
             "            <li class=\"verticals-listitem\" data-vertical-label=\"{word}\">\n              \
             <a href=\"/news/{word}-{number}\" class=\"verticals-listitem-link headline-regular\" data-e2e-name=\"vertical-listitem-link\">\n                \
@@ -140,30 +144,31 @@ pub(super) fn navigation(page: &mut String) {
             number % 11
         );
     }
-    line!(page, "</ul>\n</nav>");
+    push_line!(page, "</ul>\n</nav>");
 }
 
-/// News, until the page has the wanted length.
-pub(super) fn filler_until(page: &mut String, length: usize, rng: &mut Rng) {
+/// Appends news until the page has at least `length` bytes.
+pub(super) fn pad_with_news(page: &mut String, length: usize, rng: &mut Rng) {
     while page.len() < length {
         let (month, day) = (rng.u8(1..13), rng.u8(1..29));
-        let mut headline = capitalised(word(rng));
+        let mut headline = capitalized(random_word(rng));
         for _ in 0..rng.u8(6..12) {
-            headline = headline + " " + word(rng);
+            headline = headline + " " + random_word(rng);
         }
-        line!(
+        push_line!(
             page,
             "<div class=\"latest-news__story\">\n\t<time class=\"latest-news__date\" datetime=\"{month}/{day}/2022 10:00:00 AM\">{month}/{day}/2022</time>\n\
             \t<a class=\"latest-news__link\" href=\"/news/stocks/{}\" target=\"_blank\" data-analytics-module=\"news|{}\">{headline}</a>\n\t<span class=\"latest-news__source\">{}</span>",
             headline.replace(' ', "-").to_lowercase(),
             rng.u32(..),
-            capitalised(word(rng))
+            capitalized(random_word(rng))
         );
-        line!(page, "\t<p class=\"note\">");
+        push_line!(page, "\t<p class=\"note\">");
         for _ in 0..rng.u8(20..60) {
-            let _ = write!(page, "{} ", word(rng));
+            // Writing to a `String` cannot fail.
+            let _ = write!(page, "{} ", random_word(rng));
         }
-        line!(
+        push_line!(
             page,
             "{}.</p>\n</div>\n\t\t\t\t\t\t\t\t\t<div class=\"spacer-50 mobile-spacer-25\"></div>",
             rng.u32(..10_000)
@@ -172,46 +177,28 @@ pub(super) fn filler_until(page: &mut String, length: usize, rng: &mut Rng) {
 }
 
 pub(super) fn footer(page: &mut String) {
-    line!(page, "<footer class=\"l-footer\" data-e2e-name=\"footer\">");
+    push_line!(page, "<footer class=\"l-footer\" data-e2e-name=\"footer\">");
     for word in WORDS {
-        line!(
+        push_line!(
             page,
             "\t<a class=\"footer-link\" href=\"/about/{word}\" data-track-page-area=\"Footer\">{}</a>",
-            capitalised(word)
+            capitalized(word)
         );
     }
-    line!(page, "</footer>\n</body>\n</html>");
+    push_line!(page, "</footer>\n</body>\n</html>");
 }
 
 pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
-/// `5221.56` as `5,221.56`.
-pub(super) fn grouped(figure: &str) -> String {
-    let (sign, digits) = figure
-        .strip_prefix('-')
-        .map_or(("", figure), |digits| ("-", digits));
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let mut grouped = String::from(sign);
-    for (at, digit) in whole.chars().enumerate() {
-        if at > 0 && (whole.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    if !fraction.is_empty() {
-        grouped.push('.');
-        grouped.push_str(fraction);
-    }
-    grouped
+/// An amount below `limit`, with two decimals and thousands separators.
+pub(super) fn random_amount(rng: &mut Rng, limit: u32) -> String {
+    group_thousands(&format!("{}.{:02}", rng.u32(..limit), rng.u8(..100)))
 }
 
-pub(super) fn money(rng: &mut Rng, most: u32) -> String {
-    grouped(&format!("{}.{:02}", rng.u32(..most), rng.u8(..100)))
-}
-
-pub(super) fn percent(rng: &mut Rng) -> String {
+/// A change between -39.99 and 39.99, without the per cent sign.
+pub(super) fn random_percent(rng: &mut Rng) -> String {
     format!(
         "{}{}.{:02}",
         if rng.bool() { "-" } else { "" },

@@ -1,8 +1,8 @@
 //! The companies of the embedded market.
 //!
-//! The figures of the first 496 are those of a real crawl of the S&P 500 on 31 January 2022, with
-//! the Bank of Russia's rate of 4 February 2022. A larger market goes on with companies that are
-//! made up, the same ones for the same seed; none of them comes near a top ten.
+//! The first 496 have the figures of a real crawl of the S&P 500 on 31 January 2022. The exchange
+//! rate is the Bank of Russia's of 4 February 2022. A larger market continues with synthetic companies,
+//! which depend on the seed alone. None of them comes near a top ten.
 
 use std::collections::HashSet;
 
@@ -12,32 +12,32 @@ use jiff::civil::{Date, date};
 
 use super::company_html::company_page;
 use super::html;
-use super::index_html::{Slice, index_page};
+use super::index_html::{IndexPage, index_page};
 use super::listing::Listing;
 
-/// The seed of the market as it comes.
+/// The default seed.
 pub const SEED: u64 = 500;
 
 const COMPANIES: &str = include_str!("../../testdata/market.csv");
-/// Rows of an index page; the crawl had 496 companies on eleven pages.
+/// Rows per numbered index page; the crawl had 496 companies on eleven pages.
 const ROWS: usize = 46;
 
-/// A market: companies in the order of its index.
+/// A market with its companies in index order.
 #[derive(Debug)]
 pub struct Market {
     companies: Vec<Listing>,
-    /// Places of the companies that are on no numbered index page.
+    /// Positions in `companies` that no numbered index page lists.
     dropped: HashSet<usize>,
     seed: u64,
 }
 
 impl Market {
-    /// The one index that this market has.
+    /// Name of the only index, as in paths, percent-decoded.
     pub const INDEX: &str = "s&p_500";
-    /// The day its rates are for.
+    /// The date of the exchange rates.
     pub const DATE: Date = date(2022, 2, 4);
 
-    /// The first `count` companies of the embedded market, all of the crawl by default.
+    /// The first `count` companies, 496 by default. Beyond 496 the companies are synthetic.
     pub fn embedded(count: Option<usize>, seed: u64) -> Self {
         let mut companies: Vec<Listing> = csv::Reader::from_reader(COMPANIES.as_bytes())
             .deserialize()
@@ -46,7 +46,8 @@ impl Market {
         let count = count.unwrap_or(companies.len());
         companies.truncate(count);
         let mut rng = Rng::with_seed(seed);
-        companies.extend((companies.len()..count).map(|number| made_up(number, &mut rng)));
+        companies
+            .extend((companies.len()..count).map(|number| synthetic_company(number, &mut rng)));
         Market {
             companies,
             dropped: HashSet::new(),
@@ -54,22 +55,23 @@ impl Market {
         }
     }
 
-    /// The same with so many companies that only the letter pages list, as on the real site, which
-    /// drops rows after it has cut the index into pages. Which ones is up to the seed. The first of
-    /// each page stays, so that no page is empty.
+    /// Drops up to `count` companies from the numbered index pages, so that only letter pages list them.
+    ///
+    /// The real site does the same: it drops rows after it has divided the index into pages. The seed
+    /// selects the companies. The first company of each page stays, so that no page is empty.
     pub fn dropping(mut self, count: usize) -> Self {
-        let mut places: Vec<usize> = (0..self.companies.len())
-            .filter(|place| place % ROWS != 0)
+        let mut candidates: Vec<usize> = (0..self.companies.len())
+            .filter(|position| position % ROWS != 0)
             .collect();
-        Rng::with_seed(self.seed).shuffle(&mut places);
-        self.dropped = places.into_iter().take(count).collect();
+        Rng::with_seed(self.seed).shuffle(&mut candidates);
+        self.dropped = candidates.into_iter().take(count).collect();
         self
     }
 
     /// The companies that no numbered index page lists.
     pub fn dropped(&self) -> impl Iterator<Item = &Listing> {
-        let places = self.companies.iter().enumerate();
-        let dropped = places.filter(|(place, _)| self.dropped.contains(place));
+        let companies = self.companies.iter().enumerate();
+        let dropped = companies.filter(|(position, _)| self.dropped.contains(position));
         dropped.map(|(_, company)| company)
     }
 
@@ -77,49 +79,52 @@ impl Market {
         &self.companies
     }
 
+    /// The number of numbered index pages.
     pub fn index_pages(&self) -> u32 {
         self.companies.len().div_ceil(ROWS) as u32
     }
 
-    /// One page of the index, from 1.
+    /// The HTML of a numbered index page; `number` counts from 1.
+    ///
+    /// A number above [`index_pages`](Self::index_pages) gives a page without rows; 0 panics.
     pub fn index_page(&self, number: u32) -> String {
         let first = (number as usize - 1) * ROWS;
-        let places = self.companies.iter().enumerate();
-        let rows: Vec<&Listing> = places
+        let companies = self.companies.iter().enumerate();
+        let rows: Vec<&Listing> = companies
             .skip(first)
             .take(ROWS)
-            .filter(|(place, _)| !self.dropped.contains(place))
+            .filter(|(position, _)| !self.dropped.contains(position))
             .map(|(_, company)| company)
             .collect();
-        let slice = Slice::Page {
+        let kind = IndexPage::Numbered {
             number,
             pages: self.index_pages(),
         };
         let mut rng = Rng::with_seed(self.seed ^ u64::from(number));
-        index_page(&rows, slice, &mut rng)
+        index_page(&rows, kind, &mut rng)
     }
 
-    /// The page with the companies of a letter, `A` to `Z` or `0-9`. It may have none; then the
-    /// table has no rows.
+    /// The HTML of a letter page, `A` to `Z` or `0-9`. Without companies its table has no rows.
     pub fn letter_page(&self, letter: &str) -> String {
         let companies = self.companies.iter();
         let rows: Vec<&Listing> = companies
             .filter(|company| letter_of(&company.name) == letter)
             .collect();
-        let own = letter.bytes().next().map_or(0, u64::from);
-        let mut rng = Rng::with_seed(self.seed ^ own << 32);
-        index_page(&rows, Slice::Letter(letter), &mut rng)
+        let initial = letter.bytes().next().map_or(0, u64::from);
+        let mut rng = Rng::with_seed(self.seed ^ initial << 32);
+        index_page(&rows, IndexPage::Letter(letter), &mut rng)
     }
 
+    /// The HTML of a company page. It depends on the company and the seed, not on other companies.
     pub fn company_page(&self, company: &Listing) -> String {
-        // A seed for each company, so that its page does not depend on the others.
-        let own = company.path.bytes().fold(self.seed, |hash, byte| {
+        // FNV-1a over the path, started with the market's seed.
+        let company_seed = company.path.bytes().fold(self.seed, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
         });
-        company_page(company, &mut Rng::with_seed(own))
+        company_page(company, &mut Rng::with_seed(company_seed))
     }
 
-    /// The day's rates as the Bank of Russia writes them: one line in windows-1251.
+    /// The exchange rates as the Bank of Russia sends them: XML on one line, in windows-1251.
     pub fn rates(&self) -> Vec<u8> {
         let currencies = [
             (
@@ -160,7 +165,7 @@ impl Market {
     }
 }
 
-/// The letter page on which a company of this name stands.
+/// The letter page that lists a company of this name.
 fn letter_of(name: &str) -> String {
     match name.chars().next() {
         Some(first) if first.is_ascii_alphabetic() => first.to_ascii_uppercase().to_string(),
@@ -168,8 +173,9 @@ fn letter_of(name: &str) -> String {
     }
 }
 
-/// A company of middling figures with a code that no real one has: five letters from `ZAAAA` on.
-fn made_up(number: usize, rng: &mut Rng) -> Listing {
+/// A company with average figures. Its code has five letters, from `ZAAAA` on, and no real company has
+/// such a code.
+fn synthetic_company(number: usize, rng: &mut Rng) -> Listing {
     let mut letters = [b'Z', b'A', b'A', b'A', b'A'];
     let mut rest = number;
     for letter in letters.iter_mut().rev() {
@@ -178,7 +184,7 @@ fn made_up(number: usize, rng: &mut Rng) -> Listing {
     }
     let code = String::from_utf8_lossy(&letters).into_owned();
     let low = rng.u64(1_000..20_000);
-    // So that none grew by more than 70 %: the tenth of the real crawl grew by 84 %.
+    // Growth stays below 70 %, because the tenth company of the real ranking grew by 84 %.
     let high = low + rng.u64(0..low * 7 / 10);
     let (price, year_ago) = (rng.u64(low..=high), rng.u64(low..=high));
     let growth = 100.0 * (price as f64 / year_ago as f64 - 1.0);
@@ -187,7 +193,7 @@ fn made_up(number: usize, rng: &mut Rng) -> Listing {
         path: format!("/stocks/{}-stock", code.to_lowercase()),
         name: format!(
             "{} {}",
-            html::capitalised(html::word(rng)),
+            html::capitalized(html::random_word(rng)),
             rng.choice(["Inc.", "Corp.", "Group PLC", "Co."])
                 .unwrap_or("")
         ),

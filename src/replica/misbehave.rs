@@ -1,4 +1,4 @@
-//! Answers that go wrong, byte by byte.
+//! What each fault sends, byte by byte.
 
 use std::io::{self, Write};
 use std::net::TcpStream;
@@ -7,212 +7,241 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
-use super::faults::{After, DateForm, Fault};
-use super::pages::{Answer, Pages};
+use super::faults::{DateFormat, Fault, RetryAfter};
+use super::pages::{Pages, Response};
+use Then::{CloseAfter, Drip, KeepOpen, ResetAfter};
 
-/// So much that no limit is large enough.
+/// Bytes of the head, far above any limit on heads.
 const ENDLESS: usize = 4 << 20;
+/// Bytes of the body; the client accepts 2 MiB.
 const HUGE: usize = 9 << 20;
+/// Bytes that the gzip body inflates to; the client inflates at most 2 MiB.
 const BOMB: usize = 40 << 20;
-const DRIP: Duration = Duration::from_millis(100);
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n";
+/// `drip` sends one byte per interval.
+const DRIP_INTERVAL: Duration = Duration::from_millis(100);
+/// A reset can discard bytes that were sent just before it, so they get this long to arrive.
+const RESET_DELAY: Duration = Duration::from_millis(10);
+const NO_WAIT: Duration = Duration::ZERO;
 
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n";
+const GZIP: &str = "Content-Encoding: gzip\r\n";
+const CHUNKED: &str = "Transfer-Encoding: chunked\r\n";
+
+/// The beginning of a TLS record in place of HTTP.
+const GARBAGE: &[u8] = b"\x16\x03\x01 what is this\r\n\r\n";
 const CHALLENGE: &str = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>\
     <div id=\"challenge-error-text\">Enable JavaScript and cookies to continue</div></body></html>";
 const CONSENT: &str = "<!DOCTYPE html><html><head><title>Before you continue</title></head><body>\
     <form action=\"/consent\"><h1>We value your privacy</h1><button>Accept all</button></form></body></html>";
 
-/// Answers a request as the fault has it, and tells whether the connection can be used again.
-pub(super) fn answer(
+/// What the server does once the bytes of a reply are sent.
+enum Then {
+    /// Read the next request of the connection.
+    KeepOpen,
+    /// Send these bytes one by one, then read the next request.
+    Drip(Vec<u8>),
+    CloseAfter(Duration),
+    ResetAfter(Duration),
+}
+
+/// Sends the reply that a fault prescribes. Returns whether the connection stays usable.
+pub(super) fn respond(
     stream: &mut TcpStream,
     fault: &Fault,
     path: &str,
     pages: &Pages,
 ) -> io::Result<bool> {
-    let found = pages.get(path);
-    let plain = || found.map_or_else(|| b"<html></html>".to_vec(), Answer::plain_body);
-    let gzipped = || found.map_or_else(Vec::new, |answer| answer.gzipped_body().to_vec());
-    let mut send = |head: &str, body: &[u8]| {
-        stream.write_all(&[OK.as_bytes(), head.as_bytes(), b"\r\n", body].concat())
-    };
-    let length = |body: &[u8]| format!("Content-Length: {}\r\n", body.len());
-    let whole = |body: &[u8]| (length(body), body.to_vec());
-    let whole_gzip = |body: &[u8]| (length(body) + GZIP, body.to_vec());
-    let (head, body) = match fault {
-        Fault::Status(status) => return status_line(stream, *status, ""),
-        Fault::RetryAfter(after) => {
-            let after = format!("Retry-After: {}\r\n", written(after));
-            return status_line(stream, 503, &after);
-        }
-        Fault::RedirectLoop => return redirect(stream, &format!("Location: {path}\r\n")),
-        Fault::Redirect(to) => return redirect(stream, &format!("Location: {to}\r\n")),
-        Fault::RedirectNowhere => return redirect(stream, ""),
-        Fault::Reset => {
-            reset_when_closed(stream);
-            return Ok(false);
-        }
-        Fault::ResetHead => {
-            stream.write_all(&OK.as_bytes()[..20])?;
-            // Who is reset may never see what was sent just before.
-            thread::sleep(DRIP / 10);
-            reset_when_closed(stream);
-            return Ok(false);
-        }
-        Fault::ResetBody => {
-            let body = gzipped();
-            send(&(length(&body) + GZIP), &body[..body.len() / 2])?;
-            thread::sleep(DRIP / 10);
-            reset_when_closed(stream);
-            return Ok(false);
-        }
-        Fault::Close => return Ok(false),
-        Fault::Short => {
-            let body = gzipped();
-            send(&(length(&body) + GZIP), &body[..body.len() / 2])?;
-            return Ok(false);
-        }
-        Fault::Cut => {
-            let body = plain();
-            send("Connection: close\r\n", &body[..body.len() / 2])?;
-            return Ok(false);
-        }
-        Fault::BadChunk => {
-            send(CHUNKED, b"5\r\n<html\r\nzz\r\n>")?;
-            return Ok(false);
-        }
-        Fault::NoLastChunk => {
-            send(CHUNKED, b"5\r\n<html\r\n")?;
-            return Ok(false);
-        }
-        Fault::TwoLengths => {
-            let body = plain();
-            send(&(length(&body) + "Content-Length: 7\r\n"), &body)?;
-            return Ok(false);
-        }
-        Fault::NegativeLength => {
-            send("Content-Length: -5\r\n", &plain())?;
-            return Ok(false);
-        }
-        Fault::Garbage => {
-            stream.write_all(b"\x16\x03\x01 what is this\r\n\r\n")?;
-            return Ok(false);
-        }
-        Fault::EndlessHead => {
-            let line = format!("X-More: {}\r\n", "x".repeat(1000));
-            stream.write_all(OK.as_bytes())?;
-            for _ in 0..ENDLESS / line.len() {
-                stream.write_all(line.as_bytes())?;
-            }
-            return Ok(false);
-        }
-        Fault::Stall(long) => {
-            thread::sleep(*long);
-            return Ok(false);
-        }
-        Fault::StallBody(long) => {
-            let body = gzipped();
-            send(&(length(&body) + GZIP), &body[..body.len() / 2])?;
-            thread::sleep(*long);
-            return Ok(false);
-        }
-        Fault::Drip => {
-            let body = gzipped();
-            send(&(length(&body) + GZIP), b"")?;
+    let (bytes, then) = reply(fault, path, pages);
+    stream.write_all(&bytes)?;
+    match then {
+        KeepOpen => Ok(true),
+        Drip(body) => {
             for byte in body {
                 stream.write_all(&[byte])?;
-                thread::sleep(DRIP);
+                thread::sleep(DRIP_INTERVAL);
             }
-            return Ok(true);
+            Ok(true)
         }
-        Fault::Bomb => {
-            let bomb = Answer::new("text/html", &vec![b' '; BOMB]);
-            whole_gzip(bomb.gzipped_body())
+        CloseAfter(wait) => {
+            thread::sleep(wait);
+            Ok(false)
         }
-        Fault::Huge => {
-            send("Connection: close\r\n", &vec![b' '; HUGE])?;
-            return Ok(false);
-        }
-        Fault::TruncatedGzip => {
-            let body = gzipped();
-            whole_gzip(&body[..body.len() / 2])
-        }
-        Fault::BadCrc => {
-            let mut body = gzipped();
-            let crc = body.len().saturating_sub(8);
-            body[crc..].iter_mut().for_each(|byte| *byte = !*byte);
-            whole_gzip(&body)
-        }
-        Fault::PlainAsGzip => whole_gzip(&plain()),
-        Fault::Encoding(name) => {
-            let (head, body) = whole(&plain());
-            (format!("{head}Content-Encoding: {name}\r\n"), body)
-        }
-        Fault::Charset(name) => {
-            let body = plain();
-            let head = format!(
-                "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset={name}\r\n{}\r\n",
-                length(&body)
-            );
-            stream.write_all(&[head.as_bytes(), &body].concat())?;
-            return Ok(true);
-        }
-        Fault::Empty => whole(b""),
-        Fault::Fragment => {
-            let body = plain();
-            whole(&body[..body.len() / 2])
-        }
-        Fault::Challenge => whole(CHALLENGE.as_bytes()),
-        Fault::Consent => whole(CONSENT.as_bytes()),
-        Fault::Layout => {
-            let body = String::from_utf8_lossy(&plain()).into_owned();
-            whole(
-                body.replace("P/E Ratio", "Price/Earnings")
-                    .replace("1 Year", "12 Months")
-                    .as_bytes(),
-            )
-        }
-        Fault::OtherPage => whole(&other_page(path, pages).unwrap_or_else(plain)),
-        Fault::Growing => whole(&growing(path, pages).unwrap_or_else(plain)),
-    };
-    send(&head, &body)?;
-    Ok(true)
-}
-
-const GZIP: &str = "Content-Encoding: gzip\r\n";
-const CHUNKED: &str = "Transfer-Encoding: chunked\r\n";
-
-fn status_line(stream: &mut TcpStream, status: u16, more: &str) -> io::Result<bool> {
-    let reason = http::StatusCode::from_u16(status).ok();
-    let reason = reason
-        .and_then(|status| status.canonical_reason())
-        .unwrap_or("Other");
-    let answer = format!("HTTP/1.1 {status} {reason}\r\n{more}Content-Length: 0\r\n\r\n");
-    stream.write_all(answer.as_bytes())?;
-    Ok(true)
-}
-
-fn redirect(stream: &mut TcpStream, location: &str) -> io::Result<bool> {
-    status_line(stream, 302, location)
-}
-
-fn written(after: &After) -> String {
-    match after {
-        After::Seconds(seconds) => seconds.to_string(),
-        After::Text(text) => text.clone(),
-        After::Date(seconds, form) => {
-            let date = Timestamp::now().saturating_add(SignedDuration::from_secs(*seconds));
-            let date = date.unwrap_or(Timestamp::MAX).to_zoned(TimeZone::UTC);
-            let form = match form {
-                DateForm::Imf => "%a, %d %b %Y %H:%M:%S GMT",
-                DateForm::Rfc850 => "%A, %d-%b-%y %H:%M:%S GMT",
-                DateForm::Asctime => "%a %b %e %H:%M:%S %Y",
-            };
-            date.strftime(form).to_string()
+        ResetAfter(wait) => {
+            thread::sleep(wait);
+            reset_on_close(stream);
+            Ok(false)
         }
     }
 }
 
-/// The page of another company, the same one for every address; of an index the page before.
+/// The table: fault → bytes to send, and what follows them.
+fn reply(fault: &Fault, path: &str, pages: &Pages) -> (Vec<u8>, Then) {
+    let page = pages.get(path);
+    let plain = || page.map_or_else(|| b"<html></html>".to_vec(), Response::plain_body);
+    let gzipped = || page.map_or(&b""[..], Response::gzipped_body);
+    let or_plain = |body: Option<Vec<u8>>| body.unwrap_or_else(plain);
+    match fault {
+        // A status without a page.
+        Fault::Status(status) => (status_only(*status, ""), KeepOpen),
+        Fault::RetryAfter(value) => (busy(value), KeepOpen),
+        Fault::RedirectLoop => (redirect(path), KeepOpen),
+        Fault::Redirect(target) => (redirect(target), KeepOpen),
+        Fault::RedirectNowhere => (status_only(302, ""), KeepOpen),
+
+        // A connection that ends too early or delivers too slowly.
+        Fault::Reset => (Vec::new(), ResetAfter(NO_WAIT)),
+        Fault::ResetHead => (OK.as_bytes()[..20].to_vec(), ResetAfter(RESET_DELAY)),
+        Fault::ResetBody => (half_of_announced(gzipped()), ResetAfter(RESET_DELAY)),
+        Fault::Close => (Vec::new(), CloseAfter(NO_WAIT)),
+        Fault::Short => (half_of_announced(gzipped()), CloseAfter(NO_WAIT)),
+        Fault::Stall(wait) => (Vec::new(), CloseAfter(*wait)),
+        Fault::StallBody(wait) => (half_of_announced(gzipped()), CloseAfter(*wait)),
+        Fault::Drip => (ok(&gzip_headers(gzipped()), b""), Drip(gzipped().to_vec())),
+
+        // HTTP that breaks its own framing.
+        Fault::Cut => (unframed(half(&plain())), CloseAfter(NO_WAIT)),
+        Fault::BadChunk => (ok(CHUNKED, b"5\r\n<html\r\nzz\r\n>"), CloseAfter(NO_WAIT)),
+        Fault::NoLastChunk => (ok(CHUNKED, b"5\r\n<html\r\n"), CloseAfter(NO_WAIT)),
+        Fault::TwoLengths => (two_lengths(&plain()), CloseAfter(NO_WAIT)),
+        Fault::NegativeLength => (ok("Content-Length: -5\r\n", &plain()), CloseAfter(NO_WAIT)),
+        Fault::Garbage => (GARBAGE.to_vec(), CloseAfter(NO_WAIT)),
+
+        // More bytes than a client should accept.
+        Fault::EndlessHead => (endless_head(), CloseAfter(NO_WAIT)),
+        Fault::Huge => (unframed(&vec![b' '; HUGE]), CloseAfter(NO_WAIT)),
+        Fault::Bomb => (bomb(), KeepOpen),
+
+        // A body that its headers describe wrongly.
+        Fault::TruncatedGzip => (gzip_page(half(gzipped())), KeepOpen),
+        Fault::BadCrc => (gzip_page(&with_bad_trailer(gzipped())), KeepOpen),
+        Fault::PlainAsGzip => (gzip_page(&plain()), KeepOpen),
+        Fault::Encoding(name) => (encoded(name, &plain()), KeepOpen),
+        Fault::Charset(name) => (with_charset(name, &plain()), KeepOpen),
+
+        // A well-formed response with another page than the client asked for.
+        Fault::Empty => (html_page(b""), KeepOpen),
+        Fault::Fragment => (html_page(half(&plain())), KeepOpen),
+        Fault::Challenge => (html_page(CHALLENGE.as_bytes()), KeepOpen),
+        Fault::Consent => (html_page(CONSENT.as_bytes()), KeepOpen),
+        Fault::Layout => (html_page(&with_renamed_labels(&plain())), KeepOpen),
+        Fault::OtherPage => (html_page(&or_plain(other_page(path, pages))), KeepOpen),
+        Fault::Growing => (html_page(&or_plain(growing_index(path, pages))), KeepOpen),
+    }
+}
+
+/// A response of status 200 with these header lines, each with its line end.
+fn ok(headers: &str, body: &[u8]) -> Vec<u8> {
+    [OK.as_bytes(), headers.as_bytes(), b"\r\n", body].concat()
+}
+
+fn length(body: &[u8]) -> String {
+    format!("Content-Length: {}\r\n", body.len())
+}
+
+fn gzip_headers(body: &[u8]) -> String {
+    length(body) + GZIP
+}
+
+fn html_page(body: &[u8]) -> Vec<u8> {
+    ok(&length(body), body)
+}
+
+fn gzip_page(body: &[u8]) -> Vec<u8> {
+    ok(&gzip_headers(body), body)
+}
+
+/// The length of the whole gzipped body, but only the first half of its bytes.
+fn half_of_announced(body: &[u8]) -> Vec<u8> {
+    ok(&gzip_headers(body), half(body))
+}
+
+/// Neither length nor chunks: the body ends with the connection.
+fn unframed(body: &[u8]) -> Vec<u8> {
+    ok("Connection: close\r\n", body)
+}
+
+fn two_lengths(body: &[u8]) -> Vec<u8> {
+    ok(&(length(body) + "Content-Length: 7\r\n"), body)
+}
+
+fn encoded(name: &str, body: &[u8]) -> Vec<u8> {
+    let headers = format!("{}Content-Encoding: {name}\r\n", length(body));
+    ok(&headers, body)
+}
+
+/// A response that names this charset in place of UTF-8.
+fn with_charset(name: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset={name}\r\n{}\r\n",
+        length(body)
+    );
+    [head.as_bytes(), body].concat()
+}
+
+fn endless_head() -> Vec<u8> {
+    let line = format!("X-More: {}\r\n", "x".repeat(1000));
+    (OK.to_owned() + &line.repeat(ENDLESS / line.len())).into_bytes()
+}
+
+fn bomb() -> Vec<u8> {
+    gzip_page(Response::new("text/html", &vec![b' '; BOMB]).gzipped_body())
+}
+
+/// A response of this status with an empty body and these additional header lines.
+fn status_only(status: u16, headers: &str) -> Vec<u8> {
+    let reason = http::StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason())
+        .unwrap_or("Other");
+    format!("HTTP/1.1 {status} {reason}\r\n{headers}Content-Length: 0\r\n\r\n").into_bytes()
+}
+
+fn busy(value: &RetryAfter) -> Vec<u8> {
+    status_only(503, &format!("Retry-After: {}\r\n", header_value(value)))
+}
+
+fn redirect(target: &str) -> Vec<u8> {
+    status_only(302, &format!("Location: {target}\r\n"))
+}
+
+fn header_value(value: &RetryAfter) -> String {
+    match value {
+        RetryAfter::Seconds(seconds) => seconds.to_string(),
+        RetryAfter::Text(text) => text.clone(),
+        RetryAfter::Date(seconds, format) => {
+            let date = Timestamp::now().saturating_add(SignedDuration::from_secs(*seconds));
+            let date = date.unwrap_or(Timestamp::MAX).to_zoned(TimeZone::UTC);
+            let format = match format {
+                DateFormat::Imf => "%a, %d %b %Y %H:%M:%S GMT",
+                DateFormat::Rfc850 => "%A, %d-%b-%y %H:%M:%S GMT",
+                DateFormat::Asctime => "%a %b %e %H:%M:%S %Y",
+            };
+            date.strftime(format).to_string()
+        }
+    }
+}
+
+fn half(body: &[u8]) -> &[u8] {
+    &body[..body.len() / 2]
+}
+
+/// Inverts the last eight bytes: the CRC-32 and the length of a gzip member (RFC 1952, 2.3.1).
+fn with_bad_trailer(gzipped: &[u8]) -> Vec<u8> {
+    let (data, trailer) = gzipped.split_at(gzipped.len().saturating_sub(8));
+    let trailer: Vec<u8> = trailer.iter().map(|byte| !byte).collect();
+    [data, &trailer].concat()
+}
+
+/// Renames the label of the P/E ratio on a company page and of the growth column on an index page.
+fn with_renamed_labels(body: &[u8]) -> Vec<u8> {
+    String::from_utf8_lossy(body)
+        .replace("P/E Ratio", "Price/Earnings")
+        .replace("1 Year", "12 Months")
+        .into_bytes()
+}
+
+/// The page of `/stocks/a-stock` for every address but a numbered index page. A numbered index page
+/// becomes the one before it, and the first stays the first.
 fn other_page(path: &str, pages: &Pages) -> Option<Vec<u8>> {
     let other = match path.rsplit_once("?p=") {
         Some((index, number)) => {
@@ -224,33 +253,33 @@ fn other_page(path: &str, pages: &Pages) -> Option<Vec<u8>> {
     Some(pages.get(&other)?.plain_body())
 }
 
-/// An index page with companies that no other has, which promises another hundred.
-fn growing(path: &str, pages: &Pages) -> Option<Vec<u8>> {
+/// A copy of the first index page. It links to companies that no other page lists and to an index
+/// page with a number 100 higher than its own.
+fn growing_index(path: &str, pages: &Pages) -> Option<Vec<u8>> {
     let (index, number) = path.rsplit_once("?p=")?;
     let first = pages.get(&format!("{index}?p=1"))?.plain_body();
     let more = number.parse::<u32>().ok()? + 100;
-    let page = String::from_utf8(first).ok()?;
-    let page = page.replace("?p=2\"", &format!("?p={more}\""));
-    Some(
-        page.replace("/stocks/", &format!("/stocks/x{number}-"))
-            .into_bytes(),
-    )
+    let page = String::from_utf8(first)
+        .ok()?
+        .replace("?p=2\"", &format!("?p={more}\""))
+        .replace("/stocks/", &format!("/stocks/x{number}-"));
+    Some(page.into_bytes())
 }
 
-/// From now on the end of the connection is a reset.
+/// Makes the kernel send RST in place of FIN when the socket is closed.
 #[cfg(unix)]
-fn reset_when_closed(stream: &TcpStream) {
+fn reset_on_close(stream: &TcpStream) {
     use nix::sys::socket::{setsockopt, sockopt::Linger};
-    let at_once = nix::libc::linger {
+    let no_linger = nix::libc::linger {
         l_onoff: 1,
         l_linger: 0,
     };
-    // Otherwise it is closed, which is as bad.
-    let _ = setsockopt(stream, Linger, &at_once);
+    // If the option cannot be set, the client sees an early close, which is as much of a fault.
+    let _ = setsockopt(stream, Linger, &no_linger);
 }
 
 #[cfg(not(unix))]
-fn reset_when_closed(_: &TcpStream) {}
+fn reset_on_close(_: &TcpStream) {}
 
 #[cfg(test)]
 mod tests {
@@ -258,16 +287,18 @@ mod tests {
 
     use super::*;
 
-    /// Whatever the form, it must be the same moment.
     #[test]
-    fn dates_of_every_form() {
-        let read = |form| httpdate::parse_http_date(&written(&After::Date(100, form))).unwrap();
-        let apart =
+    fn all_date_formats_of_retry_after_name_the_same_moment() {
+        let parse = |format| {
+            httpdate::parse_http_date(&header_value(&RetryAfter::Date(100, format))).unwrap()
+        };
+        let distance =
             |a: SystemTime, b: SystemTime| a.duration_since(b).unwrap_or_else(|e| e.duration());
-        let imf = read(DateForm::Imf);
-        for form in [DateForm::Rfc850, DateForm::Asctime] {
-            assert!(apart(read(form), imf) <= Duration::from_secs(1));
+        let imf = parse(DateFormat::Imf);
+        for format in [DateFormat::Rfc850, DateFormat::Asctime] {
+            // The clock may tick between two calls.
+            assert!(distance(parse(format), imf) <= Duration::from_secs(1));
         }
-        assert!(apart(imf, SystemTime::now()) > Duration::from_secs(90));
+        assert!(distance(imf, SystemTime::now()) > Duration::from_secs(90));
     }
 }

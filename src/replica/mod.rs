@@ -1,4 +1,7 @@
-//! A whole market on 127.0.0.1: for a first look, for tests, and for any other client.
+//! This module holds an embedded market: its companies, their pages, and an HTTP/1.1 server on
+//! 127.0.0.1 that can misbehave. It holds no client: other modules fetch, parse and rank pages, and its
+//! server works for any HTTP client. Add a fault kind to `faults` (variant and name) and `misbehave`
+//! (its bytes); add markup to `index_html` or `company_html`.
 
 mod company_html;
 mod faults;
@@ -8,10 +11,15 @@ mod listing;
 mod market;
 mod misbehave;
 mod pages;
+mod plan;
+mod request;
+pub mod seeded;
 mod server;
+pub mod thousands;
 
-pub use faults::{Faults, Plan, kinds};
+pub use faults::{Faults, kinds};
 pub use listing::Listing;
 pub use market::{Market, SEED};
 pub use pages::Pages;
+pub use plan::Plan;
 pub use server::{Counts, Line, Server};

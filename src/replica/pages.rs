@@ -1,4 +1,4 @@
-//! Everything a server answers, made and compressed before the first request.
+//! All responses of a server, made and compressed before the first request.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -18,32 +18,33 @@ use crate::warc::reader::Archive;
 const HTML: &str = "text/html; charset=utf-8";
 const XML: &str = "application/xml; charset=windows-1251";
 const ROBOTS: &[u8] = b"User-agent: *\nDisallow: /ajax/\nAllow: /\n";
-/// What the Bank of Russia answers to a day it has no rates for, with status 200.
+/// The Bank of Russia's response to a date without rates, sent with status 200.
 const RATES_ERROR: &[u8] =
     b"<?xml version=\"1.0\" encoding=\"utf-8\" ?><ValCurs>Error in parameters</ValCurs>";
 
-/// Path and query → answer.
+/// A map from path and query to the response.
 #[derive(Debug)]
 pub struct Pages {
-    answers: HashMap<String, Answer>,
-    /// For days that there are no rates of.
-    no_such_day: Option<Answer>,
+    responses: HashMap<String, Response>,
+    /// For rates of a date that `responses` lacks. Pages of an archive have none.
+    no_rates: Option<Response>,
 }
 
-/// An answer of status 200, ready to be sent to a client that takes gzip.
+/// A response of status 200, ready to be sent to a client that accepts gzip.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub content_type: String,
-    /// The head of the gzipped answer without the empty line at its end.
-    pub head: String,
-    /// Head and gzipped body in one piece, so that it is one write.
-    pub gzipped: Vec<u8>,
-    body_at: usize,
+    /// The head without the empty line at its end.
+    pub gzipped_head: String,
+    /// Head and gzipped body in one piece, so that one write sends both.
+    pub gzipped_message: Vec<u8>,
+    body_start: usize,
 }
 
-impl Answer {
+impl Response {
+    /// Compresses a plain body.
     pub fn new(content_type: &str, body: &[u8]) -> Self {
-        // Level 2 makes pages of the size that the real site sends, in half the time of level 6.
+        // Level 2 gives pages of the real site's size, in half the time of level 6.
         let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::new(2));
         let body = encoder
             .write_all(body)
@@ -54,71 +55,62 @@ impl Answer {
              Content-Encoding: gzip\r\nContent-Length: {}\r\n",
             body.len()
         );
-        let gzipped = [head.as_bytes(), b"\r\n", &body].concat();
-        let body_at = head.len() + 2;
-        Answer {
+        Response {
             content_type: content_type.to_owned(),
-            head,
-            gzipped,
-            body_at,
+            gzipped_message: [head.as_bytes(), b"\r\n", &body].concat(),
+            body_start: head.len() + 2,
+            gzipped_head: head,
         }
     }
 
     pub fn gzipped_body(&self) -> &[u8] {
-        &self.gzipped[self.body_at..]
+        &self.gzipped_message[self.body_start..]
     }
 
-    /// The body for a client that does not take gzip.
+    /// The inflated body, for clients that do not accept gzip.
     pub fn plain_body(&self) -> Vec<u8> {
         let mut inflater = Inflater::default();
         let body = inflater.gunzip(self.gzipped_body());
-        body.expect("compressed by ourselves").to_vec()
+        body.expect("`new` compressed it").to_vec()
     }
 }
 
 impl Pages {
-    /// Every page of a market, its index and its rates.
+    /// All pages of a market: numbered pages, letter pages, company pages, rates and `robots.txt`.
     pub fn of_market(market: &Market) -> Self {
-        let index = (1..=market.index_pages())
-            .map(|number| (source::index_path(Market::INDEX, number), number));
-        let mut answers: HashMap<String, Answer> = index
-            .map(|(path, number)| {
-                (
-                    path,
-                    Answer::new(HTML, market.index_page(number).as_bytes()),
-                )
+        let html = |page: String| Response::new(HTML, page.as_bytes());
+        let mut responses: HashMap<String, Response> = (1..=market.index_pages())
+            .map(|number| {
+                let path = source::index_path(Market::INDEX, number);
+                (path, html(market.index_page(number)))
             })
             .collect();
-        answers.insert(
+        responses.insert(
             format!("/index/components/{}", Market::INDEX),
-            Answer::new(HTML, market.index_page(1).as_bytes()),
+            html(market.index_page(1)),
         );
-        answers.extend(side_by_side(&LETTERS, |letter| {
-            let page = market.letter_page(letter);
+        responses.extend(map_in_parallel(&LETTERS, |letter| {
             let path = source::letter_path(Market::INDEX, letter);
-            Some((path, Answer::new(HTML, page.as_bytes())))
+            Some((path, html(market.letter_page(letter))))
         }));
         let rates = market.rates();
         for date in [None, Some(Market::DATE)] {
-            answers.insert(source::rates_path(date), Answer::new(XML, &rates));
+            responses.insert(source::rates_path(date), Response::new(XML, &rates));
         }
-        answers.insert(robots::PATH.to_owned(), Answer::new("text/plain", ROBOTS));
-        answers.extend(side_by_side(market.companies(), |company| {
-            Some((
-                company.path.clone(),
-                Answer::new(HTML, market.company_page(company).as_bytes()),
-            ))
+        responses.insert(robots::PATH.to_owned(), Response::new("text/plain", ROBOTS));
+        responses.extend(map_in_parallel(market.companies(), |company| {
+            Some((company.path.clone(), html(market.company_page(company))))
         }));
         Pages {
-            answers,
-            no_such_day: Some(Answer::new("application/xml; charset=utf-8", RATES_ERROR)),
+            responses,
+            no_rates: Some(Response::new("application/xml; charset=utf-8", RATES_ERROR)),
         }
     }
 
-    /// Every page of an archive that it holds with status 200.
+    /// All pages of an archive with status 200. Pages that cannot be read or inflated are left out.
     pub fn of_archive(archive: &Archive) -> Self {
         let paths: Vec<&str> = archive.paths().collect();
-        let answers = side_by_side(&paths, |path| {
+        let responses = map_in_parallel(&paths, |path| {
             let page = archive
                 .get(path, Vec::new())
                 .and_then(page::Page::of_status_200)
@@ -126,33 +118,34 @@ impl Pages {
             let mut inflater = Inflater::default();
             let body = page.inflate(&mut inflater).ok()?;
             let content_type = page.header("content-type").unwrap_or("text/html".into());
-            Some(((*path).to_owned(), Answer::new(&content_type, body)))
+            Some(((*path).to_owned(), Response::new(&content_type, body)))
         });
         Pages {
-            answers: answers.into_iter().collect(),
-            no_such_day: None,
+            responses: responses.into_iter().collect(),
+            no_rates: None,
         }
     }
 
-    pub fn get(&self, path: &str) -> Option<&Answer> {
-        let is_of_a_day = path
+    /// The response to a path with its query, percent-decoded; `None` stands for 404.
+    pub fn get(&self, path: &str) -> Option<&Response> {
+        let is_rates_of_a_date = path
             .strip_prefix(&source::rates_path(None))
-            .is_some_and(|day| day.starts_with('?'));
-        self.answers
+            .is_some_and(|query| query.starts_with('?'));
+        self.responses
             .get(path)
-            .or_else(|| self.no_such_day.as_ref().filter(|_| is_of_a_day))
+            .or_else(|| self.no_rates.as_ref().filter(|_| is_rates_of_a_date))
     }
 }
 
-/// Compressing takes a millisecond a page; all cores share it.
-fn side_by_side<T: Sync, U: Send>(items: &[T], make: impl Fn(&T) -> Option<U> + Sync) -> Vec<U> {
+/// `filter_map` on all cores. Compressing a page takes about a millisecond.
+fn map_in_parallel<T: Sync, U: Send>(items: &[T], make: impl Fn(&T) -> Option<U> + Sync) -> Vec<U> {
     let cores = thread::available_parallelism().map_or(1, |cores| cores.get());
-    let share = items.len().div_ceil(cores).max(1);
+    let chunk_size = items.len().div_ceil(cores).max(1);
     thread::scope(|scope| {
         let make = &make;
         let workers: Vec<_> = items
-            .chunks(share)
-            .map(|share| scope.spawn(move || share.iter().filter_map(make).collect::<Vec<U>>()))
+            .chunks(chunk_size)
+            .map(|chunk| scope.spawn(move || chunk.iter().filter_map(make).collect::<Vec<U>>()))
             .collect();
         let join = |worker: thread::ScopedJoinHandle<'_, Vec<U>>| {
             worker

@@ -1,9 +1,8 @@
-//! A small HTTP/1.1 server: GET and HEAD, keep-alive, gzip for those who ask for it.
+//! A small HTTP/1.1 server: GET and HEAD, keep-alive, gzip for clients that accept it.
 //!
-//! It is written by hand because it is to be no bottleneck and to stay under full control of what
-//! it sends, down to the byte. A thread for each connection, as its clients keep theirs.
+//! It is written by hand for two reasons: it must not become the bottleneck of a measurement, and it
+//! must control every byte it sends. Each connection has a thread, because clients reuse connections.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,58 +10,61 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
-use super::faults::Plan;
 use super::misbehave;
-use super::pages::{Answer, Pages};
+use super::pages::{Pages, Response};
+use super::plan::Plan;
+use super::request::Request;
+use super::seeded;
 
+/// Bytes of a request head; more are refused with 431.
 const MAX_HEAD: usize = 64 << 10;
+/// Bytes of stack of a connection's thread.
 const STACK: usize = 256 << 10;
-/// What one connection sends before another has its turn, where bandwidth is limited.
+/// Bytes that a connection sends before another has its turn, if bandwidth is limited.
 const PACKET: usize = 16 << 10;
 
-/// A server that runs until the process ends: its threads wait for clients, and there is no moment
-/// at which they could be joined.
+/// A server that runs until the process ends.
+///
+/// Its threads are never joined: they block on clients, and no event ends that wait.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
     state: Arc<State>,
 }
 
-/// The line between a server and its clients.
+/// Latency and bandwidth between a server and its clients. The default adds no delay and no limit.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Line {
-    /// Time before each answer.
+    /// Delay before each response.
     pub latency: Duration,
-    /// The most by which that is longer, evenly distributed. An address has the same extra time at
-    /// each request, so that all who ask are treated alike.
+    /// Upper end of a random additional delay, evenly distributed from 0. A path has the same
+    /// additional delay at each request, so all clients get equal treatment.
     pub jitter: Duration,
-    /// Bits per second of the bodies and heads of all answers together; no limit if none.
+    /// Bits per second of all responses together, heads included; `None` for no limit.
     pub bandwidth: Option<f64>,
+    /// Seed of the jitter.
     pub seed: u64,
 }
 
 impl Line {
-    /// How long the answer to a path is kept back.
+    /// The delay before the response to `path`: the latency, and the path's part of the jitter.
     pub fn time_before_answer(&self, path: &str) -> Duration {
         if self.jitter.is_zero() {
             return self.latency;
         }
-        let mut hasher = DefaultHasher::new();
-        (self.seed, path).hash(&mut hasher);
-        let share = fastrand::Rng::with_seed(hasher.finish()).f64();
+        let share = seeded::share((self.seed, path));
         self.latency + self.jitter.mul_f64(share)
     }
 }
 
-/// What a server has seen so far.
+/// What a server has counted since its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     pub requests: u64,
     pub connections: u64,
-    /// Bytes of the pages found, as gzipped answers.
+    /// Bytes of all pages found, head and gzipped body, even if a client got the plain body.
     pub bytes: u64,
 }
 
@@ -70,20 +72,22 @@ pub struct Counts {
 struct State {
     pages: Pages,
     line: Line,
-    /// When the line has sent all that was given to it.
+    /// When the line will have sent all bytes reserved so far.
     free_at: Mutex<Instant>,
     requests: AtomicU64,
     connections: AtomicU64,
     bytes: AtomicU64,
-    /// What goes wrong.
+    /// `None` while all responses are normal.
     plan: RwLock<Option<Arc<Plan>>>,
-    /// Told after every thousandth request, with the number so far.
+    /// Called after every thousandth request with the number of requests so far.
     on_thousand: Option<fn(u64)>,
 }
 
 impl Server {
-    /// Starts to answer on a port of 127.0.0.1, 0 for a free one, and tells of every thousandth
-    /// request.
+    /// Starts a server on a port of 127.0.0.1; port 0 takes a free one.
+    ///
+    /// After every thousandth request, the server calls `on_thousand` with the number of requests so
+    /// far. Fails if the port is taken or no thread can be spawned.
     pub fn start(
         pages: Pages,
         port: u16,
@@ -109,22 +113,16 @@ impl Server {
         Ok(Server { address, state })
     }
 
-    /// Has requests go wrong from now on as a plan says.
+    /// Applies a plan of faults to all further requests, in place of an earlier plan.
     pub fn misbehave(&self, plan: Plan) {
         *self.state.plan.write().expect("no panic holds the lock") = Some(Arc::new(plan));
     }
 
     pub fn counts(&self) -> Counts {
-        let [requests, connections, bytes] = [
-            &self.state.requests,
-            &self.state.connections,
-            &self.state.bytes,
-        ]
-        .map(|count| count.load(Relaxed));
         Counts {
-            requests,
-            connections,
-            bytes,
+            requests: self.state.requests.load(Relaxed),
+            connections: self.state.connections.load(Relaxed),
+            bytes: self.state.bytes.load(Relaxed),
         }
     }
 
@@ -134,89 +132,70 @@ impl Server {
     }
 }
 
-/// The far end of a connection, behind the line.
-struct Client<'a> {
-    stream: &'a mut TcpStream,
-    state: &'a State,
-}
-
-impl Client<'_> {
-    /// Sends as fast as the line allows, which all connections share packet by packet.
-    fn send(&mut self, message: &[u8]) -> io::Result<()> {
-        let Some(bandwidth) = self.state.line.bandwidth else {
-            return self.stream.write_all(message);
-        };
-        for packet in message.chunks(PACKET) {
-            let takes = Duration::from_secs_f64(packet.len() as f64 * 8.0 / bandwidth);
-            let sent_at = {
-                let mut free_at = self.state.free_at.lock().expect("no panic holds the lock");
-                *free_at = (*free_at).max(Instant::now()) + takes;
-                *free_at
-            };
-            thread::sleep(sent_at.saturating_duration_since(Instant::now()));
-            self.stream.write_all(packet)?;
-        }
-        Ok(())
-    }
-}
-
 fn accept(listener: &TcpListener, state: &Arc<State>) {
     loop {
-        // Out of file descriptors, say: the client sees that it is not served, others are.
+        // `accept` fails if the process is out of file descriptors, for example. That client gets no
+        // service, open connections go on. The pause avoids a busy loop.
         let Ok((stream, _)) = listener.accept() else {
             thread::sleep(Duration::from_millis(10));
             continue;
         };
         let state = Arc::clone(state);
-        let connection = thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("connection".into())
             .stack_size(STACK);
-        // A client that goes away in the middle is its own affair.
-        let _ = connection.spawn(move || drop(serve(stream, &state)));
+        // If no thread can be spawned, the connection closes and its client notices.
+        let _ = thread.spawn(move || {
+            // A client that disconnects early is not an error of the server.
+            let _ = serve(stream, &state);
+        });
     }
 }
 
+/// Serves the requests of one connection in order until either side closes it.
 fn serve(mut stream: TcpStream, state: &State) -> io::Result<()> {
     stream.set_nodelay(true)?;
     state.connections.fetch_add(1, Relaxed);
     let mut received = Vec::with_capacity(4 << 10);
     loop {
-        let Some(head) = next_head(&mut stream, &mut received, state)? else {
+        let Some(head) = receive_head(&mut stream, &mut received, state)? else {
             return Ok(());
         };
         let request = Request::parse(&received[..head]);
         received.drain(..head);
         let path = request.as_ref().map_or("", |request| &request.path);
-        let before = state.line.time_before_answer(path);
-        if !before.is_zero() {
-            thread::sleep(before);
+        let delay = state.line.time_before_answer(path);
+        if !delay.is_zero() {
+            thread::sleep(delay);
         }
-        let mut client = Client {
+        let mut connection = Connection {
             stream: &mut stream,
             state,
         };
-        // Before it is answered: who has the answer may ask at once how many there were.
+        // Count before the response: a client may ask for the counts as soon as it has one.
         let number = state.requests.fetch_add(1, Relaxed) + 1;
         let plan = state.plan.read().expect("no panic holds the lock").clone();
         let fault = plan.as_ref().and_then(|plan| plan.next(path));
         let keep_alive = match (request, fault) {
             (Ok(request), Some(fault)) => {
-                misbehave::answer(client.stream, fault, &request.path, &state.pages)?
+                misbehave::respond(connection.stream, fault, &request.path, &state.pages)?
             }
             (Ok(request), None) => {
                 let found = state.pages.get(&request.path);
-                let bytes = found.map_or(0, |answer| answer.gzipped.len() as u64);
+                let bytes = found.map_or(0, |response| response.gzipped_message.len() as u64);
                 state.bytes.fetch_add(bytes, Relaxed);
-                answer(&mut client, &request, found)?;
+                connection.send_response(&request, found)?;
                 request.keep_alive
             }
             (Err(status), _) => {
-                error(&mut client, status, false, false)?;
+                connection.send_error(status, false, false)?;
                 false
             }
         };
-        if let Some(tell) = state.on_thousand.filter(|_| number.is_multiple_of(1000)) {
-            tell(number);
+        if number.is_multiple_of(1000)
+            && let Some(on_thousand) = state.on_thousand
+        {
+            on_thousand(number);
         }
         if !keep_alive {
             return Ok(());
@@ -224,8 +203,10 @@ fn serve(mut stream: TcpStream, state: &State) -> io::Result<()> {
     }
 }
 
-/// Reads on until a whole head is there and gives its length; none at the end of the connection.
-fn next_head(
+/// Reads until `received` holds a whole head and returns its length.
+///
+/// Returns `None` at the end of the connection, and after a refusal of a head that is too large.
+fn receive_head(
     stream: &mut TcpStream,
     received: &mut Vec<u8>,
     state: &State,
@@ -236,13 +217,8 @@ fn next_head(
             return Ok(Some(end + 4));
         }
         if received.len() > MAX_HEAD {
-            let mut client = Client { stream, state };
-            error(
-                &mut client,
-                "431 Request Header Fields Too Large",
-                false,
-                false,
-            )?;
+            let mut connection = Connection { stream, state };
+            connection.send_error("431 Request Header Fields Too Large", false, false)?;
             return Ok(None);
         }
         match stream.read(&mut chunk)? {
@@ -252,125 +228,85 @@ fn next_head(
     }
 }
 
-struct Request {
-    /// Path and query, percent-decoded.
-    path: String,
-    head_only: bool,
-    keep_alive: bool,
-    gzip: bool,
+/// The sending side of a connection.
+struct Connection<'a> {
+    stream: &'a mut TcpStream,
+    state: &'a State,
 }
 
-impl Request {
-    /// The request, or the status to refuse it with.
-    fn parse(head: &[u8]) -> Result<Self, &'static str> {
-        let mut slots = [httparse::EMPTY_HEADER; 64];
-        let mut parsed = httparse::Request::new(&mut slots);
-        parsed.parse(head).map_err(|_| "400 Bad Request")?;
-        let (Some(method), Some(target), Some(version)) =
-            (parsed.method, parsed.path, parsed.version)
-        else {
-            return Err("400 Bad Request");
-        };
-        if method != "GET" && method != "HEAD" {
-            return Err("405 Method Not Allowed");
-        }
-        let header = |name: &str| {
-            let named = parsed
-                .headers
-                .iter()
-                .filter(move |header| header.name.eq_ignore_ascii_case(name));
-            named
-                .map(|header| String::from_utf8_lossy(header.value).to_ascii_lowercase())
-                .collect::<Vec<_>>()
-                .join(",")
-        };
-        let connection = header("connection");
-        let keep_alive = if version == 1 {
-            !connection.contains("close")
-        } else {
-            connection.contains("keep-alive")
-        };
-        let takes_gzip = |coding: &str| {
-            let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
-            let weight = weight.trim().strip_prefix("q=").unwrap_or("1").trim();
-            matches!(name.trim(), "gzip" | "*")
-                && weight.parse().is_ok_and(|weight: f32| weight > 0.0)
-        };
-        let gzip = header("accept-encoding").split(',').any(takes_gzip);
-        let path = percent_decode_str(target).decode_utf8_lossy().into_owned();
-        Ok(Request {
-            path,
-            head_only: method == "HEAD",
+impl Connection<'_> {
+    /// Sends a page, or 404 if the path has none.
+    fn send_response(&mut self, request: &Request, found: Option<&Response>) -> io::Result<()> {
+        let Request {
+            head_only,
             keep_alive,
-            gzip,
-        })
+            ..
+        } = *request;
+        match found {
+            None => self.send_error("404 Not Found", keep_alive, head_only),
+            Some(response) if request.gzip && keep_alive && !head_only => {
+                self.send(&response.gzipped_message)
+            }
+            Some(response) if request.gzip => {
+                let head = response.gzipped_head.clone() + end_of_head(keep_alive);
+                self.send_message(head, response.gzipped_body(), head_only)
+            }
+            Some(response) => {
+                let body = response.plain_body();
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nServer: indexrank\r\nContent-Type: {}\r\nVary: Accept-Encoding\r\nContent-Length: {}\r\n{}",
+                    response.content_type,
+                    body.len(),
+                    end_of_head(keep_alive)
+                );
+                self.send_message(head, &body, head_only)
+            }
+        }
+    }
+
+    fn send_error(&mut self, status: &str, keep_alive: bool, head_only: bool) -> io::Result<()> {
+        let body = format!("<!DOCTYPE html><title>{status}</title><h1>{status}</h1>\n");
+        let head = format!(
+            "HTTP/1.1 {status}\r\nServer: indexrank\r\nContent-Type: text/html\r\nContent-Length: {}\r\n{}",
+            body.len(),
+            end_of_head(keep_alive)
+        );
+        self.send_message(head, body.as_bytes(), head_only)
+    }
+
+    /// Sends head and body in one write. Two writes would make two packets with a wait between them.
+    fn send_message(&mut self, head: String, body: &[u8], head_only: bool) -> io::Result<()> {
+        let mut message = head.into_bytes();
+        if !head_only {
+            message.extend_from_slice(body);
+        }
+        self.send(&message)
+    }
+
+    /// Sends bytes as fast as the line allows. All connections share the line packet by packet.
+    fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        let Some(bandwidth) = self.state.line.bandwidth else {
+            return self.stream.write_all(message);
+        };
+        for packet in message.chunks(PACKET) {
+            let duration = Duration::from_secs_f64(packet.len() as f64 * 8.0 / bandwidth);
+            let sent_at = {
+                let mut free_at = self.state.free_at.lock().expect("no panic holds the lock");
+                *free_at = (*free_at).max(Instant::now()) + duration;
+                *free_at
+            };
+            thread::sleep(sent_at.saturating_duration_since(Instant::now()));
+            self.stream.write_all(packet)?;
+        }
+        Ok(())
     }
 }
 
-fn answer(client: &mut Client, request: &Request, answer: Option<&Answer>) -> io::Result<()> {
-    match answer {
-        None => error(
-            client,
-            "404 Not Found",
-            request.keep_alive,
-            request.head_only,
-        ),
-        Some(answer) if request.gzip && request.keep_alive && !request.head_only => {
-            client.send(&answer.gzipped)
-        }
-        Some(answer) if request.gzip => {
-            let head = answer.head.clone();
-            send(
-                client,
-                head + connection(request.keep_alive),
-                answer.gzipped_body(),
-                request.head_only,
-            )
-        }
-        Some(answer) => {
-            let body = answer.plain_body();
-            let head = format!(
-                "HTTP/1.1 200 OK\r\nServer: indexrank\r\nContent-Type: {}\r\nVary: Accept-Encoding\r\nContent-Length: {}\r\n",
-                answer.content_type,
-                body.len()
-            );
-            send(
-                client,
-                head + connection(request.keep_alive),
-                &body,
-                request.head_only,
-            )
-        }
-    }
-}
-
-fn error(client: &mut Client, status: &str, keep_alive: bool, head_only: bool) -> io::Result<()> {
-    let body = format!("<!DOCTYPE html><title>{status}</title><h1>{status}</h1>\n");
-    let head = format!(
-        "HTTP/1.1 {status}\r\nServer: indexrank\r\nContent-Type: text/html\r\nContent-Length: {}\r\n",
-        body.len()
-    );
-    send(
-        client,
-        head + connection(keep_alive),
-        body.as_bytes(),
-        head_only,
-    )
-}
-
-fn connection(keep_alive: bool) -> &'static str {
+/// The last header line, if the connection closes, and the empty line.
+fn end_of_head(keep_alive: bool) -> &'static str {
     if keep_alive {
         "\r\n"
     } else {
         "Connection: close\r\n\r\n"
     }
-}
-
-/// Head and body in one write: two would be two packets, and a wait between them.
-fn send(client: &mut Client, head: String, body: &[u8], head_only: bool) -> io::Result<()> {
-    let mut message = head.into_bytes();
-    if !head_only {
-        message.extend_from_slice(body);
-    }
-    client.send(&message)
 }

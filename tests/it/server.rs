@@ -273,21 +273,24 @@ fn plans_of_faults_are_read_or_refused() {
         assert!(read(spec).is_ok(), "{spec}: {:?}", read(spec));
     }
     for (spec, words) in [
-        ("", "\"\" in the faults: there is no fault \"\""),
+        ("", "fault \"\": unknown kind \"\""),
         (
             "503,nonsense@3%",
-            "\"nonsense@3%\" in the faults: there is no fault \"nonsense\"",
+            "fault \"nonsense@3%\": unknown kind \"nonsense\"",
         ),
-        ("200", "there is no fault \"200\""),
-        ("503@120%", "\"120%\" is no share"),
-        ("503@NaN%", "is no share"),
-        ("503@somewhere", "\"somewhere\" is no place"),
-        ("503@/a#0", "#0 is no number of requests"),
-        ("503#3-2", "#3-2 is no number of requests"),
-        ("503@=x", "\"=x\" is no number of a request"),
-        ("stall", "stall wants seconds"),
-        ("stall:-1", "stall wants seconds"),
-        ("redirect:", "there is no fault \"redirect:\""),
+        ("200", "unknown kind \"200\""),
+        ("503@120%", "\"120%\" is not a share"),
+        ("503@NaN%", "\"NaN%\" is not a share"),
+        (
+            "503@somewhere",
+            "\"somewhere\" is not a share, a path or a request number",
+        ),
+        ("503@/a#0", "#0 is not a range of requests"),
+        ("503#3-2", "#3-2 is not a range of requests"),
+        ("503@=x", "\"=x\" is not a request number"),
+        ("stall", "stall needs seconds"),
+        ("stall:-1", "stall needs seconds"),
+        ("redirect:", "unknown kind \"redirect:\""),
         ("503@60%,500@60%", "the shares add up to 120 %"),
     ] {
         let why = read(spec).unwrap_err();
@@ -297,7 +300,7 @@ fn plans_of_faults_are_read_or_refused() {
     let ran = crate::support::indexrank(folder.path(), &["serve", "--faults", "503@x"]);
     assert_eq!(ran.code, 2);
     assert!(
-        ran.stderr.contains("\"503@x\" in the faults"),
+        ran.stderr.contains("fault \"503@x\": \"x\" is not a share"),
         "{}",
         ran.stderr
     );
