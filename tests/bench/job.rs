@@ -1,5 +1,5 @@
-//! The whole job over loopback, pages of the embedded market: `cargo bench --bench job`. The server
-//! is in this process and takes its share of the cores; `compare` has it outside.
+//! The whole job over loopback, on pages of the embedded market: `cargo bench --bench job`. The server
+//! runs in this process and shares its cores; `compare` starts it in a process of its own.
 
 use std::time::Duration;
 

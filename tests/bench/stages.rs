@@ -1,4 +1,4 @@
-//! What each stage costs, on pages of the embedded market: `cargo bench --bench stages`.
+//! The time of each stage, on pages of the embedded market: `cargo bench --bench stages`.
 
 use std::hint::black_box;
 
@@ -33,21 +33,21 @@ fn stages(criterion: &mut Criterion) {
         });
     });
     let html = company.plain_body();
-    criterion.bench_function("read a company page", |bench| {
+    criterion.bench_function("scan a company page", |bench| {
         bench.iter(|| company::parse(black_box(&html)).expect("a company page"));
     });
-    criterion.bench_function("read a company page whole", |bench| {
+    criterion.bench_function("parse a whole company page", |bench| {
         bench.iter(|| company::parse_whole(black_box(&html)).expect("a company page"));
     });
     let html = index.plain_body();
-    criterion.bench_function("read an index page", |bench| {
+    criterion.bench_function("scan an index page", |bench| {
         bench.iter(|| index::parse(black_box(&html)).expect("an index page"));
     });
-    criterion.bench_function("read an index page whole", |bench| {
+    criterion.bench_function("parse a whole index page", |bench| {
         bench.iter(|| index::parse_whole(black_box(&html)).expect("an index page"));
     });
     let xml = String::from_utf8_lossy(&rates.plain_body()).into_owned();
-    criterion.bench_function("read the rates", |bench| {
+    criterion.bench_function("parse the rates", |bench| {
         bench.iter(|| rates::parse(black_box(&xml)).expect("rates"));
     });
 

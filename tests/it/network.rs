@@ -1,4 +1,4 @@
-//! Networks and servers that are slow, busy or not there, as a run meets them.
+//! Whole runs over networks and servers that are slow, overloaded or absent.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -15,10 +15,37 @@ use serde_json::Value;
 use crate::run::{COMPANY, Run, SIZE, market};
 use crate::support::{Ran, Reply, TestServer, command, indexrank, json, ledger};
 
+/// Retries after 10 ms.
 const QUICK: [&str; 2] = ["--retry-pause", "10"];
 
-/// A run on a market of sixty where this goes wrong.
-fn run(spec: &str, options: &[&str]) -> (Ran, Value, Duration) {
+/// The result of one run.
+struct Outcome {
+    ran: Ran,
+    /// `run.json`; null unless the run ended with exit code 0 or 3.
+    report: Value,
+    elapsed: Duration,
+}
+
+impl Outcome {
+    /// Every company was ranked, within `seconds`.
+    #[track_caller]
+    fn assert_complete(&self, what: &str, seconds: u64) {
+        assert_eq!(self.ran.code, 0, "{what}: {}", self.ran.stderr);
+        assert_eq!(
+            ledger(&self.report),
+            [SIZE as u64, SIZE as u64, 0, 0, 0],
+            "{what}"
+        );
+        let elapsed = self.elapsed;
+        assert!(
+            elapsed < Duration::from_secs(seconds),
+            "{what}: {elapsed:?}"
+        );
+    }
+}
+
+/// Runs on a market of 60 companies whose server has the faults of `spec`.
+fn run(spec: &str, options: &[&str]) -> Outcome {
     let server = Server::start(Pages::of_market(&market()), 0, Line::default(), None).unwrap();
     server.misbehave(Plan::new(spec.parse::<Faults>().unwrap(), 1));
     let folder = tempfile::tempdir().unwrap();
@@ -30,28 +57,22 @@ fn run(spec: &str, options: &[&str]) -> (Ran, Value, Duration) {
         0 | 3 => json(&folder.path().join("rankings/run.json")),
         _ => Value::Null,
     };
-    (ran, report, started.elapsed())
+    Outcome {
+        ran,
+        report,
+        elapsed: started.elapsed(),
+    }
 }
 
-fn assert_complete((ran, report, took): &(Ran, Value, Duration), what: &str, seconds: u64) {
-    assert_eq!(ran.code, 0, "{what}: {}", ran.stderr);
-    assert_eq!(
-        ledger(report),
-        [SIZE as u64, SIZE as u64, 0, 0, 0],
-        "{what}"
-    );
-    assert!(*took < Duration::from_secs(seconds), "{what}: {took:?}");
-}
-
-/// Row 4: a listener whose queue is full lets nobody in and says nothing.
+/// The kernel drops connection requests silently while the listen queue is full.
 #[test]
-fn a_host_that_swallows_connections() {
+fn reports_a_connect_timeout_when_the_listen_queue_is_full() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let mut queue = Vec::new();
     while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
         queue.push(stream);
-        assert!(queue.len() < 10_000, "the queue has no end");
+        assert!(queue.len() < 10_000, "the listen queue never fills");
     }
     let folder = tempfile::tempdir().unwrap();
     let from = format!("http://{address}");
@@ -61,28 +82,28 @@ fn a_host_that_swallows_connections() {
         &[&["--from", &*from, "--timeout", "0.3"], &QUICK[..]].concat(),
     );
     assert_eq!(ran.code, 4, "{}", ran.stderr);
-    // The limit of the connection and that of the whole attempt are the same here.
+    // The connection and the whole attempt both time out after 0.3 s; either may be reported.
     let words = ["no connection in time", "not done within --timeout"];
     assert!(
         words.iter().any(|words| ran.stderr.contains(words)),
         "{}",
         ran.stderr
     );
-    let took = started.elapsed();
-    // Four attempts.
+    let elapsed = started.elapsed();
+    // Four attempts of 0.3 s.
     assert!(
-        took > Duration::from_millis(1100) && took < Duration::from_secs(5),
-        "{took:?}"
+        elapsed > Duration::from_millis(1100) && elapsed < Duration::from_secs(5),
+        "{elapsed:?}"
     );
 }
 
-/// Row 2: a server of names that never answers, in a namespace of mounts where it is the only one.
-/// Making one takes rights that not everybody has; then this says so and passes.
+/// Runs in a mount namespace in which a silent DNS server is the only one. The namespace and port 53
+/// need privileges; without them the test prints why it is skipped, and passes.
 #[test]
-fn a_server_of_names_that_never_answers() {
+fn reports_a_dns_server_that_never_answers() {
     let folder = tempfile::tempdir().unwrap();
-    let Ok(silent) = UdpSocket::bind("127.0.0.99:53") else {
-        eprintln!("skipped: port 53 is not ours to take");
+    let Ok(_silent_server) = UdpSocket::bind("127.0.0.99:53") else {
+        eprintln!("skipped: cannot bind port 53");
         return;
     };
     std::fs::write(folder.path().join("resolv.conf"), "nameserver 127.0.0.99\n").unwrap();
@@ -99,7 +120,7 @@ fn a_server_of_names_that_never_answers() {
     let stderr = match output {
         Ok(output) if output.status.code() == Some(4) => String::from_utf8(output.stderr).unwrap(),
         other => {
-            eprintln!("skipped: no namespace of mounts here: {other:?}");
+            eprintln!("skipped: cannot create a mount namespace: {other:?}");
             return;
         }
     };
@@ -112,62 +133,64 @@ fn a_server_of_names_that_never_answers() {
         "{:?}",
         started.elapsed()
     );
-    drop(silent);
 }
 
-/// Rows 13, 14, 15: no head, no end of a body, a body that drips.
+/// Covers a response without a head, without the end of its body, and with a body sent byte by byte.
 #[test]
-fn answers_that_take_too_long_are_asked_for_again() {
+fn retries_a_response_that_times_out() {
     for kind in ["stall:20", "stall-body:20", "drip"] {
         let spec = format!("{kind}@{COMPANY}#1");
-        let ended = run(&spec, &["--timeout", "1"]);
-        assert_complete(&ended, kind, 5);
-        assert_eq!(ended.1["retries"], 1, "{kind}");
-        // For good, it is that page's failure.
+        let outcome = run(&spec, &["--timeout", "1"]);
+        outcome.assert_complete(kind, 5);
+        assert_eq!(outcome.report["retries"], 1, "{kind}");
+        // If every attempt times out, the page fails.
         let spec = format!("{kind}@{COMPANY}");
-        let (ran, report, took) = run(&spec, &["--timeout", "0.3"]);
+        let Outcome {
+            ran,
+            report,
+            elapsed,
+        } = run(&spec, &["--timeout", "0.3"]);
         assert_eq!(ran.code, 3, "{kind}: {}", ran.stderr);
         assert_eq!(report["failures"][0]["reason"], "timeout", "{kind}");
-        assert!(took < Duration::from_secs(5), "{kind}: {took:?}");
+        assert!(elapsed < Duration::from_secs(5), "{kind}: {elapsed:?}");
     }
 }
 
-/// Row 16: whoever is told, all wait, and the pause is no failure.
+/// One response asks for the pause, all fetchers obey it, and it does not count as a failure.
 #[test]
-fn a_pause_that_the_site_asks_for_is_kept_by_all() {
-    let paused = TestServer::start(market(), |path, before| {
-        (path == COMPANY && before == 0).then(|| {
+fn every_fetcher_waits_during_a_retry_after_pause() {
+    let server = TestServer::start(market(), |path, earlier| {
+        (path == COMPANY && earlier == 0).then(|| {
             Reply::Raw(
                 b"HTTP/1.1 429 Too Many\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n".to_vec(),
             )
         })
     });
-    // One after the other, so that most are still to be asked for then.
-    let run = Run::new(&paused, &["--workers", "2"]);
+    // With two workers, most pages are still to be fetched when the pause begins.
+    let run = Run::new(&server, &["--workers", "2"]);
     run.assert_complete(1);
-    let requests = paused.requests();
-    let told = requests
+    let requests = server.requests();
+    let refused = requests
         .iter()
         .position(|request| request.path == COMPANY)
         .unwrap();
-    // The other worker's, the rate and the second look at page 1 may have been under way.
-    let after = requests[told..].windows(2);
-    let gap = { after }.position(|pair| pair[1].at - pair[0].at > Duration::from_millis(900));
+    // The other worker's request, the rate and the recheck of index page 1 may already be in flight.
+    let mut pairs = requests[refused..].windows(2);
+    let gap = pairs.position(|pair| pair[1].at - pair[0].at > Duration::from_millis(900));
     assert!(gap.is_some_and(|gap| gap <= 6), "{gap:?}");
     let report = json(&run.folder.path().join("rankings/run.json"));
     assert_eq!(report["paused_seconds"], 1.0);
 }
 
-/// Row 17.
 #[test]
-fn pauses_that_are_over_or_nonsense_or_without_end() {
+fn ignores_an_invalid_retry_after_and_ends_the_run_on_a_long_one() {
     for kind in ["retry-after-date:-60", "retry-after:soon", "retry-after:0"] {
-        let ended = run(&format!("{kind}@{COMPANY}#1"), &[]);
-        assert_complete(&ended, kind, 3);
-        assert_eq!(ended.1["paused_seconds"], 0.0, "{kind}");
+        let outcome = run(&format!("{kind}@{COMPANY}#1"), &[]);
+        outcome.assert_complete(kind, 3);
+        assert_eq!(outcome.report["paused_seconds"], 0.0, "{kind}");
     }
     for kind in ["retry-after:1000000000", "retry-after-date:300"] {
-        let (ran, _, took) = run(&format!("{kind}@{COMPANY}#1"), &[]);
+        let Outcome { ran, elapsed, .. } = run(&format!("{kind}@{COMPANY}#1"), &[]);
         assert_eq!(ran.code, 4, "{kind}: {}", ran.stderr);
         for words in [
             "the site asks to be left alone for",
@@ -176,33 +199,32 @@ fn pauses_that_are_over_or_nonsense_or_without_end() {
         ] {
             assert!(ran.stderr.contains(words), "{kind}: {}", ran.stderr);
         }
-        assert!(took < Duration::from_secs(3), "{kind}: {took:?}");
+        assert!(elapsed < Duration::from_secs(3), "{kind}: {elapsed:?}");
     }
 }
 
-/// Row 18: seventeen requests in a row fail; half of the workers rest, and all pages come in the end.
+/// After 17 consecutive failures at most half of the 8 workers are active. All pages arrive in the end.
 #[test]
-fn a_site_that_is_overloaded_is_asked_by_fewer() {
+fn lowers_concurrency_while_many_requests_fail() {
     let spec: Vec<String> = (10..27).map(|number| format!("503@={number}")).collect();
-    let ended = run(&spec.join(","), &["--workers", "8"]);
-    assert_complete(&ended, "503", 10);
-    let fewest = ended.1["fewest_workers"].as_u64().unwrap();
+    let outcome = run(&spec.join(","), &["--workers", "8"]);
+    outcome.assert_complete("503", 10);
+    let report = outcome.report;
+    let fewest = report["fewest_workers"].as_u64().unwrap();
     assert!(fewest <= 4, "{fewest}");
-    assert!(ended.1["retries"].as_u64() <= ended.1["retry_budget"].as_u64());
+    assert!(report["retries"].as_u64() <= report["retry_budget"].as_u64());
 }
 
-/// Row 28: figures are ASCII whatever the header says of the letters between.
+/// Figures are ASCII, so a wrong charset does not change them.
 #[test]
-fn a_charset_that_is_not_the_pages() {
+fn parses_figures_under_a_wrong_charset_header() {
     for charset in ["utf-16", "windows-1251", "nonsense", "iso-2022-jp"] {
-        let ended = run(&format!("charset:{charset}@/stocks/*"), &[]);
-        assert_complete(&ended, charset, 5);
+        run(&format!("charset:{charset}@/stocks/*"), &[]).assert_complete(charset, 5);
     }
 }
 
-/// Row 58: fewer files than workers.
 #[test]
-fn few_files_may_be_open() {
+fn starts_fewer_workers_under_a_low_file_descriptor_limit() {
     let server = TestServer::start(market(), |_, _| None);
     let folder = tempfile::tempdir().unwrap();
     let binary = env!("CARGO_BIN_EXE_indexrank");
@@ -222,9 +244,8 @@ fn few_files_may_be_open() {
     assert_eq!(ledger(&report), [SIZE as u64, SIZE as u64, 0, 0, 0]);
 }
 
-/// Row 59: a proxy that lets nobody through is named.
 #[test]
-fn a_proxy_that_refuses_is_named() {
+fn names_the_proxy_that_refuses_a_connection() {
     let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
     let address: SocketAddr = proxy.local_addr().unwrap();
     thread::spawn(move || {
@@ -248,97 +269,112 @@ fn a_proxy_that_refuses_is_named() {
     );
 }
 
-/// Row 54: not only stdout can be gone, and progress is not worth a failure.
+/// Progress goes to stderr, and failing to print it is no reason to fail the run.
 #[test]
-fn a_stderr_that_is_gone_is_no_failure() {
+fn succeeds_when_stderr_is_closed() {
     let server = TestServer::start(market(), |_, _| None);
     let folder = tempfile::tempdir().unwrap();
-    let (gone, here) = UnixStream::pair().unwrap();
-    drop(gone);
-    let here: std::os::fd::OwnedFd = here.into();
+    let (read_end, write_end) = UnixStream::pair().unwrap();
+    drop(read_end);
+    let stderr: std::os::fd::OwnedFd = write_end.into();
     let mut command = crate::support::command(folder.path(), &["--from", server.address()]);
     let status = command
-        .stderr(here)
+        .stderr(stderr)
         .stdout(std::process::Stdio::null())
         .status()
         .unwrap();
     assert_eq!(status.code(), Some(0));
 }
 
-/// A pause that the Bank of Russia asks for is none of the site's, and one that is told when the index
-/// is looked at again is nobody's.
+/// A pause that the Bank of Russia asks for does not apply to the site. A pause asked for when the
+/// index is rechecked is ignored.
 #[test]
-fn pauses_that_are_not_the_sites() {
+fn a_pause_for_the_rate_or_the_index_recheck_does_not_pause_the_host() {
     let rates = crate::run::RATES;
     for pause in [1, 600] {
-        let (ran, ..) = run(&format!("retry-after:{pause}@{rates}"), &[]);
+        let Outcome { ran, .. } = run(&format!("retry-after:{pause}@{rates}"), &[]);
         assert_eq!(ran.code, 6, "{}", ran.stderr);
         let index = "/index/components/s&p_500?p=1";
-        let ended = run(&format!("retry-after:{pause}@{index}#2"), &[]);
-        assert_complete(&ended, "looking again", 3);
-        assert_eq!(ended.1["paused_seconds"], 0.0);
+        let outcome = run(&format!("retry-after:{pause}@{index}#2"), &[]);
+        outcome.assert_complete("recheck of the index", 3);
+        assert_eq!(outcome.report["paused_seconds"], 0.0);
     }
 }
 
-/// Who waits for its turn when a pause begins has it afterwards, one after the other.
+/// Fetchers that wait for their `--rps` slot when a pause begins get it after the pause, one by one.
+/// 60 pages at 40 requests per second take 1.5 s, and the pause 1 s.
 #[test]
-fn a_pause_costs_its_own_time_and_no_more() {
+fn a_pause_adds_only_its_own_duration() {
     let spec = format!("retry-after:1@{COMPANY}#1");
-    let ended = run(
+    let outcome = run(
         &spec,
         &["--rps", "40", "--workers", "200", "--ignore-robots"],
     );
-    assert_complete(&ended, "--rps", 4);
-    assert!(ended.2 > Duration::from_millis(2400), "{:?}", ended.2);
+    outcome.assert_complete("--rps", 4);
+    let elapsed = outcome.elapsed;
+    assert!(elapsed > Duration::from_millis(2400), "{elapsed:?}");
 }
 
-/// Nobody waits for pages that stall when the run is over.
 #[test]
-fn a_run_that_is_refused_ends_at_once() {
-    let (ran, _, took) = run("stall:20@/stocks/a*,403@/stocks/*", &["--workers", "64"]);
+fn a_refused_run_does_not_wait_for_stalled_responses() {
+    let Outcome { ran, elapsed, .. } =
+        run("stall:20@/stocks/a*,403@/stocks/*", &["--workers", "64"]);
     assert_eq!(ran.code, 4, "{}", ran.stderr);
     assert!(
         ran.stderr.contains("the site refuses to be read"),
         "{}",
         ran.stderr
     );
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(elapsed < Duration::from_secs(3), "{elapsed:?}");
 }
 
-/// Who has nothing more to fetch does not wait for those who have: else all end at the same moment,
-/// after the last page.
+/// How many threads of a process have the name `fetcher`.
+#[cfg(target_os = "linux")]
+fn count_fetchers(process: u32) -> usize {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let names = tasks.flatten().map(|task| task.path().join("comm"));
+    let names = names.filter_map(|name| fs::read_to_string(name).ok());
+    names.filter(|name| name.trim() == "fetcher").count()
+}
+
+/// Polls a condition for up to 10 s.
+#[cfg(target_os = "linux")]
+fn wait_until(condition: impl Fn() -> bool) -> bool {
+    (0..2000).any(|_| {
+        thread::sleep(Duration::from_millis(5));
+        condition()
+    })
+}
+
+/// The server holds back the first page until at most half of the fetchers are left. Without early
+/// exits, all fetchers would exit together after the last page.
 #[test]
 #[cfg(target_os = "linux")]
-fn fetchers_leave_while_the_last_page_is_awaited() {
-    const ALL: usize = 12;
-    let fetchers = |process: u32| {
-        let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
-        let names = tasks.flatten().map(|task| task.path().join("comm"));
-        let names = names.filter_map(|name| fs::read_to_string(name).ok());
-        names.filter(|name| name.trim() == "fetcher").count()
-    };
-    let (process, asked, left) = (AtomicU32::new(0), AtomicUsize::new(0), Mutex::new(None));
-    let shared = Arc::new((process, asked, left));
-    let seen = Arc::clone(&shared);
-    let within = |is_so: &dyn Fn() -> bool| {
-        (0..2000).any(|_| {
-            thread::sleep(Duration::from_millis(5));
-            is_so()
-        })
-    };
-    let server = TestServer::start(Market::embedded(Some(ALL), 0), move |path, _| {
-        let (process, asked, left) = &*seen;
+fn idle_fetchers_exit_while_the_last_page_is_pending() {
+    const PAGES: usize = 12;
+    #[derive(Default)]
+    struct State {
+        process: AtomicU32,
+        requested: AtomicUsize,
+        /// Fetchers that are left when the server releases the first page.
+        remaining: Mutex<Option<usize>>,
+    }
+    let state = Arc::new(State::default());
+    let server_state = Arc::clone(&state);
+    let server = TestServer::start(Market::embedded(Some(PAGES), 0), move |path, _| {
+        let state = &server_state;
         if path.starts_with("/stocks/") {
-            let number = asked.fetch_add(1, SeqCst);
+            let number = state.requested.fetch_add(1, SeqCst);
             assert!(
-                within(&|| asked.load(SeqCst) == ALL),
-                "not all are asked for"
+                wait_until(|| state.requested.load(SeqCst) == PAGES),
+                "not every page is requested"
             );
-            let process = process.load(SeqCst);
+            let process = state.process.load(SeqCst);
             if number == 0 {
-                // Not all: who came back before the page was read that made it one too many stays.
-                within(&|| fetchers(process) <= ALL / 2);
-                *left.lock().unwrap() = Some(fetchers(process));
+                // Some fetchers stay: they returned before the page that made them superfluous was
+                // parsed.
+                wait_until(|| count_fetchers(process) <= PAGES / 2);
+                *state.remaining.lock().unwrap() = Some(count_fetchers(process));
             } else {
                 thread::sleep(Duration::from_millis(20 * number as u64));
             }
@@ -356,12 +392,12 @@ fn fetchers_leave_while_the_last_page_is_awaited() {
         "-q",
     ];
     let mut run = command(folder.path(), &options).spawn().unwrap();
-    shared.0.store(run.id(), SeqCst);
+    state.process.store(run.id(), SeqCst);
     assert!(run.wait().unwrap().success());
-    let left = shared
-        .2
-        .lock()
-        .unwrap()
-        .expect("the last page was asked for");
-    assert!(left <= ALL / 2, "{left} of {ALL} are still there");
+    let remaining = state.remaining.lock().unwrap();
+    let remaining = remaining.expect("the first page was requested");
+    assert!(
+        remaining <= PAGES / 2,
+        "{remaining} of {PAGES} fetchers are still running"
+    );
 }

@@ -1,4 +1,5 @@
-//! Many companies: put aside, sorted, none lost, with a disk for it and without.
+//! `Packed` and whole runs with more companies than fit in its memory limit, with and without a
+//! temporary directory.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +16,7 @@ use crate::support::{Reply, TestServer, command, files, json, ledger};
 
 type Value = (String, Option<u64>, Vec<String>);
 
-/// Now and then one that is nearly as long as what is kept in memory.
+/// One name in 31 is 100,000 bytes long, nearly the limit of what is kept in memory (100 KiB).
 fn value() -> impl Strategy<Value = Value> {
     let name = prop_oneof![
         30 => "[A-D]{0,2}",
@@ -31,20 +32,20 @@ fn value() -> impl Strategy<Value = Value> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// What is packed in several hands, put together and sorted is what a vector makes of it.
+    /// Values packed in several batches, appended and sorted, equal a sorted vector of the same values.
     #[test]
-    fn it_is_a_vector_in_less_memory(
-        hands in prop::collection::vec(prop::collection::vec(value(), 0..60), 0..5),
+    fn packed_values_match_a_vector(
+        batches in prop::collection::vec(prop::collection::vec(value(), 0..60), 0..5),
         later in prop::collection::vec(value(), 0..3),
     ) {
         let mut packed = Packed::default();
-        for hand in &hands {
-            packed.append(hand.iter().cloned().collect());
+        for batch in &batches {
+            packed.append(batch.iter().cloned().collect());
         }
         later.iter().for_each(|value| packed.push(value));
-        let mut values = [hands.concat(), later].concat();
+        let mut values = [batches.concat(), later].concat();
         prop_assert!(packed.iter().eq(values.iter().cloned()));
-        // Two at a time do not disturb each other.
+        // Two iterators at a time do not disturb each other.
         let pairs = packed.iter().zip(packed.iter().skip(1));
         prop_assert!(pairs.eq(values.iter().cloned().zip(values.iter().skip(1).cloned())));
         prop_assert_eq!((packed.len(), packed.is_empty()), (values.len(), values.is_empty()));
@@ -55,7 +56,7 @@ proptest! {
 }
 
 #[test]
-fn many_are_sorted_in_runs() {
+fn sorts_more_values_than_one_run_holds() {
     let mut rng = Rng::with_seed(1);
     for count in [0, 1, 1_999, 2_000, 2_001, 3_999, 4_000, 4_001, 9_000] {
         let values: Vec<u16> = iter::repeat_with(|| rng.u16(..)).take(count).collect();
@@ -67,10 +68,11 @@ fn many_are_sorted_in_runs() {
 }
 
 const LISTED: usize = 5_000;
-/// Some codes stand at two addresses.
+/// Fewer than addresses, so 100 codes appear at two addresses.
 const CODES: usize = 4_900;
 
-/// A site with more companies than are kept in memory or sorted at once, on two pages of its index.
+/// A site with more companies than are kept in memory (about 1,100) or sorted at once (2,000), listed
+/// on two index pages.
 fn large_site() -> TestServer {
     let index = |numbers: Range<usize>| {
         let row = |number| {
@@ -115,7 +117,7 @@ fn large_site() -> TestServer {
     })
 }
 
-/// The table of all companies of that site.
+/// The `--table` file expected for [`large_site`].
 fn large_table() -> String {
     let mut companies = BTreeMap::new();
     for number in 0..LISTED {
@@ -124,47 +126,50 @@ fn large_table() -> String {
     }
     let figures = "price_usd,price_rub,pe,growth,low52,high52,potential_profit";
     let mut table = format!("code,name,path,{figures}\n");
-    let mut before = String::new();
+    let mut previous = String::new();
     for ((code, path), number) in companies {
         let (price, growth) = (number + 1, number % 100);
-        if before != code {
+        if previous != code {
             table += &format!(
                 "{code},Company {number},{path},{price},{price},{price},{growth},1,2,100\n"
             );
         }
-        before = code;
+        previous = code;
     }
     table
 }
 
-fn assert_none_is_lost(temporary: &Path) {
+/// Runs with this `TMPDIR`, and checks that the table holds every company.
+fn assert_table_is_complete(temporary: &Path) {
     let server = large_site();
     let folder = tempfile::tempdir().unwrap();
     let arguments = [
         &["--from", server.address(), "--usd-rub", "1", "-q"][..],
         &["--readers", "1", "--table", "all.csv"],
     ];
-    let ran = { command(folder.path(), &arguments.concat()) }
+    let ran = command(folder.path(), &arguments.concat())
         .env("TMPDIR", temporary)
         .output()
         .unwrap();
     let stderr = String::from_utf8_lossy(&ran.stderr);
     assert_eq!(ran.status.code(), Some(0), "{stderr}");
     let table = fs::read_to_string(folder.path().join("all.csv")).unwrap();
-    assert!(table == large_table(), "another table");
+    assert!(
+        table == large_table(),
+        "all.csv differs from the expected table"
+    );
     let report = json(&folder.path().join("rankings/run.json"));
     assert_eq!(ledger(&report), [5_000, 4_900, 0, 100, 0]);
 }
 
 #[test]
-fn many_companies_are_put_aside() {
+fn spills_companies_to_the_temporary_directory() {
     let temporary = tempfile::tempdir().unwrap();
-    assert_none_is_lost(temporary.path());
+    assert_table_is_complete(temporary.path());
     assert_eq!(files(temporary.path()), Vec::<String>::new());
 }
 
-/// What the disk does not take is kept in memory.
 #[test]
-fn many_companies_and_no_disk_for_them() {
-    assert_none_is_lost(Path::new("/nonexistent"));
+fn keeps_companies_in_memory_without_a_temporary_directory() {
+    assert_table_is_complete(Path::new("/nonexistent"));
 }

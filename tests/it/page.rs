@@ -1,3 +1,5 @@
+//! Decoding of pages: gzip, statuses, charsets and the end of the HTML.
+
 use std::io::Write;
 use std::time::Duration;
 
@@ -28,7 +30,7 @@ fn page(encoding: &str, body: Vec<u8>) -> Page {
 }
 
 #[test]
-fn bodies_are_inflated_under_a_limit() {
+fn inflates_bodies_up_to_a_limit() {
     let whole = gzip(b"<html>");
     let mut wrong_crc = whole.clone();
     let crc_at = wrong_crc.len() - 6;
@@ -51,8 +53,9 @@ fn bodies_are_inflated_under_a_limit() {
         ("gzip", bomb, Err(Reason::TooLarge)),
     ] {
         let mut inflater = Inflater::default();
-        let before = gzip(&[b'x'; 100_000]);
-        inflater.gunzip(&before).expect("a page before");
+        let previous = gzip(&[b'x'; 100_000]);
+        // The buffer still holds another page.
+        inflater.gunzip(&previous).expect("the previous page");
         let page = page(encoding, body);
         let inflated = page.inflate(&mut inflater);
         assert_eq!(
@@ -63,23 +66,24 @@ fn bodies_are_inflated_under_a_limit() {
     }
 }
 
-/// The length that a body tells of itself is a hint, and no more.
+/// The last four bytes of a gzip body give its inflated length modulo 2^32 (ISIZE, RFC 1952). They are
+/// only a hint for the size of the buffer.
 #[test]
-fn bodies_that_lie_about_their_length() {
+fn rejects_a_wrong_gzip_length_and_ignores_trailing_bytes() {
     let text = vec![b'y'; 1_000_000];
-    for told in [0, 5, 999_999, 1_000_001, u32::MAX] {
+    for stated in [0u32, 5, 999_999, 1_000_001, u32::MAX] {
         let mut body = gzip(&text);
         let at = body.len() - 4;
-        body[at..].copy_from_slice(&told.to_le_bytes());
-        let error = Inflater::default().gunzip(&body).map(<[u8]>::len);
+        body[at..].copy_from_slice(&stated.to_le_bytes());
+        let inflated = Inflater::default().gunzip(&body).map(<[u8]>::len);
         assert_eq!(
-            error.map_err(|error| error.reason),
+            inflated.map_err(|error| error.reason),
             Err(Reason::BadEncoding),
-            "{told}"
+            "{stated}"
         );
     }
     let mut body = gzip(&text);
-    body.extend_from_slice(b"what comes after it");
+    body.extend_from_slice(b"bytes after the end");
     assert_eq!(
         Inflater::default().gunzip(&body).map(<[u8]>::len),
         Ok(1_000_000)
@@ -87,7 +91,7 @@ fn bodies_that_lie_about_their_length() {
 }
 
 #[test]
-fn statuses() {
+fn maps_statuses_to_failure_reasons() {
     for (status, expected) in [
         (200, None),
         (404, Some(Reason::Gone)),
@@ -112,7 +116,7 @@ fn statuses() {
 }
 
 #[test]
-fn charsets() {
+fn decodes_charsets() {
     let cp1251: &[u8] = &[0xc4, 0xee, 0xeb, 0xeb, 0xe0, 0xf0];
     let with = |prefix: &str, text: &[u8]| [prefix.as_bytes(), text].concat();
     let utf16: Vec<u8> = [0xff, 0xfe]
@@ -130,7 +134,7 @@ fn charsets() {
             format!("{declared}Доллар"),
         ),
         (with(meta, cp1251), None, format!("{meta}Доллар")),
-        // Declared as windows-1251, written as UTF-8.
+        // Declared as windows-1251, encoded as UTF-8.
         (
             with(declared, "Доллар".as_bytes()),
             None,
@@ -158,8 +162,8 @@ fn charsets() {
 }
 
 #[test]
-fn the_end_of_a_page() {
-    for (html, whole) in [
+fn detects_the_end_of_a_page() {
+    for (html, has_end) in [
         ("<html>…</html>", true),
         ("<html>…</HTML>", true),
         ("<html>…</html>\r\n\r\n<!-- 3 ms -->", true),
@@ -167,6 +171,6 @@ fn the_end_of_a_page() {
         ("<html>…</htm", false),
         ("", false),
     ] {
-        assert_eq!(has_its_end(html.as_bytes()), whole, "{html}");
+        assert_eq!(has_its_end(html.as_bytes()), has_end, "{html}");
     }
 }

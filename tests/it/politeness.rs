@@ -1,23 +1,34 @@
-//! What a site asks of its robots, and how often it is asked.
+//! robots.txt, rate limits, refusals and the user agent.
 
 use std::time::Duration;
 
 use indexrank::replica::{Market, SEED};
 
 use crate::run::{COMPANY, Run, SIZE, market};
-use crate::support::{Reply, TestServer, json, ledger};
+use crate::support::{Reply, Request, TestServer, json, ledger};
 
 const ROBOTS: &str = "/robots.txt";
 
-fn with_rules(rules: &'static str) -> TestServer {
-    TestServer::start(market(), move |path, _| {
-        (path == ROBOTS).then(|| Reply::Page(rules.as_bytes().to_vec()))
+/// A server of the market with this robots.txt.
+fn with_rules(market: Market, rules: impl Into<Vec<u8>>) -> TestServer {
+    let rules = rules.into();
+    TestServer::start(market, move |path, _| {
+        (path == ROBOTS).then(|| Reply::Page(rules.clone()))
     })
 }
 
+/// At least 120 ms lie between two requests in a row: 200 ms asked for, less some slack.
+#[track_caller]
+fn assert_spaced(requests: &[Request]) {
+    for pair in requests.windows(2) {
+        let interval = pair[1].at - pair[0].at;
+        assert!(interval > Duration::from_millis(120), "{interval:?}");
+    }
+}
+
 #[test]
-fn the_rules_are_asked_for_once_and_obeyed() {
-    let server = with_rules("User-agent: *\nDisallow: /stocks/mmm\n");
+fn fetches_robots_txt_once_and_obeys_it() {
+    let server = with_rules(market(), "User-agent: *\nDisallow: /stocks/mmm\n");
     let run = Run::new(&server, &[]);
     run.assert_without_the_company("robots");
     assert!(
@@ -29,8 +40,9 @@ fn the_rules_are_asked_for_once_and_obeyed() {
     );
     assert_eq!((server.asked(ROBOTS), server.asked(COMPANY)), (1, 0));
 
-    // The rules for this robot by its name count, not those for all.
-    let server = with_rules("User-agent: *\nDisallow: /\n\nUser-agent: indexrank\nDisallow:\n");
+    // Rules for the user agent by name take precedence over those for `*`.
+    let rules = "User-agent: *\nDisallow: /\n\nUser-agent: indexrank\nDisallow:\n";
+    let server = with_rules(market(), rules);
     Run::new(&server, &[]).assert_complete(0);
     let run = Run::new(&server, &["--user-agent", "somebody/1.0"]);
     run.assert_failed(
@@ -38,13 +50,13 @@ fn the_rules_are_asked_for_once_and_obeyed() {
         &["page 1 of the index", "Disallow: /", "--ignore-robots"],
     );
 
-    let server = with_rules("User-agent: *\nDisallow: /\n");
+    let server = with_rules(market(), "User-agent: *\nDisallow: /\n");
     Run::new(&server, &["--ignore-robots"]).assert_complete(0);
     assert_eq!(server.asked(ROBOTS), 0);
 }
 
 #[test]
-fn a_site_without_rules_allows_everything_and_one_that_cannot_show_them_nothing() {
+fn a_missing_robots_txt_allows_all_and_a_server_error_forbids_all() {
     for status in ["404 Not Found", "403 Forbidden", "418 Teapot"] {
         let server = crate::run::always(ROBOTS, move || Reply::status(status));
         Run::new(&server, &[]).assert_complete(0);
@@ -59,58 +71,57 @@ fn a_site_without_rules_allows_everything_and_one_that_cannot_show_them_nothing(
         ],
     );
     assert_eq!(server.asked(ROBOTS), 4);
-    let companies = server.requests();
+    let requests = server.requests();
     assert!(
-        companies
+        requests
             .iter()
-            .all(|asked| !asked.path.starts_with("/stocks/"))
+            .all(|request| !request.path.starts_with("/stocks/"))
     );
 }
 
 #[test]
-fn a_crawl_delay_keeps_requests_apart() {
-    let server = TestServer::start(Market::embedded(Some(10), SEED), |path, _| {
-        (path == ROBOTS).then(|| Reply::Page(b"User-agent: *\nCrawl-delay: 0.2\n".to_vec()))
-    });
+fn obeys_the_crawl_delay() {
+    let market = Market::embedded(Some(10), SEED);
+    let server = with_rules(market, "User-agent: *\nCrawl-delay: 0.2\n");
     let run = Run::new(&server, &[]);
     assert_eq!(run.ran.code, 0, "{}", run.ran.stderr);
-    let mut asked = server.requests();
-    asked.retain(|request| request.path.starts_with("/stocks/"));
-    for pair in asked.windows(2) {
-        let apart = pair[1].at - pair[0].at;
-        assert!(apart > Duration::from_millis(120), "{apart:?}");
-    }
+    let mut requests = server.requests();
+    requests.retain(|request| request.path.starts_with("/stocks/"));
+    assert_spaced(&requests);
 }
 
-/// Over all workers and every kind of page, within 5 %.
+/// `--rps` holds within 5 % over all workers and every kind of page.
 #[test]
-fn requests_per_second_are_limited() {
+fn limits_requests_per_second() {
     let server = TestServer::start(market(), |_, _| None);
     let run = Run::new(&server, &["--rps", "40", "--ignore-robots"]);
     assert_eq!(run.ran.code, 0, "{}", run.ran.stderr);
-    let asked = server.requests();
-    let took = asked[asked.len() - 1].at - asked[0].at;
-    let rps = (asked.len() - 1) as f64 / took.as_secs_f64();
-    assert!(asked.len() > SIZE && (38.0..42.0).contains(&rps), "{rps}");
+    let requests = server.requests();
+    let duration = requests[requests.len() - 1].at - requests[0].at;
+    let rps = (requests.len() - 1) as f64 / duration.as_secs_f64();
+    assert!(
+        requests.len() > SIZE && (38.0..42.0).contains(&rps),
+        "{rps}"
+    );
 }
 
 #[test]
-fn the_program_says_who_it_is() {
+fn sends_its_name_and_version_as_user_agent() {
     let server = TestServer::start(market(), |_, _| None);
     Run::new(&server, &[]).assert_complete(0);
-    let me = concat!("indexrank/", env!("CARGO_PKG_VERSION"), " (+https://");
+    let product = concat!("indexrank/", env!("CARGO_PKG_VERSION"), " (+https://");
     for request in server.requests() {
-        assert!(request.user_agent.starts_with(me), "{request:?}");
+        assert!(request.user_agent.starts_with(product), "{request:?}");
     }
 }
 
-/// Who is not wanted does not ask on, and nothing is done to get round it.
+/// The run ends instead of requesting further pages, and makes no attempt to get past the refusal.
 #[test]
-fn five_refusals_in_a_row_end_the_run() {
-    let challenge = || Reply::Page(b"<html><title>Just a moment...</title></html>".to_vec());
+fn five_consecutive_refusals_end_the_run() {
+    let captcha = || Reply::Page(b"<html><title>Just a moment...</title></html>".to_vec());
     let refusals: [crate::run::Fault; 3] = [
         Box::new(|| Reply::status("403 Forbidden")),
-        Box::new(challenge),
+        Box::new(captcha),
         Box::new(|| Reply::Page(b"<html>We value your privacy<button>Accept</html>".to_vec())),
     ];
     for refusal in refusals {
@@ -119,15 +130,15 @@ fn five_refusals_in_a_row_end_the_run() {
         });
         let run = Run::new(&server, &["--workers", "1", "--readers", "1"]);
         run.assert_failed(4, &["the site refuses to be read", "/stocks/", "--rps 1"]);
-        let asked = server.requests();
-        let companies = asked
+        let requests = server.requests();
+        let companies = requests
             .iter()
-            .filter(|asked| asked.path.starts_with("/stocks/"));
-        // Five, and what was under way meanwhile.
-        assert!((5..=9).contains(&companies.count()), "{}", asked.len());
+            .filter(|request| request.path.starts_with("/stocks/"));
+        // Five refusals, and the requests in flight meanwhile.
+        assert!((5..=9).contains(&companies.count()), "{}", requests.len());
     }
 
-    // Four here and four there are some pages that cannot be had.
+    // Two series of four refusals are failures of those pages and do not end the run.
     let server = TestServer::start(market(), move |path, _| {
         let refused = [1, 2, 3, 4, 6, 7, 8, 9].map(|at| market().companies()[at].path.clone());
         refused
@@ -140,9 +151,9 @@ fn five_refusals_in_a_row_end_the_run() {
     assert_eq!(ledger(&report)[2], 8);
 }
 
-/// A page that has refused is kept for a look.
+/// The user can look at the refusal there.
 #[test]
-fn a_refusal_is_kept() {
+fn keeps_the_refused_page_in_the_journal() {
     let server = TestServer::start(market(), move |path, _| {
         path.starts_with("/stocks/").then(|| {
             let head = "HTTP/1.1 403 Forbidden\r\nContent-Type: text/html\r\nContent-Length: 16";
@@ -155,14 +166,11 @@ fn a_refusal_is_kept() {
     assert!(memchr::memmem::find(&kept, b"Who are you then").is_some());
 }
 
-/// Rules that nobody can keep to, and some that are more than any clock holds.
+/// An hour between requests is too long to obey, and 1e19 s are more than any clock can hold.
 #[test]
-fn rules_that_cannot_be_obeyed_end_the_run_at_once() {
+fn unusable_robots_rules_end_the_run_and_malformed_ones_are_ignored() {
     for rules in ["Crawl-delay: 3600", "Crawl-delay: 1e19"] {
-        let server = TestServer::start(market(), move |path, _| {
-            let rules = format!("User-agent: *\n{rules}\n");
-            (path == ROBOTS).then(|| Reply::Page(rules.into_bytes()))
-        });
+        let server = with_rules(market(), format!("User-agent: *\n{rules}\n"));
         let run = Run::new(&server, &["--max-time", "5"]);
         run.assert_failed(
             4,
@@ -180,37 +188,31 @@ fn rules_that_cannot_be_obeyed_end_the_run_at_once() {
         "Crawl-delay: -1",
         "Crawl-delay: x",
     ] {
-        let server = TestServer::start(market(), move |path, _| {
-            (path == ROBOTS).then(|| Reply::Page(rules.as_bytes().to_vec()))
-        });
+        let server = with_rules(market(), rules);
         Run::new(&server, &[]).assert_complete(0);
     }
 }
 
-/// A redirect is a request like any other: it needs leave, and its turn.
+/// Following a redirect is a request like any other.
 #[test]
-fn redirects_are_asked_for_by_the_same_rules() {
-    let to = |path: &str| {
+fn redirects_obey_robots_txt_and_the_rate_limit() {
+    let redirect_to = |path: &str| {
         let head = format!("HTTP/1.1 302 Found\r\nLocation: {path}\r\nContent-Length: 0\r\n\r\n");
         Reply::Raw(head.into_bytes())
     };
     let server = TestServer::start(market(), move |path, _| match path {
         ROBOTS => Some(Reply::Page(b"User-agent: *\nDisallow: /private".to_vec())),
-        COMPANY => Some(to("/private/mmm")),
+        COMPANY => Some(redirect_to("/private/mmm")),
         _ => None,
     });
     let run = Run::new(&server, &[]);
     run.assert_without_the_company("robots");
     assert_eq!(server.asked("/private/mmm"), 0);
 
-    let server = TestServer::start(Market::embedded(Some(4), SEED), move |path, before| {
-        (path.starts_with("/stocks/") && before == 0).then(|| to(path))
+    let server = TestServer::start(Market::embedded(Some(4), SEED), move |path, earlier| {
+        (path.starts_with("/stocks/") && earlier == 0).then(|| redirect_to(path))
     });
     let run = Run::new(&server, &["--rps", "5", "--ignore-robots"]);
     assert_eq!(run.ran.code, 0, "{}", run.ran.stderr);
-    let asked = server.requests();
-    for pair in asked.windows(2) {
-        let apart = pair[1].at - pair[0].at;
-        assert!(apart > Duration::from_millis(120), "{apart:?}");
-    }
+    assert_spaced(&server.requests());
 }

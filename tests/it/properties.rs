@@ -1,4 +1,5 @@
-//! What holds for every input. A case that failed stays as a test of its own beside its reader's.
+//! Properties of every parser for generated input. An input that has failed becomes a test case beside
+//! the other tests of its parser.
 
 use std::time::Duration;
 
@@ -15,14 +16,14 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use rust_decimal::Decimal;
 
-/// Any figure that the site could show.
+/// Any number that the site could show.
 fn decimal() -> impl Strategy<Value = Decimal> {
     (-1_000_000_000_000_000_i64..1_000_000_000_000_000, 0_u32..9)
         .prop_map(|(digits, scale)| Decimal::new(digits, scale))
 }
 
-/// A comma between groups of three digits of the whole part.
-fn grouped(digits: &str) -> String {
+/// Puts a comma between groups of three digits of the integer part.
+fn group_thousands(digits: &str) -> String {
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let mut text = String::new();
     for (at, digit) in whole.chars().enumerate() {
@@ -37,10 +38,10 @@ fn grouped(digits: &str) -> String {
     text
 }
 
-/// Digits and what may stand between them, in no order.
-const FIGURE_LIKE: &str = "[ \u{a0}\u{2212}+-]{0,2}[0-9,.]{0,12}[0-9]{0,30}[%0-9eE_ ]{0,2}";
+/// Characters of a number in random order.
+const NUMBER_LIKE: &str = "[ \u{a0}\u{2212}+-]{0,2}[0-9,.]{0,12}[0-9]{0,30}[%0-9eE_ ]{0,2}";
 
-/// The digits of a text with the point between them, no zeros in front.
+/// The digits of a text without leading zeros. Each character in `point` becomes a decimal point.
 fn digits(text: &str, point: &[char]) -> String {
     let digits = text.chars().filter_map(|c| match c {
         _ if c.is_ascii_digit() => Some(c),
@@ -62,7 +63,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_figure_is_read_in_every_spelling_of_it(
+    fn parses_every_spelling_of_a_number(
         value in decimal(),
         minus in select(&["-", "\u{2212}"][..]),
         plus in select(&["", "+"][..]),
@@ -70,7 +71,7 @@ proptest! {
     ) {
         let sign = if value.is_sign_negative() { minus } else { plus };
         let plain = value.abs().to_string();
-        let grouped = grouped(&plain);
+        let grouped = group_thousands(&plain);
         for text in [&plain, &grouped] {
             let written = format!("{space}{sign}{text}{space}");
             prop_assert_eq!(number::number(&written), Ok(value), "{:?}", written);
@@ -83,25 +84,25 @@ proptest! {
         }
     }
 
-    /// No digit is lost, added or moved over the point, and the sign is the one that stands there.
+    /// No digit is lost, added or moved across the decimal point, and the sign is that of the text.
     #[test]
-    fn a_figure_that_is_read_is_what_stands_there(
-        text in prop_oneof![FIGURE_LIKE, "\\PC{0,20}", any::<String>()],
+    fn a_parsed_number_keeps_its_digits_and_sign(
+        text in prop_oneof![NUMBER_LIKE, "\\PC{0,20}", any::<String>()],
     ) {
         let is_negative = text.contains(['-', '\u{2212}']);
-        for (read, point) in [
+        for (parsed, point) in [
             (number::number(&text), &['.'][..]),
             (number::percent(&text), &['.']),
             (number::decimal_comma(&text), &[',', '.']),
         ] {
-            let Ok(value) = read else { continue };
+            let Ok(value) = parsed else { continue };
             prop_assert_eq!(digits(&value.to_string(), &['.']), digits(&text, point), "{:?}", text);
             prop_assert!(value.is_zero() || value.is_sign_negative() == is_negative, "{:?}", text);
         }
     }
 }
 
-/// Parts of index and company pages, and what opens, closes, hides and quotes.
+/// Parts of index and company pages, with markup that opens, closes, hides and quotes.
 const PARTS: [&str; 56] = [
     "<table",
     "<table>",
@@ -161,6 +162,7 @@ const PARTS: [&str; 56] = [
     "\u{a0}é",
 ];
 
+/// Up to 60 random parts, cut short by up to a quarter.
 fn parts() -> impl Strategy<Value = Vec<u8>> {
     let part = prop_oneof![
         20 => select(&PARTS[..]).prop_map(|part| part.as_bytes().to_vec()),
@@ -175,9 +177,9 @@ fn parts() -> impl Strategy<Value = Vec<u8>> {
 
 const ROW: &str = "<tr><td><a href=\"/stocks/mmm-stock\">3M</a></td><td><span>1</span><span>-9.27%</span></td></tr>";
 
-/// A page that is read, with parts put between its own. No other tags: what an open `<b>` does to
-/// elements far behind it, only a parser of the whole page knows, and the cut need not.
-fn nearly(page: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+/// A valid page with text inserted between its pieces. The text leaves no tag open: an unclosed `<b>`
+/// affects elements far behind it, which only a parser of the whole page can know. The scan need not.
+fn with_insertions(page: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
     let harmless = [
         "",
         " ",
@@ -192,10 +194,10 @@ fn nearly(page: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
         "&lt;",
         "é",
     ];
-    vec(select(harmless.to_vec()), page.len()).prop_map(|between| {
+    vec(select(harmless.to_vec()), page.len()).prop_map(|insertions| {
         let pieces = page
             .iter()
-            .zip(&between)
+            .zip(&insertions)
             .map(|(piece, after)| format!("{piece}{after}"));
         pieces.collect::<String>().into_bytes()
     })
@@ -230,7 +232,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_page_is_read_or_refused(page in prop_oneof![parts(), vec(any::<u8>(), 0..300)]) {
+    fn any_page_is_parsed_or_rejected(page in prop_oneof![parts(), vec(any::<u8>(), 0..300)]) {
         for (company, index) in [
             (company::parse(&page), index::parse(&page)),
             (company::parse_whole(&page), index::parse_whole(&page)),
@@ -249,18 +251,17 @@ proptest! {
     }
 
     #[test]
-    fn the_cut_of_a_company_page_sees_what_the_whole_shows(page in nearly(&COMPANY)) {
+    fn company_scan_matches_the_parser(page in with_insertions(&COMPANY)) {
         prop_assert_eq!(company::parse(&page), company::parse_whole(&page));
     }
 
     #[test]
-    fn the_cut_of_an_index_page_sees_what_the_whole_shows(page in nearly(&INDEX)) {
+    fn index_scan_matches_the_parser(page in with_insertions(&INDEX)) {
         prop_assert_eq!(index::parse(&page), index::parse_whole(&page));
     }
 
-    /// Cut off anywhere, a page is read alike in both ways too.
     #[test]
-    fn a_page_that_is_cut_short(end in any::<Index>()) {
+    fn scans_match_the_parser_on_truncated_pages(end in any::<Index>()) {
         let (company, index) = (COMPANY.concat(), INDEX.concat());
         let company = &company.as_bytes()[..end.index(company.len() + 1)];
         prop_assert_eq!(company::parse(company), company::parse_whole(company));
@@ -296,13 +297,14 @@ const XML: [&str; 24] = [
     "<a><b/></a>",
 ];
 
+/// Random parts of a rate file; half of them complete a valid file.
 fn xml() -> impl Strategy<Value = String> {
     let dollar =
         "<Valute ID=\"R01235\"><CharCode>USD</CharCode><Nominal>1</Nominal><Value>76,6501</Value>";
     let part = prop_oneof![8 => select(&XML[..]).prop_map(str::to_owned), 1 => ".{0,4}"];
-    (vec(part, 0..16), any::<bool>()).prop_map(move |(parts, is_whole)| {
+    (vec(part, 0..16), any::<bool>()).prop_map(move |(parts, is_valid)| {
         let parts = parts.concat();
-        if is_whole {
+        if is_valid {
             format!("<ValCurs Date=\"04.02.2022\">{dollar}{parts}</Valute></ValCurs>")
         } else {
             parts
@@ -314,7 +316,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_rate_is_above_zero_or_there_is_none(xml in prop_oneof![xml(), any::<String>()]) {
+    fn a_parsed_rate_is_positive(xml in prop_oneof![xml(), any::<String>()]) {
         if let Ok(rate) = rates::parse(&xml) {
             prop_assert!(rate.value > Decimal::ZERO && rate.nominal > Decimal::ZERO, "{xml}");
             let _ = rate.roubles(Decimal::MAX);
@@ -322,7 +324,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_decoded_in_any_charset(
+    fn decodes_any_bytes_in_any_charset(
         bytes in vec(any::<u8>(), 0..200),
         label in select(&["", "utf-8", "windows-1251", "utf-16le", "gb18030", "iso-2022-jp", "replacement", "\u{0}"][..]),
         declares in any::<bool>(),
@@ -337,8 +339,8 @@ proptest! {
     }
 }
 
-/// Texts that are nearly what a header or a plan of faults has in it.
-fn nearly_of(pieces: &'static [&'static str]) -> impl Strategy<Value = String> {
+/// Up to eight pieces of a header or a fault plan in random order, some replaced by random text.
+fn shuffled(pieces: &'static [&'static str]) -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         4 => select(pieces).prop_map(str::to_owned),
         1 => "[ -~]{0,4}",
@@ -395,7 +397,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_pause_that_is_asked_for_is_above_zero_or_there_is_none(text in nearly_of(&DATE_PIECES), date in nearly_of(&DATE_PIECES)) {
+    fn a_retry_after_pause_is_positive_or_absent(text in shuffled(&DATE_PIECES), date in shuffled(&DATE_PIECES)) {
         let mut headers = http::HeaderMap::new();
         for (name, text) in [("retry-after", text), ("date", date)] {
             if let Ok(value) = text.parse() {
@@ -406,15 +408,15 @@ proptest! {
     }
 
     #[test]
-    fn seconds_are_taken_as_they_are(seconds in 1u64..) {
+    fn retry_after_seconds_are_used_unchanged(seconds in 1u64..) {
         let mut headers = http::HeaderMap::new();
         headers.insert("retry-after", seconds.to_string().parse().unwrap());
         prop_assert_eq!(retry::asked_pause(&headers), Some(Duration::from_secs(seconds)));
     }
 
-    /// A plan is read or refused with the part that is wrong; one that is read answers every request.
+    /// An error names the wrong part. A valid plan decides about every request.
     #[test]
-    fn any_plan_of_faults_is_read_or_refused(spec in nearly_of(&SPEC_PIECES), seed in any::<u64>()) {
+    fn any_fault_plan_is_parsed_or_rejected(spec in shuffled(&SPEC_PIECES), seed in any::<u64>()) {
         match spec.parse::<Faults>() {
             Ok(faults) => {
                 let plan = Plan::new(faults, seed);
@@ -426,11 +428,11 @@ proptest! {
         }
     }
 
-    /// Shares are met: of a thousand requests about as many go wrong as the plan says.
+    /// Of 1000 requests, the planned share fails, give or take 100.
     #[test]
-    fn shares_of_faults_are_met(share in 0u32..=100, seed in any::<u64>()) {
+    fn meets_the_shares_of_a_fault_plan(share in 0u32..=100, seed in any::<u64>()) {
         let plan = Plan::new(format!("503@{share}%").parse().unwrap(), seed);
-        let wrong = (0..1000).filter(|number| plan.next(&format!("/{number}")).is_some()).count();
-        prop_assert!(wrong.abs_diff(share as usize * 10) < 100, "{wrong} of 1000 for {share} %");
+        let failed = (0..1000).filter(|number| plan.next(&format!("/{number}")).is_some()).count();
+        prop_assert!(failed.abs_diff(share as usize * 10) < 100, "{failed} of 1000 for {share} %");
     }
 }

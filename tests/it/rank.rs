@@ -1,3 +1,5 @@
+//! Rankings: their order, rounding and JSON.
+
 use indexrank::pipeline::harvest::Company;
 use indexrank::results::ranking::{Figure, PeRange, potential_profit, price_in_roubles, ranking};
 use indexrank::site::company::CompanyPage;
@@ -8,7 +10,7 @@ fn decimal(text: &str) -> Option<Decimal> {
     (!text.is_empty()).then(|| text.parse().unwrap())
 }
 
-/// `code price pe growth low high`, `-` where missing.
+/// Parses `code price pe growth low high`; `-` is a missing figure.
 fn company(text: &str) -> Company {
     let mut words = text
         .split(' ')
@@ -32,6 +34,7 @@ fn company(text: &str) -> Company {
     }
 }
 
+/// A ranking as `code value, code value`.
 fn ranked(companies: &[&str], figure: Figure, range: PeRange, top: usize) -> String {
     let companies: Vec<Company> = companies.iter().map(|text| company(text)).collect();
     let rate = Rate::by_hand("76.6501".parse().unwrap());
@@ -52,7 +55,7 @@ const COMPANIES: [&str; 5] = [
 ];
 
 #[test]
-fn order() {
+fn orders_by_figure_then_code() {
     use Figure::*;
     use PeRange::*;
     for (figure, range, top, expected) in [
@@ -76,14 +79,15 @@ fn order() {
         assert_eq!(
             ranked(&reversed, figure, range, top),
             expected,
-            "{figure:?} from the other end"
+            "{figure:?} of the reversed list"
         );
     }
 }
 
 #[test]
-fn halves_go_up() {
+fn rounds_halves_up() {
     let rate = |text: &str| Rate::by_hand(text.parse().unwrap());
+    // USD price × USD/RUB rate.
     for (price, usd_rub, expected) in [
         ("137.06", "76.6501", "10505.66"),
         ("1", "0.125", "0.13"),
@@ -95,6 +99,7 @@ fn halves_go_up() {
         let roubles = price_in_roubles(&company.page, &rate(usd_rub));
         assert_eq!(roubles, decimal(expected), "{price} × {usd_rub}");
     }
+    // Potential profit in percent of the 52-week low.
     for (low, high, expected) in [
         ("15.32", "91.40", "496.61"),
         ("80", "80.10", "0.13"),
@@ -112,7 +117,7 @@ fn halves_go_up() {
 }
 
 #[test]
-fn figures_beyond_what_decimals_hold_are_missing() {
+fn overflowing_figures_are_missing() {
     let huge = company(
         "A 79228162514264337593543950335 1 1 0.0000000000000000000000000001 79228162514264337593543950335",
     );
@@ -124,7 +129,7 @@ fn figures_beyond_what_decimals_hold_are_missing() {
 }
 
 #[test]
-fn an_object_has_its_keys_in_order_and_its_number_in_full() {
+fn serializes_keys_in_order_and_numbers_in_full() {
     let companies = [company("A 5221.56 -893.45 200.87 15.32 91.40")];
     let rate = Rate::by_hand("76.6501".parse().unwrap());
     for (figure, expected) in [

@@ -1,43 +1,47 @@
+//! The Bank of Russia's rate files, and the rate of the dollar in them.
+
 use indexrank::job::exchange_rate::{self, RateChoice};
 use indexrank::site::rates::{Rate, RatesError, parse};
 use jiff::civil::date;
 
+/// A rate file of this date with these `<Valute>` elements.
 fn file(date: &str, currencies: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"windows-1251\"?><ValCurs Date=\"{date}\" name=\"x\">{currencies}</ValCurs>"
     )
 }
 
-fn dollar(nominal: &str, value: &str, more: &str) -> String {
+/// The dollar's `<Valute>` element; `extra` comes after its value.
+fn dollar(nominal: &str, value: &str, extra: &str) -> String {
     format!(
         "<Valute ID=\"R01235\"><NumCode>840</NumCode><CharCode>USD</CharCode><Nominal>{nominal}</Nominal>\
-         <Name>Доллар США</Name><Value>{value}</Value>{more}</Valute>"
+         <Name>Доллар США</Name><Value>{value}</Value>{extra}</Valute>"
     )
 }
 
 const EURO: &str = "<Valute ID=\"R01239\"><CharCode>EUR</CharCode><Nominal>1</Nominal><Value>86,5609</Value></Valute>";
 
-/// A file → `date value/nominal`, or a part of what it is refused with.
+/// Parses a file and compares the rate, as `date value/nominal`, or a part of the error message.
 #[track_caller]
 fn check(xml: &str, expected: Result<&str, &str>) {
-    let got = parse(xml).map(
+    let parsed = parse(xml).map(
         |Rate {
              value,
              nominal,
              day,
          }| format!("{} {value}/{nominal}", day.unwrap().date),
     );
-    match (got, expected) {
-        (Ok(got), Ok(expected)) => assert_eq!(got, expected, "{xml}"),
+    match (parsed, expected) {
+        (Ok(rate), Ok(expected)) => assert_eq!(rate, expected, "{xml}"),
         (Err(error), Err(expected)) => {
             assert!(error.to_string().contains(expected), "{error}\n{xml}")
         }
-        (got, _) => panic!("{got:?} instead of {expected:?}\n{xml}"),
+        (parsed, _) => panic!("{parsed:?} instead of {expected:?}\n{xml}"),
     }
 }
 
 #[test]
-fn files() {
+fn parses_or_rejects_rate_files() {
     check(
         &file(
             "04.02.2022",
@@ -119,7 +123,7 @@ fn files() {
 }
 
 #[test]
-fn what_the_bank_says_is_told_apart_from_what_cannot_be_read() {
+fn distinguishes_an_error_of_the_bank_from_an_unrecognised_file() {
     assert!(matches!(
         parse("<ValCurs>Error in parameters</ValCurs>"),
         Err(RatesError::Refused(_))
@@ -131,7 +135,7 @@ fn what_the_bank_says_is_told_apart_from_what_cannot_be_read() {
 }
 
 #[test]
-fn roubles_are_exact() {
+fn converts_to_roubles_exactly() {
     let rate = Rate {
         value: "7665.01".parse().unwrap(),
         nominal: "100".parse().unwrap(),
@@ -143,19 +147,22 @@ fn roubles_are_exact() {
     );
 }
 
-/// Row 46: weekends and holidays are usual, more than a week is told of.
+/// Weekends and holidays explain a rate of up to a week before; more than a week is reported.
 #[test]
-fn a_rate_of_a_day_far_off_is_told_of() {
+fn warns_about_a_rate_more_than_a_week_off() {
     let rate = parse(&file("04.02.2022", &dollar("1", "76,6501", ""))).unwrap();
-    for (day, is_told) in [(4, false), (11, false), (12, true), (27, true)] {
-        let asked = RateChoice::OfDay(Some(date(2022, 2, day)));
+    for (day, has_warning) in [(4, false), (11, false), (12, true), (27, true)] {
+        let choice = RateChoice::OfDay(Some(date(2022, 2, day)));
         assert_eq!(
-            exchange_rate::far_off(asked, Some(&rate)).is_some(),
-            is_told,
+            exchange_rate::far_off(choice, Some(&rate)).is_some(),
+            has_warning,
             "{day}"
         );
     }
-    let told = exchange_rate::far_off(RateChoice::OfDay(None), Some(&rate)).unwrap();
-    assert!(told.starts_with("the rate is for 2022-02-04, "), "{told}");
+    let warning = exchange_rate::far_off(RateChoice::OfDay(None), Some(&rate)).unwrap();
+    assert!(
+        warning.starts_with("the rate is for 2022-02-04, "),
+        "{warning}"
+    );
     assert_eq!(exchange_rate::far_off(RateChoice::OfDay(None), None), None);
 }

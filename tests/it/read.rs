@@ -1,3 +1,5 @@
+//! The subcommand `read`: what it prints for files of every kind.
+
 use std::fs;
 
 use indexrank::replica::{Market, SEED};
@@ -5,8 +7,16 @@ use serde_json::{Value, json};
 
 use crate::support::indexrank;
 
+/// Runs `indexrank read` on a file of these bytes; returns the exit code and the line on stdout.
+fn read(bytes: &[u8]) -> (i32, Value) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("page"), bytes).unwrap();
+    let ran = indexrank(folder.path(), &["read", "page"]);
+    (ran.code, serde_json::from_str(&ran.stdout).unwrap())
+}
+
 #[test]
-fn every_kind_of_page_in_the_order_given() {
+fn prints_each_kind_of_page_in_argument_order() {
     let folder = tempfile::tempdir().unwrap();
     let market = Market::embedded(Some(2), SEED);
     let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
@@ -50,18 +60,15 @@ fn every_kind_of_page_in_the_order_given() {
 }
 
 #[test]
-fn a_page_of_no_kind_is_named_as_such() {
-    let folder = tempfile::tempdir().unwrap();
+fn reports_an_unrecognised_file_as_unknown() {
     for bytes in [
         &b"<html><body>Just a moment\xe2\x80\xa6</body></html>"[..],
         b"",
         b"\x1f\x8b\x08broken",
         b"\xff\xfe\x00",
     ] {
-        fs::write(folder.path().join("page"), bytes).unwrap();
-        let ran = indexrank(folder.path(), &["read", "page"]);
-        assert_eq!(ran.code, 5, "{bytes:?}");
-        let line: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let (code, line) = read(bytes);
+        assert_eq!(code, 5, "{bytes:?}");
         assert_eq!(line["kind"], "unknown");
         let note = line["note"].as_str().unwrap();
         assert_eq!(
@@ -79,7 +86,7 @@ fn a_page_of_no_kind_is_named_as_such() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_does_not_stop_the_others() {
+fn continues_after_an_unreadable_file() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("page"), "x").unwrap();
     let ran = indexrank(folder.path(), &["read", "missing", "page"]);
@@ -88,14 +95,11 @@ fn a_file_that_cannot_be_read_does_not_stop_the_others() {
 }
 
 #[test]
-fn what_is_missing_is_null_and_what_was_looked_for_is_told() {
-    let folder = tempfile::tempdir().unwrap();
+fn prints_null_and_a_note_for_missing_figures() {
     let page = "<span class=\"price-section__label\">X Inc.</span>\
         <span class=\"price-section__category\">Stock <span>, X</span></span><span class=\"price-section__current-value\">n/a</span>";
-    fs::write(folder.path().join("page.html"), page).unwrap();
-    let ran = indexrank(folder.path(), &["read", "page.html"]);
-    assert_eq!(ran.code, 0);
-    let line: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let (code, line) = read(page.as_bytes());
+    assert_eq!(code, 0);
     assert_eq!(line["price"], Value::Null);
     let note = line["note"].as_str().unwrap();
     assert!(

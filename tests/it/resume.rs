@@ -1,4 +1,4 @@
-//! Journals: what a run goes on from, and what it does not.
+//! Resuming from a journal, and journals that a run refuses, distrusts or keeps.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -15,14 +15,14 @@ use crate::support::{
 };
 
 #[test]
-fn a_recording_that_was_cut_short_goes_on_and_is_whole() {
+fn resumes_a_truncated_recording() {
     for name in ["run.warc", "run.warc.gz"] {
         let server = slow_market(40);
         let folder = tempfile::tempdir().unwrap();
         cut_short(folder.path(), &server, &["--record", name]);
         let unfinished = folder.path().join(format!("unfinished-{name}"));
         assert!(unfinished.exists() && !folder.path().join(name).exists());
-        // As a kill in the middle of a record leaves it.
+        // A kill in the middle of a record leaves the file like this.
         let length = fs::metadata(&unfinished).unwrap().len();
         let file = OpenOptions::new().write(true).open(&unfinished).unwrap();
         file.set_len(length - 1000).unwrap();
@@ -39,7 +39,7 @@ fn a_recording_that_was_cut_short_goes_on_and_is_whole() {
 }
 
 #[test]
-fn pages_that_are_too_old_are_asked_for_again() {
+fn refetches_pages_older_than_max_age() {
     let server = slow_market(40);
     let folder = tempfile::tempdir().unwrap();
     cut_short(folder.path(), &server, &[]);
@@ -51,11 +51,12 @@ fn pages_that_are_too_old_are_asked_for_again() {
     assert_expected_rankings(&folder.path().join("rankings"));
 }
 
-/// A page that came and turned out to be no good is asked for again.
+/// The first five responses are cut off after 90,000 bytes. The first run fails after four of them. The
+/// resumed run finds the page truncated, requests it, and succeeds with its second attempt.
 #[test]
-fn a_page_of_the_journal_that_is_no_good_is_asked_for_again() {
-    let server = TestServer::start(crate::run::market(), |path, before| {
-        (path == crate::run::COMPANY && before < 5).then(|| {
+fn refetches_a_truncated_page_of_the_journal() {
+    let server = TestServer::start(crate::run::market(), |path, earlier| {
+        (path == crate::run::COMPANY && earlier < 5).then(|| {
             let page = crate::run::page_of(path);
             Reply::with_head(crate::run::OK, &page[..90_000])
         })
@@ -79,14 +80,14 @@ fn a_page_of_the_journal_that_is_no_good_is_asked_for_again() {
 }
 
 #[test]
-fn a_journal_of_another_run_is_refused() {
+fn refuses_the_journal_of_another_run() {
     let server = slow_market(40);
     let address = server.address();
     let folder = tempfile::tempdir().unwrap();
     cut_short(folder.path(), &server, &[]);
     let journal = folder.path().join("rankings/unfinished.warc");
     let kept = fs::read(&journal).unwrap();
-    let refused = |arguments: &[&str], words: &[&str]| {
+    let assert_refused = |arguments: &[&str], words: &[&str]| {
         let ran = indexrank(folder.path(), &[&["--resume"], arguments].concat());
         assert_eq!(ran.code, 2, "{}", ran.stderr);
         for words in words
@@ -96,18 +97,18 @@ fn a_journal_of_another_run_is_refused() {
             assert!(ran.stderr.contains(words), "{words:?} in {}", ran.stderr);
         }
     };
-    refused(
+    assert_refused(
         &["--from", &address, "--index", "dax"],
         &["its index is \"s&p_500\", not \"dax\""],
     );
-    refused(
+    assert_refused(
         &["--from", "http://127.0.0.1:1"],
         &["its source is", "not \"http://127.0.0.1:1\""],
     );
     assert_eq!(
         fs::read(&journal).unwrap(),
         kept,
-        "a journal that is refused stays as it is"
+        "a refused journal stays unchanged"
     );
 
     let version = concat!("indexrank/", env!("CARGO_PKG_VERSION"));
@@ -115,15 +116,15 @@ fn a_journal_of_another_run_is_refused() {
     let mut other = kept.clone();
     other[at + "indexrank/".len()] = b'9';
     fs::write(&journal, &other).unwrap();
-    refused(&["--from", &address], &["its software is \"indexrank/9"]);
+    assert_refused(&["--from", &address], &["its software is \"indexrank/9"]);
     fs::write(&journal, "x".repeat(5000)).unwrap();
-    refused(&["--from", &address], &["is not a WARC archive"]);
+    assert_refused(&["--from", &address], &["is not a WARC archive"]);
 }
 
-/// What a power failure can do to a file: bytes that were never written. Whatever is lost, the run
-/// goes on and gives the same.
+/// A power failure can leave zeros in place of bytes that were never written. The run continues and
+/// gives the same rankings, wherever the zeros are.
 #[test]
-fn a_damaged_journal_costs_pages_and_nothing_else() {
+fn a_damaged_journal_costs_only_refetched_pages() {
     let server = slow_market(20);
     let address = server.address();
     let folder = tempfile::tempdir().unwrap();
@@ -139,14 +140,18 @@ fn a_damaged_journal_costs_pages_and_nothing_else() {
             .unwrap();
         drop(file);
         let ran = indexrank(folder.path(), &["--from", &address, "-q", "--resume"]);
-        assert_eq!(ran.code, 0, "{round}, at {at}: {}", ran.stderr);
+        assert_eq!(
+            ran.code, 0,
+            "round {round}, zeros at byte {at}: {}",
+            ran.stderr
+        );
         assert_expected_rankings(&folder.path().join("rankings"));
     }
 }
 
-/// A file in another place that this run only reads.
+/// The run only reads the archive and leaves it unchanged.
 #[test]
-fn nothing_is_kept_of_a_run_from_a_file() {
+fn a_run_from_an_archive_keeps_no_journal() {
     let folder = tempfile::tempdir().unwrap();
     let record = ["--from", "replica", "-q", "--record", "run.warc"];
     assert_eq!(indexrank(folder.path(), &record).code, 0);
@@ -161,9 +166,9 @@ fn nothing_is_kept_of_a_run_from_a_file() {
     assert_eq!(fs::read(folder.path().join("run.warc")).unwrap(), content);
 }
 
-/// A hint for a command that has words in it that are no text.
+/// The hint repeats the command line, whose output folder is not UTF-8 here.
 #[test]
-fn words_that_are_no_text() {
+fn suggests_resuming_despite_non_utf8_arguments() {
     use std::os::unix::ffi::OsStrExt;
     let server = slow_market(40);
     let folder = tempfile::tempdir().unwrap();
@@ -179,9 +184,10 @@ fn words_that_are_no_text() {
     assert!(ran.stderr.contains("to go on from there"), "{}", ran.stderr);
 }
 
-/// What came in the place of a page is not taken for the page a second time.
+/// The journal holds block pages and wrong pages. The resumed run requests these addresses again
+/// instead of counting another refusal.
 #[test]
-fn a_challenge_that_was_kept_is_no_refusal_the_next_time() {
+fn refetches_block_pages_kept_in_the_journal() {
     for spec in [
         "challenge@/stocks/*",
         "challenge@/index/*",
@@ -203,9 +209,10 @@ fn a_challenge_that_was_kept_is_no_refusal_the_next_time() {
     }
 }
 
-/// A link where the journal or the lock should be leads to a file of somebody else's; so does a name.
+/// A symbolic link in place of the journal or the lock leads to a foreign file. A foreign file can also
+/// have the name of the journal.
 #[test]
-fn no_file_of_somebody_else_is_written_over() {
+fn does_not_overwrite_files_of_other_programs() {
     let server = slow_market(0);
     let address = server.address();
     for name in ["unfinished.warc", ".indexrank.lock"] {
@@ -223,8 +230,8 @@ fn no_file_of_somebody_else_is_written_over() {
         }
     }
     let folder = tempfile::tempdir().unwrap();
-    let mine = folder.path().join("unfinished-a.warc");
-    fs::write(&mine, "something of my own").unwrap();
+    let foreign = folder.path().join("unfinished-a.warc");
+    fs::write(&foreign, "not a journal").unwrap();
     let ran = indexrank(folder.path(), &["--from", &address, "--record", "a.warc"]);
     assert_eq!(ran.code, 7, "{}", ran.stderr);
     assert!(
@@ -232,12 +239,12 @@ fn no_file_of_somebody_else_is_written_over() {
         "{}",
         ran.stderr
     );
-    assert_eq!(fs::read_to_string(&mine).unwrap(), "something of my own");
+    assert_eq!(fs::read_to_string(&foreign).unwrap(), "not a journal");
 }
 
-/// A run that begins anew and finds nobody there gives up nothing.
+/// A run without `--resume` replaces the journal only once it has fetched a page.
 #[test]
-fn a_journal_is_not_given_up_for_a_run_that_has_no_page() {
+fn keeps_the_journal_when_a_fresh_run_fetches_nothing() {
     let server = slow_market(40);
     let folder = tempfile::tempdir().unwrap();
     cut_short(folder.path(), &server, &[]);

@@ -1,4 +1,4 @@
-//! A run of the real binary on a small market whose server fails, and what it must have left.
+//! Runs the real binary against a small market whose server fails, and checks the results.
 
 use std::fs;
 use std::io::Write;
@@ -11,6 +11,7 @@ use crate::support::{RANKINGS, Ran, Reply, TestServer, files, indexrank, json, l
 
 pub type Fault = Box<dyn Fn() -> Reply + Send + Sync>;
 
+/// Companies in the small market.
 pub const SIZE: usize = 60;
 pub const COMPANY: &str = "/stocks/mmm-stock";
 pub const RATES: &str = "/scripts/XML_daily.asp";
@@ -20,6 +21,7 @@ pub fn market() -> Market {
     Market::embedded(Some(SIZE), SEED)
 }
 
+/// The HTML of a company page of the small market.
 pub fn page_of(path: &str) -> Vec<u8> {
     let market = market();
     let company = market
@@ -36,14 +38,14 @@ pub fn gzip(body: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A run against a server with a fault, beside old rankings.
+/// A finished run whose output folder held old rankings before.
 pub struct Run {
     pub folder: tempfile::TempDir,
     pub ran: Ran,
 }
 
 impl Run {
-    pub fn new(server: &TestServer, more: &[&str]) -> Self {
+    pub fn new(server: &TestServer, options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("rankings")).unwrap();
         for name in RANKINGS.into_iter().chain(["run.json"]) {
@@ -51,16 +53,17 @@ impl Run {
         }
         let ran = indexrank(
             folder.path(),
-            &[&["--from", server.address()], more].concat(),
+            &[&["--from", server.address()], options].concat(),
         );
         Run { folder, ran }
     }
 
+    /// The content of a file of the output folder.
     pub fn read(&self, name: &str) -> String {
         fs::read_to_string(self.folder.path().join("rankings").join(name)).unwrap()
     }
 
-    /// The run ended early with this code and these words, and changed nothing.
+    /// The run ended early with this exit code, one sentence with these words, and unchanged results.
     #[track_caller]
     pub fn assert_failed(&self, code: i32, words: &[&str]) {
         assert_eq!(self.ran.code, code, "{}", self.ran.stderr);
@@ -82,12 +85,12 @@ impl Run {
         for name in RANKINGS.into_iter().chain(["run.json"]) {
             assert_eq!(self.read(name), "old", "{name}");
         }
-        let mut there = files(&self.folder.path().join("rankings"));
-        there.retain(|name| name != "unfinished.warc");
-        assert_eq!(there.len(), 5, "{there:?}");
+        let mut names = files(&self.folder.path().join("rankings"));
+        names.retain(|name| name != "unfinished.warc");
+        assert_eq!(names.len(), 5, "{names:?}");
     }
 
-    /// The run wrote its rankings, without the one company, for this reason.
+    /// The run ranked all companies but [`COMPANY`], which failed for this reason.
     #[track_caller]
     pub fn assert_without_the_company(&self, reason: &str) {
         assert_eq!(self.ran.code, 3, "{}", self.ran.stderr);
@@ -110,7 +113,8 @@ impl Run {
         assert!(!self.read("price.json").contains("\"MMM\""));
     }
 
-    /// The run has everything, as if nothing had happened.
+    /// The run ranked every company after this many retries. Its rankings equal those of a run against
+    /// a server without faults.
     #[track_caller]
     pub fn assert_complete(&self, retries: u64) {
         assert_eq!(self.ran.code, 0, "{}", self.ran.stderr);
@@ -124,15 +128,17 @@ impl Run {
     }
 }
 
-/// A server that answers one path in its own way, always.
+/// A server that always sends `reply` for one path.
 pub fn always(path: &'static str, reply: impl Fn() -> Reply + Send + Sync + 'static) -> TestServer {
-    TestServer::start(market(), move |asked, _| (asked == path).then(&reply))
+    TestServer::start(market(), move |requested, _| {
+        (requested == path).then(&reply)
+    })
 }
 
-/// A server that answers one path in its own way the first time.
+/// A server that sends `reply` for the first request of one path.
 pub fn once(path: &'static str, reply: impl Fn() -> Reply + Send + Sync + 'static) -> TestServer {
-    TestServer::start(market(), move |asked, before| {
-        (asked == path && before == 0).then(&reply)
+    TestServer::start(market(), move |requested, earlier| {
+        (requested == path && earlier == 0).then(&reply)
     })
 }
 

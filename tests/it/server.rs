@@ -1,4 +1,4 @@
-//! The embedded market's server, seen from a client that is not ours: a raw socket.
+//! The embedded market's server, tested through a raw socket instead of the program's own client.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ use crate::support::MARKET;
 
 struct Client(TcpStream);
 
-struct Answer {
+struct Response {
     head: String,
     body: Vec<u8>,
 }
@@ -25,8 +25,8 @@ impl Client {
         self.0.write_all(request.as_bytes()).unwrap();
     }
 
-    /// Reads exactly one answer, by its Content-Length.
-    fn receive(&mut self, has_body: bool) -> Answer {
+    /// Reads exactly one response, by its Content-Length.
+    fn receive(&mut self, has_body: bool) -> Response {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
@@ -42,7 +42,15 @@ impl Client {
             .unwrap();
         let mut body = vec![0; if has_body { length } else { 0 }];
         self.0.read_exact(&mut body).unwrap();
-        Answer { head, body }
+        Response { head, body }
+    }
+
+    /// Sends the request, and checks the start of the response's status line.
+    #[track_caller]
+    fn check(&mut self, request: &str, status_line: &str) {
+        self.send(request);
+        let head = self.receive(!request.starts_with("HEAD")).head;
+        assert!(head.starts_with(status_line), "{head}");
     }
 
     fn is_closed(&mut self) -> bool {
@@ -55,7 +63,7 @@ fn get(path: &str, headers: &str) -> String {
 }
 
 #[test]
-fn one_connection_serves_many_requests_gzipped_only_when_asked() {
+fn reuses_connections_and_gzips_only_on_request() {
     let mut client = Client::connect();
     client.send(&get("/stocks/mmm-stock", "Accept-Encoding: gzip, br\r\n"));
     let gzipped = client.receive(true);
@@ -88,7 +96,7 @@ fn one_connection_serves_many_requests_gzipped_only_when_asked() {
 }
 
 #[test]
-fn requests_may_come_all_at_once() {
+fn answers_pipelined_requests_in_order() {
     let mut client = Client::connect();
     let paths = [
         "/stocks/mmm-stock",
@@ -110,7 +118,7 @@ fn requests_may_come_all_at_once() {
 }
 
 #[test]
-fn the_connection_ends_when_the_client_says_so() {
+fn closes_the_connection_on_request() {
     for request in [
         get("/stocks/mmm-stock", "Connection: close\r\n"),
         get(
@@ -134,41 +142,26 @@ fn the_connection_ends_when_the_client_says_so() {
 }
 
 #[test]
-fn a_head_alone_and_refusals() {
+fn answers_head_and_rejects_bad_requests() {
     let mut client = Client::connect();
-    client.send("HEAD /stocks/mmm-stock HTTP/1.1\r\n\r\n");
-    assert!(client.receive(false).head.starts_with("HTTP/1.1 200 OK"));
-    client.send("HEAD /no-such-page HTTP/1.1\r\n\r\n");
-    assert!(
-        client
-            .receive(false)
-            .head
-            .starts_with("HTTP/1.1 404 Not Found")
+    client.check("HEAD /stocks/mmm-stock HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK");
+    client.check(
+        "HEAD /no-such-page HTTP/1.1\r\n\r\n",
+        "HTTP/1.1 404 Not Found",
     );
-    client.send("POST /stocks/mmm-stock HTTP/1.1\r\nContent-Length: 0\r\n\r\n");
-    assert!(
-        client
-            .receive(true)
-            .head
-            .starts_with("HTTP/1.1 405 Method Not Allowed")
+    client.check(
+        "POST /stocks/mmm-stock HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 405 Method Not Allowed",
     );
     assert!(client.is_closed());
 
-    let mut client = Client::connect();
-    client.send("nonsense\r\n\r\n");
-    assert!(
-        client
-            .receive(true)
-            .head
-            .starts_with("HTTP/1.1 400 Bad Request")
-    );
-    let mut client = Client::connect();
-    client.send(&get("/", &format!("X: {}\r\n", "x".repeat(70 << 10))));
-    assert!(client.receive(true).head.starts_with("HTTP/1.1 431"));
+    Client::connect().check("nonsense\r\n\r\n", "HTTP/1.1 400 Bad Request");
+    let long_header = format!("X: {}\r\n", "x".repeat(70 << 10));
+    Client::connect().check(&get("/", &long_header), "HTTP/1.1 431");
 }
 
 #[test]
-fn rates_of_a_day() {
+fn serves_the_rates_of_a_day() {
     let mut client = Client::connect();
     for (path, expected) in [
         (
@@ -197,7 +190,7 @@ fn rates_of_a_day() {
 }
 
 #[test]
-fn latency_and_jitter() {
+fn delays_are_fixed_per_address_and_evenly_distributed() {
     let line = |seed| Line {
         latency: Duration::from_millis(20),
         jitter: Duration::from_millis(40),
@@ -207,16 +200,20 @@ fn latency_and_jitter() {
     let paths: Vec<String> = (0..1000)
         .map(|number| format!("/stocks/{number}-stock"))
         .collect();
-    let times = |seed| {
-        let times = paths
+    let delays = |seed| {
+        let delays = paths
             .iter()
             .map(|path| line(seed).time_before_answer(path).as_secs_f64() * 1e3);
-        times.collect::<Vec<f64>>()
+        delays.collect::<Vec<f64>>()
     };
-    assert_eq!(times(1), times(1), "the same for an address each time");
-    assert_ne!(times(1), times(2));
-    assert!(times(1).iter().all(|time| (20.0..=60.0).contains(time)));
-    let mean = times(1).iter().sum::<f64>() / 1000.0;
+    assert_eq!(
+        delays(1),
+        delays(1),
+        "each address has the same delay every time"
+    );
+    assert_ne!(delays(1), delays(2));
+    assert!(delays(1).iter().all(|delay| (20.0..=60.0).contains(delay)));
+    let mean = delays(1).iter().sum::<f64>() / 1000.0;
     assert!((38.0..42.0).contains(&mean), "evenly distributed: {mean}");
     let steady = Line {
         jitter: Duration::ZERO,
@@ -225,9 +222,9 @@ fn latency_and_jitter() {
     assert_eq!(steady.time_before_answer("/"), Duration::from_millis(20));
 }
 
-/// Two connections share what the line carries: twice 250 KB at 8 Mbit/s take half a second.
+/// Two connections share the bandwidth: twice 250 KB at 8 Mbit/s take half a second.
 #[test]
-fn bandwidth() {
+fn connections_share_the_bandwidth() {
     let line = Line {
         bandwidth: Some(8e6),
         ..Line::default()
@@ -245,9 +242,9 @@ fn bandwidth() {
                 "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
             )
             .unwrap();
-            let mut answer = Vec::new();
-            stream.read_to_end(&mut answer).unwrap();
-            answer.len()
+            let mut response = Vec::new();
+            stream.read_to_end(&mut response).unwrap();
+            response.len()
         };
         let both = [scope.spawn(fetch), scope.spawn(fetch)];
         both.map(|one| one.join().unwrap()).to_vec()
@@ -261,16 +258,16 @@ fn bandwidth() {
     );
 }
 
-/// What is wrong with a plan of faults is told by its part.
+/// An error names the wrong part of the plan.
 #[test]
-fn plans_of_faults_are_read_or_refused() {
-    let read = |spec: &str| spec.parse::<Faults>();
+fn parses_or_rejects_fault_plans() {
+    let parse = |spec: &str| spec.parse::<Faults>();
     for spec in [
         "503",
         "503@20%,reset-body@5%,retry-after:2@/stocks/mmm-stock#1",
         "stall:0.5@=17, drip#2-3 ,charset:utf-16@/stocks/*@50%#1",
     ] {
-        assert!(read(spec).is_ok(), "{spec}: {:?}", read(spec));
+        assert!(parse(spec).is_ok(), "{spec}: {:?}", parse(spec));
     }
     for (spec, words) in [
         ("", "fault \"\": unknown kind \"\""),
@@ -293,8 +290,8 @@ fn plans_of_faults_are_read_or_refused() {
         ("redirect:", "unknown kind \"redirect:\""),
         ("503@60%,500@60%", "the shares add up to 120 %"),
     ] {
-        let why = read(spec).unwrap_err();
-        assert!(why.contains(words), "{spec}: {why}");
+        let error = parse(spec).unwrap_err();
+        assert!(error.contains(words), "{spec}: {error}");
     }
     let folder = tempfile::tempdir().unwrap();
     let ran = crate::support::indexrank(folder.path(), &["serve", "--faults", "503@x"]);

@@ -1,4 +1,4 @@
-//! The stages end, whatever fails where.
+//! The stages of the pipeline end, whichever of them fails.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -58,8 +58,8 @@ fn link(number: usize) -> Link {
     Link::to(format!("/stocks/{}-stock", slugs[number % slugs.len()]))
 }
 
-/// What became of a run, within ten seconds.
-fn within_its_time<T: Send + 'static>(
+/// Runs a closure and returns its result, or the panic it ended with. Panics after ten seconds.
+fn within_ten_seconds<T: Send + 'static>(
     what: &str,
     run: impl FnOnce() -> T + Send + 'static,
 ) -> thread::Result<T> {
@@ -69,22 +69,23 @@ fn within_its_time<T: Send + 'static>(
         let _ = done.send(result);
     });
     let result = is_done.recv_timeout(Duration::from_secs(10));
-    result.unwrap_or_else(|_| panic!("{what} does not end"))
+    result.unwrap_or_else(|_| panic!("{what} does not end within 10 s"))
 }
 
-/// A run in which the reader and the producer do as they are told.
+/// Runs the stages over [`PAGES`] pages. `parse` gets the number of the parse, and `produce` the number
+/// of the page. Returns the harvest and the number of retries.
 fn run(
     widths: Widths,
-    read: impl Fn(usize) -> Result<(), PageError> + Sync + Send + 'static,
+    parse: impl Fn(usize) -> Result<(), PageError> + Sync + Send + 'static,
     produce: impl Fn(usize) + Send + Sync + 'static,
 ) -> thread::Result<(Harvest<()>, u64)> {
-    within_its_time("a run", move || {
+    within_ten_seconds("a run", move || {
         let source = source(widths.workers);
         let meter = Meter::default();
-        let reads = AtomicUsize::new(0);
+        let parses = AtomicUsize::new(0);
         let stages = Stages::new(&source, widths, &meter);
         let (harvest, ()) = stages.run(
-            |_, _, _| read(reads.fetch_add(1, Relaxed)),
+            |_, _, _| parse(parses.fetch_add(1, Relaxed)),
             |feed| {
                 for number in 0..PAGES {
                     produce(number);
@@ -119,17 +120,17 @@ fn busy() -> Result<(), PageError> {
 }
 
 #[test]
-fn a_reader_that_panics_at_any_page_loses_that_page() {
+fn a_panic_in_a_parser_fails_only_its_page() {
     for widths in WIDTHS {
         for at in 0..PAGES {
-            let read = move |number| {
+            let parse = move |number| {
                 if number == at {
                     panic!("page {at}")
                 } else {
                     Ok(())
                 }
             };
-            let (harvest, _) = run(widths, read, |_| ()).unwrap();
+            let (harvest, _) = run(widths, parse, |_| ()).unwrap();
             assert_eq!(
                 (harvest.companies.len(), harvest.failures.len()),
                 (PAGES - 1, 1)
@@ -140,18 +141,18 @@ fn a_reader_that_panics_at_any_page_loses_that_page() {
 }
 
 #[test]
-fn a_reader_that_fails_at_any_page_gets_it_again() {
+fn retries_a_page_after_a_parse_failure() {
     for widths in WIDTHS {
         for at in 0..PAGES {
-            let read = move |number| if number == at { busy() } else { Ok(()) };
-            let (harvest, retries) = run(widths, read, |_| ()).unwrap();
+            let parse = move |number| if number == at { busy() } else { Ok(()) };
+            let (harvest, retries) = run(widths, parse, |_| ()).unwrap();
             assert_eq!(
                 (harvest.companies.len(), harvest.failures.len()),
                 (PAGES, 0)
             );
             assert_eq!(retries, 1);
         }
-        // All of them, always: four attempts each, as far as the budget of twenty goes.
+        // Every attempt fails: up to three retries a page, until the budget of 20 retries is spent.
         let (harvest, retries) = run(widths, |_| busy(), |_| ()).unwrap();
         assert_eq!(
             (harvest.companies.len(), harvest.failures.len()),
@@ -162,7 +163,7 @@ fn a_reader_that_fails_at_any_page_gets_it_again() {
 }
 
 #[test]
-fn a_producer_that_panics_anywhere_ends_the_run() {
+fn a_panic_in_the_producer_ends_the_run() {
     for widths in WIDTHS {
         for at in 0..PAGES {
             let produce = move |number| {
@@ -171,7 +172,7 @@ fn a_producer_that_panics_anywhere_ends_the_run() {
                 }
             };
             assert!(run(widths, |_| Ok(()), produce).is_err());
-            // With pages in the waiting room meanwhile.
+            // The retry queue holds pages meanwhile.
             let produce = move |number| {
                 if number == at {
                     panic!("at {at}")
@@ -189,20 +190,20 @@ fn a_producer_that_panics_anywhere_ends_the_run() {
     }
 }
 
-/// Whoever waits in the room when the run is to end is sent on at once, and not asked for.
+/// Pages in the retry queue are returned at once, without a request, when the run is cancelled.
 #[test]
-fn a_gate_that_closes_at_any_page_ends_the_run() {
+fn cancellation_at_any_page_ends_the_run() {
     for widths in WIDTHS {
         for at in 0..PAGES {
-            let harvest = within_its_time("a closed gate", move || {
+            let harvest = within_ten_seconds("a cancelled run", move || {
                 let mut source = source(widths.workers);
                 source.retries = Retries::new(1, Duration::from_secs(1000));
                 let meter = Meter::default();
-                let reads = AtomicUsize::new(0);
+                let parses = AtomicUsize::new(0);
                 let stages = Stages::new(&source, widths, &meter);
                 let (harvest, ()) = stages.run::<(), _>(
                     |_, _, _| {
-                        if reads.fetch_add(1, Relaxed) == at {
+                        if parses.fetch_add(1, Relaxed) == at {
                             source.halt(Cause::Signal(2));
                         }
                         busy()
@@ -215,7 +216,8 @@ fn a_gate_that_closes_at_any_page_ends_the_run() {
                 );
                 harvest
             });
-            // What had its answer when the gate closed has failed; nobody has asked for the others.
+            // Only pages whose response had arrived before the cancellation fail. The others are not
+            // requested.
             let failures = harvest.unwrap().failures;
             assert!(
                 failures.len() <= at + 1 + widths.workers + 3 * widths.readers,
@@ -231,20 +233,20 @@ fn a_gate_that_closes_at_any_page_ends_the_run() {
     }
 }
 
-/// Answers nobody before it has been asked by so many.
-fn answers_all_at_once(so_many: usize) -> String {
+/// Starts a server that responds only once `count` requests are pending; returns its address.
+fn server_of_simultaneous_responses(count: usize) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
-    let all_here = Arc::new(Barrier::new(so_many));
+    let barrier = Arc::new(Barrier::new(count));
     thread::spawn(move || {
         for mut stream in listener.incoming().map(Result::unwrap) {
-            let all_here = Arc::clone(&all_here);
+            let barrier = Arc::clone(&barrier);
             thread::spawn(move || {
                 let mut request = BufReader::new(&mut stream).lines();
                 while request.next().unwrap().unwrap() != "" {}
-                all_here.wait();
-                let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-                stream.write_all(answer.as_bytes()).unwrap();
+                barrier.wait();
+                let response = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+                stream.write_all(response.as_bytes()).unwrap();
             });
         }
     });
@@ -252,35 +254,38 @@ fn answers_all_at_once(so_many: usize) -> String {
 }
 
 #[test]
-fn every_worker_is_started_where_answers_take_long() {
+fn starts_every_fetcher_while_responses_are_pending() {
     for (workers, readers) in [(24, 1), (24, 4), (3, 4)] {
-        let brought = within_its_time("a run", move || {
-            let source = source_at(&answers_all_at_once(workers), workers);
+        let parsed = within_ten_seconds("a run", move || {
+            let source = source_at(&server_of_simultaneous_responses(workers), workers);
             let meter = Meter::default();
             let stages = Stages::new(&source, Widths { workers, readers }, &meter);
             let produce = |feed: Feed| (0..workers).all(|number| feed.send(link(number)));
             let (harvest, _) = stages.run(|_, _, _| Ok(()), produce);
             harvest.companies.len()
         });
-        assert_eq!(brought.unwrap(), workers);
+        assert_eq!(parsed.unwrap(), workers);
     }
 }
 
-/// Else as many buffers wait with the fetchers as there are of these.
+/// Otherwise every waiting fetcher would hold a buffer.
 #[test]
-fn who_waits_for_an_answer_holds_no_buffer() {
-    let answered = Arc::new(AtomicBool::new(false));
-    let answers = Arc::clone(&answered);
+fn takes_no_buffer_before_the_response_arrives() {
+    let requested = Arc::new(AtomicBool::new(false));
+    let requested_at_server = Arc::clone(&requested);
     let server = TestServer::start(Market::embedded(Some(1), 0), move |_, _| {
-        answers.store(true, SeqCst);
+        requested_at_server.store(true, SeqCst);
         None
     });
     let source = source_at(server.address(), 1);
     let meter = Meter::default();
-    let mut taken = 0;
+    let mut buffers = 0;
     let buffer = || {
-        taken += 1;
-        assert!(answered.load(SeqCst), "asked for before there is an answer");
+        buffers += 1;
+        assert!(
+            requested.load(SeqCst),
+            "the buffer is taken before the response arrives"
+        );
         b"of another page".to_vec()
     };
     let page = source.get(
@@ -289,5 +294,5 @@ fn who_waits_for_an_answer_holds_no_buffer() {
         &mut meter.lane(Role::Fetcher),
     );
     assert!(!page.unwrap().body.starts_with(b"of another page"));
-    assert_eq!(taken, 1);
+    assert_eq!(buffers, 1);
 }

@@ -1,3 +1,5 @@
+//! Implausible figures: which are flagged, with which words, and that they are ranked unchanged.
+
 use indexrank::pipeline::harvest::Company;
 use indexrank::replica::{Market, SEED};
 use indexrank::results::plausibility::{Rule, Suspicion, of_company, suspicious};
@@ -25,25 +27,25 @@ fn company(code: &str, [price, pe, growth, low52, high52]: [&str; 5]) -> Company
     }
 }
 
-/// `price pe growth low high`, `-` where missing.
-fn found(figures: &str) -> Vec<Suspicion> {
+/// Checks a company of the figures `price pe growth low high`; `-` is a missing figure.
+fn flagged(figures: &str) -> Vec<Suspicion> {
     let words: Vec<&str> = figures.split(' ').collect();
     of_company(&company("A", words.try_into().unwrap()))
 }
 
 #[test]
-fn rules_and_their_limits() {
+fn flags_figures_beyond_each_limit() {
     use Rule::*;
     let cases: &[(&str, &[Rule])] = &[
         ("100 15 0 90 110", &[]),
         ("- - - - -", &[]),
-        // One and a half times the high, half the low: the limit itself is within.
+        // The limits are 1.5 times the high and 0.5 times the low; the limit itself is allowed.
         ("150 - - 90 100", &[]),
         ("150.01 - - 90 100", &[PriceOutsideRange]),
         ("50 - - 100 110", &[]),
         ("49.99 - - 100 110", &[PriceOutsideRange]),
         ("49.99 - - - -", &[]),
-        // A price a year ago of 150 and 151.5, of 50 and 49.
+        // These give prices a year ago of 150, 151.5, 50 and 49.
         ("75 - -50 60 100", &[]),
         ("75.75 - -50 60 100", &[GrowthOutsideRange]),
         ("100 - 100 100 110", &[]),
@@ -51,21 +53,21 @@ fn rules_and_their_limits() {
         ("100 - -100 90 110", &[GrowthOutsideRange]),
         ("100 - -99.99 90 110", &[GrowthOutsideRange]),
         ("100 - -100.5 - -", &[GrowthOutsideRange]),
-        // Such a growth gives no second price to hold the low against.
+        // A growth under −100 % gives no price a year ago, so the low is compared with the price only.
         ("100 - -150 9.99 110", &[GrowthOutsideRange, LowFarBelow]),
-        // A third of the lower of two prices: 90, then 45 a year ago.
+        // The low may be a third of the lower price, which is 90 first, then 45.
         ("90 - 0 30 100", &[]),
         ("90 - 0 29.99 100", &[LowFarBelow]),
         ("90 - 100 15 100", &[]),
         ("90 - 100 14.99 100", &[LowFarBelow]),
         ("45 - -50 15 100", &[]),
         ("45 - -50 14.99 100", &[LowFarBelow]),
-        // Five times the higher of two prices.
+        // The high may be five times the higher price.
         ("20 - 0 15 100", &[]),
         ("20 - 0 15 100.01", &[HighFarAbove]),
         ("10 - -50 8 100.01", &[HighFarAbove]),
         ("20 - 100 8 100.01", &[HighFarAbove]),
-        // Ten times the price where there is no growth to know another by.
+        // Without growth only the current price is known, and the factor is ten.
         ("90 - - 9 100", &[]),
         ("90 - - 8.99 100", &[LowFarBelow]),
         ("10 - - 9 100", &[]),
@@ -74,16 +76,16 @@ fn rules_and_their_limits() {
         ("100 10000.01 0 90 110", &[PeBeyond]),
         ("100 -10000 0 90 110", &[]),
         ("100 -10000.01 0 90 110", &[PeBeyond]),
-        // As on real pages: MRK; MRNA, which rose to three times and fell; DVN, which tripled.
+        // Figures of real pages: MRK; MRNA, which tripled and fell back; DVN, which tripled.
         ("80.60 29.35 7.50 15.32 91.40", &[LowFarBelow]),
         ("158.35 -59.95 -0.49 117.34 497.17", &[]),
         ("51.42 -167.13 200.87 16.18 54.25", &[]),
-        // A comma lost on the way: the price a hundred times too high.
+        // A lost decimal separator makes the price a hundred times too high.
         (
             "10000 20000 0 90 110",
             &[PriceOutsideRange, GrowthOutsideRange, LowFarBelow, PeBeyond],
         ),
-        // Figures at the end of what decimals hold are no reason to stop.
+        // The largest decimals do not overflow into a panic.
         (
             "79228162514264337593543950335 1 0 79228162514264337593543950335 79228162514264337593543950335",
             &[],
@@ -94,13 +96,16 @@ fn rules_and_their_limits() {
         ),
     ];
     for (figures, expected) in cases {
-        let rules: Vec<Rule> = found(figures).iter().map(|one| one.rule).collect();
+        let rules: Vec<Rule> = flagged(figures)
+            .iter()
+            .map(|suspicion| suspicion.rule)
+            .collect();
         assert_eq!(&rules, expected, "{figures}");
     }
 }
 
 #[test]
-fn a_suspicion_says_why_and_with_which_figures() {
+fn reports_the_rule_the_figures_and_the_reason() {
     for (figures, expected) in [
         (
             "80.60 29.35 7.50 15.32 91.40",
@@ -153,44 +158,51 @@ fn a_suspicion_says_why_and_with_which_figures() {
             }),
         ),
     ] {
-        let found: Vec<Value> = found(figures)
+        let serialized: Vec<Value> = flagged(figures)
             .iter()
-            .map(|one| serde_json::from_slice(&serde_json::to_vec(one).unwrap()).unwrap())
+            .map(|suspicion| serde_json::to_vec(suspicion).unwrap())
+            .map(|json| serde_json::from_slice(&json).unwrap())
             .collect();
-        assert_eq!(found, [expected], "{figures}");
+        assert_eq!(serialized, [expected], "{figures}");
     }
 }
 
-/// The figures of the embedded market are those of a real crawl: what is named here is named there.
+/// The embedded market has the figures of a real crawl, so the crawl has the same flagged company.
 #[test]
-fn merck_alone_is_named_on_the_crawl() {
+fn flags_only_merck_in_the_crawl() {
     let market = Market::embedded(None, SEED);
     let companies: Vec<Company> = market
         .companies()
         .iter()
-        .map(|one| {
-            let figures = [&one.price, &one.pe, &one.growth, &one.low52, &one.high52];
-            company(&one.code, figures.map(String::as_str))
+        .map(|listing| {
+            let figures = [
+                &listing.price,
+                &listing.pe,
+                &listing.growth,
+                &listing.low52,
+                &listing.high52,
+            ];
+            company(&listing.code, figures.map(String::as_str))
         })
         .collect();
     assert_eq!(companies.len(), 496);
-    let named: Vec<(String, Rule)> = suspicious(companies.into_iter())
+    let flagged: Vec<(String, Rule)> = suspicious(companies.into_iter())
         .into_iter()
-        .map(|one| (one.code, one.rule))
+        .map(|suspicion| (suspicion.code, suspicion.rule))
         .collect();
-    assert_eq!(named, [("MRK".to_owned(), Rule::LowFarBelow)]);
+    assert_eq!(flagged, [("MRK".to_owned(), Rule::LowFarBelow)]);
 }
 
 #[test]
-fn it_is_told_at_the_end_and_changes_nothing() {
+fn warns_at_the_end_and_leaves_the_rankings_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let ran = indexrank(folder.path(), &["--from", &MARKET.address()]);
     assert_eq!(ran.code, 0);
-    let told = "\
+    let warning = "\
         indexrank: 1 figure does not fit the others of its company, it is ranked as it is:\n\
         indexrank:   MRK: the 52-week low, 15.32, is under a third of both the price, 80.60, \
         and that of a year ago, 74.98\n";
-    assert!(ran.stderr.ends_with(told), "{}", ran.stderr);
+    assert!(ran.stderr.ends_with(warning), "{}", ran.stderr);
     assert_expected_rankings(&folder.path().join("rankings"));
     let report = json(&folder.path().join("rankings/run.json"));
     assert_eq!(report["suspicious"].as_array().unwrap().len(), 1);
@@ -202,7 +214,7 @@ fn it_is_told_at_the_end_and_changes_nothing() {
 }
 
 #[test]
-fn a_page_with_a_price_of_another_order_is_named_and_ranked() {
+fn flags_and_ranks_an_implausible_price() {
     let price = "price-section__current-value\">";
     let server = TestServer::start(market(), move |path, _| {
         let page = || String::from_utf8(page_of(COMPANY)).unwrap();
@@ -221,9 +233,9 @@ fn a_page_with_a_price_of_another_order_is_named_and_ranked() {
 }
 
 #[test]
-fn the_list_is_short_unless_all_of_it_is_asked_for() {
-    let all: Vec<Suspicion> = (0..7).flat_map(|_| found("- 20000 - - -")).collect();
-    let lines = |count: usize, most| terminal::suspicious(&all[..count], most);
+fn shortens_the_list_to_a_given_length() {
+    let all: Vec<Suspicion> = (0..7).flat_map(|_| flagged("- 20000 - - -")).collect();
+    let lines = |count: usize, limit| terminal::suspicious(&all[..count], limit);
     assert_eq!(lines(0, 5), [""; 0]);
     assert_eq!(
         lines(5, 5).last().unwrap(),

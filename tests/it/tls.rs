@@ -1,4 +1,4 @@
-//! Faults of TLS, from a server with certificates made here.
+//! TLS faults, from a server whose certificates are generated here.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -16,19 +16,19 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use crate::run::{COMPANY, SIZE, market};
 use crate::support::{RANKINGS, Ran, TestServer, indexrank, json, ledger};
 
-/// An authority that some trust.
+/// A certificate authority. Clients trust it if its `pem` is in their `--ca-file`.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
 }
 
-static NAMED: AtomicUsize = AtomicUsize::new(0);
+static AUTHORITIES: AtomicUsize = AtomicUsize::new(0);
 
 impl Authority {
     fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
-        // By its name a client finds the authority that a certificate claims.
-        let name = NAMED.fetch_add(1, Ordering::SeqCst).to_string();
+        // A client looks up the issuer of a certificate by name, so each authority has its own.
+        let name = AUTHORITIES.fetch_add(1, Ordering::SeqCst).to_string();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -39,27 +39,28 @@ impl Authority {
         }
     }
 
-    /// What a server shows that this authority has signed.
-    fn sign(&self, params: CertificateParams) -> Shown {
+    /// Signs a certificate for a key that is generated here.
+    fn sign(&self, params: CertificateParams) -> Identity {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         (certificate.der().clone(), key)
     }
 }
 
-type Shown = (CertificateDer<'static>, KeyPair);
+/// A server's certificate and its private key.
+type Identity = (CertificateDer<'static>, KeyPair);
 
 fn params(host: &str) -> CertificateParams {
     CertificateParams::new(vec![host.to_owned()]).unwrap()
 }
 
-fn self_signed() -> Shown {
+fn self_signed() -> Identity {
     let key = KeyPair::generate().unwrap();
     let certificate = params("127.0.0.1").self_signed(&key).unwrap();
     (certificate.der().clone(), key)
 }
 
-/// A server on 127.0.0.1 that counts its connections and gives each to `serve`.
+/// A server on 127.0.0.1 that counts its connections and passes each to `serve`.
 struct Server {
     port: u16,
     connections: Arc<AtomicUsize>,
@@ -81,9 +82,9 @@ impl Server {
         Server { port, connections }
     }
 
-    /// The market over TLS; `redirect` leads away from some paths.
+    /// Serves the market over TLS. A path for which `redirect` returns a location is redirected there.
     fn of_market(
-        (certificate, key): Shown,
+        (certificate, key): Identity,
         redirect: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -99,20 +100,22 @@ impl Server {
         let pages = Pages::of_market(&market());
         Server::start(move |stream| {
             let tls = ServerConnection::new(Arc::clone(&config)).ok()?;
-            answer(StreamOwned::new(tls, stream), &pages, &redirect)
+            respond(StreamOwned::new(tls, stream), &pages, &redirect)
         })
     }
 
-    fn run(&self, folder: &Path, ca: &str, more: &[&str]) -> Ran {
+    /// Runs against this server with `ca` as the `--ca-file`.
+    fn run(&self, folder: &Path, ca: &str, options: &[&str]) -> Ran {
         let file = folder.join("ca.pem");
         fs::write(&file, ca).unwrap();
         let address = format!("https://127.0.0.1:{}", self.port);
         let arguments = ["--from", &address, "--ca-file", file.to_str().unwrap()];
-        indexrank(folder, &[&arguments, more].concat())
+        indexrank(folder, &[&arguments, options].concat())
     }
 }
 
-fn answer(
+/// Responds to every request of a connection.
+fn respond(
     mut stream: impl Read + Write,
     pages: &Pages,
     redirect: &impl Fn(&str) -> Option<String>,
@@ -141,11 +144,11 @@ fn answer(
 }
 
 #[test]
-fn a_run_over_https_gives_what_one_over_http_gives() {
+fn https_and_http_give_the_same_rankings() {
     let authority = Authority::new();
     let server = Server::of_market(authority.sign(params("127.0.0.1")), |_| None);
     let folder = tempfile::tempdir().unwrap();
-    // Of several authorities in a file each counts.
+    // The file holds two authorities; the second is the one that counts.
     let pem = Authority::new().pem + &authority.pem;
     let ran = server.run(folder.path(), &pem, &["--out", "https"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
@@ -158,9 +161,9 @@ fn a_run_over_https_gives_what_one_over_http_gives() {
     }
 }
 
-/// One connection, no second try, and the fault in plain words.
+/// Each makes one connection, and the message names the fault.
 #[test]
-fn certificates_that_are_not_accepted() {
+fn rejects_invalid_certificates_without_a_retry() {
     let authority = Authority::new();
     let dated = |from: i32, to: i32| {
         let mut params = params("127.0.0.1");
@@ -168,7 +171,7 @@ fn certificates_that_are_not_accepted() {
         params.not_after = date_time_ymd(to, 1, 1);
         params
     };
-    for (shown, words) in [
+    for (identity, words) in [
         (authority.sign(dated(2000, 2001)), "has expired"),
         (authority.sign(dated(4000, 4001)), "is not valid yet"),
         (
@@ -182,54 +185,49 @@ fn certificates_that_are_not_accepted() {
         (self_signed(), "is signed by itself"),
     ] {
         assert_refused(
-            &Server::of_market(shown, |_| None),
+            &Server::of_market(identity, |_| None),
             &authority.pem,
             words,
-            1..=1,
+            1,
         );
     }
 }
 
 #[test]
-fn a_server_that_does_not_speak_tls() {
+fn reports_a_server_without_tls() {
     let pages = Pages::of_market(&market());
     let server = Server::start(move |mut stream| {
         let mut hello = [0; 64];
         stream.read_exact(&mut hello).ok()?;
         let reply = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
         stream.write_all(reply).ok()?;
-        answer(stream, &pages, &|_| None)
+        respond(stream, &pages, &|_| None)
     });
-    assert_refused(&server, &Authority::new().pem, "does not speak TLS", 1..=1);
+    assert_refused(&server, &Authority::new().pem, "does not speak TLS", 1);
 }
 
-/// Four attempts, each with the free one that a connection is given that dies before its headers.
+/// Four attempts make eight connections: each attempt reconnects once, at no charge to the retries, when
+/// the connection dies before the response head.
 #[test]
-fn a_handshake_that_is_cut_off_is_tried_again() {
+fn retries_a_truncated_handshake() {
     let server = Server::start(|mut stream| {
         let mut hello = [0; 1024];
-        let read = stream.read(&mut hello).ok()?;
-        assert!(read > 100, "a whole hello, so that closing resets nothing");
-        // The head of a record of 100 bytes, and ten of these.
+        let length = stream.read(&mut hello).ok()?;
+        assert!(
+            length > 100,
+            "closing with an unread part of the hello would reset the connection"
+        );
+        // The header of a TLS record of 100 bytes, and the first ten of them.
         stream
             .write_all(&[22, 3, 3, 0, 100, 2, 0, 0, 96, 3, 3, 1, 2, 3, 4])
             .ok()
     });
-    assert_refused(
-        &server,
-        &Authority::new().pem,
-        "unexpected end of file",
-        8..=8,
-    );
+    assert_refused(&server, &Authority::new().pem, "unexpected end of file", 8);
 }
 
+/// A run against this server ends with exit code 4, these words and this number of connections.
 #[track_caller]
-fn assert_refused(
-    server: &Server,
-    ca: &str,
-    words: &str,
-    connections: std::ops::RangeInclusive<usize>,
-) {
+fn assert_refused(server: &Server, ca: &str, words: &str, connections: usize) {
     let folder = tempfile::tempdir().unwrap();
     let ran = server.run(
         folder.path(),
@@ -238,17 +236,13 @@ fn assert_refused(
     );
     assert_eq!(ran.code, 4, "{}", ran.stderr);
     assert!(ran.stderr.contains(words), "{words:?} in {}", ran.stderr);
-    let seen = server.connections.load(Ordering::SeqCst);
-    assert!(
-        connections.contains(&seen),
-        "{seen} connections: {}",
-        ran.stderr
-    );
+    let count = server.connections.load(Ordering::SeqCst);
+    assert_eq!(count, connections, "connections: {}", ran.stderr);
     assert!(!folder.path().join("rankings/pe.json").exists());
 }
 
 #[test]
-fn a_redirect_from_https_to_http_is_not_followed() {
+fn does_not_follow_a_redirect_from_https_to_http() {
     let authority = Authority::new();
     let plain = Server::start(|_| None);
     let target = format!("http://127.0.0.1:{}{COMPANY}", plain.port);
@@ -265,7 +259,7 @@ fn a_redirect_from_https_to_http_is_not_followed() {
 }
 
 #[test]
-fn files_that_name_no_authority() {
+fn rejects_ca_files_without_a_usable_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let begin = "-----BEGIN CERTIFICATE-----\n";
     let end = "-----END CERTIFICATE-----\n";

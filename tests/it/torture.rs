@@ -1,4 +1,4 @@
-//! Every fault at every request, and all of them at once.
+//! Whole runs against a server with faults: each kind at each request, and many at once.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -17,7 +17,8 @@ use serde_json::Value;
 
 use crate::support::{RANKINGS, Ran, files, indexrank, json, ledger};
 
-const MEMORY: u64 = 128 << 20;
+/// Peak memory that the README promises for any server.
+const MAX_MEMORY: u64 = 128 << 20;
 const QUICK: [&str; 4] = ["--retry-pause", "20", "--timeout", "1"];
 
 fn server(companies: usize) -> Server {
@@ -29,29 +30,32 @@ fn plan(spec: &str, seed: u64) -> Plan {
     Plan::new(spec.parse::<Faults>().unwrap(), seed)
 }
 
-/// A run that has ended, and what it left.
-struct Ended {
+/// The result of one run.
+struct Outcome {
     ran: Ran,
+    /// The ranking files in the order of [`RANKINGS`].
     rankings: Vec<Option<String>>,
+    /// `run.json`, if the exit code is 0, 3 or 6.
     report: Option<Value>,
+    /// Requests that the server received.
     requests: u64,
 }
 
-/// Runs, and checks what holds for every run whatever went wrong.
-fn run(server: &Server, what: &str, options: &[&str]) -> Ended {
+/// Runs, and checks what holds for every run with any fault.
+fn run(server: &Server, what: &str, options: &[&str]) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
-    let before = server.counts().requests;
+    let requests_before = server.counts().requests;
     let started = Instant::now();
     let address = server.address();
     let ran = indexrank(folder.path(), &[&["--from", &*address], options].concat());
     assert!(started.elapsed() < Duration::from_secs(30), "{what}");
     let out = folder.path().join("rankings");
-    let there = files(&out);
+    let names = files(&out);
     let is_result = |name: &&String| name.ends_with(".json") || *name == "unfinished.warc";
     assert_eq!(
-        there.iter().filter(is_result).count(),
-        there.len(),
-        "{what}: {there:?}"
+        names.iter().filter(is_result).count(),
+        names.len(),
+        "{what}: {names:?}"
     );
     let read = |name: &str| std::fs::read_to_string(Path::new(&out).join(name)).ok();
     let rankings: Vec<_> = RANKINGS.into_iter().map(read).collect();
@@ -59,27 +63,27 @@ fn run(server: &Server, what: &str, options: &[&str]) -> Ended {
     if let Some(report) = &report {
         ledger(report);
         let peak = report["peak_memory_bytes"].as_u64().unwrap();
-        assert!(peak < MEMORY, "{what}: {} MB", peak >> 20);
+        assert!(peak < MAX_MEMORY, "{what}: {} MB", peak >> 20);
     } else {
         assert!(rankings.iter().all(Option::is_none), "{what}");
     }
-    // Nothing of a page may reach the terminal but text.
+    // No control character of a page may reach the terminal.
     let is_plain = |text: &str| text.chars().all(|c| !c.is_control() || c == '\n');
     assert!(
         is_plain(&ran.stderr) && is_plain(&ran.stdout),
         "{what}: {:?}",
         ran.stderr
     );
-    Ended {
+    Outcome {
         ran,
         rankings,
         report,
-        requests: server.counts().requests - before,
+        requests: server.counts().requests - requests_before,
     }
 }
 
-/// Kinds that do not pass, and those that spoil a page without anybody noticing that it is not the
-/// page it should be; all others must leave no trace.
+/// Whether the run may lose a page to a fault of this kind. These faults are permanent, or replace the
+/// page by one that looks valid. All other kinds must not change the rankings.
 fn may_cost_a_page(kind: &str) -> bool {
     [
         "endless-head",
@@ -101,15 +105,15 @@ fn may_cost_a_page(kind: &str) -> bool {
     .any(|lasting| kind.starts_with(lasting))
 }
 
-/// Each kind of fault once, at each request in turn.
+/// One fault a run: each kind at each request.
 #[test]
-fn every_fault_at_every_request() {
+fn handles_every_fault_at_every_request() {
     const COMPANIES: usize = 5;
     let server = server(COMPANIES);
     let quiet = run(&server, "quiet", &QUICK);
-    let mut without: HashMap<String, Vec<Option<String>>> = HashMap::new();
+    let mut rankings_without: HashMap<String, Vec<Option<String>>> = HashMap::new();
     for kind in kinds() {
-        // Pauses of seconds, of which there is a test of their own, at two requests only.
+        // Pauses take seconds and have tests of their own, so only every fourth request is tried.
         let step = if kind.starts_with("retry-after") {
             4
         } else {
@@ -118,31 +122,31 @@ fn every_fault_at_every_request() {
         for at in (1..=quiet.requests).step_by(step) {
             let what = format!("{kind}@={at}");
             server.misbehave(plan(&what, 1));
-            let ended = run(&server, &what, &QUICK);
-            let (code, stderr) = (ended.ran.code, &ended.ran.stderr);
+            let outcome = run(&server, &what, &QUICK);
+            let (code, stderr) = (outcome.ran.code, &outcome.ran.stderr);
             assert!(
-                ended.requests <= quiet.requests + 6,
+                outcome.requests <= quiet.requests + 6,
                 "{what}: {} requests",
-                ended.requests
+                outcome.requests
             );
             if !may_cost_a_page(&kind) {
                 assert_eq!(code, 0, "{what}: {stderr}");
             }
             match code {
-                // Without one figure, or with a company twice.
+                // A figure is missing, or a company is listed twice.
                 0 if ["layout", "other-page", "growing"].contains(&&*kind) => {}
-                0 => assert_eq!(ended.rankings, quiet.rankings, "{what}"),
+                0 => assert_eq!(outcome.rankings, quiet.rankings, "{what}"),
                 3 => {
-                    let report = ended.report.unwrap();
+                    let report = outcome.report.unwrap();
                     assert_eq!(ledger(&report)[2], 1, "{what}");
                     let path = report["failures"][0]["path"].as_str().unwrap();
-                    let expected = without.entry(path.to_owned()).or_insert_with(|| {
+                    let expected = rankings_without.entry(path.to_owned()).or_insert_with(|| {
                         server.misbehave(plan(&format!("404@{path}"), 1));
                         run(&server, path, &QUICK).rankings
                     });
-                    assert_eq!(ended.rankings, *expected, "{what}");
+                    assert_eq!(outcome.rankings, *expected, "{what}");
                 }
-                // The index, the rules or the rate.
+                // The fault hit the index, robots.txt or the rate.
                 4..=6 => assert!(stderr.starts_with("indexrank: "), "{what}: {stderr}"),
                 _ => panic!("{what}: {code} {stderr}"),
             }
@@ -150,26 +154,26 @@ fn every_fault_at_every_request() {
     }
 }
 
-/// Everything that a server can send to fill the memory, from half of the pages at once, to many
-/// workers.
+/// Half of the pages or more are large in some way: huge bodies, gzip bombs, endless heads, UTF-16.
 #[test]
-fn a_hostile_server_does_not_fill_the_memory() {
+fn limits_memory_against_a_hostile_server() {
     let server = server(300);
     let mixed = "huge@15%@/stocks/*,bomb@15%@/stocks/*,endless-head@10%@/stocks/*,charset:utf-16@10%@/stocks/*";
     for spec in [mixed, "huge@85%@/stocks/*"] {
         server.misbehave(plan(spec, 5));
         for workers in ["32", "128"] {
             let options = ["--workers", workers, "--retry-pause", "20"];
-            let ended = run(&server, &format!("{spec}, {workers}"), &options);
-            assert_eq!(ended.ran.code, 3, "{}", ended.ran.stderr);
-            let report = ended.report.unwrap();
+            let outcome = run(&server, &format!("{spec}, {workers}"), &options);
+            assert_eq!(outcome.ran.code, 3, "{}", outcome.ran.stderr);
+            let report = outcome.report.unwrap();
             assert!(ledger(&report)[2] > 60, "{report}");
         }
     }
 }
 
-/// Sixteen kinds of fault that pass, on a fifth of all first and second requests.
-const CHAOS: [&str; 16] = [
+/// Faults that disappear when the request is retried. The test below spreads them over a fifth of all
+/// first and second requests: 16 × 1.25 %.
+const TRANSIENT: [&str; 16] = [
     "503",
     "500",
     "429",
@@ -189,36 +193,36 @@ const CHAOS: [&str; 16] = [
 ];
 
 #[test]
-fn chaos_costs_nothing_but_time() {
+fn recovers_from_random_transient_faults() {
     let server = server(500);
     let quiet = run(&server, "quiet", &QUICK);
-    let spec = CHAOS.map(|kind| format!("{kind}@1.25%#1-2")).join(",");
+    let spec = TRANSIENT.map(|kind| format!("{kind}@1.25%#1-2")).join(",");
     for seed in 0..20 {
         server.misbehave(plan(&spec, seed));
-        let ended = run(&server, &format!("seed {seed}"), &QUICK);
-        assert_eq!(ended.ran.code, 0, "seed {seed}: {}", ended.ran.stderr);
-        let report = ended.report.unwrap();
+        let outcome = run(&server, &format!("seed {seed}"), &QUICK);
+        assert_eq!(outcome.ran.code, 0, "seed {seed}: {}", outcome.ran.stderr);
+        let report = outcome.report.unwrap();
         assert_eq!(ledger(&report), [500, 500, 0, 0, 0], "seed {seed}");
-        assert_eq!(ended.rankings, quiet.rankings, "seed {seed}");
+        assert_eq!(outcome.rankings, quiet.rankings, "seed {seed}");
         let retries = report["retries"].as_u64().unwrap();
         assert!(
             (60..=200).contains(&retries),
             "seed {seed}: {retries} retries"
         );
-        assert_eq!(ended.requests, quiet.requests + retries, "seed {seed}");
+        assert_eq!(outcome.requests, quiet.requests + retries, "seed {seed}");
     }
 }
 
-/// What is broken for good is missing, named with its reason, and the rest is exact.
+/// The report names each lost company with the reason, and the rankings of the others are exact.
 #[test]
-fn what_is_broken_for_good_is_missing_and_nothing_else() {
+fn permanent_faults_cost_only_their_companies() {
     let server = server(500);
     let spec = "404@1%@/stocks/*,encoding:br@1%@/stocks/*,bomb@1%@/stocks/*,redirect-nowhere@1%@/stocks/*,\
                 redirect:http://localhost:1/@1%@/stocks/*";
     server.misbehave(plan(spec, 3));
     let folder = tempfile::tempdir().unwrap();
     let address = server.address();
-    let kept = folder.path().join("kept.warc");
+    let recording = folder.path().join("kept.warc");
     let ran = indexrank(
         folder.path(),
         &["--from", &address, "--record", "kept.warc", "-v"],
@@ -233,7 +237,7 @@ fn what_is_broken_for_good_is_missing_and_nothing_else() {
     let failures = report["failures"].as_array().unwrap();
     let mut reasons: Vec<&str> = failures
         .iter()
-        .map(|one| one["reason"].as_str().unwrap())
+        .map(|failure| failure["reason"].as_str().unwrap())
         .collect();
     for failure in failures {
         assert!(ran.stderr.contains(failure["address"].as_str().unwrap()));
@@ -251,20 +255,24 @@ fn what_is_broken_for_good_is_missing_and_nothing_else() {
         ]
     );
 
-    // The same from the market itself, without what is missing.
-    let quiet = server_of_its_own();
+    // Compute the expected rankings from a recording of the whole market, without the lost companies.
+    let (_folder, quiet) = record_market();
     let widths = Widths {
         workers: 8,
         readers: 1,
     };
-    let archive = Archive::open(&quiet.1).unwrap();
+    let archive = Archive::open(&quiet).unwrap();
     let source = Source::archive(archive, widths.workers);
     let meter = Meter::default();
     let harvest = pipeline::run(&source, "s&p_500", widths, &meter).unwrap();
     let usd = exchange_rate::find(exchange_rate::RateChoice::OfDay(None), &source, &meter).unwrap();
     for figure in Figure::ALL {
-        let there = |company: &Company| !failures.iter().any(|one| one["path"] == *company.path);
-        let companies = harvest.companies.iter().filter(there);
+        let is_present = |company: &Company| {
+            !failures
+                .iter()
+                .any(|failure| failure["path"] == *company.path)
+        };
+        let companies = harvest.companies.iter().filter(is_present);
         let places = ranking::ranking(companies, figure, Some(&usd), PeRange::Any, 10);
         let file = folder
             .path()
@@ -276,11 +284,11 @@ fn what_is_broken_for_good_is_missing_and_nothing_else() {
             "{figure:?}"
         );
     }
-    assert!(kept.exists());
+    assert!(recording.exists());
 }
 
-/// A recording of the market of 500.
-fn server_of_its_own() -> (tempfile::TempDir, std::path::PathBuf) {
+/// Records the market of 500 companies; returns the folder and the file in it.
+fn record_market() -> (tempfile::TempDir, std::path::PathBuf) {
     let server = server(500);
     let folder = tempfile::tempdir().unwrap();
     let ran = indexrank(

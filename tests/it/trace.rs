@@ -1,4 +1,4 @@
-//! The trace of a run: what Perfetto would show.
+//! The trace of a run, in the JSON format that Perfetto shows.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::run::{COMPANY, OK, Run, once};
 use crate::support::{MARKET, Reply, indexrank, json};
 
-/// By path of a company: what was done with its page, sorted.
+/// For each company's path the sorted names of the phases of its page.
 pub fn phases_of_companies(trace: &Value) -> BTreeMap<&str, Vec<&str>> {
     let mut phases: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for span in spans(trace) {
@@ -25,7 +25,7 @@ pub fn phases_of_companies(trace: &Value) -> BTreeMap<&str, Vec<&str>> {
     phases
 }
 
-/// Names of the rows, in the order in which they are shown.
+/// Names of the rows in display order.
 pub fn rows(trace: &Value) -> Vec<&str> {
     let named = events(trace).filter(|event| event["name"] == "thread_name");
     named
@@ -42,7 +42,7 @@ fn spans(trace: &Value) -> impl Iterator<Item = &Value> {
 }
 
 #[test]
-fn trace_of_a_run() {
+fn traces_every_page_of_a_run() {
     let folder = tempfile::tempdir().unwrap();
     let site = MARKET.address();
     let run = [
@@ -61,13 +61,13 @@ fn trace_of_a_run() {
     let trace = json(&folder.path().join("deep/trace.json"));
 
     let rows = rows(&trace);
-    let of = |role: &str| rows.iter().filter(|row| row.starts_with(role)).count();
+    let count = |label: &str| rows.iter().filter(|row| row.starts_with(label)).count();
     assert_eq!(
-        (of("rate"), of("fetcher"), of("reader")),
+        (count("rate"), count("fetcher"), count("reader")),
         (1, 4, 2),
         "{rows:?}"
     );
-    assert!((1..=5).contains(&of("index")), "{rows:?}");
+    assert!((1..=5).contains(&count("index")), "{rows:?}");
     assert_eq!(rows[0], "rate 1");
 
     let phases = phases_of_companies(&trace);
@@ -80,19 +80,22 @@ fn trace_of_a_run() {
         );
     }
 
-    // No worker does two things at once, and nothing takes longer than the run.
-    let took = json(&folder.path().join("rankings/run.json"))["seconds"]
+    // Spans of a row do not overlap, and none ends after the run.
+    let duration = json(&folder.path().join("rankings/run.json"))["seconds"]
         .as_f64()
         .unwrap()
         * 1e6;
     let mut ends: BTreeMap<u64, u64> = BTreeMap::new();
     for span in spans(&trace) {
         let (row, start) = (span["tid"].as_u64().unwrap(), span["ts"].as_u64().unwrap());
-        let before = ends.insert(row, start + span["dur"].as_u64().unwrap());
-        assert!(before <= Some(start), "{span}");
+        let previous_end = ends.insert(row, start + span["dur"].as_u64().unwrap());
+        assert!(previous_end <= Some(start), "{span}");
     }
     let last = *ends.values().max().unwrap() as f64;
-    assert!(last > took * 0.1 && last < took * 1.1, "{last} of {took}");
+    assert!(
+        last > duration * 0.1 && last < duration * 1.1,
+        "last span ends at {last} of {duration} µs"
+    );
     let report = json(&folder.path().join("rankings/run.json"));
     assert!(
         report["files"]
@@ -102,29 +105,22 @@ fn trace_of_a_run() {
     );
 }
 
-/// A page that broke off is seen beside the one that came when it was asked for again.
+/// The first response breaks off in the body, and the retry succeeds.
 #[test]
-fn trace_of_a_failure() {
-    let cut = || Reply::with_head(&format!("{OK}\r\nContent-Length: 100"), b"half");
-    let server = once(COMPANY, cut);
+fn traces_a_failed_attempt_beside_its_retry() {
+    let truncated = || Reply::with_head(&format!("{OK}\r\nContent-Length: 100"), b"half");
+    let server = once(COMPANY, truncated);
     let run = Run::new(&server, &["--trace", "trace.json"]);
     assert_eq!(run.ran.code, 0);
     let trace = json(&run.folder.path().join("trace.json"));
-    let each = [
-        "failing",
-        "pausing",
-        "inflating",
-        "reading",
-        "receiving",
-        "waiting",
-    ];
-    let mut with_failure = each;
+    let without_failure = ["inflating", "reading", "receiving", "waiting"];
+    let mut with_failure = [&without_failure[..], &["failing", "pausing"]].concat();
     with_failure.sort();
     for (path, phases) in phases_of_companies(&trace) {
         let expected = if path == COMPANY {
             &with_failure[..]
         } else {
-            &each[2..]
+            &without_failure[..]
         };
         assert_eq!(phases, expected, "{path}");
     }

@@ -1,4 +1,4 @@
-//! The index by its numbered pages, by its letter pages, and by both.
+//! The walk modes: the index by its numbered pages, by its letter pages, and by both.
 
 use std::process::Stdio;
 
@@ -20,8 +20,8 @@ const LETTER_A: &str = "/index/components/s&p_500/A";
 const LETTER_Q: &str = "/index/components/s&p_500/Q";
 const DIGITS: &str = "/index/components/s&p_500/0-9";
 
-/// A run on a site, and what its report says.
-fn walked(address: &str, walk: &[&str]) -> (tempfile::TempDir, Ran, Value) {
+/// Runs on a site; returns the output folder, the run and its report.
+fn walk_site(address: &str, walk: &[&str]) -> (tempfile::TempDir, Ran, Value) {
     let folder = tempfile::tempdir().unwrap();
     let ran = indexrank(folder.path(), &[&["--from", address], walk].concat());
     assert_eq!(ran.code, 0, "{}", ran.stderr);
@@ -29,15 +29,26 @@ fn walked(address: &str, walk: &[&str]) -> (tempfile::TempDir, Ran, Value) {
     (folder, ran, report)
 }
 
-fn alone(way: &str, listed: usize) -> Value {
+/// The `walks` of a report with one walk mode.
+fn one_walk(way: &str, listed: usize) -> Value {
     json!([{"way": way, "listed": listed, "only": [], "lacks": []}])
+}
+
+/// Sorted paths of the companies that the market's numbered pages lack.
+fn dropped_paths(market: &Market) -> Vec<String> {
+    let mut paths: Vec<String> = market
+        .dropped()
+        .map(|company| company.path.clone())
+        .collect();
+    paths.sort();
+    paths
 }
 
 fn is_letter(path: &str) -> bool {
     path.starts_with("/index/components/s&p_500/")
 }
 
-/// What a site may answer for a letter without companies.
+/// A letter page without a table, which a site may send for a letter without companies.
 fn without_table(letter: &str) -> Vec<u8> {
     let page = market().letter_page(letter);
     let (start, end) = (
@@ -48,24 +59,24 @@ fn without_table(letter: &str) -> Vec<u8> {
 }
 
 #[test]
-fn numbered_pages_are_the_way_unless_another_is_asked_for() {
+fn walks_numbered_pages_by_default() {
     for walk in [&[][..], &["--walk", "pages"]] {
         let server = TestServer::start(market(), |path, _| {
             is_letter(path).then(|| panic!("{path} was asked for"))
         });
-        let (_, _, report) = walked(server.address(), walk);
-        assert_eq!(report["walks"], alone("pages", SIZE));
+        let (_, _, report) = walk_site(server.address(), walk);
+        assert_eq!(report["walks"], one_walk("pages", SIZE));
         assert_eq!(report["warnings"], json!([]));
         assert_eq!(server.asked(LETTER_A), 0);
     }
 }
 
 #[test]
-fn each_way_gives_every_company_and_the_same_rankings() {
-    let pages = walked(&MARKET.address(), &["--table", "all.csv"]);
+fn every_walk_mode_gives_the_same_rankings() {
+    let pages = walk_site(&MARKET.address(), &["--table", "all.csv"]);
     for (walk, requests) in [("letters", 27 + 496 + 2), ("both", 11 + 1 + 27 + 496 + 2)] {
         let arguments = ["--walk", walk, "--table", "all.csv"];
-        let (folder, _, report) = walked(&MARKET.address(), &arguments);
+        let (folder, _, report) = walk_site(&MARKET.address(), &arguments);
         assert_expected_rankings(&folder.path().join("rankings"));
         assert_eq!(ledger(&report), [496, 496, 0, 0, 0], "{walk}");
         assert_eq!(report["requests"], requests, "{walk}");
@@ -73,7 +84,7 @@ fn each_way_gives_every_company_and_the_same_rankings() {
         let table = |folder: &tempfile::TempDir| std::fs::read(folder.path().join("all.csv"));
         assert!(table(&folder).unwrap() == table(&pages.0).unwrap());
         let expected = match walk {
-            "letters" => alone("letters", 496),
+            "letters" => one_walk("letters", 496),
             _ => json!([
                 {"way": "pages", "listed": 496, "only": [], "lacks": []},
                 {"way": "letters", "listed": 496, "only": [], "lacks": []},
@@ -84,19 +95,18 @@ fn each_way_gives_every_company_and_the_same_rankings() {
 }
 
 #[test]
-fn both_ways_name_exactly_what_the_numbered_pages_lack() {
+fn warns_about_companies_missing_from_numbered_pages() {
     let market = Market::embedded(None, SEED).dropping(9);
-    let mut dropped: Vec<String> = market.dropped().map(|one| one.path.clone()).collect();
-    dropped.sort();
+    let dropped = dropped_paths(&market);
     assert_eq!(dropped.len(), 9);
     let pages = Pages::of_market(&market);
     let server = Server::start(pages, 0, Line::default(), None).unwrap();
 
-    let (_, _, report) = walked(&server.address(), &[]);
-    assert_eq!(report["walks"], alone("pages", 487));
-    let (_, _, report) = walked(&server.address(), &["--walk", "letters"]);
-    assert_eq!(report["walks"], alone("letters", 496));
-    let (folder, ran, report) = walked(&server.address(), &["--walk", "both"]);
+    let (_, _, report) = walk_site(&server.address(), &[]);
+    assert_eq!(report["walks"], one_walk("pages", 487));
+    let (_, _, report) = walk_site(&server.address(), &["--walk", "letters"]);
+    assert_eq!(report["walks"], one_walk("letters", 496));
+    let (folder, ran, report) = walk_site(&server.address(), &["--walk", "both"]);
     let expected = json!([
         {"way": "pages", "listed": 487, "only": [], "lacks": dropped},
         {"way": "letters", "listed": 496, "only": dropped, "lacks": []},
@@ -118,7 +128,7 @@ fn both_ways_name_exactly_what_the_numbered_pages_lack() {
 }
 
 #[test]
-fn both_ways_name_what_the_letter_pages_lack() {
+fn warns_about_companies_missing_from_letter_pages() {
     // 3M is the only company of the small market that starts with a digit.
     let server = TestServer::start(market(), |path, _| {
         (path == DIGITS).then(|| Reply::status("404 Not Found"))
@@ -134,7 +144,7 @@ fn both_ways_name_what_the_letter_pages_lack() {
 }
 
 #[test]
-fn the_server_drops_rows_when_it_is_told_to() {
+fn serve_drops_rows_on_request() {
     use std::io::{BufRead, BufReader};
     let folder = tempfile::tempdir().unwrap();
     let serve = ["serve", "--companies", "100", "--drop-rows", "3"];
@@ -153,31 +163,26 @@ fn the_server_drops_rows_when_it_is_told_to() {
     server.wait().unwrap();
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let report = json(&folder.path().join("rankings/run.json"));
-    let dropped: Vec<String> = {
-        let market = Market::embedded(Some(100), SEED).dropping(3);
-        let mut paths: Vec<String> = market.dropped().map(|one| one.path.clone()).collect();
-        paths.sort();
-        paths
-    };
+    let dropped = dropped_paths(&Market::embedded(Some(100), SEED).dropping(3));
     assert_eq!(report["walks"][0]["lacks"], json!(dropped));
     assert_eq!(report["walks"][0]["listed"], 97);
     assert_eq!(report["ledger"]["listed"], 100);
 }
 
-/// No numbered page may be left without a row, which would look like another layout.
+/// A numbered page without rows would look like a page of another layout.
 #[test]
-fn a_market_drops_no_more_than_leaves_a_row_on_each_page() {
+fn dropping_rows_leaves_one_on_each_numbered_page() {
     let market = Market::embedded(Some(100), SEED).dropping(1_000);
     assert_eq!(market.index_pages(), 3);
     assert_eq!(market.dropped().count(), 97);
     let server = TestServer::start(market, |_, _| None);
-    let (_, _, report) = walked(server.address(), &["--walk", "both"]);
+    let (_, _, report) = walk_site(server.address(), &["--walk", "both"]);
     assert_eq!(report["walks"][0]["listed"], 3);
     assert_eq!(report["ledger"]["listed"], 100);
 }
 
 #[test]
-fn a_letter_without_companies_may_look_in_three_ways() {
+fn accepts_three_forms_of_an_empty_letter_page() {
     let replies: [fn(&str) -> Option<Reply>; 3] = [
         |_| None,
         |path| (path == LETTER_Q).then(|| Reply::status("404 Not Found")),
@@ -193,11 +198,11 @@ fn a_letter_without_companies_may_look_in_three_ways() {
 }
 
 #[test]
-fn what_is_read_on_a_letter_page() {
+fn parses_or_rejects_letter_pages() {
     let page = |letter| market().letter_page(letter);
     let paged = market().index_page(1);
     let empty = String::from_utf8(without_table("Q")).unwrap();
-    // A row as in the table of components, of another layout and in the real one without its links.
+    // Rows like those of the component table: one under another header, one without a link.
     let cells = "<td>1</td>".repeat(7);
     let row = format!("<tr><td><a href=\"/stocks/q-stock\">Q</a></td>{cells}</tr>");
     let table = format!("<table><tr><th>Name<th>12 Mo.</tr>{row}</table>");
@@ -209,11 +214,15 @@ fn what_is_read_on_a_letter_page() {
         ("a table without rows", page("Q"), Ok(0)),
         ("no table", empty.clone(), Ok(0)),
         (
-            "a row that says so",
+            "a row that lists no company",
             empty.replace(end, &format!("{none}{end}")),
             Ok(0),
         ),
-        ("a pager", paged, Err("letter page without a pager")),
+        (
+            "a page with a pager",
+            paged,
+            Err("letter page without a pager"),
+        ),
         (
             "companies under another header",
             empty.replace(end, &format!("{table}{end}")),
@@ -224,7 +233,7 @@ fn what_is_read_on_a_letter_page() {
             empty.replace(end, &format!("{bare}{end}")),
             Err("1 Year"),
         ),
-        // The footer of every page has links to the S&P 500's letters, small ones.
+        // The footer of every page of the site links to the S&P 500's letters, in lower case.
         (
             "a page of another kind",
             empty.replace("s&amp;p_500/A", "s&amp;p_500/a"),
@@ -237,19 +246,19 @@ fn what_is_read_on_a_letter_page() {
         ),
     ];
     for (case, html, expected) in cases {
-        let read = parse_letter(html.as_bytes(), INDEX);
-        match (read, expected) {
+        let parsed = parse_letter(html.as_bytes(), INDEX);
+        match (parsed, expected) {
             (Ok(page), Ok(rows)) => assert_eq!(page.rows.len(), *rows, "{case}"),
             (Err(error), Err(words)) => assert!(error.to_string().contains(words), "{case}"),
-            (read, _) => panic!("{case}: {read:?}"),
+            (parsed, _) => panic!("{case}: {parsed:?}"),
         }
     }
 }
 
 #[test]
-fn every_letter_is_fetched_with_the_same_patience() {
-    let server = TestServer::start(market(), |path, before| {
-        (path == LETTER_Q && before < 2).then(|| Reply::status("502 Bad Gateway"))
+fn retries_every_letter_page_alike() {
+    let server = TestServer::start(market(), |path, earlier| {
+        (path == LETTER_Q && earlier < 2).then(|| Reply::status("502 Bad Gateway"))
     });
     Run::new(&server, &["--walk", "letters"]).assert_complete(2);
     for letter in LETTERS {
@@ -277,7 +286,7 @@ fn every_letter_is_fetched_with_the_same_patience() {
 }
 
 #[test]
-fn letters_that_are_all_unknown_or_empty_end_the_run() {
+fn ends_the_run_if_every_letter_page_is_missing_or_empty() {
     for walk in ["letters", "both"] {
         let server = TestServer::start(market(), |path, _| {
             is_letter(path).then(|| Reply::status("404 Not Found"))
@@ -301,7 +310,7 @@ fn letters_that_are_all_unknown_or_empty_end_the_run() {
 }
 
 #[test]
-fn a_letter_laid_out_in_another_way_ends_the_run() {
+fn a_letter_page_with_another_layout_ends_the_run() {
     let page = market()
         .letter_page("A")
         .replace("1 Year", "12 Mo.")
@@ -314,10 +323,10 @@ fn a_letter_laid_out_in_another_way_ends_the_run() {
 }
 
 #[test]
-fn an_archive_gives_the_letters_that_it_holds() {
+fn replays_letter_pages_from_an_archive() {
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| indexrank(folder.path(), arguments);
-    // A letter that the site does not know is in the archive as well.
+    // The archive also holds the 404 for a letter that the site does not know.
     let server = TestServer::start(market(), |path, _| {
         (path == LETTER_Q).then(|| Reply::status("404 Not Found"))
     });
@@ -350,7 +359,7 @@ fn an_archive_gives_the_letters_that_it_holds() {
 }
 
 #[test]
-fn ways_that_there_are_not() {
+fn rejects_invalid_walk_options() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("empty.warc"), "").unwrap();
     for (arguments, words) in [
@@ -370,9 +379,9 @@ fn ways_that_there_are_not() {
     }
 }
 
-/// Nobody is sent to more companies than may be listed, however many a page lists.
+/// The walk stops at the limit of listed companies: 25 pages of 3900 fit in 100,000.
 #[test]
-fn an_index_without_end_ends() {
+fn ends_an_endless_index_with_an_error() {
     let page = |path: &str| {
         let name: String = path.chars().filter(char::is_ascii_alphanumeric).collect();
         let row = |number| format!("<tr><td><a href=\"/stocks/{name}-{number}\">x</a></td></tr>");
@@ -383,15 +392,15 @@ fn an_index_without_end_ends() {
         format!("<html><body>{table}{pager}</body></html>").into_bytes()
     };
     let server = TestServer::start(market(), move |path, _| Some(Reply::Page(page(path))));
-    for ways in [Ways::Pages, Ways::Letters] {
+    for mode in [Ways::Pages, Ways::Letters] {
         let source = source_at(server.address(), 1);
         let mut listed = 0;
-        let hand_on = |_| {
+        let send = |_| {
             listed += 1;
             true
         };
-        let walked = walk_by(ways, &source, INDEX, 2, &Meter::default(), hand_on);
-        let error = walked.unwrap_err().to_string();
+        let result = walk_by(mode, &source, INDEX, 2, &Meter::default(), send);
+        let error = result.unwrap_err().to_string();
         assert!(error.contains("lists over 100000 companies"), "{error}");
         assert_eq!(listed, 3900 * 25);
     }

@@ -1,4 +1,4 @@
-//! Any file: it is opened or refused, and every page it lists is given or refused.
+//! Any file is opened or rejected. Reading each listed page returns the page or an error.
 #![no_main]
 
 use std::io::Write;
@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let mut file = tempfile::NamedTempFile::new().expect("a folder for temporary files");
-    file.write_all(bytes).expect("room in it");
+    file.write_all(bytes).expect("disk space");
     if let Ok(archive) = Archive::open(file.path()) {
         for path in archive.paths() {
             let _ = archive.get(path, Vec::new());

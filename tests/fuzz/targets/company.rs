@@ -1,4 +1,4 @@
-//! Any page: the company reader reads or refuses it, cut and whole.
+//! Scan and HTML parser accept or reject any company page without a panic.
 #![no_main]
 
 use indexrank::site::company;

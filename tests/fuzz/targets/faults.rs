@@ -1,4 +1,4 @@
-//! Any plan of faults: it is refused with a sentence, or it has a word for every request.
+//! Any fault plan is rejected with a message, or decides about every request.
 #![no_main]
 
 use indexrank::replica::{Faults, Plan};
@@ -12,6 +12,6 @@ fuzz_target!(|spec: &str| {
                 plan.next(path);
             }
         }
-        Err(why) => assert!(!why.is_empty()),
+        Err(error) => assert!(!error.is_empty()),
     }
 });

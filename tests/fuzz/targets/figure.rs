@@ -1,12 +1,12 @@
-//! Any text: a figure is read or refused, and what is read is written with no other digits.
+//! Any text is parsed or rejected as a number. A parsed number has exactly the digits of the text.
 #![no_main]
 
 use indexrank::site::number;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    for read in [number::number, number::percent, number::decimal_comma] {
-        if let Ok(value) = read(text) {
+    for parse in [number::number, number::percent, number::decimal_comma] {
+        if let Ok(value) = parse(text) {
             let digits = |text: &str| -> String {
                 let digits: String = text.chars().filter(char::is_ascii_digit).collect();
                 digits.trim_start_matches('0').to_owned()

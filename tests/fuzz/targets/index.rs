@@ -1,4 +1,4 @@
-//! Any page: the index reader reads or refuses it, cut and whole.
+//! Scan and HTML parser accept or reject any index page without a panic.
 #![no_main]
 
 use indexrank::site::index;

@@ -1,4 +1,4 @@
-//! Any body: inflated under the limit, or refused; the buffer that is kept changes nothing.
+//! Any body is inflated up to the limit, or rejected. The reused buffer does not change the result.
 #![no_main]
 
 use indexrank::http::decode::{Inflater, MAX_INFLATED};

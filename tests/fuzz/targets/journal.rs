@@ -1,4 +1,5 @@
-//! Any file as a journal: a run refuses it or goes on, and what it then keeps is there the next time.
+//! Any file as a journal: a run resumes from it or rejects it. A page kept after resuming is found the
+//! next time.
 #![no_main]
 
 use std::fs;
@@ -13,7 +14,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|bytes: &[u8]| {
     let folder = tempfile::tempdir().expect("a folder for temporary files");
     let path = folder.path().join("unfinished.warc");
-    fs::write(&path, bytes).expect("room in it");
+    fs::write(&path, bytes).expect("disk space");
     let identity = Identity(Vec::new());
     let age = Duration::from_secs(60);
     let resume = || Journal::resume(path.clone(), Checksum::Crc32, &identity, age);

@@ -1,4 +1,4 @@
-//! Any text: the dollar's rate is above zero, or there is none.
+//! Any text as a rate file: the dollar's rate is positive, or there is an error.
 #![no_main]
 
 use indexrank::site::rates;

@@ -1,4 +1,4 @@
-//! Any file as `indexrank read` takes it: gzip, charset, and every reader after the other.
+//! Any file for `indexrank read`: gzip, charset, and every parser in turn.
 #![no_main]
 
 use indexrank::inspect;

@@ -1,4 +1,4 @@
-//! Any `Retry-After` and `Date`: there is a pause above zero, or none.
+//! Any `Retry-After` and `Date`: the pause is positive, or there is none.
 #![no_main]
 
 use std::time::Duration;
