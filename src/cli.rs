@@ -1,4 +1,4 @@
-//! What the user may type.
+//! The command line: options, their checks, their help.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -10,17 +10,19 @@ use crossbeam_channel::Receiver;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 
-use crate::http::client::ProxyChoice;
+use crate::http::proxy::ProxyChoice;
 use crate::http::tls::Authorities;
 use crate::job::exchange_rate::RateChoice;
-use crate::job::{Job, RetryTiming};
-use crate::pipeline::Widths;
-use crate::pipeline::letters::Ways;
-use crate::pipeline::walker::MAX_COMPANIES;
+use crate::job::settings::{Job, RetryTiming};
+use crate::pipeline::PoolSizes;
+use crate::pipeline::index_pages::MAX_COMPANIES;
+use crate::pipeline::walker::WalkMode;
 use crate::replica::{Faults, Line, Plan, SEED};
 use crate::results::ranking::PeRange;
 use crate::results::table;
-use crate::source::Origin;
+use crate::results::write::Outputs;
+use crate::site::{number, rates};
+use crate::source::origin::Origin;
 use crate::telemetry::progress::Style;
 
 const EXAMPLES: &str = "\
@@ -37,10 +39,10 @@ Exit codes:
   5 layout not recognised   6 no usable rate   7 output cannot be written
   130, 143 interrupted, terminated";
 
-/// Eight read more pages than any site serves, and each has a buffer.
-const MOST_READERS: usize = 8;
+/// Eight parsers parse more pages than any site serves, and each owns a buffer of 2 MiB.
+const MAX_PARSERS: usize = 8;
 
-/// Says who asks, and where to find out more.
+/// The default User-Agent: the program, and where to find out more.
 const USER_AGENT: &str = concat!(
     "indexrank/",
     env!("CARGO_PKG_VERSION"),
@@ -189,30 +191,30 @@ enum WalkArg {
     Both,
 }
 
-/// How much a run says, and how.
+/// What a run prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Voice {
+pub struct Verbosity {
     pub json: bool,
     pub quiet: bool,
     pub verbose: bool,
 }
 
 impl RunArgs {
-    /// The job, which ends when a signal comes through `interrupts`.
-    pub fn into_job(self, interrupts: Receiver<i32>) -> (Job, Voice) {
+    /// The settings of the run. A signal from `interrupts` cancels it.
+    pub fn into_job(self, interrupts: Receiver<i32>) -> (Job, Verbosity) {
         let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get());
-        let cores = || cores().min(MOST_READERS);
+        let parsers = self.readers.unwrap_or_else(|| cores().min(MAX_PARSERS));
         let job = Job {
             origin: self.from,
             index: self.index,
             walk: match self.walk {
-                WalkArg::Pages => Ways::Pages,
-                WalkArg::Letters => Ways::Letters,
-                WalkArg::Both => Ways::Both,
+                WalkArg::Pages => WalkMode::Pages,
+                WalkArg::Letters => WalkMode::Letters,
+                WalkArg::Both => WalkMode::Both,
             },
-            widths: Widths {
-                workers: self.workers,
-                readers: self.readers.unwrap_or_else(cores),
+            sizes: PoolSizes {
+                fetchers: self.workers,
+                parsers,
             },
             top: self.top,
             pe_range: match self.pe {
@@ -222,10 +224,12 @@ impl RunArgs {
             rate: self
                 .usd_rub
                 .map_or(RateChoice::OfDay(self.rate_date), RateChoice::Given),
-            out: self.out,
-            table: self.table,
-            record: self.record,
-            trace: self.trace,
+            outputs: Outputs {
+                folder: self.out,
+                table: self.table,
+                record: self.record,
+                trace: self.trace,
+            },
             timeout: self.timeout,
             user_agent: self.user_agent,
             proxy: self.proxy.unwrap_or(ProxyChoice::FromEnvironment),
@@ -235,7 +239,7 @@ impl RunArgs {
             resume: self.resume.then_some(self.max_age),
             retry: RetryTiming {
                 seed: self.retry_seed,
-                first_pause: Duration::from_millis(self.retry_pause as u64),
+                first_delay: Duration::from_millis(self.retry_pause as u64),
             },
             interrupts,
             authorities: self.ca_file,
@@ -243,7 +247,7 @@ impl RunArgs {
         };
         (
             job,
-            Voice {
+            Verbosity {
                 json: self.json,
                 quiet: self.quiet,
                 verbose: self.verbose,
@@ -328,9 +332,9 @@ fn index_name(text: &str) -> Result<String, String> {
 }
 
 fn rate(text: &str) -> Result<Decimal, String> {
-    let rate = crate::site::number::decimal_comma(text)
+    let rate = number::parse_decimal_comma(text)
         .ok()
-        .filter(|rate| *rate > Decimal::ZERO && *rate < crate::site::rates::MOST);
+        .filter(|rate| *rate > Decimal::ZERO && *rate < rates::MAX_RATE);
     rate.ok_or_else(|| "give roubles for one dollar, like 76.65".to_owned())
 }
 

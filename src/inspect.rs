@@ -1,21 +1,22 @@
-//! What the program sees in a saved page: for a layout that changed, and for tests.
+//! The subcommand `read`: what the parsers find in a saved page, for a changed layout and for tests.
 
 use rust_decimal::Decimal;
 use rust_decimal::serde::arbitrary_precision_option as exact_option;
 use serde::Serialize;
 
-use crate::http::decode::Inflater;
-use crate::http::page::{self, PageError};
+use crate::http::decode::{self, Inflater};
+use crate::http::error::PageError;
+use crate::site::landmarks::places;
 use crate::site::rates::RatesError;
 use crate::site::{company, index, rates};
 
-/// A saved page, by its kind. What is missing is null, and the note says what was looked for.
+/// A saved page, by its kind. A missing figure is null, and the note names its landmark.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Seen {
+pub enum Inspected {
     Index {
         pages: u32,
-        rows: Vec<SeenRow>,
+        rows: Vec<IndexRow>,
         note: Option<String>,
     },
     Company {
@@ -32,7 +33,7 @@ pub enum Seen {
         note: Option<String>,
     },
     Rates {
-        /// As the file writes it.
+        /// In the notation of the file.
         date: Option<String>,
         /// Roubles for `nominal` dollars.
         #[serde(with = "exact_option")]
@@ -46,38 +47,38 @@ pub enum Seen {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SeenRow {
+pub struct IndexRow {
     pub path: String,
     pub name: String,
     #[serde(with = "exact_option")]
     pub growth: Option<Decimal>,
 }
 
-/// One line of the output.
+/// One line of the output, one file.
 #[derive(Debug, Serialize)]
-pub struct Line<'a> {
+pub struct OutputLine<'a> {
     pub file: &'a str,
     #[serde(flatten)]
-    pub seen: &'a Seen,
+    pub seen: &'a Inspected,
 }
 
-/// Reads a page of any kind, plain or gzipped.
-pub fn see(bytes: &[u8]) -> Seen {
+/// Parses a page of any kind, plain or gzipped.
+pub fn inspect(bytes: &[u8]) -> Inspected {
     let mut inflater = Inflater::default();
     let bytes = if bytes.starts_with(&[0x1f, 0x8b]) {
         match inflater.gunzip(bytes) {
             Ok(inflated) => inflated,
-            Err(PageError { detail, .. }) => return Seen::Unknown { note: detail },
+            Err(PageError { detail, .. }) => return Inspected::Unknown { note: detail },
         }
     } else {
         bytes
     };
-    let text = page::to_utf8(bytes, None);
-    // As much of it as shows that it is too long, if it is.
+    let text = decode::to_utf8(bytes, None);
+    // One byte beyond the limit is enough to be rejected.
     let beginning = &text[..text.len().min(rates::MAX_BYTES + 1)];
     let not_rates = match rates::parse(&String::from_utf8_lossy(beginning)) {
         Ok(rate) => {
-            return Seen::Rates {
+            return Inspected::Rates {
                 date: rate.day.map(|day| day.written),
                 usd: Some(rate.value.normalize()),
                 nominal: Some(rate.nominal.to_string()),
@@ -91,7 +92,7 @@ pub fn see(bytes: &[u8]) -> Seen {
             } else {
                 None
             };
-            return Seen::Rates {
+            return Inspected::Rates {
                 date,
                 usd: None,
                 nominal: None,
@@ -100,47 +101,39 @@ pub fn see(bytes: &[u8]) -> Seen {
         }
     };
     let not_company = match company::parse(&text) {
-        Ok(page) => return company_seen(page),
+        Ok(page) => return inspected_company(page),
         Err(error) => error,
     };
     match index::parse(&text) {
-        Ok(page) => index_seen(page),
+        Ok(page) => inspected_index(page),
         Err(not_index) => {
             let end = match bytes {
                 [] => "the file is empty; ",
-                _ if !page::has_its_end(&text) => "it has no </html>, so it may be cut short; ",
+                _ if !decode::has_html_end(&text) => "it has no </html>, so it may be cut short; ",
                 _ => "",
             };
-            Seen::Unknown {
+            Inspected::Unknown {
                 note: format!("{end}{not_company}; {not_index}; not a list of rates: {not_rates}"),
             }
         }
     }
 }
 
-fn company_seen(page: company::CompanyPage) -> Seen {
+fn inspected_company(page: company::CompanyPage) -> Inspected {
     let figures = [
-        (page.price, "price", "price-section__current-value"),
-        (page.pe, "P/E", "snapshot__header \"P/E Ratio\""),
-        (
-            page.low52,
-            "52 week",
-            "snapshot__header \"52 Week Low\" with a value",
-        ),
-        (
-            page.high52,
-            "52 week",
-            "snapshot__header \"52 Week High\" with a value",
-        ),
+        (page.price, "price", places::PRICE),
+        (page.pe, "P/E", places::PE),
+        (page.low52, "52 week", places::LOW),
+        (page.high52, "52 week", places::HIGH),
     ];
-    // A figure that is there and cannot be used has its own note.
+    // The note of an unusable figure says more than that it is missing.
     let is_noted = |name: &str| page.notes.iter().any(|note| note.starts_with(name));
     let missing = figures
         .iter()
         .filter(|(figure, name, _)| figure.is_none() && !is_noted(name));
     let missing = missing.map(|(.., landmark)| format!("no {landmark}"));
     let notes: Vec<String> = missing.chain(page.notes.iter().cloned()).collect();
-    Seen::Company {
+    Inspected::Company {
         code: page.code,
         name: page.name,
         price: page.price.map(|figure| figure.normalize()),
@@ -151,14 +144,14 @@ fn company_seen(page: company::CompanyPage) -> Seen {
     }
 }
 
-fn index_seen(page: index::IndexPage) -> Seen {
+fn inspected_index(page: index::IndexPage) -> Inspected {
     let without = page.rows.iter().filter(|row| row.growth.is_none()).count();
-    let row = |link: index::Link| SeenRow {
+    let row = |link: index::Link| IndexRow {
         path: link.path,
         name: link.name,
         growth: link.growth.map(|figure| figure.normalize()),
     };
-    Seen::Index {
+    Inspected::Index {
         pages: page.pages,
         note: (without > 0)
             .then(|| format!("{without} rows without a percentage in the column \"1 Year\"")),

@@ -1,30 +1,32 @@
-//! Ctrl-C and its like.
+//! Signals that cancel a run: SIGINT (Ctrl-C) and SIGTERM.
 
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
-/// A key that is pressed once can arrive twice, from the terminal and from a program between.
-const ONE_KEY: Duration = Duration::from_millis(300);
+/// One key press can arrive as two signals, from the terminal and from a program in between.
+const ONE_KEY_PRESS: Duration = Duration::from_millis(300);
 
-/// From now on SIGINT and SIGTERM do not end the process but arrive here, by their numbers: the run
-/// ends in order. A second one ends the process at once, for those who cannot wait.
+/// Catches SIGINT and SIGTERM and sends the first one to the channel, so that the run ends in order. A
+/// second signal ends the process at once.
 #[cfg(unix)]
-pub fn listen() -> Receiver<i32> {
+pub fn receive() -> Receiver<i32> {
     use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 
-    // Where files may have so many bytes only, to write more is an error like others, not the end.
+    // With a limit on the size of files (`ulimit -f`), a write beyond it becomes an ordinary error.
+    // If the handler cannot be set, the signal ends the process as usual.
     let _ = signal_hook::flag::register(SIGXFSZ, std::sync::Arc::default());
     let (sender, receiver) = crossbeam_channel::bounded(1);
-    // Without it, the signals do what they always do.
+    // If this fails, SIGINT and SIGTERM end the process as usual.
     if let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]) {
         std::thread::spawn(move || {
             let mut signals = signals.forever();
             let Some(first) = signals.next() else { return };
+            // Without a receiver, the run has already ended.
             let _ = sender.send(first);
-            let since = Instant::now();
+            let received = Instant::now();
             for second in signals {
-                if since.elapsed() > ONE_KEY {
+                if received.elapsed() > ONE_KEY_PRESS {
                     std::process::exit(128 + second);
                 }
             }
@@ -34,6 +36,6 @@ pub fn listen() -> Receiver<i32> {
 }
 
 #[cfg(not(unix))]
-pub fn listen() -> Receiver<i32> {
+pub fn receive() -> Receiver<i32> {
     crossbeam_channel::never()
 }

@@ -1,7 +1,7 @@
-//! One run at a time: files that belong to a run as long as it lives.
+//! Locks that let one run at a time write to a folder or file.
 //!
-//! The claim is the operating system's lock on an open file, which ends with the process however
-//! that ends; a file that is left behind claims nothing.
+//! The lock is the operating system's lock on an open file. It ends with the process, however that
+//! ends, so a lock file that is left behind locks nothing.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -12,41 +12,44 @@ use crate::disk::output::OutputError;
 
 const LOCK: &str = ".indexrank.lock";
 
-/// A folder that this run alone writes results into. Dropped, it gives the folder free.
+/// The lock on the folder of the results. Dropped, it releases the folder.
 #[derive(Debug)]
-pub struct Claim {
-    _lock: File,
+pub struct FolderLock {
+    _file: File,
     path: PathBuf,
-    /// Made for this run; if nothing comes to stand in it, it goes again.
+    /// The folder, if this run has created it. It is removed again if it stays empty.
     new_folder: Option<PathBuf>,
 }
 
-impl Claim {
-    pub fn on(folder: &Path) -> Result<Self, OutputError> {
+impl FolderLock {
+    /// Locks a folder, and creates it if it does not exist. If another run holds the lock, the error
+    /// names its process.
+    pub fn acquire(folder: &Path) -> Result<Self, OutputError> {
         let new_folder = (!folder.exists()).then(|| folder.to_owned());
         fs::create_dir_all(folder).map_err(OutputError::at(folder))?;
         let path = folder.join(LOCK);
         loop {
             let mut file = open(&path).map_err(OutputError::at(&path))?;
-            if let Err(cause) = lock(&file) {
+            if let Err(cause) = try_lock(&file) {
                 let mut holder = String::new();
+                // Without the number of the process, the message is still right.
                 let _ = file.read_to_string(&mut holder);
                 let cause = match cause.kind() {
                     io::ErrorKind::WouldBlock => {
-                        io::Error::other(format!("process {} is at work there", holder.trim()))
+                        io::Error::other(format!("process {} is writing there", holder.trim()))
                     }
                     _ => cause,
                 };
                 return Err(OutputError::at(folder)(cause));
             }
-            // The one who had it may have removed the file after it was opened here.
-            if is_same(&file, &path) {
+            // The run that held the lock may have removed the file after it was opened here.
+            if is_same_file(&file, &path) {
                 let written = file
                     .set_len(0)
                     .and_then(|()| writeln!(file, "{}", process::id()));
                 written.map_err(OutputError::at(folder))?;
-                return Ok(Claim {
-                    _lock: file,
+                return Ok(FolderLock {
+                    _file: file,
                     path,
                     new_folder,
                 });
@@ -55,22 +58,23 @@ impl Claim {
     }
 }
 
-impl Drop for Claim {
+impl Drop for FolderLock {
     fn drop(&mut self) {
-        // While it is still locked, so that nobody else's is removed.
+        // The file is still locked here, so this cannot remove the lock file of another run. A file
+        // that cannot be removed locks nothing.
         let _ = fs::remove_file(&self.path);
         if let Some(folder) = &self.new_folder {
-            // Unless there is something in it.
+            // Fails if the folder has files in it, as it should.
             let _ = fs::remove_dir(folder);
         }
     }
 }
 
-/// Opens a file for reading and writing, made if need be, its content untouched.
+/// Opens a file for reading and writing, and creates it if it does not exist. The content stays.
 ///
-/// A link would lead to a file of somebody else's.
+/// A link is an error: it could lead to a file that belongs to another program.
 pub fn open(path: &Path) -> io::Result<File> {
-    if path.symlink_metadata().is_ok_and(|there| !there.is_file()) {
+    if path.symlink_metadata().is_ok_and(|file| !file.is_file()) {
         return Err(io::Error::other("it is a link, a folder or a device"));
     }
     OpenOptions::new()
@@ -81,19 +85,19 @@ pub fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Claims an open file; `WouldBlock` if another process has it.
-pub fn lock(file: &File) -> io::Result<()> {
+/// Locks an open file; `WouldBlock` if another process holds the lock.
+pub fn try_lock(file: &File) -> io::Result<()> {
     match file.try_lock() {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-        // Some network file systems have no locks; a run there is no worse than without.
+        // Some network file systems have no locks. A run there goes on without.
         Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
 #[cfg(unix)]
-fn is_same(file: &File, path: &Path) -> bool {
+fn is_same_file(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
     match (file.metadata(), fs::metadata(path)) {
@@ -102,8 +106,8 @@ fn is_same(file: &File, path: &Path) -> bool {
     }
 }
 
-/// A file that is open cannot be removed there.
+/// On other systems an open file cannot be removed.
 #[cfg(not(unix))]
-fn is_same(_: &File, _: &Path) -> bool {
+fn is_same_file(_: &File, _: &Path) -> bool {
     true
 }

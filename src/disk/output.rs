@@ -1,7 +1,7 @@
-//! Files that appear whole or not at all.
+//! Output files that appear whole or not at all.
 //!
 //! A file is written under a temporary name in the folder of its target and renamed at the end. The
-//! folder is tried before a run starts, so that nobody waits for a result that cannot be kept.
+//! folder is checked before a run starts, so that a run fails early if it cannot keep its results.
 
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
@@ -10,19 +10,20 @@ use std::process;
 
 use tempfile::NamedTempFile;
 
-/// How the names of files begin that are on their way to their places; the number of the process
-/// follows.
-const LEFTOVER: &str = ".indexrank-";
+/// Prefix of the names of temporary files. The number of the process follows.
+const TEMPORARY_PREFIX: &str = ".indexrank-";
 
 /// A file or folder that cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {}: {cause}; choose another place for it", .path.display())]
 pub struct OutputError {
     pub path: PathBuf,
+    #[source]
     pub cause: io::Error,
 }
 
 impl OutputError {
+    /// Adds the path to an I/O error, as an argument of `map_err`.
     pub fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
         |cause| OutputError {
             path: path.to_owned(),
@@ -31,11 +32,22 @@ impl OutputError {
     }
 }
 
-/// Whether files can be made in a folder, which need not exist yet: then its nearest ancestor that
-/// does is tried. Leaves nothing behind.
-fn try_folder(folder: &Path) -> Result<(), OutputError> {
+/// Checks that a file can be written to `target`. A folder, a device or a pipe is an error, because
+/// the rename at the end would replace it.
+pub fn check_writable(target: &Path) -> Result<(), OutputError> {
+    let cause = match target.metadata() {
+        Ok(existing) if existing.is_dir() => io::ErrorKind::IsADirectory.into(),
+        Ok(existing) if !existing.is_file() => io::Error::other("it is a device or a pipe"),
+        _ => return check_folder(parent(target)),
+    };
+    Err(OutputError::at(target)(cause))
+}
+
+/// Checks that files can be created in a folder. If the folder does not exist yet, its nearest
+/// existing ancestor is checked. Leaves nothing behind.
+fn check_folder(folder: &Path) -> Result<(), OutputError> {
     let mut existing = folder;
-    // A link that leads nowhere exists, and nothing can be made in it.
+    // A dangling link counts as existing: nothing can be created in it.
     while existing.symlink_metadata().is_err() {
         existing = parent(existing);
     }
@@ -44,23 +56,13 @@ fn try_folder(folder: &Path) -> Result<(), OutputError> {
         .map_err(OutputError::at(folder))
 }
 
-/// Whether a file can be put in its place. A device or a pipe would be replaced by a file.
-pub fn try_file(target: &Path) -> Result<(), OutputError> {
-    let cause = match target.metadata() {
-        Ok(there) if there.is_dir() => io::ErrorKind::IsADirectory.into(),
-        Ok(there) if !there.is_file() => io::Error::other("it is a device or a pipe"),
-        _ => return try_folder(parent(target)),
-    };
-    Err(OutputError::at(target)(cause))
-}
-
-/// A place that is named more than once, if there is one.
-pub fn named_twice(places: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf> {
-    let places = places.into_iter().filter_map(|place| absolute(place).ok());
-    let mut places: Vec<PathBuf> = places.collect();
-    places.sort();
-    let twice = places.windows(2).find(|pair| pair[0] == pair[1])?;
-    Some(twice[0].clone())
+/// A path that occurs more than once, if there is one.
+pub fn find_duplicate(paths: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf> {
+    let paths = paths.into_iter().filter_map(|path| absolute(path).ok());
+    let mut paths: Vec<PathBuf> = paths.collect();
+    paths.sort();
+    let pair = paths.windows(2).find(|pair| pair[0] == pair[1])?;
+    Some(pair[0].clone())
 }
 
 /// The folder of a file, `.` for a bare name.
@@ -71,23 +73,25 @@ pub fn parent(path: &Path) -> &Path {
     }
 }
 
-/// The name of a file that is on its way, which tells whose it is.
+/// The name of a file until it is complete. It contains the number of this process.
 pub fn temporary_name(name: &str) -> String {
-    format!("{LEFTOVER}{}-{name}", process::id())
+    format!("{TEMPORARY_PREFIX}{}-{name}", process::id())
 }
 
-/// Removes what runs left in a folder that were killed while they wrote their results.
-pub fn clear_leftovers(folder: &Path) {
+/// Removes the temporary files in a folder whose processes have ended: a run that was killed leaves
+/// its own behind.
+pub fn remove_stale_files(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let process = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(LEFTOVER)?.split('-').next()?.parse().ok());
+        let process = name.to_str().and_then(|name| {
+            let name = name.strip_prefix(TEMPORARY_PREFIX)?;
+            name.split('-').next()?.parse().ok()
+        });
         if process.is_some_and(|process| !is_alive(process)) {
-            // What cannot be removed is in nobody's way.
+            // A file that cannot be removed does no harm.
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -97,7 +101,7 @@ pub fn clear_leftovers(folder: &Path) {
 fn is_alive(process: i32) -> bool {
     use nix::errno::Errno;
     use nix::sys::signal::kill;
-    // Somebody else's process may not be asked, but is there.
+    // EPERM means that the process exists and belongs to another user.
     kill(nix::unistd::Pid::from_raw(process), None) != Err(Errno::ESRCH)
 }
 
@@ -106,65 +110,57 @@ fn is_alive(_: i32) -> bool {
     true
 }
 
-/// A file on its way to its place. Dropped before, it leaves nothing.
+/// A complete file under a temporary name. Dropped before [`persist`](StagedFile::persist), it is
+/// removed.
 #[derive(Debug)]
-pub struct Staged {
+pub struct StagedFile {
     file: NamedTempFile,
     target: PathBuf,
 }
 
-impl Staged {
-    /// Starts a file, making its folder if need be.
-    pub fn new(target: &Path) -> Result<Self, OutputError> {
+impl StagedFile {
+    /// Writes a temporary file beside `target`, and creates the folder if it does not exist.
+    pub fn new(target: &Path, content: &[u8]) -> Result<Self, OutputError> {
         let folder = parent(target);
-        let started = fs::create_dir_all(folder).and_then(|()| {
+        let write = || {
+            fs::create_dir_all(folder)?;
             let prefix = temporary_name("");
             let mut builder = tempfile::Builder::new();
-            builder.prefix(&prefix).permissions(everyone_may_read());
-            builder.tempfile_in(folder)
-        });
-        let file = started.map_err(OutputError::at(target))?;
-        Ok(Staged {
-            file,
+            builder.prefix(&prefix).permissions(default_permissions());
+            let mut file = builder.tempfile_in(folder)?;
+            // Not through `file` itself, which would add its temporary name to an error.
+            file.as_file_mut().write_all(content)?;
+            Ok(file)
+        };
+        Ok(StagedFile {
+            file: write().map_err(OutputError::at(target))?,
             target: target.to_owned(),
         })
     }
 
-    /// A whole file at once, not yet in its place.
-    pub fn whole(target: &Path, content: &[u8]) -> Result<Self, OutputError> {
-        let mut staged = Staged::new(target)?;
-        staged
-            .file
-            .write_all(content)
-            .map_err(OutputError::at(target))?;
-        Ok(staged)
-    }
-
-    /// Has the disk keep what was written.
+    /// Flushes the content to the disk.
     pub fn sync(&self) -> Result<(), OutputError> {
-        self.file
-            .as_file()
-            .sync_data()
-            .map_err(OutputError::at(&self.target))
+        let synced = self.file.as_file().sync_data();
+        synced.map_err(OutputError::at(&self.target))
     }
 
-    /// Puts the file in its place, over one that is there.
-    pub fn place(self) -> Result<(), OutputError> {
-        let placed = self.file.persist(&self.target);
-        placed
+    /// Renames the file to its target and replaces an existing one.
+    pub fn persist(self) -> Result<(), OutputError> {
+        let renamed = self.file.persist(&self.target);
+        renamed
             .map(drop)
             .map_err(|error| OutputError::at(&self.target)(error.error))
     }
 }
 
-/// Temporary files are made for their owner alone; these are results, so the umask decides.
+/// Temporary files are private to their owner by default. These become results, so the umask decides.
 #[cfg(unix)]
-fn everyone_may_read() -> Permissions {
+fn default_permissions() -> Permissions {
     std::os::unix::fs::PermissionsExt::from_mode(0o666)
 }
 
 #[cfg(not(unix))]
-fn everyone_may_read() -> Permissions {
+fn default_permissions() -> Permissions {
     fs::metadata(".")
         .map(|folder| folder.permissions())
         .expect("the working folder")

@@ -1,20 +1,21 @@
-//! The body of an answer → bytes in a buffer, under a limit.
+//! The body of a response → bytes in a buffer, under a limit.
 //!
-//! Buffers go round: what one grows beyond its page it keeps. So the usual ones are made no longer
-//! than they have to be, and there are few for bodies that are larger than usual.
+//! Buffers are recycled and keep the capacity they have grown to. So a usual body gets a buffer of
+//! its own size, and the few larger ones share two large buffers.
 
 use std::io::{self, ErrorKind, Read};
 use std::mem;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::http::page::MAX_RAW_OF_OTHERS;
-
-/// Bytes up to which a body is nothing special, and how many larger ones there may be at a time: 32
-/// fetchers with 2 MiB each would be half of what a run may use.
+/// Bytes up to which a body is a usual one.
 const USUAL: u64 = 256 << 10;
-const LARGE: usize = 2;
-/// What is made room for at first where a body comes without its length.
+/// Large bodies in memory at a time: 32 fetchers with 2 MiB each would take half of the memory that
+/// a run may use.
+const LARGE_BUFFERS: usize = 2;
+/// A body of at most this many bytes never needs a large buffer. Only company pages may be larger.
+pub const MAX_UNSHARED: u64 = 1 << 20;
+/// The first size of the buffer for a body without a Content-Length.
 const UNKNOWN: u64 = 64 << 10;
 
 #[derive(Debug)]
@@ -23,69 +24,72 @@ pub enum BodyError {
     Broken(io::Error),
 }
 
-/// The buffers for bodies that are larger than usual.
+/// The buffers for bodies larger than usual.
 ///
-/// They are not freed meanwhile: the allocator would keep what one thread frees for that thread.
+/// They are never freed: the allocator would keep the memory for the thread that freed it.
 #[derive(Debug)]
-pub struct Large {
-    back: Sender<Vec<u8>>,
-    places: Receiver<Vec<u8>>,
+pub struct LargeBuffers {
+    give_back: Sender<Vec<u8>>,
+    free: Receiver<Vec<u8>>,
 }
 
-impl Default for Large {
+impl Default for LargeBuffers {
     fn default() -> Self {
-        let (back, places) = bounded(LARGE);
-        for _ in 0..LARGE {
-            let _ = back.try_send(Vec::new());
+        let (give_back, free) = bounded(LARGE_BUFFERS);
+        for _ in 0..LARGE_BUFFERS {
+            // The channel has room for all of them.
+            let _ = give_back.try_send(Vec::new());
         }
-        Large { back, places }
+        LargeBuffers { give_back, free }
     }
 }
 
-impl Large {
-    /// Waits for one of them.
-    fn take(&self) -> (Hold, Vec<u8>) {
-        let buffer = self.places.recv().expect("the other end is here too");
-        let hold = Hold {
+impl LargeBuffers {
+    /// Blocks until one is free.
+    fn acquire(&self) -> (LargeBufferPermit, Vec<u8>) {
+        let buffer = self.free.recv().expect("self holds a sender");
+        let permit = LargeBufferPermit {
             buffer: Vec::new(),
-            back: self.back.clone(),
+            give_back: self.give_back.clone(),
         };
-        (hold, buffer)
+        (permit, buffer)
     }
 }
 
-/// The right to a body that is larger than usual; its buffer goes back in the end.
+/// The permit for one large body. Dropped, it gives its buffer back.
 #[derive(Debug)]
-pub struct Hold {
+pub struct LargeBufferPermit {
     buffer: Vec<u8>,
-    back: Sender<Vec<u8>>,
+    give_back: Sender<Vec<u8>>,
 }
 
-impl Hold {
+impl LargeBufferPermit {
     pub fn give_back(mut self, buffer: Vec<u8>) {
         self.buffer = buffer;
     }
 }
 
-impl Drop for Hold {
+impl Drop for LargeBufferPermit {
     fn drop(&mut self) {
-        let _ = self.back.try_send(mem::take(&mut self.buffer));
+        // The channel has room for all buffers; without a receiver the buffer is freed.
+        let _ = self.give_back.try_send(mem::take(&mut self.buffer));
     }
 }
 
-/// Reads a whole body of at most so many bytes into a buffer, whatever that holds. One that is
-/// shorter than announced must be an error of the reader's.
+/// Reads a whole body of at most `limit` bytes into `buffer` and overwrites its content.
+///
+/// `announced` is the Content-Length. The reader must report a body shorter than that as an error.
 pub fn read(
     mut from: impl Read,
     announced: Option<u64>,
-    most: u64,
+    limit: u64,
     mut buffer: Vec<u8>,
-    large: &Large,
-) -> Result<(Vec<u8>, Option<Hold>), BodyError> {
-    if announced.is_some_and(|announced| announced > most) {
+    large: &LargeBuffers,
+) -> Result<(Vec<u8>, Option<LargeBufferPermit>), BodyError> {
+    if announced.is_some_and(|announced| announced > limit) {
         return Err(BodyError::TooLarge);
     }
-    // One more shows that it has its end.
+    // One byte more than announced lets the reader report its end without growing the buffer.
     let room = announced.map_or(UNKNOWN, |announced| announced.min(USUAL) + 1) as usize;
     buffer.reserve_exact(room.saturating_sub(buffer.len()));
     buffer.resize(room, 0);
@@ -93,44 +97,46 @@ pub fn read(
     if (buffer.len() as u64) < USUAL {
         return Ok((buffer, None));
     }
-    let mut hold = None;
-    if most > MAX_RAW_OF_OTHERS {
-        let (place, mut other) = large.take();
-        other.clear();
-        other.reserve_exact(most as usize + 1);
-        other.extend_from_slice(&buffer);
-        (buffer, hold) = (other, Some(place));
+    let mut permit = None;
+    if limit > MAX_UNSHARED {
+        let (acquired, mut large) = large.acquire();
+        large.clear();
+        large.reserve_exact(limit as usize + 1);
+        large.extend_from_slice(&buffer);
+        (buffer, permit) = (large, Some(acquired));
     }
     let filled = buffer.len();
-    let read = fill(&mut from, most + 1, &mut buffer, filled);
-    let is_too_large = buffer.len() as u64 > most;
+    let read = fill(&mut from, limit + 1, &mut buffer, filled);
+    let is_too_large = buffer.len() as u64 > limit;
     match read {
-        Ok(()) if !is_too_large => Ok((buffer, hold)),
+        Ok(()) if !is_too_large => Ok((buffer, permit)),
         read => {
-            if let Some(hold) = hold {
-                hold.give_back(buffer);
+            if let Some(permit) = permit {
+                permit.give_back(buffer);
             }
             Err(read.map_or_else(BodyError::Broken, |()| BodyError::TooLarge))
         }
     }
 }
 
-/// Reads into a buffer behind what it is filled with, and cuts it off where the reader ends. One that
-/// is too short grows, but not beyond a length. Unlike `read_to_end` this does not clear what a page
-/// before has left there, which took as long as copying a page.
+/// Reads behind the first `filled` bytes of `buffer` and truncates it where the reader ends. The
+/// buffer grows by doubling, up to `max_len` bytes.
+///
+/// Unlike `read_to_end`, this does not clear the bytes of an earlier page. Clearing them took as long
+/// as copying a page.
 fn fill(
     from: &mut impl Read,
-    longest: u64,
+    max_len: u64,
     buffer: &mut Vec<u8>,
     mut filled: usize,
 ) -> io::Result<()> {
-    let longest = longest as usize;
+    let max_len = max_len as usize;
     let read = loop {
         if filled == buffer.len() {
-            if filled >= longest {
+            if filled >= max_len {
                 break Ok(());
             }
-            buffer.resize((2 * filled).clamp(1, longest), 0);
+            buffer.resize((2 * filled).clamp(1, max_len), 0);
         }
         match from.read(&mut buffer[filled..]) {
             Ok(0) => break Ok(()),
@@ -147,11 +153,11 @@ fn fill(
 mod tests {
     use super::*;
 
-    /// With its length and without, into buffers that are new, shorter and longer; and the limit.
+    /// Every length around the limits, with and without Content-Length, into buffers of all sizes.
     #[test]
-    fn a_body_is_what_was_sent_whatever_the_buffer_held() {
-        let large = Large::default();
-        let most = MAX_RAW_OF_OTHERS + 1;
+    fn reads_the_body_whatever_the_buffer_contained() {
+        let large = LargeBuffers::default();
+        let limit = MAX_UNSHARED + 1;
         let usual = USUAL as usize;
         for length in [
             0,
@@ -161,21 +167,21 @@ mod tests {
             usual - 1,
             usual,
             usual + 1,
-            most as usize,
+            limit as usize,
         ] {
             let body: Vec<u8> = (0..length).map(|at| at as u8).collect();
             for announced in [None, Some(length as u64)] {
                 for held in [0, 10, 300_000] {
-                    let read = read(&body[..], announced, most, vec![0xff; held], &large);
-                    let (read, hold) = read.unwrap();
+                    let read = read(&body[..], announced, limit, vec![0xff; held], &large);
+                    let (read, permit) = read.unwrap();
                     assert!(read == body, "{length}, {announced:?}, {held}");
-                    assert_eq!(hold.is_some(), length >= usual, "{length}");
+                    assert_eq!(permit.is_some(), length >= usual, "{length}");
                 }
             }
         }
-        let long = vec![0; most as usize + 1];
-        for announced in [None, Some(most + 1)] {
-            let read = read(&long[..], announced, most, Vec::new(), &large);
+        let long = vec![0; limit as usize + 1];
+        for announced in [None, Some(limit + 1)] {
+            let read = read(&long[..], announced, limit, Vec::new(), &large);
             assert!(matches!(read, Err(BodyError::TooLarge)));
         }
     }

@@ -1,10 +1,9 @@
-//! One GET: the agent, its limits, redirects, and what an error means.
+//! One GET: the agent with its limits, redirects, and the retry after a stale connection.
 //!
-//! The agent is built without decompression: its body limit would bound the compressed bytes only,
-//! and pages are to travel as they came. Accept-Encoding is set here, `page.rs` inflates.
+//! The agent is built without decompression, because its body limit would count compressed bytes
+//! only. The request asks for gzip itself, and `decode` inflates under a limit of its own.
 
 use std::collections::HashMap;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::RwLock;
 use std::time::{Duration, Instant};
@@ -15,65 +14,49 @@ use ureq::config::Config;
 use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
-use ureq::{Agent, Body, Proxy, Timeout};
+use ureq::{Agent, Body};
 use url::{Position, Url};
 
-use crate::http::body::{self, BodyError, Large};
-use crate::http::page::{Page, PageError, Reason};
-use crate::http::tls::{self, Authorities};
-use crate::telemetry::counters::Meter;
+use crate::http::body::{self, BodyError, LargeBuffers};
+use crate::http::error::{PageError, Reason, is_disconnect};
+use crate::http::page::Page;
+use crate::http::proxy::ProxyChoice;
+use crate::http::tls::Authorities;
+use crate::telemetry::counters::Counters;
 
-const CONNECT: Duration = Duration::from_secs(5);
-const HEADERS: Duration = Duration::from_secs(15);
-const PER_READ: Duration = Duration::from_secs(10);
-const BODY: Duration = Duration::from_secs(30);
-/// What is asked for, in the order of preference.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const HEADERS_TIMEOUT: Duration = Duration::from_secs(15);
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The Accept header of every request.
 pub const ACCEPT: &str = "text/html,application/xml;q=0.9,*/*;q=0.8";
 pub const MAX_REDIRECTS: usize = 5;
-/// The library's default of 128 KiB each way is one of the larger things in memory with many
-/// workers; answers of 40 KB lose nothing with less.
+/// The library's default of 128 KiB each way is a large part of the memory of many workers.
+/// Responses of 40 KB are no slower with these.
 const INPUT_BUFFER: usize = 32 << 10;
 const OUTPUT_BUFFER: usize = 4 << 10;
-/// The largest head of an answer; real ones have 1 KB. It must be less than the buffer: one that
-/// fills it looks to the library as if the connection had broken.
-const MAX_HEAD: usize = INPUT_BUFFER - (4 << 10);
+/// The largest response headers, in bytes; real ones have 1 KB. The limit must be below the input
+/// buffer: headers that fill the buffer look like a broken connection to the library.
+const MAX_HEADERS: usize = INPUT_BUFFER - (4 << 10);
 
-/// How to ask.
+/// How the client sends requests.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Connections that may be open and idle at the same time.
     pub connections: usize,
-    /// The most that one attempt may take, all in all; parts of it have shorter limits.
+    /// The time limit of one attempt from start to end. Its parts have shorter limits.
     pub timeout: Duration,
     pub user_agent: String,
     pub proxy: ProxyChoice,
-    /// None for the ones that the library has built in, Mozilla's.
+    /// `None` for the authorities built into the library, Mozilla's.
     pub authorities: Option<Authorities>,
 }
 
-#[derive(Debug, Clone)]
-pub enum ProxyChoice {
-    /// As `HTTPS_PROXY`, `ALL_PROXY` and their like say.
-    FromEnvironment,
-    Direct,
-    Through(Proxy),
-}
-
-impl ProxyChoice {
-    /// Reads `http://host:port`, `socks5://user:password@host:port` and their like.
-    pub fn parse(address: &str) -> Result<Self, String> {
-        let proxy = Proxy::new(address).ok().filter(|_| address.contains(':'));
-        proxy.map(ProxyChoice::Through).ok_or_else(|| {
-            format!("{address:?} is no proxy address; give one like http://127.0.0.1:3128 or socks5://127.0.0.1:1080")
-        })
-    }
-}
-
-/// A blocking HTTP client, for any number of threads.
+/// A blocking HTTP client for any number of threads.
 #[derive(Debug)]
 pub struct Client {
     agent: Agent,
-    large: Large,
+    large: LargeBuffers,
 }
 
 impl Client {
@@ -87,14 +70,14 @@ impl Client {
             .accept(ACCEPT)
             .accept_encoding("gzip")
             .timeout_global(Some(options.timeout))
-            .timeout_resolve(limit(CONNECT))
-            .timeout_connect(limit(CONNECT))
-            .timeout_recv_response(limit(HEADERS))
-            .timeout_recv_body(limit(BODY))
-            .timeout_per_read(limit(PER_READ))
+            .timeout_resolve(limit(CONNECT_TIMEOUT))
+            .timeout_connect(limit(CONNECT_TIMEOUT))
+            .timeout_recv_response(limit(HEADERS_TIMEOUT))
+            .timeout_recv_body(limit(BODY_TIMEOUT))
+            .timeout_per_read(limit(READ_TIMEOUT))
             .max_idle_connections(options.connections)
             .max_idle_connections_per_host(options.connections)
-            .max_response_header_size(MAX_HEAD)
+            .max_response_header_size(MAX_HEADERS)
             .input_buffer_size(INPUT_BUFFER)
             .output_buffer_size(OUTPUT_BUFFER);
         let config = match options.proxy {
@@ -114,118 +97,119 @@ impl Client {
                 DefaultConnector::default(),
                 CachingResolver::default(),
             ),
-            large: Large::default(),
+            large: LargeBuffers::default(),
         }
     }
 
-    /// Gets one answer of whatever status and at most so many bytes, following redirects on the same
-    /// host. The body is read into a buffer, whatever that holds, which is asked for when the body
-    /// comes: who waits for an answer holds none. `may_ask` is told of the path of every request
-    /// after the first.
+    /// Sends a GET and follows redirects on the same host. Returns the response of any status, with a
+    /// body of at most `limit` bytes.
+    ///
+    /// `buffer` is called when the body arrives, so that a request waiting for its response holds no
+    /// buffer. `may_send` is called with the path of every request after the first.
     pub fn get(
         &self,
         address: &str,
-        most: u64,
+        limit: u64,
         buffer: impl FnOnce() -> Vec<u8>,
-        meter: &Meter,
-        may_ask: impl Fn(&str) -> Result<(), PageError>,
+        counters: &Counters,
+        may_send: impl Fn(&str) -> Result<(), PageError>,
     ) -> Result<Page, PageError> {
         let started = Instant::now();
-        let may_ask = |address: &str| {
+        let may_send = |address: &str| {
             let address = Url::parse(address).ok();
-            may_ask(
+            may_send(
                 address
                     .as_ref()
-                    .map_or("", |address| &address[Position::BeforePath..]),
+                    .map_or("", |url| &url[Position::BeforePath..]),
             )
         };
-        let mut response = self.send(address, meter, &may_ask)?;
-        let mut hops = 0;
-        let mut at = address.to_owned();
-        while matches!(response.status().as_u16(), 301..=303 | 307 | 308) {
-            hops += 1;
-            if hops > MAX_REDIRECTS {
-                return Err(PageError::new(
-                    Reason::Redirects,
-                    format!("more than {MAX_REDIRECTS} redirects"),
-                ));
-            }
-            at = redirect_target(&at, response.headers())?;
-            may_ask(&at)?;
-            response = self.send(&at, meter, &may_ask)?;
-        }
+        let response = self.follow_redirects(address, counters, &may_send)?;
         let waited = started.elapsed();
         let (parts, body) = response.into_parts();
         let status = parts.status.as_u16();
-        // The body of an error says nothing that is needed, but a connection is only used again
-        // when it has been read; if it breaks, the status is still the news.
         let announced = body.content_length();
-        // A body of exactly the limit would be an error too, hence one more.
-        let reader = body.into_with_config().limit(most + 1).reader();
-        let (buffer, hold) = match body::read(reader, announced, most, buffer(), &self.large) {
-            Err(error) if status == 200 => return Err(body_error(error, most)),
-            Err(_) => Default::default(),
+        // The library reports a body of exactly its limit as an error, hence one byte more.
+        let reader = body.into_with_config().limit(limit + 1).reader();
+        let (body, large) = match body::read(reader, announced, limit, buffer(), &self.large) {
             Ok(read) => read,
+            Err(error) if status == 200 => return Err(body_error(error, limit)),
+            // The body of an error page is read only to keep the connection. If it breaks, the
+            // status still counts.
+            Err(_) => Default::default(),
         };
-        meter.bytes_wire.add(buffer.len() as u64);
+        counters.bytes_wire.add(body.len() as u64);
         Ok(Page {
             status,
             headers: parts.headers,
-            body: buffer,
+            body,
             waited,
             elapsed: started.elapsed(),
-            kept: false,
-            hold,
+            from_journal: false,
+            large,
         })
     }
 
-    /// Breaks off what is under way and refuses what comes. A body without a length that breaks off
-    /// looks as if it were whole.
+    /// Aborts the requests under way and rejects all later ones. An aborted body without a
+    /// Content-Length looks complete, so callers must discard what they get after this.
     pub fn shut_down(&self) {
         self.agent.clone().shutdown();
     }
 
-    /// Where a proxy stands between, it may be the one that failed.
-    fn with_proxy(&self, mut error: PageError) -> PageError {
+    fn follow_redirects(
+        &self,
+        address: &str,
+        counters: &Counters,
+        may_send: &impl Fn(&str) -> Result<(), PageError>,
+    ) -> Result<Response<Body>, PageError> {
+        let mut response = self.send(address, counters, may_send)?;
+        let mut address = address.to_owned();
+        let mut redirects = 0;
+        while matches!(response.status().as_u16(), 301..=303 | 307 | 308) {
+            redirects += 1;
+            if redirects > MAX_REDIRECTS {
+                let detail = format!("more than {MAX_REDIRECTS} redirects");
+                return Err(PageError::new(Reason::Redirects, detail));
+            }
+            address = redirect_target(&address, response.headers())?;
+            may_send(&address)?;
+            response = self.send(&address, counters, may_send)?;
+        }
+        Ok(response)
+    }
+
+    /// Sends one request and returns when the headers of its response are here.
+    ///
+    /// A request that dies before its headers may have met a kept connection that the server had
+    /// already closed; the pool cannot know. Such a request is sent once more at once.
+    fn send(
+        &self,
+        address: &str,
+        counters: &Counters,
+        may_send: &impl Fn(&str) -> Result<(), PageError>,
+    ) -> Result<Response<Body>, PageError> {
+        counters.requests.add(1);
+        let response = match self.agent.get(address).call() {
+            Err(ureq::Error::Io(error)) if is_disconnect(error.kind()) => {
+                may_send(address)?;
+                counters.requests.add(1);
+                counters.retries.add(1);
+                self.agent.get(address).call()
+            }
+            other => other,
+        };
+        response.map_err(|error| self.name_proxy(PageError::of_client(error)))
+    }
+
+    /// Adds the proxy to an error, because the proxy itself may have failed.
+    fn name_proxy(&self, mut error: PageError) -> PageError {
         if let Some(proxy) = self.agent.config().proxy() {
             error.detail += &format!(", through the proxy {}:{}", proxy.host(), proxy.port());
         }
         error
     }
-
-    /// One request, up to the headers of its answer. A GET that dies before its headers may only
-    /// have met a connection that the server had closed while it was idle, which the pool cannot
-    /// know: it is sent once more at no cost.
-    fn send(
-        &self,
-        address: &str,
-        meter: &Meter,
-        may_ask: &impl Fn(&str) -> Result<(), PageError>,
-    ) -> Result<Response<Body>, PageError> {
-        meter.requests.add(1);
-        let first = self.agent.get(address).call();
-        let answer = match first {
-            Err(ureq::Error::Io(error)) if is_stale_connection(error.kind()) => {
-                may_ask(address)?;
-                meter.requests.add(1);
-                meter.retries.add(1);
-                self.agent.get(address).call()
-            }
-            other => other,
-        };
-        answer.map_err(|error| self.with_proxy(page_error(error)))
-    }
 }
 
-fn is_stale_connection(kind: ErrorKind) -> bool {
-    use ErrorKind::*;
-    matches!(
-        kind,
-        ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof | NotConnected
-    )
-}
-
-/// Where a redirect leads, if it stays on the host and does not leave https.
+/// The address that a redirect leads to, if [`may_follow`] allows it.
 fn redirect_target(from: &str, headers: &HeaderMap) -> Result<String, PageError> {
     let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
     let from = Url::parse(from).ok();
@@ -234,78 +218,45 @@ fn redirect_target(from: &str, headers: &HeaderMap) -> Result<String, PageError>
         .zip(location)
         .and_then(|(from, to)| from.join(to).ok());
     let (Some(from), Some(target)) = (from, target) else {
-        return Err(PageError::new(
-            Reason::Redirects,
-            "a redirect without an address",
-        ));
+        let detail = "a redirect without a usable address";
+        return Err(PageError::new(Reason::Redirects, detail));
     };
     if !may_follow(&from, &target) {
-        return Err(PageError::new(
-            Reason::Offsite,
-            format!("a redirect to another site, {target}"),
-        ));
+        let detail = format!("a redirect to another site, {target}");
+        return Err(PageError::new(Reason::Offsite, detail));
     }
     Ok(target.into())
 }
 
-/// Whether a redirect stays on the host and does not leave https.
+/// Whether a redirect stays on the host and does not go from https to http.
 pub fn may_follow(from: &Url, to: &Url) -> bool {
-    let same_door = from.scheme() == to.scheme() && from.port() == to.port();
-    from.host() == to.host() && (same_door || to.scheme() == "https")
+    let same_origin = from.scheme() == to.scheme() && from.port() == to.port();
+    from.host() == to.host() && (same_origin || to.scheme() == "https")
 }
 
-fn body_error(error: BodyError, most: u64) -> PageError {
-    let error = match error {
+fn body_error(error: BodyError, limit: u64) -> PageError {
+    let mut error = match error {
         BodyError::TooLarge => {
-            let detail = format!("the body is larger than {} MiB", most >> 20);
+            let detail = format!("the body is larger than {} MiB", limit >> 20);
             return PageError::new(Reason::TooLarge, detail);
         }
-        BodyError::Broken(error) => page_error(error.into()),
+        BodyError::Broken(error) => PageError::of_client(error.into()),
     };
-    match error.reason {
-        // Chunks that are none: the next answer may be whole.
-        Reason::Protocol => PageError::new(Reason::Broken, error.detail),
-        _ => error,
+    // Broken chunks, unlike a broken status line, are often whole in the next response.
+    if error.reason == Reason::Protocol {
+        error.reason = Reason::Broken;
     }
+    error
 }
 
-fn page_error(error: ureq::Error) -> PageError {
-    use ureq::Error;
-    let reason = match &error {
-        Error::Timeout(Timeout::Resolve | Timeout::Connect) => Reason::Unreachable,
-        Error::Timeout(_) => Reason::Timeout,
-        Error::HostNotFound | Error::ConnectionFailed | Error::ConnectProxyFailed(_) => {
-            Reason::Unreachable
-        }
-        Error::Io(error) if is_stale_connection(error.kind()) => Reason::Broken,
-        Error::Io(error) if tls::fault(error).is_some() => Reason::Tls,
-        Error::Io(error) if error.kind() == ErrorKind::TimedOut => Reason::Timeout,
-        Error::Io(_) => Reason::Unreachable,
-        Error::Rustls(_) | Error::Tls(_) | Error::Pem(_) => Reason::Tls,
-        Error::LargeResponseHeader(..) => Reason::HeadersTooLarge,
-        Error::BodyExceedsLimit(_) => Reason::TooLarge,
-        _ => Reason::Protocol,
-    };
-    let detail = match &error {
-        Error::Io(cause) => tls::fault(cause).unwrap_or_else(|| cause.to_string()),
-        Error::Rustls(fault) => tls::in_words(fault),
-        Error::HostNotFound => "the host's name cannot be resolved".to_owned(),
-        Error::Timeout(Timeout::Resolve) => "the host's name was not resolved in time".to_owned(),
-        Error::Timeout(Timeout::Connect) => "no connection in time".to_owned(),
-        Error::Timeout(Timeout::Global) => "not done within --timeout".to_owned(),
-        Error::Timeout(Timeout::RecvResponse) => "no answer in time".to_owned(),
-        Error::Timeout(_) => "the answer stalled".to_owned(),
-        other => other.to_string(),
-    };
-    PageError::new(reason, detail)
-}
-
-/// Looks every host up once. The library asks again for each request, and with a time limit each
-/// look-up starts a thread of its own: 19,000 requests a second on loopback instead of 75,000.
+/// Resolves every host once.
+///
+/// The library resolves the host again for each request, and with a time limit each look-up starts a
+/// thread: 19,000 requests a second on loopback instead of 75,000.
 #[derive(Debug, Default)]
 struct CachingResolver {
     system: DefaultResolver,
-    known: RwLock<HashMap<String, Vec<SocketAddr>>>,
+    resolved: RwLock<HashMap<String, Vec<SocketAddr>>>,
 }
 
 impl Resolver for CachingResolver {
@@ -315,26 +266,19 @@ impl Resolver for CachingResolver {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let key = format!(
-            "{}://{}",
-            uri.scheme_str().unwrap_or(""),
-            uri.authority().map_or("", |a| a.as_str())
-        );
-        if let Some(addresses) = self
-            .known
-            .read()
-            .expect("no panic holds the lock")
-            .get(&key)
-        {
+        let scheme = uri.scheme_str().unwrap_or("");
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        let key = format!("{scheme}://{authority}");
+        let cached = self.resolved.read().expect("no panic under this lock");
+        if let Some(addresses) = cached.get(&key) {
             let mut resolved = self.empty();
             addresses.iter().for_each(|address| resolved.push(*address));
             return Ok(resolved);
         }
+        drop(cached);
         let resolved = self.system.resolve(uri, config, timeout)?;
-        self.known
-            .write()
-            .expect("no panic holds the lock")
-            .insert(key, resolved.to_vec());
+        let mut cache = self.resolved.write().expect("no panic under this lock");
+        cache.insert(key, resolved.to_vec());
         Ok(resolved)
     }
 }

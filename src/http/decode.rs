@@ -1,21 +1,33 @@
-//! gzip bodies → their bytes, under a limit: a megabyte of gzip can hold a gigabyte.
-//!
-//! libdeflate takes whole bodies, which is what there is: 0.22 ms for a real page where streaming
-//! zlib-rs takes 0.36 (496 pages of a crawl, 45 KB each, on one machine).
+//! A page as received → text that can be parsed: gzip, charset, completeness.
 
+use std::borrow::Cow;
+use std::error::Error;
+
+use encoding_rs::{Encoding, UTF_8};
+use http::header::CONTENT_ENCODING;
 use libdeflater::{DecompressionError, Decompressor};
+use memchr::memmem;
 
-use crate::http::page::{PageError, Reason};
+use crate::http::error::{PageError, Reason};
+use crate::http::page::Page;
+use crate::site::block_page;
+use crate::site::dom::MAX_BYTES;
+use crate::telemetry::lane::Lane;
+use crate::telemetry::trace::Phase;
 
-/// The most that a body may inflate to. Real pages are 92 to 623 KB; each reader may have a buffer of
-/// this size, and nothing that is larger is parsed.
+/// The largest size that a body may inflate to, in bytes. Real pages have 92 to 623 KB. Each parser
+/// may own a buffer of this size.
 pub const MAX_INFLATED: usize = 2 << 20;
-/// deflate makes at most 1032 bytes of one
+/// Deflate makes at most 1032 bytes out of one
 /// (<https://zlib.net/zlib_tech.html>, "Maximum Compression Factor").
 const MAX_RATIO: usize = 1032;
-const LEAST_ROOM: usize = 4 << 10;
+/// The smallest buffer to inflate into.
+const MIN_ROOM: usize = 4 << 10;
 
-/// Inflates one body after the other into a buffer that it keeps.
+/// Inflates one gzip body after another into a buffer that it keeps.
+///
+/// The whole body is here already, so libdeflate fits: 0.22 ms for a real page where streaming
+/// zlib-rs takes 0.36 (496 pages of a crawl, 45 KB each, on one machine).
 pub struct Inflater {
     decompressor: Decompressor,
     buffer: Vec<u8>,
@@ -31,15 +43,16 @@ impl Default for Inflater {
 }
 
 impl Inflater {
-    /// Inflates the first member of a gzip body; what comes after it does not count.
+    /// Inflates the first member of a gzip body and ignores what follows it. A megabyte of gzip can
+    /// hold a gigabyte: more than [`MAX_INFLATED`] bytes are an error.
     pub fn gunzip(&mut self, body: &[u8]) -> Result<&[u8], PageError> {
-        // The last four bytes tell the length, if they tell the truth.
-        let told = body
+        // The last four bytes state the inflated length. They may lie, so the buffer may still grow.
+        let stated = body
             .last_chunk()
-            .map_or(0, |told| u32::from_le_bytes(*told));
-        let mut room = (told as usize)
+            .map_or(0, |length| u32::from_le_bytes(*length));
+        let mut room = (stated as usize)
             .min(body.len() * MAX_RATIO)
-            .clamp(LEAST_ROOM, MAX_INFLATED);
+            .clamp(MIN_ROOM, MAX_INFLATED);
         loop {
             if self.buffer.len() < room {
                 self.buffer.resize(room, 0);
@@ -51,18 +64,117 @@ impl Inflater {
                 }
                 Err(DecompressionError::InsufficientSpace) => {
                     let limit = MAX_INFLATED >> 20;
-                    return Err(PageError::new(
-                        Reason::TooLarge,
-                        format!("the body inflates to over {limit} MiB"),
-                    ));
+                    let detail = format!("the body inflates to more than {limit} MiB");
+                    return Err(PageError::new(Reason::TooLarge, detail));
                 }
                 Err(DecompressionError::BadData) => {
-                    return Err(PageError::new(
-                        Reason::BadEncoding,
-                        "the gzip body does not inflate: it is damaged or cut short",
-                    ));
+                    let detail = "the gzip body does not inflate: it is damaged or cut short";
+                    return Err(PageError::new(Reason::BadEncoding, detail));
                 }
             }
         }
     }
+}
+
+impl Page {
+    /// The body without its Content-Encoding: the body itself, or the buffer of the inflater.
+    pub fn inflate<'a>(&'a self, inflater: &'a mut Inflater) -> Result<&'a [u8], PageError> {
+        let encoding = self.header(CONTENT_ENCODING.as_str());
+        let encoding = encoding.as_deref().map(str::trim).unwrap_or_default();
+        match encoding.to_ascii_lowercase().as_str() {
+            "" | "identity" => Ok(&self.body),
+            "gzip" | "x-gzip" => inflater.gunzip(&self.body),
+            _ => {
+                let detail =
+                    format!("the response is encoded as {encoding:?}, only gzip was accepted");
+                Err(PageError::new(Reason::UnsupportedEncoding, detail))
+            }
+        }
+    }
+}
+
+/// Inflates an HTML page, decodes it, checks that it is complete and parses it.
+///
+/// If `parse` fails, the page is a block page or has another layout.
+pub fn parse_html<T, E: Error + Send + Sync + 'static>(
+    page: &Page,
+    inflater: &mut Inflater,
+    lane: &mut Lane,
+    parse: impl FnOnce(&[u8]) -> Result<T, E>,
+) -> Result<T, PageError> {
+    let html = lane.time(Phase::Inflating, || page.inflate(inflater))?;
+    lane.counters.bytes_decoded.add(html.len() as u64);
+    lane.time(Phase::Reading, || {
+        let html = to_utf8(html, page.charset().as_deref());
+        if !has_html_end(&html) {
+            // A body that was cut short without a Content-Length looks complete to the client.
+            let detail = "the page ends without </html>";
+            return Err(PageError::new(Reason::Truncated, detail));
+        }
+        parse(&html).map_err(|error| match block_page::marker(&html) {
+            Some(marker) => {
+                let detail = format!("a block page ({marker:?}) came instead of the page");
+                PageError::new(Reason::Challenge, detail)
+            }
+            None => PageError::new(Reason::Unrecognised, error.to_string()).caused_by(error),
+        })
+    })
+}
+
+/// Decoded bytes as UTF-8. The byte order mark decides, then the charset of the header, then the
+/// declaration in the document; the default is UTF-8.
+///
+/// Bytes that should be UTF-8 are returned unchecked: the parsers look at a few hundred bytes of a
+/// page and check these. A document that declares another charset but is valid UTF-8 is taken as
+/// UTF-8. A document too long for any parser is returned as it is.
+pub fn to_utf8<'a>(bytes: &'a [u8], charset: Option<&str>) -> Cow<'a, [u8]> {
+    if bytes.len() > MAX_BYTES {
+        return Cow::Borrowed(bytes);
+    }
+    if let Some((encoding, length)) = Encoding::for_bom(bytes) {
+        return decode(encoding, &bytes[length..]);
+    }
+    let label = charset
+        .map(str::to_owned)
+        .or_else(|| declared_charset(bytes));
+    match label.and_then(|label| Encoding::for_label(label.as_bytes())) {
+        Some(encoding) if encoding != UTF_8 && std::str::from_utf8(bytes).is_err() => {
+            decode(encoding, bytes)
+        }
+        _ => Cow::Borrowed(bytes),
+    }
+}
+
+fn decode<'a>(encoding: &'static Encoding, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+    if encoding == UTF_8 {
+        return Cow::Borrowed(bytes);
+    }
+    match encoding.decode_without_bom_handling(bytes).0 {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
+}
+
+/// The charset in `<meta charset="…">`, `<meta … content="text/html; charset=…">` or
+/// `<?xml … encoding="…"?>`. Like browsers, this looks at the first 1024 bytes only.
+fn declared_charset(bytes: &[u8]) -> Option<String> {
+    let head = &bytes[..bytes.len().min(1024)];
+    let key = [&b"charset="[..], b"encoding="]
+        .into_iter()
+        .find_map(|key| memmem::find(head, key).map(|at| at + key.len()))?;
+    let value = head[key..]
+        .strip_prefix(b"\"")
+        .or(head[key..].strip_prefix(b"'"))
+        .unwrap_or(&head[key..]);
+    let end = value
+        .iter()
+        .position(|byte| !byte.is_ascii_alphanumeric() && !b"-_:.".contains(byte))?;
+    String::from_utf8(value[..end].to_vec()).ok()
+}
+
+/// Whether an HTML page contains its end tag.
+pub fn has_html_end(html: &[u8]) -> bool {
+    memmem::rfind(html, b"</html")
+        .or_else(|| memmem::rfind(html, b"</HTML"))
+        .is_some()
 }

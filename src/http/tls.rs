@@ -1,4 +1,4 @@
-//! Whom to trust, and what a fault of TLS means in plain words.
+//! The certificate authorities to trust, and TLS errors in plain words.
 
 use std::fs;
 use std::io;
@@ -8,12 +8,12 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{AlertDescription, CertificateError, Error, RootCertStore};
 use ureq::tls::{Certificate, RootCerts};
 
-/// The authorities whose certificates are trusted, in place of the built-in ones.
+/// Certificate authorities that replace the built-in ones.
 #[derive(Debug, Clone)]
 pub struct Authorities(pub RootCerts);
 
 impl Authorities {
-    /// Reads a file of certificates in PEM.
+    /// Reads a PEM file of certificates.
     pub fn read(path: &str) -> Result<Self, String> {
         let advice = "give a file of certificates in PEM (-----BEGIN CERTIFICATE-----)";
         let pem = fs::read(path).map_err(|error| format!("cannot read it: {error}; {advice}"))?;
@@ -21,9 +21,9 @@ impl Authorities {
             .collect::<Result<_, _>>()
             .map_err(|error| format!("it is damaged: {error}; {advice}"))?;
         if certificates.is_empty() {
-            return Err(format!("it holds no certificate; {advice}"));
+            return Err(format!("it contains no certificate; {advice}"));
         }
-        // The library would leave out what it cannot use, and then trust nobody.
+        // The library skips certificates that it cannot use and then trusts none, so each is tried.
         let mut store = RootCertStore::empty();
         for certificate in &certificates {
             let added = store.add(certificate.clone());
@@ -36,17 +36,17 @@ impl Authorities {
     }
 }
 
-/// What is wrong, if an I/O error has a fault of TLS in it: with rustls, one of the handshake
-/// arrives so.
-pub fn fault(error: &io::Error) -> Option<String> {
-    error.get_ref()?.downcast_ref().map(in_words)
+/// Describes the TLS error inside an I/O error, if there is one. With rustls, errors of the handshake
+/// arrive this way.
+pub fn describe_io(error: &io::Error) -> Option<String> {
+    error.get_ref()?.downcast_ref().map(describe)
 }
 
-pub fn in_words(fault: &Error) -> String {
+pub fn describe(error: &Error) -> String {
     use CertificateError::*;
-    match fault {
-        Error::InvalidCertificate(fault) => {
-            let what = match fault {
+    match error {
+        Error::InvalidCertificate(error) => {
+            let what = match error {
                 Expired | ExpiredContext { .. } => {
                     "has expired; check the clock of this machine too"
                 }
@@ -55,12 +55,12 @@ pub fn in_words(fault: &Error) -> String {
                 }
                 NotValidForName | NotValidForNameContext { .. } => "is for another host",
                 UnknownIssuer => {
-                    "is signed by itself or by an authority that is not trusted; --ca-file names authorities to trust"
+                    "is signed by itself or by an authority that is not trusted; --ca-file names the authorities to trust"
                 }
                 Revoked => "is revoked",
-                other => return format!("the certificate of the server is not accepted: {other}"),
+                other => return format!("the server's certificate is not accepted: {other}"),
             };
-            format!("the certificate of the server {what}")
+            format!("the server's certificate {what}")
         }
         Error::InvalidMessage(_) => {
             "the server does not speak TLS there; is it http:// instead of https://?".to_owned()
@@ -69,9 +69,7 @@ pub fn in_words(fault: &Error) -> String {
             AlertDescription::HandshakeFailure | AlertDescription::ProtocolVersion,
         )
         | Error::PeerIncompatible(_) => {
-            format!(
-                "the server and this program have no version or cipher of TLS in common: {fault}"
-            )
+            format!("the server and this program share no TLS version or cipher: {error}")
         }
         other => format!("TLS: {other}"),
     }

@@ -1,8 +1,7 @@
-//! The fetchers: started as they are wanted; who comes back from a page and is not needed any more,
-//! leaves.
+//! The fetcher pool: it grows on demand, and fetchers that are not needed exit.
 //!
-//! A thread costs 0.1 ms to start and to end, and a page that waits in one is no longer in the
-//! processor's cache.
+//! Starting and joining a thread costs 0.1 ms, and a page that waits in a thread leaves the cache of
+//! the processor.
 
 use std::convert::Infallible;
 use std::mem;
@@ -13,143 +12,146 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
-use crate::http::page::{self, Page, PageError};
-use crate::pipeline::retry_queue::Errand;
+use crate::http::error::{PageError, catch_panic};
+use crate::http::page::Page;
+use crate::pipeline::task::Task;
 use crate::source::Source;
-use crate::telemetry::counters::Meter;
-use crate::telemetry::trace::Role;
+use crate::source::purpose::{Purpose, Request};
+use crate::telemetry::counters::Counters;
+use crate::telemetry::trace::Label;
 
-/// How often is looked whether there are pages for the readers.
-const LOOK: Duration = Duration::from_millis(1);
-/// Looks after which it is believed that too few pages come, if some do.
-const MANY_LOOKS: u32 = 16;
+/// How often the pool checks whether the parsers have pages.
+const POLL: Duration = Duration::from_millis(1);
+/// Polls that decide about growth while pages do come.
+const POLLS_TO_DECIDE: u32 = 16;
 
-/// What a fetcher hands on: a company and its page as it came, or why there is none.
+/// What a fetcher sends to the parsers: a task with its page, or why there is none.
 pub struct Fetched {
-    pub errand: Errand,
+    pub task: Task,
     pub page: Result<Page, PageError>,
 }
 
-/// How many pages may still have to be fetched, and who is there to do it.
-pub struct Prospect {
+/// The number of pages still to fetch, and of fetchers to fetch them.
+pub struct Demand {
     fetchers: AtomicUsize,
-    /// Pages that are listed and not settled; as long as the walk goes on, any number more.
-    pages: AtomicUsize,
+    /// Pages that are listed and not finished. During the walk, [`UNKNOWN`] more.
+    remaining: AtomicUsize,
 }
 
-const ANY_NUMBER: usize = usize::MAX / 2;
+/// Stands for the pages that the rest of the walk may list.
+const UNKNOWN: usize = usize::MAX / 2;
 
-impl Default for Prospect {
+impl Default for Demand {
     fn default() -> Self {
-        Prospect {
+        Demand {
             fetchers: AtomicUsize::new(0),
-            pages: AtomicUsize::new(ANY_NUMBER),
+            remaining: AtomicUsize::new(UNKNOWN),
         }
     }
 }
 
-impl Prospect {
-    pub fn one_more(&self) {
-        self.pages.fetch_add(1, Relaxed);
+impl Demand {
+    pub fn page_listed(&self) {
+        self.remaining.fetch_add(1, Relaxed);
     }
 
-    pub fn one_is_settled(&self) {
-        self.pages.fetch_sub(1, Relaxed);
+    pub fn page_finished(&self) {
+        self.remaining.fetch_sub(1, Relaxed);
     }
 
-    /// The walk is over.
-    pub fn no_more(&self) {
-        self.pages.fetch_sub(ANY_NUMBER, Relaxed);
+    pub fn walk_ended(&self) {
+        self.remaining.fetch_sub(UNKNOWN, Relaxed);
     }
 
-    /// Whether a fetcher may leave: if each page that may come finds one without it. (One that
+    /// Takes one fetcher off the count if the others suffice for the remaining pages. (A fetcher that
     /// panicked is still counted, but then the whole run ends.)
-    fn can_spare_one(&self) -> bool {
-        let pages = self.pages.load(Relaxed);
-        let without = |fetchers| (fetchers > pages).then(|| fetchers - 1);
-        self.fetchers
-            .fetch_update(Relaxed, Relaxed, without)
-            .is_ok()
+    fn scale_down(&self) -> bool {
+        let remaining = self.remaining.load(Relaxed);
+        let fewer = |fetchers| (fetchers > remaining).then(|| fetchers - 1);
+        self.fetchers.fetch_update(Relaxed, Relaxed, fewer).is_ok()
     }
 }
 
-/// What every fetcher works with: where links come from, where empty buffers do, where pages go.
+/// What every fetcher works with.
 #[derive(Clone)]
 pub struct Fetcher<'a> {
     pub source: &'a Source,
-    pub meter: &'a Meter,
-    pub links: Receiver<Errand>,
-    pub spares: Receiver<Vec<u8>>,
-    pub fetched: Sender<Fetched>,
-    pub prospect: Arc<Prospect>,
+    pub counters: &'a Counters,
+    pub tasks: Receiver<Task>,
+    /// Empty buffers that the parsers give back.
+    pub spare_buffers: Receiver<Vec<u8>>,
+    pub pages: Sender<Fetched>,
+    pub demand: Arc<Demand>,
 }
 
 impl<'a> Fetcher<'a> {
-    /// Starts a few fetchers at first, and twice as many whenever readers go short of pages, up to
-    /// `workers`. Ends when there are enough, or with `over`.
+    /// Starts `few` fetchers and doubles their number whenever the parsers run out of pages, up to
+    /// `workers`. Returns when there are enough, or when `pipeline_ended` disconnects.
     ///
-    /// Where pages come as fast as they are read, more fetchers only keep more pages waiting: 32 of
-    /// them take 1.2 times as long as four. Where a page takes 50 ms, all are at work after 5 ms.
-    pub fn engage<'scope>(
+    /// Where pages arrive as fast as they are parsed, more fetchers only make pages wait: 32 of them
+    /// take 1.2 times as long as 4. Where a page takes 50 ms, all fetchers run after 5 ms.
+    pub fn scale_up<'scope>(
         self,
         scope: &'scope Scope<'scope, '_>,
         workers: usize,
         few: usize,
-        over: &Receiver<Infallible>,
+        pipeline_ended: &Receiver<Infallible>,
     ) where
         'a: 'scope,
     {
         let (mut started, mut wanted) = (0, workers.min(few));
-        let (mut looks, mut short) = (0, 0);
-        let mut came = 0;
+        let (mut polls, mut starved) = (0, 0);
+        let mut fetched = 0;
         loop {
             while started < wanted {
                 let fetcher = self.clone();
                 let thread = thread::Builder::new().name("fetcher".to_owned());
-                match thread.spawn_scoped(scope, move || fetcher.work()) {
+                match thread.spawn_scoped(scope, move || fetcher.run()) {
                     Ok(_) => started += 1,
-                    // The system has no more threads for this process: those there are go on.
+                    // The system allows no more threads. The ones already running go on.
                     Err(_) if started > 0 => return,
-                    Err(error) => panic!("no thread for a fetcher: {error}"),
+                    Err(error) => panic!("cannot start a thread for a fetcher: {error}"),
                 }
             }
-            let enough = workers.min(self.prospect.pages.load(Relaxed));
-            if started >= enough || over.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {
+            let enough = workers.min(self.demand.remaining.load(Relaxed));
+            if started >= enough
+                || pipeline_ended.recv_timeout(POLL) != Err(RecvTimeoutError::Timeout)
+            {
                 return;
             }
-            let before = mem::replace(&mut came, self.meter.fetched.get());
-            if self.links.is_empty() {
+            let fetched_before = mem::replace(&mut fetched, self.counters.fetched.get());
+            if self.tasks.is_empty() {
                 continue;
             }
-            looks += 1;
-            short += u32::from(self.fetched.is_empty());
-            // That none comes for a short while may be chance where they mostly do.
-            if 2 * short > looks && (came == before || looks >= MANY_LOOKS) {
+            polls += 1;
+            starved += u32::from(self.pages.is_empty());
+            // A short gap may be chance where pages do arrive, so only more polls decide there.
+            if 2 * starved > polls && (fetched == fetched_before || polls >= POLLS_TO_DECIDE) {
                 wanted = workers.min(2 * started);
-                (looks, short) = (0, 0);
+                (polls, starved) = (0, 0);
             }
-            // What was long ago counts less and less.
-            if looks >= 2 * MANY_LOOKS {
-                (looks, short) = (looks / 2, short / 2);
+            // Older polls count for less.
+            if polls >= 2 * POLLS_TO_DECIDE {
+                (polls, starved) = (polls / 2, starved / 2);
             }
         }
     }
 
-    /// One fetcher: gets page after page, into buffers that come back from the readers.
-    fn work(&self) {
-        self.prospect.fetchers.fetch_add(1, Relaxed);
-        let mut lane = self.meter.lane(Role::Fetcher);
-        for errand in &self.links {
-            let spare = || self.spares.try_recv().unwrap_or_default();
-            let get = || self.source.get(&errand.link.path, spare, &mut lane);
-            let page = page::guarded("fetching", get);
-            self.meter.fetched.add(1);
-            if self.fetched.send(Fetched { errand, page }).is_err() {
-                // What waits in the channel would keep the run alive.
-                self.links.iter().for_each(drop);
+    /// Fetches one page after another, until the tasks end or the other fetchers suffice.
+    fn run(&self) {
+        self.demand.fetchers.fetch_add(1, Relaxed);
+        let mut lane = self.counters.lane(Label::Fetcher);
+        for task in &self.tasks {
+            let buffer = || self.spare_buffers.try_recv().unwrap_or_default();
+            let request = Request::new(Purpose::Company, &task.link.path);
+            let page = catch_panic("fetching", || self.source.get(request, buffer, &mut lane));
+            self.counters.fetched.add(1);
+            if self.pages.send(Fetched { task, page }).is_err() {
+                // The parsers have ended. Tasks left in the channel would keep the retry queue alive.
+                self.tasks.iter().for_each(drop);
                 return;
             }
-            if self.prospect.can_spare_one() {
+            if self.demand.scale_down() {
                 return;
             }
         }
@@ -161,22 +163,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_leaves_only_if_the_others_are_enough() {
-        let prospect = Prospect::default();
-        prospect.fetchers.store(4, Relaxed);
+    fn a_fetcher_exits_only_if_the_others_suffice() {
+        let demand = Demand::default();
+        demand.fetchers.store(4, Relaxed);
         for _ in 0..3 {
-            prospect.one_more();
+            demand.page_listed();
         }
-        assert!(!prospect.can_spare_one(), "there may be any number more");
-        prospect.no_more();
-        let leave = || (0..9).filter(|_| prospect.can_spare_one()).count();
-        assert_eq!(leave(), 1, "of four, for three pages");
-        assert_eq!(leave(), 0);
-        prospect.one_is_settled();
-        prospect.one_is_settled();
-        assert_eq!(leave(), 2);
-        prospect.one_is_settled();
-        assert_eq!(leave(), 1, "the last one");
-        assert_eq!(leave(), 0);
+        assert!(!demand.scale_down(), "the walk may list more");
+        demand.walk_ended();
+        let exits = || (0..9).filter(|_| demand.scale_down()).count();
+        assert_eq!(exits(), 1, "4 fetchers, 3 pages");
+        assert_eq!(exits(), 0);
+        demand.page_finished();
+        demand.page_finished();
+        assert_eq!(exits(), 2);
+        demand.page_finished();
+        assert_eq!(exits(), 1, "the last one");
+        assert_eq!(exits(), 0);
     }
 }

@@ -1,34 +1,24 @@
-//! What a run brings home: companies, failures, and the ledger in which they add up.
+//! What a run has fetched: companies, failures, and the ledger in which they add up.
 
 use std::mem;
 use std::time::Duration;
 
-use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::http::page::{PageError, Reason};
-use crate::pipeline::letters::Walk;
+use crate::http::error::{PageError, Reason};
 use crate::pipeline::packed::Packed;
-use crate::site::company::CompanyPage;
+use crate::pipeline::walker::Walk;
+use crate::site::company::{Company, CompanyPage};
 use crate::site::index::Link;
 
-/// A company of the index with all that is known of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Company<P = CompanyPage> {
-    pub page: P,
-    pub path: String,
-    /// Growth over one year in per cent.
-    pub growth: Option<Decimal>,
-}
-
-/// A listed company that the run does without, and why.
+/// A listed company without a usable page, and why.
 #[derive(Debug, Clone)]
 pub struct Failure {
     pub link: Link,
     pub error: PageError,
 }
 
-/// Two addresses whose pages show the same code: one company, listed twice.
+/// A company listed under two paths: both pages show the same code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Duplicate {
     pub path: String,
@@ -36,32 +26,32 @@ pub struct Duplicate {
     pub same_as: String,
 }
 
-/// Where every listed address went: `listed` is the sum of the others.
+/// What became of every listed company: `listed` is the sum of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Ledger {
     pub listed: usize,
     pub ok: usize,
     pub failed: usize,
-    /// The same company under a second address.
+    /// Duplicates: the same company under a second path.
     pub skipped: usize,
-    /// Listed, and the run ended before it had an answer; 0 in a run that ended by itself.
+    /// Listed, but the run was cancelled before their turn; 0 in a run that was not cancelled.
     pub not_attempted: usize,
 }
 
-/// The results of a run; one reader fills one, and they are put together at the end. `P` is what is
-/// read from a page.
+/// The results of a run. Every parser fills one of its own, and the pipeline merges them at the end. `P`
+/// is the parsed page.
 #[derive(Debug)]
 pub struct Harvest<P = CompanyPage> {
     pub companies: Packed<Company<P>>,
     pub failures: Vec<Failure>,
     pub duplicates: Vec<Duplicate>,
-    /// One entry a page that came, as long as the request took, in microseconds.
+    /// One entry for each page fetched: how long its request took, in microseconds.
     pub latencies: Vec<u32>,
-    /// Distinct addresses in the index.
+    /// Distinct companies in the index.
     pub listed: usize,
-    /// What each way through the index listed.
+    /// What the numbered and the letter pages listed.
     pub walks: Vec<Walk>,
-    /// A sentence about an index that changed while it was walked.
+    /// A sentence about an index that changed during the walk.
     pub index_changed: Option<String>,
 }
 
@@ -87,7 +77,7 @@ impl<P: Serialize> Harvest<P> {
                 path: link.path,
                 growth: link.growth,
             }),
-            // Nobody has asked for it.
+            // The page was not requested, so the company counts as not attempted.
             Err(error) if error.reason == Reason::Stopped => {}
             Err(error) => self.failures.push(Failure { link, error }),
         }
@@ -95,14 +85,14 @@ impl<P: Serialize> Harvest<P> {
 }
 
 impl<P> Harvest<P> {
-    /// Notes how long the request of a page took that came.
-    pub fn came_after(&mut self, elapsed: Duration) {
+    /// Adds the time that the request of a page took.
+    pub fn add_latency(&mut self, elapsed: Duration) {
         let micros = elapsed.as_micros().try_into();
         self.latencies.push(micros.unwrap_or(u32::MAX));
     }
 
-    /// Takes over what another reader brought. Duplicates and the number of addresses are known
-    /// only at the end and belong to the whole.
+    /// Merges the harvest of another parser. Duplicates and the number of companies are known only at
+    /// the end, so neither has any yet.
     pub fn absorb(&mut self, mut other: Harvest<P>) {
         self.companies.append(other.companies);
         self.failures.append(&mut other.failures);
@@ -126,8 +116,8 @@ impl<P> Harvest<P> {
 }
 
 impl Harvest {
-    /// Puts everything in an order that does not depend on threads, and merges addresses with one
-    /// code: of each code the first path in alphabetical order stays.
+    /// Sorts everything, so that the order does not depend on threads. Of several companies with the same
+    /// code, the one with the first path in alphabetical order stays; the others become duplicates.
     pub fn settle(&mut self) {
         self.failures
             .sort_unstable_by(|a, b| a.link.path.cmp(&b.link.path));

@@ -1,280 +1,205 @@
-//! The walk over every page of an index: company links, each address once. The walk by letters is
-//! in [`ways`](crate::pipeline::letters).
+//! The walker: it walks the pages of an index in their order and sends every company on once.
+//!
+//! The numbered pages are walked here, the letter pages in `letters`. Two walks exist because the
+//! site drops rows after it has cut an index into numbered pages: on 2022-01-01 these listed 496
+//! companies of the S&P 500, the letter pages 505.
 
-use std::fmt;
-use std::panic::resume_unwind;
-use std::thread;
+use serde::Serialize;
 
-use crate::http::decode::Inflater;
-use crate::http::page::{self, Page, PageError, Reason};
+use crate::http::decode::{self, Inflater};
+use crate::http::error::Reason;
 use crate::pipeline::addresses::Addresses;
-use crate::site::index::{self, IndexPage, Link, MAX_PAGES, NotAnIndex};
-use crate::source::get_with_retries::Patience;
-use crate::source::{self, Source};
-use crate::telemetry::counters::Meter;
-use crate::telemetry::trace::{Lane, Phase, Role};
+use crate::pipeline::index_pages::{CompaniesSeen, Index, IndexPageId, IndexPageParser, WalkError};
+use crate::pipeline::letters;
+use crate::site::index::{self, Link, MAX_PAGES};
+use crate::source::purpose::{Purpose, Request};
+use crate::telemetry::trace::Label;
 
-/// Index pages asked for at the same time. They are the only thing that can hold up the fetchers,
-/// and there are eleven of them.
-pub const SIDE_BY_SIDE: usize = 16;
-
-/// More companies than any index has, or any two. Some 30 bytes of each are kept in memory, 250 of
-/// one whose page fails.
-pub const MAX_COMPANIES: usize = 100_000;
-
-/// An index that could not be walked to its end. A top ten of half an index is wrong, so this ends
-/// the run.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{leaf} of the index, {address}: {error}")]
-pub struct WalkError {
-    pub leaf: Leaf,
-    pub address: String,
-    pub error: PageError,
-}
-
-/// One page of an index.
+/// Which pages of an index are walked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leaf {
-    /// `?p=1` and so on.
-    Number(u32),
-    /// `/A` to `/Z`, `/0-9`.
-    Letter(&'static str),
+pub enum WalkMode {
+    /// The numbered pages.
+    Pages,
+    Letters,
+    /// The numbered pages, then the letter pages. The first row of a company counts.
+    Both,
 }
 
-impl Leaf {
-    pub fn path(self, index: &str) -> String {
-        match self {
-            Leaf::Number(number) => source::index_path(index, number),
-            Leaf::Letter(letter) => source::letter_path(index, letter),
-        }
-    }
+/// What a walk has listed.
+#[derive(Debug, Clone)]
+pub struct Walked {
+    /// Distinct companies.
+    pub listed: usize,
+    pub walks: Vec<Walk>,
+    /// A sentence about an index that changed during the walk.
+    pub changed: Option<String>,
 }
 
-impl fmt::Display for Leaf {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            Leaf::Number(number) => write!(f, "page {number}"),
-            Leaf::Letter(letter) => write!(f, "letter page {letter}"),
-        }
-    }
+/// What the numbered or the letter pages have listed. After a walk of both, also how they differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Walk {
+    /// `pages` or `letters`.
+    pub way: &'static str,
+    /// Distinct companies.
+    pub listed: usize,
+    /// Paths of the companies that only these pages list, in alphabetical order.
+    pub only: Vec<String>,
+    /// Paths of the companies that only the other pages list.
+    pub lacks: Vec<String>,
 }
 
-/// Who has been listed so far, and who is told of the others.
-pub(crate) struct Roll<'a, F> {
-    pub seen: Addresses,
-    /// The addresses on the first page.
-    first: Addresses,
-    source: &'a Source,
-    meter: &'a Meter,
-    hand_on: F,
-}
-
-impl<'a, F: FnMut(Link) -> bool> Roll<'a, F> {
-    pub fn new(source: &'a Source, meter: &'a Meter, hand_on: F) -> Self {
-        Roll {
-            seen: Addresses::default(),
-            first: Addresses::default(),
-            source,
-            meter,
-            hand_on,
-        }
-    }
-
-    /// Hands on those that are not listed yet. False if nobody listens any more.
-    pub fn add(&mut self, index: &str, leaf: Leaf, mut rows: Vec<Link>) -> Result<bool, WalkError> {
-        rows.retain(|link| self.seen.insert(link.slug()));
-        if self.seen.len() > MAX_COMPANIES {
-            let why = format!("the index lists over {MAX_COMPANIES} companies");
-            return Err(beyond(self.source, index, leaf, why));
-        }
-        if self.first.is_empty() {
-            self.first = rows.iter().map(Link::slug).collect();
-        }
-        self.meter.listed.add(rows.len() as u64);
-        self.source.retries.plan(rows.len());
-        Ok(rows.into_iter().all(&mut self.hand_on))
-    }
-}
-
-/// Walks the index and hands on every link, page after page, until `hand_on` answers that nobody
-/// listens any more. Gives the number of distinct addresses.
-///
-/// The first page tells how many there are; its links are handed on before the others are asked
-/// for. Those are fetched side by side, at most `workers` of them, and read one by one in their
-/// order, so that the links of the next are there as soon as can be.
+/// Walks an index and passes every company to `send` once, in the order of the pages. `send` returns
+/// false if the fetchers have ended; then the walk ends too.
 pub fn walk(
-    source: &Source,
-    index: &str,
-    workers: usize,
-    meter: &Meter,
-    hand_on: impl FnMut(Link) -> bool,
-) -> Result<usize, WalkError> {
-    let mut roll = Roll::new(source, meter, hand_on);
-    by_pages(source, index, workers, meter, &mut roll)?;
-    Ok(roll.seen.len())
+    mode: WalkMode,
+    index: Index,
+    send: impl FnMut(Link) -> bool,
+) -> Result<Walked, WalkError> {
+    if mode != WalkMode::Pages {
+        letters::check_availability(index)?;
+    }
+    let mut seen = CompaniesSeen::new(index, send);
+    let walks = match mode {
+        WalkMode::Pages => {
+            numbered_pages(index, &mut seen)?;
+            vec![single_walk("pages", seen.all.len())]
+        }
+        WalkMode::Letters => {
+            let letters = letters::letter_pages(index, &mut seen)?;
+            vec![single_walk("letters", letters.len())]
+        }
+        WalkMode::Both => {
+            if numbered_pages(index, &mut seen)? {
+                let pages = seen.all.clone();
+                let letters = letters::letter_pages(index, &mut seen)?;
+                compare(&pages, &letters)
+            } else {
+                // The fetchers have ended, so there is nothing to compare.
+                Vec::new()
+            }
+        }
+    };
+    Ok(Walked {
+        listed: seen.all.len(),
+        walks,
+        changed: match mode {
+            WalkMode::Pages | WalkMode::Both => recheck_first_page(index, &seen.first_page),
+            WalkMode::Letters => None,
+        },
+    })
 }
 
-/// The same into a roll, which must be an empty one. False if nobody listens any more.
-pub(crate) fn by_pages(
-    source: &Source,
-    index: &str,
-    workers: usize,
-    meter: &Meter,
-    roll: &mut Roll<impl FnMut(Link) -> bool>,
+/// Walks the numbered pages like [`walk`], without the second look. Returns the number of companies.
+pub fn walk_numbered_pages(
+    index: Index,
+    send: impl FnMut(Link) -> bool,
+) -> Result<usize, WalkError> {
+    let mut seen = CompaniesSeen::new(index, send);
+    numbered_pages(index, &mut seen)?;
+    Ok(seen.all.len())
+}
+
+/// Walks the numbered pages. Returns false if the fetchers have ended.
+///
+/// The pager of the first page tells how many pages there are, so the first page is fetched alone.
+/// The others are fetched side by side, in groups, and parsed in their order.
+fn numbered_pages(
+    index: Index,
+    seen: &mut CompaniesSeen<impl FnMut(Link) -> bool>,
 ) -> Result<bool, WalkError> {
-    let mut reader = PageReader::new(source, meter);
+    let counters = index.counters;
+    let mut parser = IndexPageParser::new(index);
     let mut pages = 1;
     let mut next = 1;
-    meter.index_pages.add(1);
+    counters.index_pages.add(1);
     while next <= pages.min(MAX_PAGES) {
-        let width = if next == 1 {
+        let group = if next == 1 {
             1
         } else {
-            workers.clamp(1, SIDE_BY_SIDE) as u32
+            index.side_by_side() as u32
         };
-        let last = pages.min(MAX_PAGES).min(next + width - 1);
-        let listed_before = roll.seen.len();
-        let listened = thread::scope(|scope| {
-            let fetch = |number| {
-                let leaf = Leaf::Number(number);
-                scope.spawn(move || fetch(source, index, leaf, meter))
-            };
-            let fetched: Vec<_> = (next..=last).map(fetch).collect();
-            for fetched in fetched {
-                let fetched = fetched.join().unwrap_or_else(|panic| resume_unwind(panic));
-                let leaf = fetched.leaf;
-                let page = reader.read(fetched, index::parse)?;
-                meter.index_read.add(1);
-                if page.pages > pages {
-                    meter.index_pages.add(u64::from(page.pages - pages));
-                    pages = page.pages;
-                }
-                if !roll.add(index, leaf, page.rows)? {
-                    return Ok(false);
-                }
+        let last = pages.min(MAX_PAGES).min(next + group - 1);
+        let seen_before = seen.all.len();
+        let numbers = (next..=last).map(IndexPageId::Number);
+        let fetchers_run = index.fetch_in_order(numbers, |fetched| {
+            let id = fetched.id;
+            let page = parser.parse(fetched, index::parse)?;
+            counters.index_parsed.add(1);
+            if page.pages > pages {
+                counters.index_pages.add(u64::from(page.pages - pages));
+                pages = page.pages;
             }
-            Ok(true)
+            seen.add(id, page.rows)
         })?;
-        if !listened {
+        if !fetchers_run {
             return Ok(false);
         }
-        // Some sites serve the last page again for every number past the end.
-        if roll.seen.len() == listed_before {
+        // Some sites answer every number past the end with the last page.
+        if seen.all.len() == seen_before {
             break;
         }
         if last == MAX_PAGES && pages > MAX_PAGES {
-            let why = format!("the index has more than {MAX_PAGES} pages");
-            return Err(beyond(source, index, Leaf::Number(last), why));
+            let detail = format!("the index has more than {MAX_PAGES} pages");
+            return Err(index.error(IndexPageId::Number(last), Reason::TooLarge, &detail));
         }
         next = last + 1;
     }
     Ok(true)
 }
 
-fn beyond(source: &Source, index: &str, leaf: Leaf, why: String) -> WalkError {
-    WalkError {
-        leaf,
-        address: source.address(&leaf.path(index)),
-        error: PageError::new(Reason::TooLarge, why),
+/// Fetches the first page once more after the walk and describes how it has changed. An index that
+/// changes during the walk may list a company twice or not at all.
+///
+/// The answer is for a warning only, so the request has one attempt and the page is not kept.
+fn recheck_first_page(index: Index, first_page: &Addresses) -> Option<String> {
+    // An archive does not change.
+    if index.source.as_archive().is_some() {
+        return None;
     }
-}
-
-/// Looks at the first page once more when all have been read, and tells in a sentence what has
-/// changed on it meanwhile. An index that changes under the walk may list a company twice or not at
-/// all. It is a question of interest only, so it is asked once, and what comes is not kept.
-pub(crate) fn look_again(
-    source: &Source,
-    index: &str,
-    meter: &Meter,
-    roll: &Roll<impl FnMut(Link) -> bool>,
-) -> Option<String> {
-    let path = Leaf::Number(1).path(index);
-    let mut lane = meter.lane(Role::Recheck);
-    let page = source.look_again(&path, &mut lane)?;
-    let page = read(&page, &mut Inflater::default(), &mut lane, index::parse).ok()?;
+    let path = IndexPageId::Number(1).path(index.name);
+    let mut lane = index.counters.lane(Label::Recheck);
+    let request = Request::new(Purpose::Recheck, &path);
+    let page = index.source.get(request, Vec::new, &mut lane).ok()?;
+    let page = decode::parse_html(&page, &mut Inflater::default(), &mut lane, index::parse).ok()?;
     let now: Addresses = page.rows.iter().map(Link::slug).collect();
-    let came = now.beyond(&roll.first).count();
-    let went = roll.first.beyond(&now).count();
-    (came + went > 0).then(|| {
+    let added = now.beyond(first_page).count();
+    let removed = first_page.beyond(&now).count();
+    (added + removed > 0).then(|| {
         format!(
-            "the index changed while it was walked: {came} of the companies on its first page were \
-             not there before, {went} are there no more; companies may be missing, run it again"
+            "the index changed during the walk (its first page: {added} added, {removed} removed); \
+             companies may be missing, run it again"
         )
     })
 }
 
-/// A page of the index as it came, or why it did not.
-pub(crate) struct Fetched<'a> {
-    pub leaf: Leaf,
-    patience: Patience<'a>,
-    page: Result<Page, PageError>,
-}
-
-pub(crate) fn fetch<'a>(source: &'a Source, index: &str, leaf: Leaf, meter: &Meter) -> Fetched<'a> {
-    let mut patience = Patience::new(source, leaf.path(index));
-    let page = patience.get(&mut meter.lane(Role::Index), |page, _| Ok(page));
-    // The first is asked for before anybody knows whether it may be.
-    let page = page.and_then(|page| source.robots.check(&patience.path).map(|()| page));
-    Fetched {
-        leaf,
-        patience,
-        page,
+fn single_walk(way: &'static str, listed: usize) -> Walk {
+    Walk {
+        way,
+        listed,
+        only: Vec::new(),
+        lacks: Vec::new(),
     }
 }
 
-/// Reads one page after the other, with what it keeps for that.
-pub(crate) struct PageReader<'a> {
-    source: &'a Source,
-    lane: Lane<'a>,
-    inflater: Inflater,
-}
-
-impl<'a> PageReader<'a> {
-    pub fn new(source: &'a Source, meter: &'a Meter) -> Self {
-        PageReader {
-            source,
-            lane: meter.lane(Role::Index),
-            inflater: Inflater::default(),
-        }
-    }
-
-    /// What a page lists. One that came and cannot be read may be worth another attempt too.
-    pub fn read(
-        &mut self,
-        fetched: Fetched,
-        parse: impl Fn(&[u8]) -> Result<IndexPage, NotAnIndex>,
-    ) -> Result<IndexPage, WalkError> {
-        let Fetched {
-            leaf,
-            mut patience,
-            page,
-        } = fetched;
-        let mut read = |page: Page, lane: &mut Lane| read(&page, &mut self.inflater, lane, &parse);
-        self.lane.about(&patience.path);
-        let mut first = |page| page::guarded("reading", || read(page, &mut self.lane));
-        let page = match page.and_then(&mut first) {
-            Err(error) if patience.has_another(&error) => patience.get(&mut self.lane, read),
-            page => page,
-        };
-        page.map_err(|error| WalkError {
-            leaf,
-            address: self.source.address(&patience.path),
-            error,
-        })
-    }
-}
-
-fn read(
-    page: &Page,
-    inflater: &mut Inflater,
-    lane: &mut Lane,
-    parse: impl Fn(&[u8]) -> Result<IndexPage, NotAnIndex>,
-) -> Result<IndexPage, PageError> {
-    let html = lane.time(Phase::Inflating, || page.inflate(inflater))?;
-    lane.meter.bytes_decoded.add(html.len() as u64);
-    lane.time(Phase::Reading, || {
-        let html = page::to_utf8(html, page.charset().as_deref());
-        page::check_end(&html)?;
-        parse(&html).map_err(|error| page::unrecognised(&html, error.to_string()))
-    })
+fn compare(pages: &Addresses, letters: &Addresses) -> Vec<Walk> {
+    let beyond = |one: &Addresses, other: &Addresses| {
+        let mut paths: Vec<String> = one.beyond(other).map(Link::path_of).collect();
+        paths.sort_unstable();
+        paths
+    };
+    let (only_pages, only_letters) = (beyond(pages, letters), beyond(letters, pages));
+    vec![
+        Walk {
+            way: "pages",
+            listed: pages.len(),
+            only: only_pages.clone(),
+            lacks: only_letters.clone(),
+        },
+        Walk {
+            way: "letters",
+            listed: letters.len(),
+            only: only_letters,
+            lacks: only_pages,
+        },
+    ]
 }

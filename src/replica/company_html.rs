@@ -10,7 +10,7 @@ use super::html::{
     escaped, footer, head, navigation, pad_with_news, push_line, random_amount, random_word,
 };
 use super::listing::Listing;
-use super::thousands::group_thousands;
+use crate::site::number::group_thousands;
 
 pub(super) fn company_page(company: &Listing, rng: &mut Rng) -> String {
     let mut page = String::with_capacity(300 << 10);

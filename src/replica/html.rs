@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use fastrand::Rng;
 
-use super::thousands::group_thousands;
+use crate::site::number::group_thousands;
 
 /// Appends a formatted line to a page.
 macro_rules! push_line {

@@ -9,8 +9,8 @@ use super::html::{
     escaped, footer, head, navigation, pad_with_news, push_line, random_amount, random_percent,
 };
 use super::listing::Listing;
-use super::thousands::group_thousands;
-use crate::pipeline::letters::LETTERS;
+use crate::site::number::group_thousands;
+use crate::site::paths::LETTERS;
 
 /// The two kinds of index pages.
 #[derive(Debug, Clone, Copy)]

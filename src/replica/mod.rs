@@ -13,9 +13,7 @@ mod misbehave;
 mod pages;
 mod plan;
 mod request;
-pub mod seeded;
 mod server;
-pub mod thousands;
 
 pub use faults::{Faults, kinds};
 pub use listing::Listing;

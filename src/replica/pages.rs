@@ -9,10 +9,8 @@ use flate2::write::GzEncoder;
 
 use super::market::Market;
 use crate::http::decode::Inflater;
-use crate::http::page;
-use crate::pipeline::letters::LETTERS;
-use crate::source;
-use crate::source::robots;
+use crate::http::page::Page;
+use crate::site::paths::{self, LETTERS};
 use crate::warc::reader::Archive;
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -81,7 +79,7 @@ impl Pages {
         let html = |page: String| Response::new(HTML, page.as_bytes());
         let mut responses: HashMap<String, Response> = (1..=market.index_pages())
             .map(|number| {
-                let path = source::index_path(Market::INDEX, number);
+                let path = paths::numbered_page(Market::INDEX, number);
                 (path, html(market.index_page(number)))
             })
             .collect();
@@ -90,14 +88,17 @@ impl Pages {
             html(market.index_page(1)),
         );
         responses.extend(map_in_parallel(&LETTERS, |letter| {
-            let path = source::letter_path(Market::INDEX, letter);
+            let path = paths::letter_page(Market::INDEX, letter);
             Some((path, html(market.letter_page(letter))))
         }));
         let rates = market.rates();
         for date in [None, Some(Market::DATE)] {
-            responses.insert(source::rates_path(date), Response::new(XML, &rates));
+            responses.insert(paths::rates(date), Response::new(XML, &rates));
         }
-        responses.insert(robots::PATH.to_owned(), Response::new("text/plain", ROBOTS));
+        responses.insert(
+            paths::ROBOTS.to_owned(),
+            Response::new("text/plain", ROBOTS),
+        );
         responses.extend(map_in_parallel(market.companies(), |company| {
             Some((company.path.clone(), html(market.company_page(company))))
         }));
@@ -113,7 +114,7 @@ impl Pages {
         let responses = map_in_parallel(&paths, |path| {
             let page = archive
                 .get(path, Vec::new())
-                .and_then(page::Page::of_status_200)
+                .and_then(Page::require_status_200)
                 .ok()?;
             let mut inflater = Inflater::default();
             let body = page.inflate(&mut inflater).ok()?;
@@ -129,7 +130,7 @@ impl Pages {
     /// The response to a path with its query, percent-decoded; `None` stands for 404.
     pub fn get(&self, path: &str) -> Option<&Response> {
         let is_rates_of_a_date = path
-            .strip_prefix(&source::rates_path(None))
+            .strip_prefix(&paths::rates(None))
             .is_some_and(|query| query.starts_with('?'));
         self.responses
             .get(path)

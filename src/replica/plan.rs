@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use super::faults::{Fault, Faults};
-use super::seeded;
+use crate::seeded;
 
 /// Faults in use by a server: the plan counts requests and picks a fault for each.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use super::misbehave;
 use super::pages::{Pages, Response};
 use super::plan::Plan;
 use super::request::Request;
-use super::seeded;
+use crate::seeded;
 
 /// Bytes of a request head; more are refused with 431.
 const MAX_HEAD: usize = 64 << 10;

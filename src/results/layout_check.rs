@@ -3,8 +3,10 @@
 //! A company may lack a figure: 2 % have no P/E. When a fifth of all pages lack one, it is the
 //! reader that does not find it any more, and a ranking would be wrong without looking wrong.
 
-use crate::http::page::Reason;
-use crate::pipeline::harvest::{Company, Harvest};
+use crate::http::error::Reason;
+use crate::pipeline::harvest::Harvest;
+use crate::site::company::Company;
+use crate::site::landmarks::places;
 
 const TOO_MANY_PER_CENT: usize = 20;
 /// With fewer pages than this a few odd ones are no sign, unless all are odd.
@@ -22,22 +24,22 @@ pub struct Expected {
 pub const FIGURES: [Expected; 4] = [
     Expected {
         figure: "price",
-        landmark: "price-section__current-value",
+        landmark: places::PRICE,
         is_there: |company| company.page.price.is_some(),
     },
     Expected {
         figure: "P/E",
-        landmark: "snapshot__header \"P/E Ratio\"",
+        landmark: places::PE,
         is_there: |company| company.page.pe.is_some(),
     },
     Expected {
         figure: "growth",
-        landmark: "the index column \"1 Year\"",
+        landmark: places::GROWTH,
         is_there: |company| company.growth.is_some(),
     },
     Expected {
         figure: "52 week range",
-        landmark: "snapshot__header \"52 Week Low\" and \"52 Week High\"",
+        landmark: places::RANGE,
         is_there: |company| company.page.low52.is_some(),
     },
 ];

@@ -1,14 +1,14 @@
 //! Figures of a company that contradict each other. Pure: values in, values out.
 //!
 //! The site's own data can be wrong: a 52-week low of 15.32 dollars for Merck, which stood at 81
-//! dollars and at 75 a year before, decided a first place. Such figures are told of and ranked as
-//! they are, for nobody here knows the right ones.
+//! dollars and at 75 a year before, decided a first place. The run warns about such figures and ranks
+//! them unchanged, because the right ones are unknown.
 //!
-//! What is compared is what must agree whatever a share does: its price, its price a year ago (by
-//! the growth in the index), and the range of the 52 weeks between. How far each may be off is
-//! chosen on a real crawl of 496 companies, of which 492 have all of these:
+//! Some figures must agree however a share moves: the price, the price a year ago (by the growth in
+//! the index), and the range of the 52 weeks between. The tolerances come from a real crawl of 496
+//! companies, of which 492 have all of these figures:
 //!
-//! | [`Rule`] | on the crawl | named there |
+//! | [`Rule`] | on the crawl | flagged there |
 //! |---|---|---|
 //! | price in the range | 1.01 of the low to 1.02 of the high | none |
 //! | price a year ago in the range | 0.91 of the low to 1.04 of the high | none |
@@ -19,26 +19,25 @@
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::ser::{Serialize, Serializer};
 
-use crate::pipeline::harvest::Company;
 use crate::results::ranking::Exact;
+use crate::site::company::Company;
 
-/// Prices may be outside the range by half: the page's price is of now and its range of last
-/// night, and the growth in the index is of another moment than both.
+/// Prices may be outside the range by half: the price is the current one, the range is last night's,
+/// and the growth in the index is of yet another moment.
 const ABOVE_RANGE: Decimal = Decimal::from_parts(15, 0, 0, false, 1);
 const BELOW_RANGE: Decimal = Decimal::from_parts(5, 0, 0, false, 1);
-/// A low of less than this part of both prices: a share that lost two thirds and won them back
-/// within a year. A half would name many more after a spring like that of 2020.
-const LOW_PART: Decimal = Decimal::from_parts(3, 0, 0, false, 0);
-/// A high of more than this many times both prices. Shares do rise to three times and fall back:
-/// MRNA in 2021.
-const HIGH_TIMES: Decimal = Decimal::from_parts(5, 0, 0, false, 0);
-/// The same for both where the growth is missing and the price of now is all there is: DVN rightly
-/// stood at 3.2 times its low, and at 3 times its price a year before.
-const ALONE: Decimal = Decimal::TEN;
-/// Further from zero than this, earnings are next to nothing and the ratio says nothing.
-const MOST_PE: Decimal = Decimal::from_parts(10_000, 0, 0, false, 0);
+/// A low below both prices by more than this factor. It would take a share that lost two thirds and
+/// regained them within a year. A factor of two would flag many more after a spring like that of 2020.
+const LOW_FACTOR: Decimal = Decimal::from_parts(3, 0, 0, false, 0);
+/// A high above both prices by more than this factor. Shares do triple and fall back: MRNA in 2021.
+const HIGH_FACTOR: Decimal = Decimal::from_parts(5, 0, 0, false, 0);
+/// The factor for both where the growth is missing, so that only the current price is known. DVN
+/// rightly stood at 3.2 times its low, and at 3 times its price a year before.
+const FACTOR_WITHOUT_GROWTH: Decimal = Decimal::TEN;
+/// Beyond this, earnings are next to nothing and the ratio says nothing.
+const MAX_PE: Decimal = Decimal::from_parts(10_000, 0, 0, false, 0);
 
-/// What was found not to fit.
+/// Which figures contradict each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
@@ -56,16 +55,16 @@ pub enum Rule {
 
 /// Figures of a company that contradict each other.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Suspicion {
+pub struct Contradiction {
     pub code: String,
     pub path: String,
     pub rule: Rule,
     pub figures: Figures,
-    /// What does not fit, with its numbers, as a sentence.
+    /// Which figure looks wrong, and the figures that it contradicts.
     pub why: String,
 }
 
-/// Figures by name, as the site gives them.
+/// Figures by name, as the site shows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figures(pub Vec<(&'static str, Decimal)>);
 
@@ -76,122 +75,108 @@ impl Serialize for Figures {
     }
 }
 
-/// All that is suspicious, company after company.
-pub fn suspicious(companies: impl Iterator<Item = Company>) -> Vec<Suspicion> {
-    companies.flat_map(|company| of_company(&company)).collect()
+/// The contradictions of all companies, in their order.
+pub fn check_all(companies: impl Iterator<Item = Company>) -> Vec<Contradiction> {
+    companies.flat_map(|company| check(&company)).collect()
 }
 
-/// What is suspicious about one company, in the order of [`Rule`].
-pub fn of_company(company: &Company) -> Vec<Suspicion> {
+/// The contradictions of one company, in the order of [`Rule`].
+pub fn check(company: &Company) -> Vec<Contradiction> {
     let found = [
-        price_outside_range(company),
-        growth_outside_range(company),
-        low_far_below(company),
-        high_far_above(company),
-        pe_beyond(company),
+        (Rule::PriceOutsideRange, price_outside_range(company)),
+        (Rule::GrowthOutsideRange, growth_outside_range(company)),
+        (Rule::LowFarBelow, low_far_below(company)),
+        (Rule::HighFarAbove, high_far_above(company)),
+        (Rule::PeBeyond, pe_beyond(company)),
     ];
-    let suspicion = |(rule, why)| Suspicion {
-        code: company.page.code.clone(),
-        path: company.path.clone(),
-        rule,
-        figures: figures(company, rule),
-        why,
-    };
-    found.into_iter().flatten().map(suspicion).collect()
+    found
+        .into_iter()
+        .filter_map(|(rule, why)| {
+            Some(Contradiction {
+                code: company.page.code.clone(),
+                path: company.path.clone(),
+                rule,
+                figures: figures(company, rule),
+                why: why?,
+            })
+        })
+        .collect()
 }
 
-type Found = Option<(Rule, String)>;
-
-fn price_outside_range(company: &Company) -> Found {
+fn price_outside_range(company: &Company) -> Option<String> {
     let price = company.page.price?;
-    let where_to = outside_range(company, price)?;
-    Some((
-        Rule::PriceOutsideRange,
-        format!("the price, {price}, is {where_to}"),
+    let range = outside_range(company, price)?;
+    Some(format!("price {price} looks wrong ({range})"))
+}
+
+fn growth_outside_range(company: &Company) -> Option<String> {
+    let growth = company.growth?;
+    if growth <= -Decimal::ONE_HUNDRED {
+        return Some(format!(
+            "growth {growth} % looks wrong (it leaves no price)"
+        ));
+    }
+    let year_ago = price_a_year_ago(company)?;
+    let range = outside_range(company, year_ago)?;
+    let year_ago = cents(year_ago);
+    Some(format!(
+        "growth {growth} % looks wrong (price a year ago {year_ago}, {range})"
     ))
 }
 
-fn growth_outside_range(company: &Company) -> Found {
-    let growth = company.growth?;
-    if growth <= -Decimal::ONE_HUNDRED {
-        let why = format!("a growth of {growth} % leaves no price");
-        return Some((Rule::GrowthOutsideRange, why));
-    }
-    let year_ago = price_a_year_ago(company)?;
-    let where_to = outside_range(company, year_ago)?;
-    let why = format!(
-        "the price a year ago, {} by a growth of {growth} %, is {where_to}",
-        cents(year_ago)
-    );
-    Some((Rule::GrowthOutsideRange, why))
-}
-
-fn low_far_below(company: &Company) -> Found {
+fn low_far_below(company: &Company) -> Option<String> {
     let (price, low) = (company.page.price?, company.page.low52?);
     let year_ago = price_a_year_ago(company);
-    let part = year_ago.map_or(ALONE, |_| LOW_PART);
+    let factor = year_ago.map_or(FACTOR_WITHOUT_GROWTH, |_| LOW_FACTOR);
     let lower = year_ago.map_or(price, |year_ago| year_ago.min(price));
-    (low.checked_mul(part)? < lower).then(|| {
-        let why = format!(
-            "the 52-week low, {low}, is under a {} of {}",
-            if part == ALONE { "tenth" } else { "third" },
-            prices(price, year_ago)
-        );
-        (Rule::LowFarBelow, why)
+    (low.checked_mul(factor)? < lower).then(|| {
+        let prices = prices(price, year_ago);
+        format!("52-week low {low} looks wrong ({prices})")
     })
 }
 
-fn high_far_above(company: &Company) -> Found {
+fn high_far_above(company: &Company) -> Option<String> {
     let (price, high) = (company.page.price?, company.page.high52?);
     let year_ago = price_a_year_ago(company);
-    let times = year_ago.map_or(ALONE, |_| HIGH_TIMES);
+    let factor = year_ago.map_or(FACTOR_WITHOUT_GROWTH, |_| HIGH_FACTOR);
     let higher = year_ago.map_or(price, |year_ago| year_ago.max(price));
-    (high > higher.checked_mul(times)?).then(|| {
-        let why = format!(
-            "the 52-week high, {high}, is over {} times {}",
-            if times == ALONE { "ten" } else { "five" },
-            prices(price, year_ago)
-        );
-        (Rule::HighFarAbove, why)
+    (high > higher.checked_mul(factor)?).then(|| {
+        let prices = prices(price, year_ago);
+        format!("52-week high {high} looks wrong ({prices})")
     })
 }
 
-fn pe_beyond(company: &Company) -> Found {
+fn pe_beyond(company: &Company) -> Option<String> {
     let pe = company.page.pe?;
-    (pe.abs() > MOST_PE).then(|| (Rule::PeBeyond, format!("the P/E, {pe}, is beyond ±10,000")))
+    (pe.abs() > MAX_PE).then(|| format!("P/E {pe} looks wrong (beyond ±10,000)"))
 }
 
-/// Where a price is, if it is outside the 52-week range by more than half.
+/// How a price compares with the 52-week range, if it is outside by more than half.
 fn outside_range(company: &Company, price: Decimal) -> Option<String> {
     let (low, high) = (company.page.low52?, company.page.high52?);
     if price > high.checked_mul(ABOVE_RANGE)? {
-        Some(format!(
-            "over one and a half times the 52-week high, {high}"
-        ))
+        Some(format!("over 1.5 times the 52-week high {high}"))
     } else if price < low.checked_mul(BELOW_RANGE)? {
-        Some(format!("under half the 52-week low, {low}"))
+        Some(format!("under half the 52-week low {low}"))
     } else {
         None
     }
 }
 
-/// In dollars, by the growth; none if that is missing or leaves none.
+/// The price a year ago in dollars, by the growth. `None` if the growth is missing or leaves no price.
 fn price_a_year_ago(company: &Company) -> Option<Decimal> {
-    let since = company
+    let factor = company
         .growth?
         .checked_div(Decimal::ONE_HUNDRED)?
         .checked_add(Decimal::ONE)?;
     let price = company.page.price?;
-    (since > Decimal::ZERO).then(|| price.checked_div(since))?
+    (factor > Decimal::ZERO).then(|| price.checked_div(factor))?
 }
 
 fn prices(price: Decimal, year_ago: Option<Decimal>) -> String {
     match year_ago {
-        Some(year_ago) => format!(
-            "both the price, {price}, and that of a year ago, {}",
-            cents(year_ago)
-        ),
-        None => format!("the price, {price}"),
+        Some(year_ago) => format!("price {price}, a year ago {}", cents(year_ago)),
+        None => format!("price {price}"),
     }
 }
 
@@ -199,21 +184,21 @@ fn cents(price: Decimal) -> Decimal {
     price.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero)
 }
 
-/// The figures that a rule goes by, under the names that saved pages are shown with.
+/// The figures that a rule compares, under the names that `indexrank read` uses.
 fn figures(company: &Company, rule: Rule) -> Figures {
     let page = &company.page;
     let price = ("price", page.price);
     let growth = ("growth", company.growth);
     let low = ("52 week low", page.low52);
     let high = ("52 week high", page.high52);
-    let by = match rule {
+    let compared = match rule {
         Rule::PriceOutsideRange => vec![price, low, high],
         Rule::GrowthOutsideRange | Rule::LowFarBelow | Rule::HighFarAbove => {
             vec![price, growth, low, high]
         }
         Rule::PeBeyond => vec![("P/E", page.pe)],
     };
-    let known = by
+    let known = compared
         .into_iter()
         .filter_map(|(name, figure)| Some((name, figure?.normalize())));
     Figures(known.collect())

@@ -6,8 +6,7 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::pipeline::harvest::Company;
-use crate::site::company::CompanyPage;
+use crate::site::company::{Company, CompanyPage};
 use crate::site::rates::Rate;
 
 /// The figure that a ranking goes by.
@@ -31,13 +30,23 @@ impl Figure {
         Figure::PotentialProfit,
     ];
 
-    /// The key under which a ranking's objects hold it.
+    /// The key of the figure in the objects of its ranking.
     pub fn key(self) -> &'static str {
         match self {
             Figure::Price => "price",
             Figure::Pe => "P/E",
             Figure::Growth => "growth",
             Figure::PotentialProfit => "potential profit",
+        }
+    }
+
+    /// The name of the ranking's file.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Figure::Price => "price.json",
+            Figure::Pe => "pe.json",
+            Figure::Growth => "growth.json",
+            Figure::PotentialProfit => "potential_profit.json",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The run's report, `run.json`, and how every JSON file is written.
+//! The report of a run, `run.json`, and how every JSON file is written.
 
 use std::time::Duration;
 
@@ -8,92 +8,91 @@ use rust_decimal::Decimal;
 use rust_decimal::serde::arbitrary_precision as exact;
 use serde::Serialize;
 
-use crate::http::page::PageError;
-use crate::pipeline::Widths;
-use crate::pipeline::harvest::{Company, Duplicate, Failure, Harvest, Ledger};
-use crate::pipeline::letters::Walk;
+use crate::http::error::PageError;
+use crate::pipeline::PoolSizes;
+use crate::pipeline::harvest::{Duplicate, Failure, Harvest, Ledger};
+use crate::pipeline::walker::Walk;
 use crate::results::layout_check::FIGURES;
-use crate::results::plausibility::{self, Suspicion};
-use crate::results::ranking::Figure;
-use crate::site::company::CompanyPage;
+use crate::results::plausibility::{self, Contradiction};
+use crate::site::company::{Company, CompanyPage};
 use crate::site::rates::Rate;
 use crate::source::Source;
-use crate::telemetry::counters::Meter;
+use crate::source::origin::Origin;
+use crate::telemetry::counters::Counters;
+use crate::telemetry::percentile::percentile;
 use crate::telemetry::usage;
 
-/// Name of a ranking's file.
-pub fn file_name(figure: Figure) -> &'static str {
-    match figure {
-        Figure::Price => "price.json",
-        Figure::Pe => "pe.json",
-        Figure::Growth => "growth.json",
-        Figure::PotentialProfit => "potential_profit.json",
-    }
-}
-
-/// Pretty-printed JSON with a line end, as all files of a run are written.
+/// Pretty-printed JSON with a final newline, the form of all JSON files of a run.
 pub fn json(value: &impl Serialize) -> Vec<u8> {
-    let mut bytes =
-        serde_json::to_vec_pretty(value).expect("reports hold nothing that JSON cannot");
+    let mut bytes = serde_json::to_vec_pretty(value).expect("every value has a JSON form");
     bytes.push(b'\n');
     bytes
 }
 
 /// One line of NDJSON.
 pub fn json_line(value: &impl Serialize) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec(value).expect("reports hold nothing that JSON cannot");
+    let mut bytes = serde_json::to_vec(value).expect("every value has a JSON form");
     bytes.push(b'\n');
     bytes
+}
+
+/// `no pages`, `1 page`, `2 pages`.
+pub fn count(number: usize, singular: &str, plural: &str) -> String {
+    match number {
+        0 => format!("no {plural}"),
+        1 => format!("1 {singular}"),
+        _ => format!("{number} {plural}"),
+    }
 }
 
 /// The content of `run.json`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     pub version: &'static str,
-    /// What `--from` said.
+    /// The argument of `--from`.
     pub source: String,
     pub index: String,
     pub started: Timestamp,
     pub finished: Timestamp,
-    /// From the first request to the last page read.
+    /// From the first request to the last page parsed.
     pub seconds: f64,
-    /// Null if none could be had; [`rate_error`](Self::rate_error) then says why.
+    /// Null if there was none; [`rate_error`](Self::rate_error) then says why.
     pub rate: Option<RateUsed>,
     pub rate_error: Option<String>,
     pub ledger: Ledger,
-    /// What each way through the index listed, and what it lacks that the other has.
+    /// What the numbered and the letter pages listed, and how they differ.
     pub walks: Vec<Walk>,
     pub failures: Vec<FailureReport>,
     pub duplicates: Vec<Duplicate>,
-    /// Codes of the companies that lack a figure, by figure.
+    /// For each figure, the codes of the companies that lack it.
     pub missing: Missing,
-    /// Figures that a page shows but that cannot be used.
+    /// Figures that a page shows in a form that cannot be used.
     pub notes: Vec<Note>,
-    /// Figures that contradict each other, ranked all the same.
-    pub suspicious: Vec<Suspicion>,
+    /// Figures that contradict each other. They are ranked unchanged.
+    pub suspicious: Vec<Contradiction>,
     pub warnings: Vec<String>,
     pub requests: u64,
-    /// Requests that were repeated, and how many the run would have allowed itself, not counting the
-    /// free ones: for a connection that had been closed, and after a pause that the site asked for.
+    /// Retries made, and the retry budget. Retries after a stale connection or a `Retry-After` are free:
+    /// they count as made, but not against the budget.
     pub retries: u64,
     pub retry_budget: u64,
-    /// Seconds for which the site asked to be left alone.
+    /// Seconds of pause that the site demanded with `Retry-After`.
     pub paused_seconds: f64,
-    /// The fewest workers that were at work because many requests failed.
+    /// The lowest concurrency limit during the run.
     pub fewest_workers: usize,
-    /// Pages that an earlier run had left.
+    /// Pages taken from the journal of an interrupted run.
     pub resumed: u64,
     pub bytes_on_the_wire: u64,
     pub bytes_decoded: u64,
-    /// Time from a request to the last byte of its page, over the company pages that came.
+    /// From sending a request to the last byte of its response, over the company pages fetched.
     pub latency_ms: Option<Latency>,
     pub pages_per_second: f64,
-    /// Of the whole process, with the server in it if the pages came from the replica.
+    /// CPU time and peak memory of the process. With `--from replica`, the server is part of it.
     pub cpu_seconds: Option<f64>,
     pub peak_memory_bytes: Option<u64>,
     pub workers: usize,
     pub readers: usize,
-    /// The files of this run, as they were named to it.
+    /// The files of this run, as the user named them.
     pub files: Vec<String>,
 }
 
@@ -104,7 +103,7 @@ pub struct RateUsed {
     pub usd_rub: Decimal,
     #[serde(with = "exact")]
     pub nominal: Decimal,
-    /// The day the rate is for; null if it was given by hand.
+    /// The day the rate is for; null if the user gave the rate.
     pub date: Option<Date>,
 }
 
@@ -130,7 +129,7 @@ pub struct Latency {
     pub max: f64,
 }
 
-/// Figure → codes, in the order of [`FIGURES`].
+/// Codes by figure, in the order of [`FIGURES`].
 #[derive(Debug, Clone)]
 pub struct Missing(Vec<(&'static str, Vec<String>)>);
 
@@ -140,15 +139,7 @@ impl Serialize for Missing {
     }
 }
 
-/// What a run was asked for, as far as it is reported.
-#[derive(Debug, Clone)]
-pub struct Asked {
-    pub source: String,
-    pub index: String,
-    pub widths: Widths,
-}
-
-/// When a run began, and when its last page was read.
+/// When a run began, and when its last page was parsed.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
     pub started: Timestamp,
@@ -156,21 +147,38 @@ pub struct Times {
     pub took: Duration,
 }
 
+/// Everything that a report is made from.
+pub struct Facts<'a> {
+    pub origin: &'a Origin,
+    pub index: &'a str,
+    pub sizes: PoolSizes,
+    pub source: &'a Source,
+    pub times: Times,
+    pub harvest: &'a Harvest,
+    /// The exchange rate, or why there is none.
+    pub rate: &'a Result<Rate, String>,
+    pub counters: &'a Counters,
+    pub warnings: Vec<String>,
+    pub files: Vec<String>,
+}
+
 impl Report {
-    /// Everything but `warnings`, `files` and `peak_memory_bytes`, which are known later.
-    pub fn new(
-        asked: Asked,
-        source: &Source,
-        times: Times,
-        harvest: &Harvest,
-        rate: &Result<Rate, String>,
-        meter: &Meter,
-    ) -> Self {
+    pub fn new(facts: Facts) -> Self {
+        let Facts {
+            source,
+            harvest,
+            rate,
+            counters,
+            times,
+            sizes,
+            ..
+        } = facts;
         let seconds = times.took.as_secs_f64();
+        let companies = || harvest.companies.iter();
         Report {
             version: env!("CARGO_PKG_VERSION"),
-            source: asked.source,
-            index: asked.index,
+            source: facts.origin.to_string(),
+            index: facts.index.to_owned(),
             started: times.started,
             finished: times.finished,
             seconds,
@@ -182,41 +190,38 @@ impl Report {
             rate_error: rate.as_ref().err().cloned(),
             ledger: harvest.ledger(),
             walks: harvest.walks.clone(),
-            failures: harvest
-                .failures
-                .iter()
-                .map(|failure| failure_report(failure, source))
-                .collect(),
+            failures: failure_reports(harvest, source),
             duplicates: harvest.duplicates.clone(),
-            missing: missing(harvest.companies.iter()),
-            notes: notes(harvest.companies.iter()),
-            suspicious: plausibility::suspicious(harvest.companies.iter()),
-            warnings: Vec::new(),
-            requests: meter.requests.get(),
-            retries: meter.retries.get(),
+            missing: missing(companies()),
+            notes: notes(companies()),
+            suspicious: plausibility::check_all(companies()),
+            warnings: facts.warnings,
+            requests: counters.requests.get(),
+            retries: counters.retries.get(),
             retry_budget: source.retries.budget(),
-            paused_seconds: meter.paused.get() as f64 / 1e3,
-            fewest_workers: asked.widths.workers - meter.most_resting.get() as usize,
-            resumed: meter.resumed.get(),
-            bytes_on_the_wire: meter.bytes_wire.get(),
-            bytes_decoded: meter.bytes_decoded.get(),
+            paused_seconds: counters.paused_ms.get() as f64 / 1e3,
+            fewest_workers: sizes.fetchers - counters.most_held_back.get() as usize,
+            resumed: counters.resumed.get(),
+            bytes_on_the_wire: counters.bytes_wire.get(),
+            bytes_decoded: counters.bytes_decoded.get(),
             latency_ms: latency(&harvest.latencies),
             pages_per_second: harvest.latencies.len() as f64 / seconds.max(f64::MIN_POSITIVE),
             cpu_seconds: usage::cpu_time().map(|time| time.as_secs_f64()),
-            peak_memory_bytes: None,
-            workers: asked.widths.workers,
-            readers: asked.widths.readers,
-            files: Vec::new(),
+            peak_memory_bytes: usage::peak_memory(),
+            workers: sizes.fetchers,
+            readers: sizes.parsers,
+            files: facts.files,
         }
     }
 }
 
-fn failure_report(failure: &Failure, source: &Source) -> FailureReport {
-    FailureReport {
+fn failure_reports(harvest: &Harvest, source: &Source) -> Vec<FailureReport> {
+    let report = |failure: &Failure| FailureReport {
         path: failure.link.path.clone(),
         address: source.address(&failure.link.path),
         error: failure.error.clone(),
-    }
+    };
+    harvest.failures.iter().map(report).collect()
 }
 
 fn missing(companies: impl Iterator<Item = Company>) -> Missing {
@@ -244,18 +249,13 @@ fn notes(companies: impl Iterator<Item = Company>) -> Vec<Note> {
         .collect()
 }
 
-/// Percentiles by the nearest-rank method: the smallest value that at least so many per cent of
-/// the values do not exceed.
-fn latency(sorted: &[u32]) -> Option<Latency> {
-    let milliseconds = |micros: &u32| f64::from(*micros) / 1e3;
-    let percentile = |per_cent: usize| {
-        let rank = (sorted.len() * per_cent).div_ceil(100).max(1);
-        sorted.get(rank - 1).map(milliseconds)
-    };
+fn latency(sorted_micros: &[u32]) -> Option<Latency> {
+    let milliseconds =
+        |per_cent| percentile(sorted_micros, per_cent).map(|micros| f64::from(micros) / 1e3);
     Some(Latency {
-        p50: percentile(50)?,
-        p90: percentile(90)?,
-        p99: percentile(99)?,
-        max: percentile(100)?,
+        p50: milliseconds(50)?,
+        p90: milliseconds(90)?,
+        p99: milliseconds(99)?,
+        max: milliseconds(100)?,
     })
 }

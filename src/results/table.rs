@@ -1,4 +1,4 @@
-//! All companies, one row each → CSV or NDJSON.
+//! The table of all companies, as CSV or NDJSON.
 
 use std::io;
 use std::path::Path;
@@ -6,9 +6,9 @@ use std::path::Path;
 use rust_decimal::Decimal;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::pipeline::harvest::Company;
 use crate::results::ranking::{self, Exact};
 use crate::results::report;
+use crate::site::company::Company;
 use crate::site::rates::Rate;
 
 /// The formats of the table of all companies.
@@ -19,7 +19,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// By the ending of the file's name: `.csv`, or `.ndjson` or `.jsonl`.
+    /// The format of a file by its extension: `.csv`, `.ndjson` or `.jsonl`.
     pub fn of(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "csv" => Some(Format::Csv),
@@ -89,23 +89,25 @@ impl Serialize for Row {
     }
 }
 
-/// All companies, one row each, in the order they come in. What is missing is empty in CSV and null
-/// in NDJSON.
+/// The table of all companies, one row each, in the order given. A missing figure is empty in CSV and
+/// null in NDJSON.
 pub fn write(
     companies: impl Iterator<Item = Company>,
     rate: Option<&Rate>,
     format: Format,
-) -> io::Result<Vec<u8>> {
+) -> Vec<u8> {
     let rows = companies.map(|company| Row::new(company, rate));
     match format {
-        Format::NdJson => Ok(rows.flat_map(|row| report::json_line(&row)).collect()),
-        Format::Csv => {
-            let mut csv = csv::Writer::from_writer(Vec::new());
-            csv.write_record(TEXTS.iter().chain(&FIGURES))?;
-            for row in rows {
-                csv.write_record(row.cells())?;
-            }
-            csv.into_inner().map_err(|error| error.into_error())
-        }
+        Format::NdJson => rows.flat_map(|row| report::json_line(&row)).collect(),
+        Format::Csv => csv(rows).expect("writing to memory does not fail"),
     }
+}
+
+fn csv(rows: impl Iterator<Item = Row>) -> io::Result<Vec<u8>> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    csv.write_record(TEXTS.iter().chain(&FIGURES))?;
+    for row in rows {
+        csv.write_record(row.cells())?;
+    }
+    csv.into_inner().map_err(|error| error.into_error())
 }

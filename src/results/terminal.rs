@@ -1,4 +1,4 @@
-//! The end of a run on the terminal: four tables and one line.
+//! What a finished run shows on the terminal: tables and closing lines on stdout, problems on stderr.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -7,41 +7,40 @@ use comfy_table::{CellAlignment, ColumnConstraint, LineStyle, Table, TableStyle,
 use rust_decimal::{Decimal, RoundingStrategy};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::results::plausibility::Suspicion;
+use crate::results::plausibility::Contradiction;
 use crate::results::ranking::{Figure, Place};
-use crate::results::report::Report;
+use crate::results::report::{Report, count};
+use crate::site::number::group_thousands;
 
-/// A line below the header and nothing else.
+/// A rule below the header is the only line of a table.
 const RULE_BELOW_HEADER: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
-/// Tables stand two by two from this width on.
-const TWO_BY_TWO: usize = 100;
+/// The least width for two tables side by side.
+const TWO_COLUMNS: usize = 100;
 const GAP: &str = "   ";
-/// What a table needs beside its names: rank, code, figure and the space around them.
-const BESIDE_NAMES: usize = 32;
-const LONGEST_NAME: usize = 40;
+/// What a table needs beside its names: rank, code, figure and the padding of each.
+const WITHOUT_NAMES: usize = 32;
+const MAX_NAME: usize = 40;
+/// Failures and contradictions that are listed without `--verbose`.
+const LISTED: usize = 5;
 
-/// The rankings as tables, for a terminal of so many columns.
+/// The rankings as tables for a terminal of this width, in columns.
 pub fn tables(rankings: &[(Figure, Vec<Place>)], width: usize) -> String {
-    let side_by_side = width >= TWO_BY_TWO;
-    let room = if side_by_side {
+    let side_by_side = width >= TWO_COLUMNS;
+    let table_width = if side_by_side {
         (width - GAP.len()) / 2
     } else {
         width
     };
-    let names = room.saturating_sub(BESIDE_NAMES).clamp(8, LONGEST_NAME);
-    let drawn: Vec<Vec<String>> = rankings
+    let name_width = table_width.saturating_sub(WITHOUT_NAMES).clamp(8, MAX_NAME);
+    let tables: Vec<Vec<String>> = rankings
         .iter()
-        .map(|(figure, places)| one_table(*figure, places, names))
+        .map(|(figure, places)| one_table(*figure, places, name_width))
         .collect();
-    let widest = drawn
-        .iter()
-        .flatten()
-        .map(|line| line.width())
-        .max()
-        .unwrap_or(0);
+    let widest = tables.iter().flatten().map(|line| line.width()).max();
+    let widest = widest.unwrap_or(0);
     let mut text = String::new();
-    for pair in drawn.chunks(if side_by_side { 2 } else { 1 }) {
+    for pair in tables.chunks(if side_by_side { 2 } else { 1 }) {
         let line = |table: usize, row: usize| {
             pair.get(table)
                 .and_then(|lines| lines.get(row))
@@ -72,19 +71,16 @@ fn one_table(figure: Figure, places: &[Place], name_width: usize) -> Vec<String>
         table.add_row([
             (rank + 1).to_string(),
             place.code.clone(),
-            shortened(&place.name, name_width),
+            shorten(&place.name, name_width),
             two_decimals(place.value),
         ]);
     }
     let at_least = |width| ColumnConstraint::LowerBoundary(Width::Fixed(width));
+    let exactly = |width| ColumnConstraint::Absolute(Width::Fixed(width));
     for (column, constraint, alignment) in [
         (0, at_least(4), CellAlignment::Right),
         (1, at_least(7), CellAlignment::Left),
-        (
-            2,
-            ColumnConstraint::Absolute(Width::Fixed(name_width as u16 + 2)),
-            CellAlignment::Left,
-        ),
+        (2, exactly(name_width as u16 + 2), CellAlignment::Left),
         (3, at_least(12), CellAlignment::Right),
     ] {
         if let Some(column) = table.column_mut(column) {
@@ -96,58 +92,42 @@ fn one_table(figure: Figure, places: &[Place], name_width: usize) -> Vec<String>
     table.to_string().lines().map(str::to_owned).collect()
 }
 
-/// A name in so many columns of a terminal, of which some characters take two.
-fn shortened(name: &str, columns: usize) -> String {
+/// Cuts a name to a number of terminal columns. Some characters take two.
+fn shorten(name: &str, columns: usize) -> String {
     if name.width() <= columns {
         return name.to_owned();
     }
-    let mut room = columns - 1;
-    let fits = |c: &char| {
-        let left = room.checked_sub(c.width().unwrap_or(0));
-        room = left.unwrap_or(0);
-        left.is_some()
+    let mut left = columns - 1;
+    let fits = |c: &char| match left.checked_sub(c.width().unwrap_or(0)) {
+        Some(rest) => {
+            left = rest;
+            true
+        }
+        None => false,
     };
     name.chars().take_while(fits).chain(['…']).collect()
 }
 
 /// `400233.1` as `400,233.10`.
 fn two_decimals(value: Decimal) -> String {
-    let value = value.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
-    let plain = format!("{value:.2}");
-    let digits_end = plain.find('.').unwrap_or(plain.len());
-    let digits_start = plain.find(|c: char| c.is_ascii_digit()).unwrap_or(0);
-    let mut grouped = String::new();
-    for (at, c) in plain.char_indices() {
-        if at > digits_start && at < digits_end && (digits_end - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(c);
-    }
-    grouped
+    let rounded = value.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
+    group_thousands(&format!("{rounded:.2}"))
 }
 
-/// `no pages`, `1 page`, `2 pages`.
-pub fn count(number: usize, one: &str, many: &str) -> String {
-    match number {
-        0 => format!("no {many}"),
-        1 => format!("1 {one}"),
-        _ => format!("{number} {many}"),
-    }
-}
-
-/// The rate with its date, and what the run did, in two sentences of a line each.
+/// The exchange rate with its date, and what the run did, a line each.
 pub fn closing_lines(report: &Report) -> String {
     let mut text = String::new();
     if let Some(rate) = &report.rate {
-        let per = if rate.nominal == Decimal::ONE {
+        let dollars = if rate.nominal == Decimal::ONE {
             "1 USD".to_owned()
         } else {
             format!("{} USD", rate.nominal)
         };
-        let _ = match rate.date {
-            Some(date) => writeln!(text, "{per} = {} RUB, Bank of Russia, {date}", rate.usd_rub),
-            None => writeln!(text, "{per} = {} RUB, as given", rate.usd_rub),
+        let origin = match rate.date {
+            Some(date) => format!("Bank of Russia, {date}"),
+            None => "as given".to_owned(),
         };
+        let _ = writeln!(text, "{dollars} = {} RUB, {origin}", rate.usd_rub);
     }
     let ledger = &report.ledger;
     let missing = count(ledger.failed + ledger.not_attempted, "failure", "failures");
@@ -169,8 +149,54 @@ pub fn closing_lines(report: &Report) -> String {
     text
 }
 
-/// What the run has used, for those who want to know more.
-pub fn resources(report: &Report) -> String {
+/// What a user should know about the results: warnings, the missing rate, missing companies. With
+/// `verbose`, every missing company.
+pub fn problems(report: &Report, verbose: bool) -> Vec<String> {
+    let warnings = &report.warnings;
+    let mut lines: Vec<String> = warnings
+        .iter()
+        .map(|one| format!("warning: {one}"))
+        .collect();
+    if let Some(why) = &report.rate_error {
+        lines.push(format!(
+            "no exchange rate, so no ranking by price: {why}; give one with --usd-rub, or another --rate-date; an earlier price.json was left unchanged"
+        ));
+    }
+    let failures = &report.failures;
+    if failures.is_empty() {
+        return lines;
+    }
+    lines.push(format!(
+        "{} of {} companies are missing from the rankings:",
+        failures.len(),
+        report.ledger.listed
+    ));
+    let listed = if verbose { failures.len() } else { LISTED };
+    for failure in failures.iter().take(listed) {
+        lines.push(format!("  {}: {}", failure.address, failure.error.detail));
+    }
+    if failures.len() > listed {
+        let more = failures.len() - listed;
+        lines.push(format!("  and {more} more, all in run.json"));
+    }
+    lines
+}
+
+/// Figures that contradict each other, a warning each. With `verbose`, all of them.
+pub fn contradictions(all: &[Contradiction], verbose: bool) -> Vec<String> {
+    let listed = if verbose { all.len() } else { LISTED };
+    let warning =
+        |one: &Contradiction| format!("warning: {}: {}; ranked unchanged", one.code, one.why);
+    let mut lines: Vec<String> = all.iter().take(listed).map(warning).collect();
+    if all.len() > listed {
+        let more = count(all.len() - listed, "more figure looks", "more figures look");
+        lines.push(format!("warning: {more} wrong, all in run.json"));
+    }
+    lines
+}
+
+/// What the run has used, for `--verbose`.
+pub fn usage(report: &Report) -> String {
     let mut parts = vec![format!(
         "{} requests, {} retries, {:.1} MB on the wire, {:.1} MB decoded, {} readers",
         report.requests,
@@ -181,7 +207,7 @@ pub fn resources(report: &Report) -> String {
     )];
     if let Some(latency) = report.latency_ms {
         parts.push(format!(
-            "latency {} ms in the middle, {} ms at the 99th percentile",
+            "latency {} ms (median), {} ms (99th percentile)",
             latency.p50, latency.p99
         ));
     }
@@ -192,22 +218,4 @@ pub fn resources(report: &Report) -> String {
         ));
     }
     parts.join("; ")
-}
-
-/// Figures that contradict each other, at most so many of them, a line each below a heading.
-pub fn suspicious(all: &[Suspicion], most: usize) -> Vec<String> {
-    let heading = match all.len() {
-        0 => return Vec::new(),
-        1 => "1 figure does not fit the others of its company, it is ranked as it is:".to_owned(),
-        many => format!(
-            "{many} figures do not fit the others of their companies, they are ranked as they are:"
-        ),
-    };
-    let shown = all.iter().take(most);
-    let mut lines = vec![heading];
-    lines.extend(shown.map(|one| format!("  {}: {}", one.code, one.why)));
-    if all.len() > most {
-        lines.push(format!("  and {} more, all in run.json", all.len() - most));
-    }
-    lines
 }

@@ -1,105 +1,135 @@
-//! The files of a run: tried before it, and written all or none after it.
+//! The files of a run: checked before it, written all or none after it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::disk::output::{self, Staged};
-use crate::exit::{Exit, Stop};
-use crate::job::Job;
-use crate::pipeline::harvest::Company;
+use crate::disk::output::{self, OutputError, StagedFile};
 use crate::pipeline::packed::Packed;
 use crate::results::ranking::{Figure, Place};
-use crate::results::report::{self, Report};
-use crate::results::table;
+use crate::results::report;
+use crate::results::table::{self, Format};
+use crate::site::company::Company;
 use crate::site::rates::Rate;
-use crate::source::Origin;
 use crate::telemetry::trace::Timeline;
-use crate::telemetry::usage;
 use crate::warc::journal::{self, Journal};
 
-/// The run's report beside its rankings.
+/// The report, beside the rankings.
 const REPORT: &str = "run.json";
 
-/// Whether every file can be put in its place, and no two in the same.
-pub fn try_all(job: &Job) -> Result<(), Stop> {
-    if let (Origin::Archive(archive), Some(_)) = (&job.origin, &job.record) {
-        let advice = "--record keeps pages that come from a server; to keep these again, copy";
-        return Err(Stop::new(
-            Exit::Usage,
-            format!("{advice} {}", archive.display()),
-        ));
+/// Where a run writes its results.
+#[derive(Debug, Clone)]
+pub struct Outputs {
+    /// Folder of the rankings and the report.
+    pub folder: PathBuf,
+    /// File of the table of all companies.
+    pub table: Option<(PathBuf, Format)>,
+    /// Archive to record into.
+    pub record: Option<PathBuf>,
+    pub trace: Option<PathBuf>,
+}
+
+/// Why the outputs of a run cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputsError {
+    #[error("{0}")]
+    Conflict(String),
+    #[error(transparent)]
+    Unwritable(#[from] OutputError),
+}
+
+/// Checks that every file can be written, and that no two of them, nor one and the archive that is the
+/// source, are the same.
+pub fn check(outputs: &Outputs, archive: Option<&Path>) -> Result<(), OutputsError> {
+    if let (Some(archive), Some(_)) = (archive, &outputs.record) {
+        let message = format!(
+            "--record keeps pages that come from a server; to keep these again, copy {}",
+            archive.display()
+        );
+        return Err(OutputsError::Conflict(message));
     }
-    let rankings = Figure::ALL.map(|figure| job.out.join(report::file_name(figure)));
-    let table = job.table.iter().map(|(file, _)| file.clone());
-    let mut places: Vec<PathBuf> = rankings
+    let Outputs {
+        folder,
+        table,
+        record,
+        trace,
+    } = outputs;
+    let mut paths: Vec<PathBuf> = Figure::ALL
+        .map(|figure| folder.join(figure.file_name()))
         .into_iter()
-        .chain([job.out.join(REPORT)])
-        .chain(table)
-        .chain(job.record.clone())
-        .chain([journal::place(&job.out, job.record.as_deref())])
-        .chain(job.trace.clone())
+        .chain([folder.join(REPORT)])
+        .chain(table.iter().map(|(file, _)| file.clone()))
+        .chain(record.clone())
+        .chain([journal::journal_path(folder, record.as_deref())])
+        .chain(trace.clone())
         .collect();
-    for file in &places {
-        output::try_file(file)?;
+    for path in &paths {
+        output::check_writable(path)?;
     }
-    places.push(job.out.clone());
-    if let Origin::Archive(archive) = &job.origin {
-        places.push(archive.clone());
-    }
-    match output::named_twice(places) {
-        Some(place) => {
-            let twice = format!(
-                "{} is named twice, for two results or for one and the source; choose another name for one",
-                place.display()
+    paths.push(folder.clone());
+    paths.extend(archive.map(Path::to_owned));
+    match output::find_duplicate(paths) {
+        Some(path) => {
+            let message = format!(
+                "{} is used twice, for two results or for a result and the source; choose another name for one of them",
+                path.display()
             );
-            Err(Stop::new(Exit::Usage, twice))
+            Err(OutputsError::Conflict(message))
         }
         None => Ok(()),
     }
 }
 
-/// Writes every file under a temporary name first and then puts all in their places, so that a
-/// failure to write changes nothing.
-pub fn write_all(
-    job: &Job,
-    report: &mut Report,
-    rankings: &[(Figure, Vec<Place>)],
-    companies: &Packed<Company>,
-    rate: Option<&Rate>,
-    timeline: Option<Timeline>,
-    recording: Option<Journal>,
-) -> Result<(), Stop> {
-    let mut contents: Vec<(PathBuf, Vec<u8>)> = Vec::new();
-    for (figure, places) in rankings {
-        contents.push((
-            job.out.join(report::file_name(*figure)),
-            report::json(places),
-        ));
-    }
-    if let Some((file, format)) = &job.table {
-        let table = table::write(companies.iter(), rate, *format);
-        contents.push((
-            file.clone(),
-            table.map_err(|error| Stop::new(Exit::Internal, error.to_string()))?,
-        ));
-    }
-    if let (Some(file), Some(timeline)) = (&job.trace, timeline) {
-        contents.push((file.clone(), timeline.chrome()));
-    }
-    let report_file = job.out.join(REPORT);
-    let files = contents.iter().map(|(file, _)| file);
-    let files = files.chain([&report_file]).chain(&job.record);
-    report.files = files.map(|file| file.display().to_string()).collect();
-    report.peak_memory_bytes = usage::peak_memory();
-    contents.push((report_file, report::json(report)));
+/// The contents of all files but the report and the recording.
+#[derive(Debug)]
+pub struct Contents(Vec<(PathBuf, Vec<u8>)>);
 
-    let staged = contents
-        .iter()
-        .map(|(file, content)| Staged::whole(file, content));
-    let staged = staged.collect::<Result<Vec<Staged>, _>>()?;
-    staged.iter().try_for_each(Staged::sync)?;
-    if let (Some(recording), Some(target)) = (recording, &job.record) {
+impl Contents {
+    pub fn new(
+        outputs: &Outputs,
+        rankings: &[(Figure, Vec<Place>)],
+        companies: &Packed<Company>,
+        rate: Option<&Rate>,
+        timeline: Option<Timeline>,
+    ) -> Self {
+        let rankings = rankings.iter().map(|(figure, places)| {
+            let file = outputs.folder.join(figure.file_name());
+            (file, report::json(places))
+        });
+        let table = outputs.table.iter().map(|(file, format)| {
+            let table = table::write(companies.iter(), rate, *format);
+            (file.clone(), table)
+        });
+        let trace = outputs.trace.iter().zip(timeline);
+        let trace = trace.map(|(file, timeline)| (file.clone(), timeline.chrome()));
+        Contents(rankings.chain(table).chain(trace).collect())
+    }
+
+    /// The names of all files that the run writes, as the user named them.
+    pub fn files(&self, outputs: &Outputs) -> Vec<String> {
+        let report = outputs.folder.join(REPORT);
+        let files = self.0.iter().map(|(file, _)| file);
+        let files = files.chain([&report]).chain(&outputs.record);
+        files.map(|file| file.display().to_string()).collect()
+    }
+}
+
+/// Writes every file under a temporary name, then renames all of them, so that a failure to write
+/// changes nothing.
+pub fn write_all(
+    outputs: &Outputs,
+    contents: Contents,
+    report: &[u8],
+    recording: Option<Journal>,
+) -> Result<(), OutputError> {
+    let report_file = outputs.folder.join(REPORT);
+    let contents = contents.0.iter();
+    let staged: Vec<StagedFile> = contents
+        .map(|(file, content)| (file, &**content))
+        .chain([(&report_file, report)])
+        .map(|(file, content)| StagedFile::new(file, content))
+        .collect::<Result<_, _>>()?;
+    staged.iter().try_for_each(StagedFile::sync)?;
+    if let (Some(recording), Some(target)) = (recording, &outputs.record) {
         recording.become_recording(target)?;
     }
-    staged.into_iter().try_for_each(Staged::place)?;
-    Ok(())
+    staged.into_iter().try_for_each(StagedFile::persist)
 }

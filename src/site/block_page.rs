@@ -1,14 +1,15 @@
-//! Pages that want something of a human, instead of the one that was asked for. They come with
-//! status 200 or 403, and nothing here gets round them.
+//! Block pages: captchas, consent forms and log-ins that a site serves instead of the page requested.
+//!
+//! They come with status 200 or 403. This program recognises them and does not try to pass them.
 
 use memchr::memmem;
 
-/// Such pages are small; a real company page has 92 KB or more, an index page 150. A page of their
-/// size that is not recognised has another layout, whatever its scripts and footers speak of.
-const LARGEST: usize = 64 << 10;
+/// Block pages are small. A real company page has 92 KB or more, an index page 150. A larger page that
+/// is not recognised has another layout, whatever words its scripts and footers contain.
+const MAX_BYTES: usize = 64 << 10;
 
-/// Words of such pages in lower case: bot checks, captchas, consent, log-ins.
-const SIGNS: [&str; 12] = [
+/// Words of block pages, in lower case.
+const MARKERS: [&str; 12] = [
     "just a moment",
     "captcha",
     "cf-challenge",
@@ -23,12 +24,13 @@ const SIGNS: [&str; 12] = [
     "sign in to continue",
 ];
 
-/// The words by which a page, given as UTF-8, is known to be one of these.
-pub fn sign(html: &[u8]) -> Option<&'static str> {
-    if html.len() > LARGEST {
+/// The first marker that a page, given as UTF-8, contains.
+pub fn marker(html: &[u8]) -> Option<&'static str> {
+    if html.len() > MAX_BYTES {
         return None;
     }
     let html = html.to_ascii_lowercase();
-    let is_there = |sign: &&&str| memmem::find(&html, sign.as_bytes()).is_some();
-    SIGNS.iter().find(is_there).copied()
+    MARKERS
+        .into_iter()
+        .find(|marker| memmem::find(&html, marker.as_bytes()).is_some())
 }

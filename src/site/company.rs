@@ -18,25 +18,12 @@ use scraper::{ElementRef, Html, Selector};
 use serde::{Deserialize, Serialize};
 
 use crate::site::dom::{self, TooLarge};
+use crate::site::landmarks::company::{
+    CODE, HEADER, HIGH, HIGH_IN_SCRIPT, ITEM, LOW, LOW_IN_SCRIPT, NAME, PE, PRICE,
+};
 use crate::site::number;
 use crate::site::scan::{Element, in_plain_sight, plain_text};
-
-// The site's landmarks: class tokens and header texts, never exact class strings or positions; but the
-// name comes before all else.
-const NAME: &str = "price-section__label";
-const CODE: &str = "price-section__category";
-const PRICE: &str = "price-section__current-value";
-const ITEM: &str = "snapshot__data-item";
-const HEADER: &str = "snapshot__header";
-const PE: &str = "P/E Ratio";
-const LOW: &str = "52 Week Low";
-const HIGH: &str = "52 Week High";
-/// Until early 2021 the 52-week values stood only in an inline script, the item holding `{{…}}`.
-const LOW_IN_SCRIPT: &str = "low52weeks:";
-const HIGH_IN_SCRIPT: &str = "high52weeks:";
-
-/// Bytes of a name or figure that are kept. Real names have up to 60.
-const LONGEST_TEXT: usize = 200;
+use crate::site::text::printable;
 
 /// What a company page says. A figure that is missing, or not usable, is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +43,15 @@ pub struct CompanyPage {
     pub notes: Vec<String>,
 }
 
+/// A company of the index with everything known of it. `P` is the parsed page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Company<P = CompanyPage> {
+    pub page: P,
+    pub path: String,
+    /// Growth over one year in per cent, from the index.
+    pub growth: Option<Decimal>,
+}
+
 /// A page that is no company page, with the landmarks that were looked for and not found, or
 /// one that is far larger than any.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -66,17 +62,19 @@ pub enum NotACompany {
     TooLarge(#[from] TooLarge),
 }
 
-/// Reads a company page, given as UTF-8 (bytes that are not are replaced where they matter).
+/// Parses a company page, given as UTF-8; invalid bytes are replaced where they matter.
 pub fn parse(html: &[u8]) -> Result<CompanyPage, NotACompany> {
     dom::check_length(html)?;
-    match cut(html) {
-        Some(fields) => company(fields, html),
-        None => parse_whole(html),
-    }
+    parse_scanned(html).unwrap_or_else(|| parse_whole(html))
 }
 
-/// The same from the whole page, without the cut: a hundred times slower, and what [`parse`] must
-/// agree with.
+/// Parses a company page by the scan alone. `None` where the scan is in doubt.
+pub fn parse_scanned(html: &[u8]) -> Option<Result<CompanyPage, NotACompany>> {
+    Some(company(scan(html)?, html))
+}
+
+/// Parses a company page by building its whole tree. [`parse`] must agree with this, and is 250 to
+/// 400 times faster.
 pub fn parse_whole(html: &[u8]) -> Result<CompanyPage, NotACompany> {
     company(fields(&dom::document(html)?), html)
 }
@@ -122,7 +120,7 @@ fn fields(html: &Html) -> Fields {
         }
         if has(element, HEADER)
             && is_in(ITEM)
-            && let Some(value @ None) = fields.beside(&collapse(element.text()))
+            && let Some(value @ None) = fields.beside(&printable(element.text()))
         {
             *value = item_value(element);
         }
@@ -132,7 +130,7 @@ fn fields(html: &Html) -> Fields {
             Fields { code, .. } if is_in(CODE) && element.value().name() == "span" => code,
             _ => continue,
         };
-        slot.get_or_insert_with(|| collapse(element.text()));
+        slot.get_or_insert_with(|| printable(element.text()));
     }
     for field in [&mut fields.name, &mut fields.price] {
         field.take_if(|text| text.is_empty());
@@ -153,33 +151,7 @@ fn item_value(header: ElementRef) -> Option<String> {
     let texts = item
         .children()
         .filter_map(|child| child.value().as_text().map(|text| &**text));
-    Some(collapse(texts)).filter(|text| !text.is_empty())
-}
-
-/// Joins texts and makes every run of white space one space; control characters are white space
-/// too, so that no page can send any to a terminal. What is longer than any text of the site is cut.
-fn collapse<'a>(texts: impl Iterator<Item = &'a str>) -> String {
-    let mut collapsed = String::new();
-    let mut space = false;
-    for c in texts.flat_map(str::chars).take(dom::MAX_TEXT) {
-        if c.is_whitespace() || c.is_control() || is_invisible(c) {
-            space = !collapsed.is_empty();
-        } else {
-            if std::mem::take(&mut space) {
-                collapsed.push(' ');
-            }
-            collapsed.push(c);
-        }
-        if collapsed.len() > LONGEST_TEXT {
-            break;
-        }
-    }
-    collapsed
-}
-
-/// Marks that turn the direction of the text after them, also on a terminal.
-pub(crate) fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    Some(printable(texts)).filter(|text| !text.is_empty())
 }
 
 fn company(fields: Fields, html: &[u8]) -> Result<CompanyPage, NotACompany> {
@@ -223,7 +195,7 @@ impl CompanyPage {
         is_usable: impl Fn(Decimal) -> bool,
     ) -> Option<Decimal> {
         let text = text?;
-        let value = number::number(text).ok().filter(|value| is_usable(*value));
+        let value = number::parse(text).ok().filter(|value| is_usable(*value));
         if value.is_none() {
             let shown: String = text.chars().take(40).collect();
             self.notes.push(format!("{what} is {shown:?}"));
@@ -250,7 +222,7 @@ fn in_script(item: Option<String>, key: &str, html: &[u8]) -> Option<String> {
 ///
 /// `None` where these do not have the plain shape that they have on real pages, or where they touch
 /// a comment or a script, the two places in which real pages hold their landmarks as text.
-fn cut(html: &[u8]) -> Option<Fields> {
+fn scan(html: &[u8]) -> Option<Fields> {
     static HEADING_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new("price-section__"));
     static HEADER_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new(HEADER));
 
@@ -329,20 +301,6 @@ fn cut(html: &[u8]) -> Option<Fields> {
 
 /// What a piece of a page without tags says, unless that is nothing.
 fn text(html: &[u8], piece: Range<usize>) -> Option<String> {
-    let text = collapse(iter::once(&*plain_text(&html[piece])?));
+    let text = printable(iter::once(&*plain_text(&html[piece])?));
     (!text.is_empty()).then_some(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::replica::{Market, Pages, SEED};
-
-    #[test]
-    fn usual_pages_are_cut() {
-        let pages = Pages::of_market(&Market::embedded(Some(60), SEED));
-        let page = pages.get("/stocks/mmm-stock").unwrap().plain_body();
-        let fields = cut(&page).expect("a usual page");
-        assert!(fields.pe.is_some() && fields.low.is_some() && fields.high.is_some());
-    }
 }

@@ -14,23 +14,13 @@ use rust_decimal::Decimal;
 use scraper::{ElementRef, Html, Selector};
 
 use crate::site::dom::{self, TooLarge};
+use crate::site::landmarks::index::{
+    CHART_HEADER, FIRST_AND_LAST_LETTER, MIN_CELLS, PAGER, YEAR_HEADER,
+};
 use crate::site::number;
+use crate::site::paths::{COMPANY_PREFIX, letter_page};
 use crate::site::scan::{Element, Tag, append, in_plain_sight, plain_tags, plain_text};
-
-// The site's landmarks. The table of components is the one with a column headed "1 Year"; other
-// tables with links to companies may stand before it.
-const COMPANY_PATH: &str = "/stocks/";
-const YEAR_HEADER: &str = "1 Year";
-/// The first generation of the site has a second "1 Year" column, with pictures.
-const CHART_HEADER: &str = "Chart";
-const PAGER: &str = "finando_paging";
-/// Every index page has a bar with the links to its letter pages: "ALL", "0-9", "A" to "Z". The
-/// footer of every page of the site has such links too, but only to the S&P 500 and in small letters.
-const LETTERS_PATH: &str = "/index/components/";
-const FIRST_AND_LAST_LETTER: [&str; 2] = ["A", "Z"];
-/// A company's row has 8 cells, 11 in the first generation; a row that says that there is none would
-/// have one.
-const FEWEST_CELLS: usize = 6;
+use crate::site::text::words;
 
 /// Bytes of a company's name in its address. Real ones have up to 40.
 const LONGEST_SLUG: usize = 200;
@@ -54,11 +44,11 @@ impl Link {
     /// What the path says of the company, `mmm-stock`, which is less to remember. All paths that an
     /// index lists begin alike.
     pub fn slug(&self) -> &str {
-        self.path.strip_prefix(COMPANY_PATH).unwrap_or(&self.path)
+        self.path.strip_prefix(COMPANY_PREFIX).unwrap_or(&self.path)
     }
 
     pub fn path_of(slug: &str) -> String {
-        format!("{COMPANY_PATH}{slug}")
+        format!("{COMPANY_PREFIX}{slug}")
     }
 
     /// An address of which nothing else is known.
@@ -99,13 +89,13 @@ const PAGED_LETTER: NotAnIndex = NotAnIndex::Without("letter page without a page
 const NO_TABLE: NotAnIndex =
     NotAnIndex::Without("table with a column \"1 Year\" and links to /stocks/…");
 
-/// Reads an index page, given as UTF-8 (bytes that are not are replaced).
+/// Parses an index page, given as UTF-8; invalid bytes are replaced.
 pub fn parse(html: &[u8]) -> Result<IndexPage, NotAnIndex> {
     dom::check_length(html)?;
-    cut(html).map_or_else(|| parse_whole(html), Ok)
+    parse_scanned(html).map_or_else(|| parse_whole(html), Ok)
 }
 
-/// The same from the whole page, without the cut: what [`parse`] must agree with.
+/// Parses an index page by building its whole tree. [`parse`] must agree with this.
 pub fn parse_whole(html: &[u8]) -> Result<IndexPage, NotAnIndex> {
     whole(&dom::document(html)?).ok_or(NO_TABLE)
 }
@@ -131,7 +121,7 @@ pub fn parse_letter(html: &[u8], index: &str) -> Result<IndexPage, NotAnIndex> {
 
 fn lists_nobody(html: &Html, index: &str) -> bool {
     let has_bar = FIRST_AND_LAST_LETTER.iter().all(|letter| {
-        let end = format!("{LETTERS_PATH}{index}/{letter}");
+        let end = letter_page(index, letter);
         let mut links = html.select(&LINK).filter_map(|link| link.attr("href"));
         links.any(|href| href.ends_with(&end))
     });
@@ -143,7 +133,7 @@ fn lists_nobody(html: &Html, index: &str) -> bool {
         let is_components = year_column(table).is_some();
         let mut rows = table
             .select(&ROW)
-            .filter(|tr| tr.select(&CELL).count() >= FEWEST_CELLS);
+            .filter(|tr| tr.select(&CELL).count() >= MIN_CELLS);
         rows.any(|tr| is_components || leads_to_company(&tr))
     });
     has_bar && !has_company
@@ -176,7 +166,7 @@ fn whole(html: &Html) -> Option<IndexPage> {
 ///
 /// Only a page on which table and pager are the only ones of their kind is cut, and only where the
 /// table is plain tags. `None` where it is not.
-fn cut(html: &[u8]) -> Option<IndexPage> {
+pub fn parse_scanned(html: &[u8]) -> Option<IndexPage> {
     let header = memmem::find(html, YEAR_HEADER.as_bytes())?;
     let start = memmem::rfind(&html[..header], b"<table")?;
     let end = header + memmem::find(&html[header..], b"</table>")?;
@@ -277,7 +267,7 @@ fn cut_row(table: &[u8], row: &[Tag], column: usize) -> Option<Link> {
     };
     let leads_to_company = |tag: &Tag| {
         tag.name == b"a"
-            && memmem::find(&table[tag.start..tag.end], COMPANY_PATH.as_bytes()).is_some()
+            && memmem::find(&table[tag.start..tag.end], COMPANY_PREFIX.as_bytes()).is_some()
     };
     let link = inside.iter().position(leads_to_company)?;
     // One before it may lead to a company in other words.
@@ -295,7 +285,7 @@ fn cut_row(table: &[u8], row: &[Tag], column: usize) -> Option<Link> {
         .take_while(|at| inside[*at].name != b"/td")
         .filter(|at| inside[*at].name == b"span");
     let growth = match spans.nth(1) {
-        Some(span) => number::percent(&text(span, b"/span")?).ok(),
+        Some(span) => number::parse_percent(&text(span, b"/span")?).ok(),
         None => None,
     };
     Some(Link {
@@ -340,7 +330,7 @@ fn row(tr: ElementRef, year_column: usize) -> Option<Link> {
     // The first span of the cell is the change in dollars, the second the one in per cent.
     let growth = cell
         .and_then(|cell| cell.select(&SPAN).nth(1))
-        .and_then(|span| number::percent(&span.text().collect::<String>()).ok());
+        .and_then(|span| number::parse_percent(&span.text().collect::<String>()).ok());
     Some(Link {
         path: path.to_owned(),
         name,
@@ -348,19 +338,12 @@ fn row(tr: ElementRef, year_column: usize) -> Option<Link> {
     })
 }
 
-/// A text with every run of white space as one space. What is longer than any text of the site is
-/// cut.
-fn words<'a>(texts: impl Iterator<Item = &'a str>) -> String {
-    let text: String = texts.flat_map(str::chars).take(dom::MAX_TEXT).collect();
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 /// The path of a link to a company, relative or absolute, without query and fragment. The host does
 /// not count: pages are asked of the site that the run was pointed at.
 fn company_path(href: &str) -> Option<&str> {
-    let path = &href[href.find(COMPANY_PATH)?..];
+    let path = &href[href.find(COMPANY_PREFIX)?..];
     let path = path.split(['?', '#']).next()?.trim_end_matches('/');
-    let slug = path.strip_prefix(COMPANY_PATH)?;
+    let slug = path.strip_prefix(COMPANY_PREFIX)?;
     let is_one_name = !slug.is_empty()
         && slug.len() <= LONGEST_SLUG
         && !slug.contains("..")
@@ -381,22 +364,4 @@ fn page_number(href: &str) -> Option<u32> {
 
 fn selector(css: &str) -> Selector {
     Selector::parse(css).expect("a selector of ours")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::replica::{Market, Pages, SEED};
-
-    #[test]
-    fn usual_pages_are_cut() {
-        let pages = Pages::of_market(&Market::embedded(Some(60), SEED));
-        for number in [1, 2] {
-            let path = crate::source::index_path("s&p_500", number);
-            assert!(
-                cut(&pages.get(&path).unwrap().plain_body()).is_some(),
-                "{path}"
-            );
-        }
-    }
 }

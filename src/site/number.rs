@@ -8,28 +8,28 @@ use rust_decimal::Decimal;
 /// A text that is not a figure, with the text itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a figure")]
-pub struct NotAFigure(pub String);
+pub struct NotANumber(pub String);
 
 /// A number in the site's notation: an optional sign (`-`, U+2212 or `+`), digits with an optional
 /// comma between groups of three, an optional decimal point: `5,221.56`, `-893.45`, `−5`.
 /// White space around it, no-break spaces included, does not count.
-pub fn number(text: &str) -> Result<Decimal, NotAFigure> {
-    signed(text, grouped).ok_or_else(|| NotAFigure(text.trim().to_owned()))
+pub fn parse(text: &str) -> Result<Decimal, NotANumber> {
+    signed(text, grouped).ok_or_else(|| NotANumber(text.trim().to_owned()))
 }
 
-/// A [`number`] followed by a per cent sign: `-9.27%` is −9.27.
-pub fn percent(text: &str) -> Result<Decimal, NotAFigure> {
+/// A [number](parse) followed by a per cent sign: `-9.27%` is −9.27.
+pub fn parse_percent(text: &str) -> Result<Decimal, NotANumber> {
     text.trim()
         .strip_suffix('%')
         .and_then(|number| signed(number, grouped))
-        .ok_or_else(|| NotAFigure(text.trim().to_owned()))
+        .ok_or_else(|| NotANumber(text.trim().to_owned()))
 }
 
 /// A number with a decimal comma or point and no grouping, as the Bank of Russia writes them:
 /// `76,6501`.
-pub fn decimal_comma(text: &str) -> Result<Decimal, NotAFigure> {
+pub fn parse_decimal_comma(text: &str) -> Result<Decimal, NotANumber> {
     signed(text, |digits| plain(&digits.replace(',', ".")))
-        .ok_or_else(|| NotAFigure(text.trim().to_owned()))
+        .ok_or_else(|| NotANumber(text.trim().to_owned()))
 }
 
 fn signed(text: &str, magnitude: impl Fn(&str) -> Option<Decimal>) -> Option<Decimal> {
@@ -70,4 +70,38 @@ fn plain(text: &str) -> Option<Decimal> {
         return None;
     }
     Decimal::from_str_exact(text).ok()
+}
+
+/// Inserts a comma between groups of three digits of the whole part: `-1234567.5` becomes
+/// `-1,234,567.5`.
+pub fn group_thousands(plain: &str) -> String {
+    let whole_end = plain.find('.').unwrap_or(plain.len());
+    let first_digit = plain.find(|c: char| c.is_ascii_digit()).unwrap_or(0);
+    let mut grouped = String::new();
+    for (at, c) in plain.char_indices() {
+        if at > first_digit && at < whole_end && (whole_end - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(c);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::group_thousands;
+
+    #[test]
+    fn groups_three_digits_of_the_whole_part() {
+        for (plain, grouped) in [
+            ("", ""),
+            ("0.5", "0.5"),
+            ("999", "999"),
+            ("5221.56", "5,221.56"),
+            ("-123456.7890", "-123,456.7890"),
+            ("-1234567", "-1,234,567"),
+        ] {
+            assert_eq!(group_thousands(plain), grouped);
+        }
+    }
 }

@@ -13,7 +13,7 @@ use crate::site::number;
 pub const MAX_BYTES: usize = 1 << 20;
 
 /// No currency has cost this many roubles, or been quoted for this many units.
-pub const MOST: Decimal = Decimal::from_parts(100_000_000, 0, 0, false, 0);
+pub const MAX_RATE: Decimal = Decimal::from_parts(100_000_000, 0, 0, false, 0);
 const USD_ID: &str = "R01235";
 const USD_CODE: &str = "USD";
 
@@ -149,8 +149,8 @@ fn dollar(currencies: &[Valute]) -> Result<(Decimal, Decimal), String> {
             dollar.id, dollar.code
         ));
     }
-    let above_zero = |name, text| match number::decimal_comma(text) {
-        Ok(value) if value > Decimal::ZERO && value < MOST => Ok(value),
+    let above_zero = |name, text| match number::parse_decimal_comma(text) {
+        Ok(value) if value > Decimal::ZERO && value < MAX_RATE => Ok(value),
         _ => Err(format!("{name} is {text:?}")),
     };
     let value = above_zero("Value", &dollar.value)?;

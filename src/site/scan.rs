@@ -199,7 +199,7 @@ impl<'a> Tag<'a> {
                 return Some(Tag { name, start, end });
             }
             // A quote opens a value only after the equals sign of a name.
-            let names = html[from..end - 2].trim_ascii_start();
+            let names = html.get(from..end - 2)?.trim_ascii_start();
             let names = names.strip_prefix(b"/").unwrap_or(names);
             if before != b'=' || names.is_empty() || names.contains(&b'=') {
                 return None;

@@ -1,63 +1,104 @@
-//! One page that is waited for, with as many attempts as the policy allows.
+//! Fetching a page on a thread that has nothing else to do: it sleeps before each retry.
+//!
+//! Company pages are retried by the pipeline instead, where no thread waits for them.
 
-use std::time::Duration;
-
-use crate::http::page::{self, Page, PageError};
+use crate::http::decode::Inflater;
+use crate::http::error::Reason::{Blocked, Gone, Redirects, Status};
+use crate::http::error::{PageError, Reason, catch_panic};
+use crate::http::page::Page;
+use crate::site::paths;
+use crate::site::robots::Rules;
 use crate::source::Source;
-use crate::source::retry::Attempts;
-use crate::telemetry::trace::Lane;
+use crate::source::purpose::{Purpose, Request};
+use crate::source::retry::{Attempts, MAX_RETRY_AFTER};
+use crate::telemetry::counters::Counters;
+use crate::telemetry::lane::Lane;
+use crate::telemetry::trace::Label;
 
-/// A page of the index, the rates or the robots' rules, and how often it has been asked for. The
-/// pauses are slept by who asks: this is for threads that have nothing else to do.
-pub struct Patience<'a> {
-    source: &'a Source,
-    pub path: String,
-    tried: Attempts,
-    /// Before the next attempt.
-    pause: Option<Duration>,
-    /// Whether the last page was one that an earlier run had.
-    was_kept: bool,
+/// Fetches a page and parses it, with as many attempts as the policy of its purpose allows. A page
+/// that does not parse is retried like one that did not arrive. `attempts` counts on.
+pub fn get_with_retries<T>(
+    source: &Source,
+    request: Request,
+    attempts: &mut Attempts,
+    lane: &mut Lane,
+    mut parse: impl FnMut(Page, &mut Lane) -> Result<T, PageError>,
+) -> Result<T, PageError> {
+    loop {
+        let page = source.get(request, Vec::new, lane);
+        let from_journal = page.as_ref().is_ok_and(|page| page.from_journal);
+        let parsed = page.and_then(|page| catch_panic("parsing", || parse(page, lane)));
+        match parsed {
+            // The journal gives a page once, so the next attempt asks the site.
+            Err(_) if from_journal => {}
+            Err(error) => wait_for_retry(source, request, attempts, error, lane)?,
+            parsed => return parsed,
+        }
+    }
 }
 
-impl<'a> Patience<'a> {
-    pub fn new(source: &'a Source, path: String) -> Self {
-        Patience {
-            source,
-            path,
-            tried: Attempts::default(),
-            pause: None,
-            was_kept: false,
+/// Sleeps until the next attempt is due. Returns the error if there is none.
+pub fn wait_for_retry(
+    source: &Source,
+    request: Request,
+    attempts: &mut Attempts,
+    error: PageError,
+    lane: &Lane,
+) -> Result<(), PageError> {
+    match source.delay_before_retry(request, attempts, &error) {
+        Some(delay) => {
+            source.throttle.sleep(delay);
+            lane.counters.retries.add(1);
+            Ok(())
         }
+        None => Err(error),
     }
+}
 
-    /// Fetches the page and reads it, as often as the policy allows.
-    pub fn get<T>(
-        &mut self,
-        lane: &mut Lane,
-        mut read: impl FnMut(Page, &mut Lane) -> Result<T, PageError>,
-    ) -> Result<T, PageError> {
-        loop {
-            if let Some(pause) = self.pause.take() {
-                self.source.gate.sleep(pause);
-                lane.meter.retries.add(1);
-            }
-            let page = self.source.get(&self.path, Vec::new, lane);
-            self.was_kept = page.as_ref().is_ok_and(|page| page.kept);
-            match page.and_then(|page| page::guarded("reading", || read(page, lane))) {
-                Err(error) if self.has_another(&error) => {}
-                result => return result,
-            }
-        }
+/// Fetches robots.txt and applies its crawl delay, unless the run ignores it.
+pub fn fetch_robots(source: &Source, user_agent: &str, counters: &Counters) {
+    if !source.robots.is_wanted() {
+        return;
     }
-
-    /// Whether there is another attempt after this failure.
-    pub fn has_another(&mut self, error: &PageError) -> bool {
-        if std::mem::take(&mut self.was_kept) {
-            return true;
+    // Every other request waits for the rules, so they must be set even after a panic.
+    let rules = catch_panic("fetching", || {
+        let rules = request_rules(source, user_agent, counters)?;
+        if let Some(delay) = rules.crawl_delay() {
+            if delay > MAX_RETRY_AFTER {
+                let detail = format!("it wants {} s between requests", delay.as_secs());
+                return Err(PageError::new(Reason::Robots, detail));
+            }
+            // The delay applies before the rules are set, so that no waiting request escapes it.
+            counters.crawl_delay_ms.set(delay.as_millis() as u64);
+            source.throttle.space_requests(delay);
         }
-        self.pause = self
-            .source
-            .pause_before_next(&self.path, &mut self.tried, error);
-        self.pause.is_some()
+        Ok(rules)
+    });
+    source.robots.set(rules);
+}
+
+/// A site without robots.txt (most statuses of 400 to 499) allows everything (RFC 9309, 2.3.1.3).
+fn request_rules(
+    source: &Source,
+    user_agent: &str,
+    counters: &Counters,
+) -> Result<Rules, PageError> {
+    let request = Request::new(Purpose::Robots, paths::ROBOTS);
+    let lane = &mut counters.lane(Label::Rules);
+    let rules = get_with_retries(
+        source,
+        request,
+        &mut Attempts::default(),
+        lane,
+        |page, _| {
+            let mut inflater = Inflater::default();
+            Ok(Rules::parse(page.inflate(&mut inflater)?, user_agent))
+        },
+    );
+    match rules {
+        Err(error) if matches!(error.reason, Gone | Blocked | Status | Redirects) => {
+            Ok(Rules::allow_all())
+        }
+        rules => rules,
     }
 }

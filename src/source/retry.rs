@@ -1,144 +1,154 @@
-//! What is worth another try, how often, and after which pause.
+//! The retry policy: which failures are retried, how often, and after which delay.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
 
-use crate::http::page::{PageError, Reason};
+use crate::http::error::{PageError, Reason};
+use crate::seeded;
 
-/// Attempts at one address, the first included.
-const MAX_ATTEMPTS: u32 = 4;
-/// What is no HTTP is seldom any better the next time.
-const MAX_ATTEMPTS_AT_NO_HTTP: u32 = 2;
-/// How often a page is put off because the site asks for it. That is no failure, but a site that
-/// asks for ever must not hold a run for ever.
+/// Attempts at one page, the first included.
+pub const MAX_ATTEMPTS: u32 = 4;
+/// A server that answers something other than HTTP seldom answers better the next time.
+const MAX_ATTEMPTS_AFTER_PROTOCOL_ERROR: u32 = 2;
+/// Times that one page may be postponed by `Retry-After`. That is not a failure, but a site that
+/// always postpones must not hold a run for ever.
 const MAX_POSTPONED: u32 = 10;
-pub const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// The longest pause that a site may ask for.
-pub const LONGEST_ASKED: Duration = Duration::from_secs(120);
-/// Never fewer repetitions than this are allowed.
-const LEAST_BUDGET: u64 = 20;
+/// The longest delay before the second attempt; it doubles with every attempt.
+pub const FIRST_DELAY: Duration = Duration::from_millis(500);
+const MAX_DELAY: Duration = Duration::from_secs(30);
+/// The longest pause or crawl delay that a run obeys. A longer one ends it.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
+/// Retries that a run may always make, however small its index.
+const MIN_BUDGET: u64 = 20;
 
-/// How often an address is asked for that fails in this way: once if the failure does not pass by
-/// itself.
-pub fn attempts(reason: Reason) -> u32 {
+/// Attempts allowed at a page that fails for this reason: 1 if the failure is not transient.
+pub fn max_attempts(reason: Reason) -> u32 {
     use Reason::*;
     match reason {
         Unreachable | Timeout | Broken | Truncated | Busy | BadEncoding => MAX_ATTEMPTS,
-        Protocol => MAX_ATTEMPTS_AT_NO_HTTP,
+        Protocol => MAX_ATTEMPTS_AFTER_PROTOCOL_ERROR,
         _ => 1,
     }
 }
 
-/// Attempts at one page so far.
+/// Whether a later attempt may succeed.
+pub fn is_transient(reason: Reason) -> bool {
+    max_attempts(reason) > 1
+}
+
+/// The attempts at one page so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Attempts {
     pub made: u32,
     postponed: u32,
 }
 
-/// The policy of a run, and what it has spent of its budget.
+/// The retries of a run: their budget and their delays.
 #[derive(Debug)]
 pub struct Retries {
-    /// Of the pauses' jitter: a page's pauses depend on it, the path and the attempt alone.
+    /// Seed of the jitter. A delay depends on the seed, the path and the attempt alone.
     seed: u64,
-    first_pause: Duration,
-    /// Companies whose pages the run will ask for, as far as is known.
+    first_delay: Duration,
+    /// Companies listed so far, whose pages the run will request.
     planned: AtomicU64,
     spent: AtomicU64,
 }
 
 impl Default for Retries {
     fn default() -> Self {
-        Retries::new(fastrand::u64(..), FIRST_PAUSE)
+        Retries::new(fastrand::u64(..), FIRST_DELAY)
     }
 }
 
 impl Retries {
-    pub fn new(seed: u64, first_pause: Duration) -> Self {
+    pub fn new(seed: u64, first_delay: Duration) -> Self {
         Retries {
             seed,
-            first_pause,
+            first_delay,
             planned: AtomicU64::new(0),
             spent: AtomicU64::new(0),
         }
     }
 
-    /// More addresses are known that will be asked for.
+    /// Adds requests to the number that the budget is a share of.
     pub fn plan(&self, requests: usize) {
         self.planned.fetch_add(requests as u64, Relaxed);
     }
 
-    /// How many requests of the run may be repeated: a quarter of all, and never fewer than twenty. A
-    /// site that fails more than that is not helped by asking again.
+    /// How many retries the run may make: a quarter of all requests, and at least 20. More retries would
+    /// not help a site that fails this often.
     ///
-    /// With a fifth, runs in which a fifth of the requests failed lost some companies in two cases of
-    /// twenty, for some fail more than once.
+    /// With a fifth instead, runs in which a fifth of the requests failed lost companies in two of
+    /// twenty cases, because some pages fail more than once.
     pub fn budget(&self) -> u64 {
-        // Of 400 requests 100 are repetitions, where 300 were planned.
-        (self.planned.load(Relaxed) / 3).max(LEAST_BUDGET)
+        // A third of the planned requests is a quarter of all: 100 retries of 400 requests.
+        (self.planned.load(Relaxed) / 3).max(MIN_BUDGET)
     }
 
     pub fn spent(&self) -> u64 {
         self.spent.load(Relaxed)
     }
 
-    /// After which pause a page is asked for once more that failed like this; none if it is not.
-    pub fn pause(&self, path: &str, tried: &mut Attempts, error: &PageError) -> Option<Duration> {
-        if error.reason == Reason::Postponed && tried.postponed < MAX_POSTPONED {
-            tried.postponed += 1;
-            // The gate holds it back as long as the site has asked for.
+    /// Counts a failed attempt and returns the delay before the next one. `None` if there is none: the
+    /// failure is not transient, `limit` attempts have been made, or the budget is spent.
+    pub fn next_delay(
+        &self,
+        path: &str,
+        limit: u32,
+        attempts: &mut Attempts,
+        error: &PageError,
+    ) -> Option<Duration> {
+        if error.reason == Reason::Postponed && attempts.postponed < MAX_POSTPONED {
+            attempts.postponed += 1;
+            // The throttle pauses the host for as long as the site has asked.
             return Some(Duration::ZERO);
         }
-        tried.made += 1;
+        attempts.made += 1;
         let reason = match error.reason {
             Reason::Postponed => Reason::Busy,
             reason => reason,
         };
-        if tried.made >= attempts(reason) || !self.spend() {
+        if attempts.made >= max_attempts(reason).min(limit) || !self.spend() {
             return None;
         }
-        Some(self.jitter(path, tried.made))
+        Some(self.jitter(path, attempts.made))
     }
 
     fn spend(&self) -> bool {
         let budget = self.budget();
-        let more = |spent| (spent < budget).then_some(spent + 1);
-        self.spent.fetch_update(Relaxed, Relaxed, more).is_ok()
+        let next = |spent| (spent < budget).then_some(spent + 1);
+        self.spent.fetch_update(Relaxed, Relaxed, next).is_ok()
     }
 
-    /// Anything from nothing to 0.5 s · 2ⁿ⁻¹ after n attempts, 30 s at the most ("full jitter",
+    /// A delay between zero and 0.5 s · 2ⁿ⁻¹ after n attempts, at most 30 s ("full jitter",
     /// <https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/>).
     fn jitter(&self, path: &str, attempts: u32) -> Duration {
         let longest = self
-            .first_pause
+            .first_delay
             .saturating_mul(1 << attempts.saturating_sub(1).min(16))
-            .min(LONGEST_PAUSE);
-        let mut hasher = DefaultHasher::new();
-        (self.seed, path, attempts).hash(&mut hasher);
-        longest.mul_f64(fastrand::Rng::with_seed(hasher.finish()).f64())
+            .min(MAX_DELAY);
+        longest.mul_f64(seeded::share((self.seed, path, attempts)))
     }
 }
 
-/// How long a site asks to be left alone, by `Retry-After` in seconds or as any HTTP date
-/// (RFC 9110, 10.2.3); none where it does not say, says nonsense, or names a time that is over.
+/// The pause that a response asks for with `Retry-After`, in seconds or as any HTTP date
+/// (RFC 9110, 10.2.3). `None` if the header is missing, malformed, or names a time in the past.
 ///
-/// A date is compared with the answer's own `Date`, where it has one: the site's clock may not be
-/// ours.
-pub fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
-    let asked = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let pause = if !asked.is_empty() && asked.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than fit are more seconds than anybody waits.
-        Duration::from_secs(asked.parse().unwrap_or(u64::MAX))
+/// A date is compared with the `Date` of the response, if it has one: the clock of the site may
+/// differ from ours.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let pause = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // A number that overflows is a longer pause than any run obeys.
+        Duration::from_secs(value.parse().unwrap_or(u64::MAX))
     } else {
         let date = |text| httpdate::parse_http_date(text).ok();
         let now = headers.get(DATE).and_then(|now| date(now.to_str().ok()?));
         let now = now.unwrap_or_else(SystemTime::now);
-        date(asked)?.duration_since(now).ok()?
+        date(value)?.duration_since(now).ok()?
     };
     Some(pause).filter(|pause| !pause.is_zero())
 }

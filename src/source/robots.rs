@@ -1,125 +1,83 @@
-//! The robots' rules of a site: what may be asked for, and how often
-//! (RFC 9309, <https://www.rfc-editor.org/rfc/rfc9309>, and its old extension `Crawl-delay`).
+//! The host's robots.txt while a run goes: fetched once, and waited for by every other request.
 
 use std::sync::OnceLock;
 
-use crate::http::decode::Inflater;
-use crate::http::page::Reason::{Blocked, Gone, Redirects, Status};
-use crate::http::page::{self, PageError, Reason};
-use crate::source::Source;
-use crate::source::get_with_retries::Patience;
-use crate::source::retry;
-use crate::telemetry::counters::Meter;
-use crate::telemetry::trace::Role;
+use crate::http::error::{PageError, Reason};
+use crate::site::robots::Rules;
+use crate::source::purpose::{Request, RobotsPolicy};
 
-pub const PATH: &str = "/robots.txt";
-
-/// The rules of a site, which are asked for beside the first page of its index; whoever wants
-/// anything else waits for them.
+/// robots.txt of the host. Its request goes out beside that of the first index page.
 #[derive(Debug)]
-pub struct Robots {
-    /// Empty until they are known.
-    rules: OnceLock<Rules>,
+pub struct HostRules {
+    /// Empty until the request has ended.
+    state: OnceLock<State>,
 }
 
 #[derive(Debug)]
-enum Rules {
-    /// As the site has them.
-    Known(robotxt::Robots),
-    /// They cannot be had.
-    Unknown(PageError),
-    /// Nobody looks at them.
+enum State {
+    Known(Rules),
+    /// robots.txt exists and could not be fetched or obeyed.
+    Unavailable(PageError),
     Ignored,
 }
 
-impl Robots {
-    /// Rules that are to be [asked for](Robots::learn).
+impl HostRules {
+    /// Rules that a run obeys once they are [set](HostRules::set).
     pub fn obeyed() -> Self {
-        Robots {
-            rules: OnceLock::new(),
+        HostRules {
+            state: OnceLock::new(),
         }
     }
 
     pub fn ignored() -> Self {
-        Robots {
-            rules: Rules::Ignored.into(),
+        HostRules {
+            state: State::Ignored.into(),
         }
     }
 
-    /// Asks a site for its rules, as the robot of this name, and tells how far apart requests
-    /// should be by them.
-    ///
-    /// As the RFC has it: a site without rules (most of the statuses 400 to 499) allows everything; one
-    /// that has rules and cannot show them allows nothing.
-    pub fn learn(source: &Source, user_agent: &str, meter: &Meter) {
-        if source.robots.rules.get().is_some() {
-            return;
-        }
-        // Whatever happens, somebody waits for the rules.
-        let rules = page::guarded("reading", || ask(source, user_agent, meter));
-        let _ = source
-            .robots
-            .rules
-            .set(rules.unwrap_or_else(Rules::Unknown));
+    /// Whether robots.txt has to be requested.
+    pub fn is_wanted(&self) -> bool {
+        self.state.get().is_none()
     }
 
-    /// Whether a path may be asked for by who has this role. The rules themselves may, and the rates
-    /// are another site's. The first page of the index is asked for beside the rules and
-    /// [checked](Robots::check) when it is there.
-    pub fn allow(&self, path: &str, role: Role) -> Result<(), PageError> {
-        match role {
-            Role::Rules | Role::Rate => Ok(()),
-            // Where the rules cannot be had, the index may not be there either, which is the news.
-            Role::Index if !matches!(self.rules.get(), Some(Rules::Known(_))) => Ok(()),
-            _ => self.check(path),
+    /// Sets the rules and releases the requests that wait for them. As RFC 9309 demands, a site whose
+    /// robots.txt exists but cannot be fetched allows nothing.
+    pub fn set(&self, fetched: Result<Rules, PageError>) {
+        let state = fetched.map_or_else(State::Unavailable, State::Known);
+        // The rules are fetched once; a second result would change nothing.
+        let _ = self.state.set(state);
+    }
+
+    /// Whether a request may be sent. May block until the rules are known.
+    pub fn allow(&self, request: Request) -> Result<(), PageError> {
+        match request.purpose.policy().robots {
+            RobotsPolicy::Exempt => Ok(()),
+            // If robots.txt cannot be fetched, the index probably cannot be either, and its failure
+            // is the more useful message.
+            RobotsPolicy::ObeyIfKnown if !matches!(self.state.get(), Some(State::Known(_))) => {
+                Ok(())
+            }
+            RobotsPolicy::ObeyIfKnown | RobotsPolicy::Obey => self.check(request.path),
         }
     }
 
-    /// Whether a path may be asked for. Waits until the rules are known.
+    /// Whether a path may be requested. Blocks until the rules are known.
     pub fn check(&self, path: &str) -> Result<(), PageError> {
-        match self.rules.wait() {
-            Rules::Known(rules) => match rules.matching_rule(path) {
-                Some(rule) if !rule.is_allow() => {
-                    let rule = rule.pattern();
-                    let detail = format!("the site's robots.txt forbids it (Disallow: {rule})");
+        match self.state.wait() {
+            State::Known(rules) => match rules.forbidden_by(path) {
+                Some(pattern) => {
+                    let detail = format!("the site's robots.txt forbids it (Disallow: {pattern})");
                     Err(PageError::new(Reason::Robots, detail))
                 }
-                _ => Ok(()),
+                None => Ok(()),
             },
-            Rules::Unknown(error) => {
+            State::Unavailable(error) => {
                 let detail = format!(
-                    "the site's robots.txt cannot be obeyed ({error}), so nobody knows what may be asked for"
+                    "the site's robots.txt cannot be obeyed ({error}), so no request is known to be allowed"
                 );
-                Err(PageError::new(Reason::Robots, detail))
+                Err(PageError::new(Reason::Robots, detail).caused_by(error.clone()))
             }
-            Rules::Ignored => Ok(()),
+            State::Ignored => Ok(()),
         }
     }
-}
-
-fn ask(source: &Source, user_agent: &str, meter: &Meter) -> Result<Rules, PageError> {
-    let name = user_agent.split(['/', ' ']).next().unwrap_or(user_agent);
-    let mut page = Patience::new(source, PATH.to_owned());
-    let rules = page.get(&mut meter.lane(Role::Rules), |page, _| {
-        let mut inflater = Inflater::default();
-        Ok(robotxt::Robots::parse(page.inflate(&mut inflater)?, name))
-    });
-    let rules = match rules {
-        Err(error) if matches!(error.reason, Gone | Blocked | Status | Redirects) => {
-            robotxt::Robots::allow_all()
-        }
-        rules => rules?,
-    };
-    match rules.crawl_delay() {
-        Some(delay) if delay > retry::LONGEST_ASKED => {
-            let why = format!("it wants {} s between requests", delay.as_secs());
-            return Err(PageError::new(Reason::Robots, why));
-        }
-        Some(delay) => {
-            meter.apart.set(delay.as_millis() as u64);
-            source.gate.keep_apart(delay);
-        }
-        None => {}
-    }
-    Ok(Rules::Known(rules))
 }

@@ -1,21 +1,21 @@
-//! What a run counts while it goes, for the progress display and the report.
+//! Counters of a run, for the progress display and the report.
 //!
-//! Every stage adds to these counters, and nothing is decided by them but how soon there is another
-//! fetcher, so they need no order between each other: all accesses are relaxed.
+//! All accesses are relaxed: the stages only add, and no decision depends on the order between two
+//! counters. One decision reads a counter at all: the fetcher pool grows while `fetched` stands still.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::telemetry::trace::{Lane, Role, Trace};
+use crate::telemetry::trace::Trace;
 
 #[derive(Debug, Default)]
-pub struct Count(AtomicU64);
+pub struct Counter(AtomicU64);
 
-impl Count {
+impl Counter {
     pub fn add(&self, number: u64) {
         self.0.fetch_add(number, Relaxed);
     }
 
-    pub fn take_back(&self, number: u64) {
+    pub fn sub(&self, number: u64) {
         self.0.fetch_sub(number, Relaxed);
     }
 
@@ -23,6 +23,7 @@ impl Count {
         self.0.store(number, Relaxed);
     }
 
+    /// Keeps the larger of the present value and `number`.
     pub fn raise_to(&self, number: u64) {
         self.0.fetch_max(number, Relaxed);
     }
@@ -33,42 +34,36 @@ impl Count {
 }
 
 #[derive(Debug, Default)]
-pub struct Meter {
-    /// When every worker did what, if that is to be known.
+pub struct Counters {
+    /// The timeline of every worker, if the run records one.
     pub trace: Trace,
-    /// Pages that the index is known to have, and those that were read.
-    pub index_pages: Count,
-    pub index_read: Count,
-    /// Companies that the index is known to list.
-    pub listed: Count,
-    /// Companies whose page was asked for with an end, good or bad, and those of which that end has
-    /// been looked at. A page that is to be tried again is not counted yet.
-    pub fetched: Count,
-    pub read: Count,
-    /// Companies that gave no page that can be used.
-    pub failed: Count,
-    /// Requests sent, repeated ones and redirects included.
-    pub requests: Count,
-    pub retries: Count,
-    /// Pages that were there already, from an earlier run that was interrupted.
-    pub resumed: Count,
+    /// Index pages known to exist, and index pages parsed.
+    pub index_pages: Counter,
+    pub index_parsed: Counter,
+    /// Companies listed on the index pages parsed so far.
+    pub listed: Counter,
+    /// Companies whose last attempt has ended, well or badly. A page that waits for a retry is not
+    /// counted.
+    pub fetched: Counter,
+    /// Companies whose result is in a harvest. Never more than `fetched`.
+    pub parsed: Counter,
+    /// Companies without a usable page.
+    pub failed: Counter,
+    /// Requests sent, retries and redirects included.
+    pub requests: Counter,
+    pub retries: Counter,
+    /// Pages taken from the journal of an interrupted run.
+    pub resumed: Counter,
     /// Pages that wait for their next attempt.
-    pub waiting: Count,
-    /// Fetchers that rest because many requests fail, now and at the most.
-    pub resting: Count,
-    pub most_resting: Count,
-    /// Milliseconds that the site's rules want between requests.
-    pub apart: Count,
-    /// Milliseconds for which the site has asked to be left alone.
-    pub paused: Count,
-    /// Bytes of bodies as they came, and inflated.
-    pub bytes_wire: Count,
-    pub bytes_decoded: Count,
-}
-
-impl Meter {
-    /// A worker's place to count and to note what it does.
-    pub fn lane(&self, role: Role) -> Lane<'_> {
-        Lane::new(self, role)
-    }
+    pub waiting: Counter,
+    /// Workers without a permit because many requests fail: now, and at the most.
+    pub held_back: Counter,
+    pub most_held_back: Counter,
+    /// Milliseconds between requests that robots.txt demands.
+    pub crawl_delay_ms: Counter,
+    /// Milliseconds of pause that `Retry-After` has demanded.
+    pub paused_ms: Counter,
+    /// Bytes of bodies as received, and inflated.
+    pub bytes_wire: Counter,
+    pub bytes_decoded: Counter,
 }

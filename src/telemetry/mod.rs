@@ -3,6 +3,8 @@
 //! Another counter goes into `counters`, its display into `progress`.
 
 pub mod counters;
+pub mod lane;
+pub mod percentile;
 pub mod progress;
 pub mod trace;
 pub mod usage;

@@ -1,6 +1,6 @@
 //! Progress of a run: bars on a terminal, plain lines elsewhere, nothing if quiet.
 //!
-//! A thread of its own looks at the [`Meter`] ten times a second; the stages know nothing of it.
+//! A thread of its own looks at the [`Counters`] ten times a second; the stages know nothing of it.
 
 use std::io::{Write, stderr};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use terminal_size::terminal_size_of;
 
-use crate::telemetry::counters::Meter;
+use crate::telemetry::counters::Counters;
 
 const BAR_TICK: Duration = Duration::from_millis(100);
 /// Columns that the bars need.
@@ -53,7 +53,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub fn start(style: Style, meter: Arc<Meter>) -> Self {
+    pub fn start(style: Style, counters: Arc<Counters>) -> Self {
         if style == Style::Nothing {
             return Progress {
                 stop: None,
@@ -66,7 +66,7 @@ impl Progress {
             let mut bars = (style == Style::Bars).then(Bars::new);
             let tick = if bars.is_some() { BAR_TICK } else { LINE_TICK };
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(tick) {
-                let now = Snapshot::of(&meter, started.elapsed());
+                let now = Snapshot::of(&counters, started.elapsed());
                 match &mut bars {
                     Some(bars) => bars.draw(&now),
                     // Progress that cannot be written is not worth a word.
@@ -102,7 +102,7 @@ impl Drop for Progress {
     }
 }
 
-/// The meter at one moment.
+/// The counters at one moment.
 struct Snapshot {
     seconds: f64,
     index: (u64, u64),
@@ -119,20 +119,20 @@ struct Snapshot {
 }
 
 impl Snapshot {
-    fn of(meter: &Meter, elapsed: Duration) -> Self {
+    fn of(counters: &Counters, elapsed: Duration) -> Self {
         Snapshot {
             seconds: elapsed.as_secs_f64(),
-            index: (meter.index_read.get(), meter.index_pages.get()),
-            listed: meter.listed.get(),
-            fetched: meter.fetched.get(),
-            read: meter.read.get(),
-            megabytes: meter.bytes_wire.get() as f64 / 1e6,
-            retries: meter.retries.get(),
-            failures: meter.failed.get(),
-            waiting: meter.waiting.get(),
-            resting: meter.resting.get(),
-            paused: meter.paused.get() as f64 / 1e3,
-            apart: meter.apart.get() as f64 / 1e3,
+            index: (counters.index_parsed.get(), counters.index_pages.get()),
+            listed: counters.listed.get(),
+            fetched: counters.fetched.get(),
+            read: counters.parsed.get(),
+            megabytes: counters.bytes_wire.get() as f64 / 1e6,
+            retries: counters.retries.get(),
+            failures: counters.failed.get(),
+            waiting: counters.waiting.get(),
+            resting: counters.held_back.get(),
+            paused: counters.paused_ms.get() as f64 / 1e3,
+            apart: counters.crawl_delay_ms.get() as f64 / 1e3,
         }
     }
 

@@ -1,54 +1,52 @@
-//! What every worker was doing when: the timeline of a run.
+//! The timeline of a run: what every worker did, and when.
 //!
-//! A worker has a [`Lane`] and notes in it what it does; nothing is shared until it ends. Without a
-//! trace a lane keeps nothing.
+//! Workers record through a [`Lane`](crate::telemetry::lane::Lane) each; this file collects the lanes
+//! of ended workers and writes Chrome's trace format.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::http::page::{Page, PageError};
-use crate::telemetry::counters::Meter;
-
-/// What a worker does.
+/// The name of a group of rows. It labels rows and decides nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Role {
+pub enum Label {
     Rate,
     Index,
     Fetcher,
     Reader,
-    /// Fetches pages and reads them.
+    /// A thread that fetches and parses.
     Worker,
-    /// Looks at the index once more.
+    /// The second look at page 1 of the index.
     Recheck,
-    /// Asks for the robots' rules.
+    /// The request for robots.txt.
     Rules,
     /// A page that waits for its next attempt.
     Waiting,
 }
 
-/// What a worker does at a time.
+/// What a worker does during one span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// From sending a request to the head of its answer.
+    /// From sending a request to the headers of its response.
     Waiting,
-    /// From there to the last byte.
+    /// From the headers to the last byte.
     Receiving,
-    /// A request that gave no answer, all of it.
+    /// A request without a response, from start to end.
     Failing,
     Inflating,
+    /// Parsing. The trace file calls it `reading`.
     Reading,
-    /// Until the next attempt at a page, or as long as the site has asked to be left alone, which is
-    /// noted by who was told.
+    /// The wait before a retry, or a pause that the host asked for. The worker that got the response
+    /// with `Retry-After` records the pause.
     Pausing,
 }
 
-/// One thing done, in microseconds since the run began.
+/// One stretch of work, in microseconds since the run began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     pub phase: Phase,
@@ -58,11 +56,11 @@ pub struct Span {
     pub path: String,
 }
 
-/// Everything that workers did in one place of the run, one after the other.
+/// The spans of the workers that used one row, one worker after the other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
-    pub role: Role,
-    /// Counts the rows of a role from 1.
+    pub role: Label,
+    /// Counts the rows of a label from 1.
     pub number: usize,
     pub spans: Vec<Span>,
 }
@@ -70,21 +68,21 @@ pub struct Row {
 impl Row {
     /// `fetcher 3`
     pub fn name(&self) -> String {
-        let role = format!("{:?}", self.role).to_lowercase();
-        format!("{role} {}", self.number)
+        let label = format!("{:?}", self.role).to_lowercase();
+        format!("{label} {}", self.number)
     }
 }
 
-/// A finished trace, its rows ordered by role and number.
+/// A finished trace, its rows ordered by label and number.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeline {
     pub rows: Vec<Row>,
 }
 
 impl Timeline {
-    /// In Chrome's trace event format
-    /// (<https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU>), as
-    /// complete events ("X") of one process; Perfetto and chrome://tracing show it.
+    /// The trace in Chrome's trace event format, as complete events ("X") of one process
+    /// (<https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU>).
+    /// Perfetto and chrome://tracing display it.
     pub fn chrome(&self) -> Vec<u8> {
         let rows = self.rows.iter().enumerate().flat_map(|(at, row)| {
             let named = |name, args| json!({"name": name, "ph": "M", "pid": 1, "tid": at + 1, "args": args});
@@ -109,22 +107,28 @@ impl Timeline {
     }
 }
 
-/// A trace that is being written, or none.
+/// A trace in progress, or none.
 #[derive(Debug, Default)]
 pub struct Trace(Option<Recording>);
 
 #[derive(Debug)]
 struct Recording {
     began: Instant,
-    places: Mutex<HashMap<Role, Vec<Place>>>,
+    rows: Mutex<HashMap<Label, Vec<OpenRow>>>,
 }
 
-/// A row of a role.
+/// A row that may still grow.
 #[derive(Debug, Default)]
-struct Place {
-    /// Whether a worker is at it now.
+struct OpenRow {
     taken: bool,
     spans: Vec<Span>,
+}
+
+impl Recording {
+    /// Also after a panic elsewhere: the spans recorded before it may show its cause.
+    fn rows(&self) -> MutexGuard<'_, HashMap<Label, Vec<OpenRow>>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Trace {
@@ -132,137 +136,59 @@ impl Trace {
     pub fn begin() -> Self {
         Trace(Some(Recording {
             began: Instant::now(),
-            places: Mutex::default(),
+            rows: Mutex::default(),
         }))
     }
 
-    /// What has been noted by workers that have ended; none where nothing is traced.
+    pub(crate) fn is_recording(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Microseconds from the beginning of the trace to `moment`, 0 without a trace.
+    pub(crate) fn micros(&self, moment: Instant) -> u64 {
+        self.0.as_ref().map_or(0, |recording| {
+            let since = moment.saturating_duration_since(recording.began);
+            since.as_micros() as u64
+        })
+    }
+
+    /// Takes the lowest free row of a label; 0 without a trace.
+    pub(crate) fn take_row(&self, label: Label) -> usize {
+        let Some(recording) = &self.0 else { return 0 };
+        let mut rows = recording.rows();
+        let rows = rows.entry(label).or_default();
+        let free = rows.iter().position(|row| !row.taken);
+        let row = free.unwrap_or(rows.len());
+        if row == rows.len() {
+            rows.push(OpenRow::default());
+        }
+        rows[row].taken = true;
+        row
+    }
+
+    /// Frees a row and appends what its worker has recorded.
+    pub(crate) fn free_row(&self, label: Label, row: usize, mut spans: Vec<Span>) {
+        let Some(recording) = &self.0 else { return };
+        let mut rows = recording.rows();
+        let row = &mut rows.get_mut(&label).expect("a taken row")[row];
+        row.taken = false;
+        row.spans.append(&mut spans);
+    }
+
+    /// The spans of all workers that have ended; `None` without a trace.
     pub fn timeline(&self) -> Option<Timeline> {
-        let recording = self.0.as_ref()?;
-        let places = recording.places.lock().expect("no panic holds the lock");
-        let mut rows: Vec<Row> = places
+        let recorded = self.0.as_ref()?.rows();
+        let mut rows: Vec<Row> = recorded
             .iter()
-            .flat_map(|(role, places)| {
-                places.iter().enumerate().map(|(at, place)| Row {
-                    role: *role,
+            .flat_map(|(label, rows)| {
+                rows.iter().enumerate().map(|(at, row)| Row {
+                    role: *label,
                     number: at + 1,
-                    spans: place.spans.clone(),
+                    spans: row.spans.clone(),
                 })
             })
             .collect();
         rows.sort_by_key(|row| (row.role, row.number));
         Some(Timeline { rows })
-    }
-}
-
-/// Where one worker counts what it does and notes when. The lowest row of its role that has no
-/// worker is taken, and given back in the end, so that as many rows come about as there were workers
-/// at the same time, however many there were one after the other.
-#[derive(Debug)]
-pub struct Lane<'a> {
-    pub meter: &'a Meter,
-    role: Role,
-    row: usize,
-    path: String,
-    spans: Vec<Span>,
-}
-
-impl<'a> Lane<'a> {
-    pub fn new(meter: &'a Meter, role: Role) -> Self {
-        let row = meter.trace.0.as_ref().map_or(0, |recording| {
-            let mut places = recording.places.lock().expect("no panic holds the lock");
-            let places = places.entry(role).or_default();
-            let free = places.iter().position(|place| !place.taken);
-            let row = free.unwrap_or(places.len());
-            if row == places.len() {
-                places.push(Place::default());
-            }
-            places[row].taken = true;
-            row
-        });
-        Lane {
-            meter,
-            role,
-            row,
-            path: String::new(),
-            spans: Vec::new(),
-        }
-    }
-
-    pub fn role(&self) -> Role {
-        self.role
-    }
-
-    fn recording(&self) -> Option<&'a Recording> {
-        self.meter.trace.0.as_ref()
-    }
-
-    /// What follows is about the page of this path.
-    pub fn about(&mut self, path: &str) {
-        if self.recording().is_some() {
-            path.clone_into(&mut self.path);
-        }
-    }
-
-    /// Does something and notes how long it took.
-    pub fn time<T>(&mut self, phase: Phase, work: impl FnOnce() -> T) -> T {
-        if self.recording().is_none() {
-            return work();
-        }
-        let start = Instant::now();
-        let done = work();
-        self.note(phase, start, Instant::now());
-        done
-    }
-
-    /// Notes a request that was sent at `asked` and has just ended.
-    pub fn asked(&mut self, asked: Instant, answer: &Result<Page, PageError>) {
-        match answer {
-            Ok(page) => {
-                let answered = asked + page.waited;
-                self.note(Phase::Waiting, asked, answered);
-                self.note(Phase::Receiving, answered, asked + page.elapsed);
-            }
-            Err(_) if self.recording().is_some() => {
-                self.note(Phase::Failing, asked, Instant::now());
-            }
-            Err(_) => {}
-        }
-    }
-
-    pub fn note(&mut self, phase: Phase, start: Instant, end: Instant) {
-        if let Some(recording) = self.recording() {
-            let since = |moment: Instant| {
-                moment
-                    .saturating_duration_since(recording.began)
-                    .as_micros() as u64
-            };
-            self.spans.push(Span {
-                phase,
-                start: since(start),
-                end: since(end),
-                path: self.path.clone(),
-            });
-        }
-    }
-
-    /// What has been noted, to be noted elsewhere.
-    pub fn take(&mut self) -> Vec<Span> {
-        std::mem::take(&mut self.spans)
-    }
-}
-
-impl Drop for Lane<'_> {
-    fn drop(&mut self) {
-        if let Some(recording) = self.recording() {
-            // Also after a panic elsewhere: what there is may show why.
-            let mut places = recording
-                .places
-                .lock()
-                .unwrap_or_else(|poison| poison.into_inner());
-            let role = places.get_mut(&self.role).expect("taken when it was made");
-            role[self.row].taken = false;
-            role[self.row].spans.append(&mut self.spans);
-        }
     }
 }

@@ -1,9 +1,9 @@
-//! What the operating system says this process has used.
+//! What the operating system says a process has used, and its limit of open files.
 
 use std::time::Duration;
 
 #[cfg(unix)]
-mod usage {
+mod system {
     use super::Duration;
     use nix::sys::resource::{Resource, Usage, UsageWho, getrlimit, getrusage, setrlimit};
     use nix::sys::time::TimeVal;
@@ -25,14 +25,11 @@ mod usage {
         of_this_process().map(|usage| time(usage.user_time()) + time(usage.system_time()))
     }
 
+    /// Linux counts `VmHWM` for this program alone. The value of `getrusage` includes the memory of
+    /// the process that started this one.
     pub fn peak_memory() -> Option<u64> {
-        high_water_mark().or_else(peak_of_usage)
-    }
-
-    /// As Linux tells it of this program alone; what `getrusage` tells begins with the memory of the
-    /// program that started this one.
-    fn high_water_mark() -> Option<u64> {
         bytes_in_status("self", "VmHWM:")
+            .or_else(|| of_this_process().map(|usage| usage.max_rss() as u64 * UNIT))
     }
 
     pub fn memory_of(process: u32) -> Option<u64> {
@@ -46,11 +43,7 @@ mod usage {
         Some(kibibytes * 1024)
     }
 
-    fn peak_of_usage() -> Option<u64> {
-        of_this_process().map(|usage| usage.max_rss() as u64 * UNIT)
-    }
-
-    pub fn open_files() -> Option<u64> {
+    pub fn raise_open_file_limit() -> Option<u64> {
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
         match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
             Ok(()) => Some(hard),
@@ -65,8 +58,8 @@ mod usage {
 }
 
 #[cfg(not(unix))]
-mod usage {
-    pub fn open_files() -> Option<u64> {
+mod system {
+    pub fn raise_open_file_limit() -> Option<u64> {
         None
     }
 
@@ -87,29 +80,29 @@ mod usage {
     }
 }
 
-/// CPU time of all threads, user and system.
+/// CPU time of all threads of this process, user and system.
 pub fn cpu_time() -> Option<Duration> {
-    usage::cpu_time()
+    system::cpu_time()
 }
 
-/// The most memory that was resident at one time, in bytes.
+/// The largest resident memory of this process so far, in bytes.
 pub fn peak_memory() -> Option<u64> {
-    usage::peak_memory()
+    system::peak_memory()
 }
 
-/// The most memory of one of the processes that this one has started and waited for, in bytes.
+/// The largest resident memory of any child process that has been waited for, in bytes.
 pub fn peak_memory_of_children() -> Option<u64> {
-    usage::peak_memory_of_children()
+    system::peak_memory_of_children()
 }
 
-/// What a process has in memory now, in bytes, where the system tells (Linux); none of one that has
-/// ended.
+/// The resident memory of a running process, in bytes. `None` after it has ended, and on systems
+/// without `/proc`.
 pub fn memory_of(process: u32) -> Option<u64> {
-    usage::memory_of(process)
+    system::memory_of(process)
 }
 
-/// How many files and connections may be open at the same time, after asking for as many as this
-/// process is allowed to have.
-pub fn open_files() -> Option<u64> {
-    usage::open_files()
+/// Raises the limit of open files and connections to the hard limit and returns the limit then in
+/// force. `None` if the system does not tell.
+pub fn raise_open_file_limit() -> Option<u64> {
+    system::raise_open_file_limit()
 }

@@ -1,7 +1,8 @@
-//! The journal: every page of a run that is under way, so that nothing is lost if it is cut short.
+//! The journal: every response of a run in progress, so that an interrupted run loses nothing.
 //!
-//! It is a WARC archive like a recording, and becomes the recording if one was asked for. A run that
-//! is to go on ([`Journal::resume`]) takes its pages from there as long as they are young enough.
+//! The journal is a WARC archive like a recording, and becomes the recording of a run with
+//! `--record`. A resumed run ([`Journal::resume`]) takes its pages from there if they are young
+//! enough.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -18,20 +19,28 @@ use memchr::memmem;
 use crate::disk::lock;
 use crate::disk::output::{self, OutputError};
 use crate::http::page::Page;
-use crate::source::{self, robots};
-use crate::telemetry::counters::Meter;
+use crate::site::paths;
 use crate::warc::reader::{self, Archive};
-use crate::warc::writer::{Checksum, Recorder};
+use crate::warc::writer::{Checksum, Writer};
 
 const NAME: &str = "unfinished.warc";
-/// The first record, which tells whose journal it is, is shorter than that.
-const LONGEST_FIRST: u64 = 1024;
-/// Clocks differ by a little; a page from further in the future has no age that can be trusted.
-const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(60);
+/// The first record, which identifies the run, is shorter than this.
+const MAX_FIRST_RECORD: u64 = 1024;
+/// Clocks of two machines differ a little. The age of a page from further in the future is unknown.
+const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
 
-/// Where the journal of a run stands: beside its rankings, or beside the recording that it will
-/// become.
-pub fn place(out: &Path, record: Option<&Path>) -> PathBuf {
+/// What a response is kept for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    Nothing,
+    /// To be in the recording. A journal of such responses alone is not worth a `--resume`.
+    ForRecording,
+    /// To spare a resumed run the request.
+    ForResume,
+}
+
+/// The path of a run's journal: beside its rankings, or beside the recording that it will become.
+pub fn journal_path(out: &Path, record: Option<&Path>) -> PathBuf {
     match record {
         Some(record) => {
             let mut name = OsString::from("unfinished-");
@@ -42,48 +51,49 @@ pub fn place(out: &Path, record: Option<&Path>) -> PathBuf {
     }
 }
 
-/// Pages of the index and of companies; the rules and the rates are no reason to go on.
-fn is_worth_resuming(path: &str) -> bool {
-    ![robots::PATH, source::RATES_PATH]
-        .iter()
-        .any(|other| path.starts_with(other))
+/// Whether the page of a path was kept [`Keep::ForResume`].
+fn is_for_resume(path: &str) -> bool {
+    path != paths::ROBOTS && !paths::is_rates(path)
 }
 
-/// Whether a file may be replaced by a new journal: one of ours that nobody is writing.
-fn claim_ours(path: &Path) -> io::Result<()> {
+/// Whether a new journal may replace the file at `path`: only a journal that no other run is writing.
+fn check_replaceable(path: &Path) -> io::Result<()> {
     if path.symlink_metadata().is_err() {
         return Ok(());
     }
     let mut file = lock::open(path)?;
-    lock::lock(&file).map_err(|_| io::Error::other("another run is writing it"))?;
+    lock::try_lock(&file).map_err(|_| io::Error::other("another run is writing it"))?;
     let mut start = Vec::new();
-    file.by_ref().take(LONGEST_FIRST).read_to_end(&mut start)?;
+    file.by_ref()
+        .take(MAX_FIRST_RECORD)
+        .read_to_end(&mut start)?;
     let mut first = Vec::new();
-    // Of a record that is cut short this gives what there is.
+    // The start may end within the gzip member. What inflates until then is enough.
     let _ = GzDecoder::new(&start[..])
-        .take(LONGEST_FIRST)
+        .take(MAX_FIRST_RECORD)
         .read_to_end(&mut first);
     let is_ours = |start: &[u8]| memmem::find(start, b"software: indexrank/").is_some();
     if start.is_empty() || is_ours(&start) || is_ours(&first) {
         return Ok(());
     }
     Err(io::Error::other(
-        "there is a file that is no journal of this program",
+        "a file that is not a journal of this program is in its place",
     ))
 }
 
-/// What makes a journal the journal of a run, as `name: value`.
+/// What identifies the run of a journal, as `name: value`. Only a run with the same identity may
+/// resume it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity(pub Vec<(&'static str, String)>);
 
-/// Why a run cannot go on from a journal.
+/// Why a run cannot resume a journal.
 #[derive(Debug, thiserror::Error)]
 pub enum ResumeError {
-    #[error("{} cannot be resumed: its {name} is {there:?}, not {wanted:?}; leave out --resume to begin anew", .path.display())]
+    #[error("{} cannot be resumed: its {name} is {found:?}, not {wanted:?}; leave out --resume to begin anew", .path.display())]
     Another {
         path: PathBuf,
         name: &'static str,
-        there: String,
+        found: String,
         wanted: String,
     },
     #[error("{} cannot be resumed: {why}; leave out --resume to begin anew", .path.display())]
@@ -92,47 +102,48 @@ pub enum ResumeError {
     Output(#[from] OutputError),
 }
 
-/// A journal that is being written.
+/// A journal in progress.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
-    /// Where it is until it holds a page that is worth going on from: one that an earlier run has left
-    /// is not given up for less.
+    /// The journal has this name until it contains a page worth a `--resume`. Only such a page may
+    /// replace the journal of an earlier run.
     temporary: PathBuf,
-    in_place: Once,
-    recorder: Recorder,
-    old: Option<Old>,
+    renamed: Once,
+    writer: Writer,
+    earlier: Option<EarlierRun>,
 }
 
-/// What an earlier run left.
+/// The journal as an interrupted run left it.
 #[derive(Debug)]
-struct Old {
+struct EarlierRun {
     archive: Archive,
-    /// Paths of the pages that are young enough and have not been taken yet.
+    /// Paths of the pages that are young enough and not yet taken.
     fresh: Mutex<HashSet<String>>,
 }
 
 impl Journal {
-    /// A new journal, in place of one that is there.
+    /// Begins a journal. It replaces one at the same path once it contains a page.
     pub fn begin(
         path: PathBuf,
         checksum: Checksum,
         identity: &Identity,
     ) -> Result<Self, OutputError> {
-        claim_ours(&path).map_err(OutputError::at(&path))?;
+        check_replaceable(&path).map_err(OutputError::at(&path))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let temporary = path.with_file_name(output::temporary_name(&name));
-        let recorder = Recorder::create(&temporary, checksum, &identity.0)?;
+        let writer = Writer::create(&temporary, checksum, &identity.0)?;
         Ok(Journal {
             path,
             temporary,
-            in_place: Once::new(),
-            recorder,
-            old: None,
+            renamed: Once::new(),
+            writer,
+            earlier: None,
         })
     }
 
-    /// Goes on with the journal that is there, if there is one.
+    /// Continues the journal of an interrupted run, or begins one if there is none. Pages older than
+    /// `max_age` are requested again.
     pub fn resume(
         path: PathBuf,
         checksum: Checksum,
@@ -141,8 +152,8 @@ impl Journal {
     ) -> Result<Self, ResumeError> {
         let archive = match Archive::open(&path) {
             Ok(archive) => archive,
-            // None, or one that was cut short in its first record.
-            Err(_) if fs::metadata(&path).map_or(0, |file| file.len()) < LONGEST_FIRST => {
+            // There is no journal, or it was cut short in its first record.
+            Err(_) if fs::metadata(&path).map_or(0, |file| file.len()) < MAX_FIRST_RECORD => {
                 return Ok(Journal::begin(path, checksum, identity)?);
             }
             Err(error) => {
@@ -151,101 +162,106 @@ impl Journal {
             }
         };
         for (name, wanted) in &identity.0 {
-            let there = archive.about(name).unwrap_or("unknown");
-            if there != wanted {
+            let found = archive.about(name).unwrap_or("unknown");
+            if found != wanted {
                 return Err(ResumeError::Another {
                     path,
                     name,
-                    there: there.to_owned(),
+                    found: found.to_owned(),
                     wanted: wanted.clone(),
                 });
             }
         }
-        let recorder = Recorder::go_on(&path, checksum, archive.end())?;
+        let writer = Writer::append_to(&path, checksum, archive.end())?;
         let now = Timestamp::now();
         let fresh = archive.good_pages().filter(|(_, date)| {
             let age = now.duration_since(*date);
-            age >= -CLOCKS_DIFFER && age.unsigned_abs() <= max_age
+            age >= -MAX_CLOCK_SKEW && age.unsigned_abs() <= max_age
         });
         let fresh = fresh.map(|(path, _)| path.to_owned()).collect();
-        let in_place = Once::new();
-        in_place.call_once(|| ());
+        let renamed = Once::new();
+        renamed.call_once(|| ());
         Ok(Journal {
             temporary: path.clone(),
             path,
-            in_place,
-            recorder,
-            old: Some(Old {
+            renamed,
+            writer,
+            earlier: Some(EarlierRun {
                 fresh: Mutex::new(fresh),
                 archive,
             }),
         })
     }
 
-    /// The page of a path as an earlier run left it, once: if it turns out to be no good, it is to
-    /// be asked for.
-    pub fn take(&self, path: &str, meter: &Meter) -> Option<Page> {
-        let old = self.old.as_ref()?;
-        let fresh = &mut *old.fresh.lock().expect("no panic holds the lock");
+    /// Takes the page of a path out of the journal of an interrupted run. Each page is given once: if
+    /// it turns out to be unusable, the next attempt asks the site.
+    pub fn take(&self, path: &str) -> Option<Page> {
+        let earlier = self.earlier.as_ref()?;
+        let mut fresh = earlier.fresh.lock().expect("no panic under this lock");
         if !fresh.remove(&*reader::decoded(path)) {
             return None;
         }
-        let page = old.archive.get(path, Vec::new()).ok()?;
-        meter.resumed.add(1);
-        Some(Page { kept: true, ..page })
+        let page = earlier.archive.get(path, Vec::new()).ok()?;
+        Some(Page {
+            from_journal: true,
+            ..page
+        })
     }
 
-    /// Keeps an answer, as it came.
-    pub fn keep(&self, path: &str, address: &str, page: &Page) {
-        self.recorder.keep(address, page);
-        if page.status == 200 && is_worth_resuming(path) {
-            // Where that cannot be, the page is kept under the other name, and lost if nobody looks.
-            self.in_place
-                .call_once(|| drop(fs::rename(&self.temporary, &self.path)));
+    /// Appends a response as received.
+    pub fn keep(&self, address: &str, page: &Page, keep: Keep) {
+        self.writer.append(address, page);
+        if page.status == 200 && keep == Keep::ForResume {
+            self.renamed.call_once(|| {
+                // If the rename fails, the journal goes on under its temporary name.
+                let _ = fs::rename(&self.temporary, &self.path);
+            });
         }
     }
 
-    fn place(&self) -> &Path {
-        match self.in_place.is_completed() {
-            true => &self.path,
-            false => &self.temporary,
+    fn current_path(&self) -> &Path {
+        if self.renamed.is_completed() {
+            &self.path
+        } else {
+            &self.temporary
         }
     }
 
-    /// The first failure to write it, if there was one.
+    /// The first failure to write the journal, if there was one.
     pub fn failure(&self) -> Option<String> {
-        let (path, error) = (self.path.display(), self.recorder.failure()?);
+        let (path, error) = (self.path.display(), self.writer.failure()?);
         Some(format!(
             "{path} could not be written to its end ({error}), so not all pages are kept"
         ))
     }
 
-    /// Has the disk keep it and gives it the name of a recording.
+    /// Syncs the journal and renames it to be the recording.
     pub fn become_recording(self, target: &Path) -> Result<(), OutputError> {
-        let place = self.place().to_owned();
-        self.recorder.finish().map_err(OutputError::at(target))?;
-        fs::rename(place, target).map_err(OutputError::at(target))
+        let path = self.current_path().to_owned();
+        self.writer.finish().map_err(OutputError::at(target))?;
+        fs::rename(path, target).map_err(OutputError::at(target))
     }
 
-    /// Removes it: nothing is left to be done.
+    /// Removes the journal of a complete run.
     pub fn remove(self) {
-        // One that stays is in nobody's way.
-        let _ = fs::remove_file(self.place());
+        // A journal that cannot be removed does no harm.
+        let _ = fs::remove_file(self.current_path());
     }
 
-    /// Leaves it for a run that goes on, unless no page of the index or a company is in it. Gives its
-    /// place and the number of these pages.
+    /// Closes the journal for a later `--resume`, and removes it if no page is worth that. Returns its
+    /// path and the number of pages that are.
     pub fn leave(self) -> Option<(PathBuf, usize)> {
-        let place = self.place().to_owned();
-        let _ = self.recorder.finish();
-        let pages = Archive::open(&place).map_or(0, |archive| {
+        let path = self.current_path().to_owned();
+        // After a failed sync, the pages are counted as the file has them.
+        let _ = self.writer.finish();
+        let pages = Archive::open(&path).map_or(0, |archive| {
             let pages = archive.good_pages();
-            pages.filter(|(path, _)| is_worth_resuming(path)).count()
+            pages.filter(|(path, _)| is_for_resume(path)).count()
         });
         if pages == 0 {
-            let _ = fs::remove_file(place);
+            let _ = fs::remove_file(path);
             return None;
         }
-        Some((place, pages))
+        Some((path, pages))
     }
 }

@@ -19,11 +19,12 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
-use crate::http::page::{MAX_RAW, Page, PageError, Reason};
+use crate::http::error::{PageError, Reason};
+use crate::http::page::{MAX_BODY, Page};
 use crate::warc::writer::crc32;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-/// The largest record that is looked at; a body in it has at most [`MAX_RAW`] bytes.
+/// The largest record that is looked at; a body in it has at most [`MAX_BODY`] bytes.
 const MAX_RECORD: usize = 32 << 20;
 /// Fields of the first record that are kept, and bytes of a path: of no file are more kept in memory
 /// than of an honest one.
@@ -202,10 +203,10 @@ impl Archive {
         if is_ours && !digest.contains(':') && !headers.contains_key(CONTENT_ENCODING) {
             return Err(damaged("it has lost its checksum"));
         }
-        if body.len() as u64 > MAX_RAW {
+        if body.len() as u64 > MAX_BODY {
             return Err(PageError::new(
                 Reason::TooLarge,
-                format!("the body is larger than {} MiB", MAX_RAW >> 20),
+                format!("the body is larger than {} MiB", MAX_BODY >> 20),
             ));
         }
         // Some programs store bodies as they came and some store them joined and inflated, with the
@@ -227,8 +228,8 @@ impl Archive {
             body: buffer,
             waited: Duration::ZERO,
             elapsed: started.elapsed(),
-            kept: false,
-            hold: None,
+            from_journal: false,
+            large: None,
         })
     }
 

@@ -1,7 +1,5 @@
-//! Recorded pages, written: WARC out. In is [`archive`](crate::warc::reader).
-//!
-//! WARC 1.1, one gzip member a record in a compressed archive. Recordings have SHA-1 digests of block
-//! and payload in base 32, as `warcio check` (PyPI) verifies them.
+//! Writes WARC 1.1 archives, one gzip member a record
+//! (<https://iipc.github.io/warc-specifications/specifications/warc-format/warc-1.1/>, annex D).
 
 use std::fs::{self, File};
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
@@ -17,34 +15,35 @@ use crate::disk::lock;
 use crate::disk::output::{self, OutputError};
 use crate::http::page::Page;
 
-/// An archive being written: every page as it came, each in the file before the next.
+/// An archive in progress. Every record is in the file before the next one begins.
 #[derive(Debug)]
-pub struct Recorder {
-    recording: Mutex<Recording>,
+pub struct Writer {
+    archive: Mutex<ArchiveFile>,
     checksum: Checksum,
 }
 
-/// How a record can be checked.
+/// The digest that a record gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checksum {
-    /// For the world: SHA-1 of block and payload.
+    /// SHA-1 of block and payload in base 32, as other tools expect it in a recording. `warcio check`
+    /// (PyPI) verifies both.
     Sha1,
-    /// For ourselves, after a power failure: CRC-32 of the block, unless the body has one of its own
-    /// in its gzip.
+    /// CRC-32 of the block, which shows damage in a journal after a power failure. A gzipped body has
+    /// a CRC-32 of its own, so its record gets none.
     Crc32,
 }
 
 #[derive(Debug)]
-struct Recording {
+struct ArchiveFile {
     file: File,
-    /// None for an archive that is not compressed.
-    members: Option<Members>,
-    /// The first failure to write; the run goes on, and [`Recorder::finish`] tells.
+    /// `None` for an archive without compression.
+    members: Option<GzipMembers>,
+    /// The first failure to write. The run goes on without the archive; [`Writer::finish`] returns it.
     error: Option<io::Error>,
 }
 
-impl Recording {
-    /// Writes a record, given in parts that nobody has to copy together.
+impl ArchiveFile {
+    /// Writes a record from its parts, without copying them together.
     fn append(&mut self, parts: &[&[u8]], level: Compression) -> io::Result<()> {
         if let Some(members) = &mut self.members {
             return self.file.write_all(members.member(parts, level)?);
@@ -60,38 +59,38 @@ impl Recording {
     }
 }
 
-impl Recorder {
-    /// Starts an archive, compressed if its name ends in `.gz`, in place of a file that is there.
-    /// Its first record tells what it is `about`.
+impl Writer {
+    /// Creates an archive, compressed if its name ends in `.gz`, and replaces an existing file. The
+    /// fields of its first record are `about`.
     pub fn create(
         path: &Path,
         checksum: Checksum,
         about: &[(&'static str, String)],
     ) -> Result<Self, OutputError> {
-        let recorder = Recorder::go_on(path, checksum, 0)?;
+        let writer = Writer::append_to(path, checksum, 0)?;
         let mut fields = "format: WARC File Format 1.1\r\n".to_owned();
         for (name, value) in about {
             fields += &format!("{name}: {value}\r\n");
         }
-        recorder.write(
+        writer.write(
             "warcinfo",
             "application/warc-fields",
             "",
             &[fields.as_bytes()],
             Compression::fast(),
         );
-        Ok(recorder)
+        Ok(writer)
     }
 
-    /// Goes on with an archive after its first `end` bytes; what comes behind them is cut off.
-    pub fn go_on(path: &Path, checksum: Checksum, end: u64) -> Result<Self, OutputError> {
+    /// Opens an archive to append after its first `end` bytes. Later bytes are cut off.
+    pub fn append_to(path: &Path, checksum: Checksum, end: u64) -> Result<Self, OutputError> {
         let gzip = path
             .extension()
             .is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
         let opened = || {
             fs::create_dir_all(output::parent(path))?;
             let mut file = lock::open(path)?;
-            lock::lock(&file).map_err(|error| match error.kind() {
+            lock::try_lock(&file).map_err(|error| match error.kind() {
                 io::ErrorKind::WouldBlock => io::Error::other("another run is writing it"),
                 _ => error,
             })?;
@@ -99,26 +98,26 @@ impl Recorder {
             file.seek(SeekFrom::Start(end))?;
             Ok(file)
         };
-        let recording = Recording {
+        let archive = ArchiveFile {
             file: opened().map_err(OutputError::at(path))?,
-            members: gzip.then(Members::new),
+            members: gzip.then(GzipMembers::new),
             error: None,
         };
-        Ok(Recorder {
-            recording: Mutex::new(recording),
+        Ok(Writer {
+            archive: Mutex::new(archive),
             checksum,
         })
     }
 
-    /// Keeps an answer, as it came.
-    pub fn keep(&self, address: &str, page: &Page) {
+    /// Appends a response as received. A failure is kept for [`Writer::failure`].
+    pub fn append(&self, address: &str, page: &Page) {
         let reason = StatusCode::from_u16(page.status)
             .ok()
             .and_then(|status| status.canonical_reason())
             .unwrap_or("");
         let mut head = format!("HTTP/1.1 {} {reason}\r\n", page.status).into_bytes();
         for (name, value) in &page.headers {
-            // The body is stored with its chunks joined, so its length is told anew.
+            // The body is stored with its chunks joined, so it gets a Content-Length of its own.
             if name != "transfer-encoding" && name != "content-length" {
                 head.extend_from_slice(name.as_str().as_bytes());
                 head.extend_from_slice(b": ");
@@ -174,48 +173,45 @@ impl Recorder {
         let mut record = vec![head.as_bytes()];
         record.extend(block);
         record.push(b"\r\n\r\n");
-        let mut recording = self.recording.lock().expect("no panic holds the lock");
-        if recording.error.is_none() {
-            recording.error = recording.append(&record, level).err();
+        let mut archive = self.archive.lock().expect("no panic under this lock");
+        if archive.error.is_none() {
+            archive.error = archive.append(&record, level).err();
         }
     }
 
     /// The first failure to write.
     pub fn failure(&self) -> Option<String> {
-        let recording = self.recording.lock().expect("no panic holds the lock");
-        recording.error.as_ref().map(io::Error::to_string)
+        let archive = self.archive.lock().expect("no panic under this lock");
+        archive.error.as_ref().map(io::Error::to_string)
     }
 
-    /// Ends the archive and has the disk keep it.
+    /// Syncs the archive to the disk. Returns the first failure to write, if there was one.
     pub fn finish(self) -> io::Result<()> {
-        let recording = self
-            .recording
-            .into_inner()
-            .expect("no panic holds the lock");
-        match recording.error {
+        let archive = self.archive.into_inner().expect("no panic under this lock");
+        match archive.error {
             Some(error) => Err(error),
-            None => recording.file.sync_data(),
+            None => archive.file.sync_data(),
         }
     }
 }
 
-/// Gzip members made with one compressor: as many as there are fetchers would be 50 MB.
+/// Makes gzip members with one compressor. One for each of 128 fetchers would take 50 MB.
 #[derive(Debug)]
-struct Members {
+struct GzipMembers {
     compressor: Compress,
     buffer: Vec<u8>,
 }
 
-impl Members {
+impl GzipMembers {
     fn new() -> Self {
-        // A body that came compressed is stored as it is: compressed again it only grows.
-        Members {
+        GzipMembers {
+            // A compressed body is stored, because it would grow if it was compressed again.
             compressor: Compress::new(Compression::none(), false),
             buffer: Vec::new(),
         }
     }
 
-    /// One whole gzip member (RFC 1952) of these bytes.
+    /// One complete gzip member (RFC 1952) of the concatenated parts.
     fn member(&mut self, parts: &[&[u8]], level: Compression) -> io::Result<&[u8]> {
         const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
         self.buffer.clear();
@@ -249,7 +245,7 @@ impl Members {
     }
 }
 
-/// As a journal's `WARC-Block-Digest` has it.
+/// The `WARC-Block-Digest` of a journal.
 pub fn crc32(parts: &[&[u8]]) -> String {
     let mut crc = Crc::new();
     parts.iter().for_each(|part| crc.update(part));

@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use indexrank::http::client::{Client, Options, ProxyChoice};
-use indexrank::pipeline::walker::SIDE_BY_SIDE;
-use indexrank::pipeline::{self, Widths};
+use indexrank::http::client::{Client, Options};
+use indexrank::http::proxy::ProxyChoice;
+use indexrank::pipeline::index_pages::{Index, SIDE_BY_SIDE};
+use indexrank::pipeline::{self, PoolSizes};
 use indexrank::replica::{Line, Market, Pages, SEED, Server};
 use indexrank::source::{Site, Source};
-use indexrank::telemetry::counters::Meter;
+use indexrank::telemetry::counters::Counters;
 
 const COMPANIES: usize = 496;
 
@@ -27,13 +28,13 @@ fn job(criterion: &mut Criterion) {
         let server = Server::start(pages, 0, line, None).expect("a port of 127.0.0.1");
         group.bench_function(format!("{latency} ms, 32 workers"), |bench| {
             bench.iter(|| {
-                let widths = Widths {
-                    workers: 32,
-                    readers: 2,
+                let sizes = PoolSizes {
+                    fetchers: 32,
+                    parsers: 2,
                 };
                 let site = Site {
                     client: Client::new(Options {
-                        connections: widths.workers + SIDE_BY_SIDE + 1,
+                        connections: sizes.fetchers + SIDE_BY_SIDE + 1,
                         timeout: Duration::from_secs(45),
                         user_agent: "indexrank-bench".to_owned(),
                         proxy: ProxyChoice::Direct,
@@ -43,8 +44,14 @@ fn job(criterion: &mut Criterion) {
                     rates: server.address(),
                     journal: None,
                 };
-                let source = Source::site(site, widths.workers);
-                let harvest = pipeline::run(&source, "s&p_500", widths, &Meter::default());
+                let source = Source::site(site, sizes.fetchers);
+                let index = Index {
+                    source: &source,
+                    name: "s&p_500",
+                    workers: sizes.fetchers,
+                    counters: &Counters::default(),
+                };
+                let harvest = pipeline::run_numbered_pages(index, sizes);
                 assert_eq!(harvest.expect("an index").companies.len(), COMPANIES);
             });
         });

@@ -4,11 +4,11 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use indexrank::http::decode::Inflater;
-use indexrank::pipeline::harvest::Company;
 use indexrank::pipeline::packed::Packed;
 use indexrank::replica::{Market, Pages, SEED};
 use indexrank::results::ranking::{Figure, PeRange, ranking};
 use indexrank::site::company;
+use indexrank::site::company::Company;
 use indexrank::site::index;
 use indexrank::site::rates;
 use indexrank::site::rates::Rate;

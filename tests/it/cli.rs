@@ -69,7 +69,7 @@ fn rejects_wrong_usage_with_a_hint_and_code_2() {
             &["--record", "run.zip"],
             "give a file that ends in .warc or .warc.gz",
         ),
-        (&["--proxy", "::"], "is no proxy address"),
+        (&["--proxy", "::"], "is not the address of a proxy"),
         (&["--user-agent", "a\nb"], "printable ASCII"),
         (&["--pe", "some"], "any, positive"),
         (&["--quiet", "--verbose"], "cannot be used with"),
@@ -87,15 +87,15 @@ fn rejects_wrong_usage_with_a_hint_and_code_2() {
         ),
         (
             &["--out", "x.csv", "--table", "./x.csv", "--from", "replica"],
-            "is named twice, for two results or for one and the source",
+            "is used twice, for two results or for a result and the source",
         ),
         (
             &["--from", "torn.warc", "--trace", "torn.warc"],
-            "is named twice, for two results or for one and the source",
+            "is used twice, for two results or for a result and the source",
         ),
         (
             &["--out", "x.warc", "--record", "x.warc", "--from", "replica"],
-            "is named twice, for two results or for one and the source",
+            "is used twice, for two results or for a result and the source",
         ),
         (&["--form", "replica"], "--from"),
         (&["serv"], "serve"),
@@ -106,7 +106,7 @@ fn rejects_wrong_usage_with_a_hint_and_code_2() {
         ),
         (&["read"], "<FILES>"),
         (&["read", "missing.html"], "cannot read missing.html"),
-        (&["--proxy", "bla"], "is no proxy address"),
+        (&["--proxy", "bla"], "is not the address of a proxy"),
         (
             &["--from", "torn.warc", "--record", "again.warc"],
             "--record keeps pages that come from a server",
@@ -308,7 +308,7 @@ fn succeeds_when_stdout_is_closed_early() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     let lines: Vec<&str> = stderr.lines().collect();
     assert!(
-        lines.len() == 2 && lines[1].contains("  MRK: "),
+        lines.len() == 1 && lines[0].contains("warning: MRK: "),
         "stderr holds only the warning about MRK: {stderr}"
     );
 }

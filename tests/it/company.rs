@@ -1,7 +1,7 @@
 //! The parser of company pages. Every case compares the scan with the dom.
 
 use indexrank::replica::{Market, SEED};
-use indexrank::site::company::{CompanyPage, parse, parse_whole};
+use indexrank::site::company::{CompanyPage, parse, parse_scanned, parse_whole};
 
 const HEADING: &str = "<h1><span class=\"price-section__label\">3M  Co. </span>\
     <span class=\"price-section__category\">Stock <span>, MMM</span></span></h1>\
@@ -307,6 +307,7 @@ fn parses_the_company_pages_of_the_market() {
         );
         let page = parse(html.as_bytes()).unwrap();
         assert_eq!(parse_whole(html.as_bytes()).as_ref(), Ok(&page));
+        assert_eq!(parse_scanned(html.as_bytes()), Some(Ok(page.clone())));
         let parsed = [
             page.code,
             page.name,
@@ -325,4 +326,12 @@ fn parses_the_company_pages_of_the_market() {
         ];
         assert_eq!(parsed.each_ref(), expected);
     }
+}
+
+/// A quote right behind a closing quote is no attribute. The scan leaves such a page to the dom.
+#[test]
+fn scan_gives_up_on_adjacent_quotes() {
+    let html = b"<a href='/stocks/x-stock'\"price-section__label<table";
+    assert_eq!(parse_scanned(html), None);
+    assert!(parse(html).is_err());
 }

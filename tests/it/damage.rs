@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use indexrank::http::decode::{Inflater, MAX_INFLATED};
 use indexrank::http::page::Page;
-use indexrank::telemetry::counters::Meter;
-use indexrank::warc::journal::{Identity, Journal};
+use indexrank::warc::journal::{Identity, Journal, Keep};
 use indexrank::warc::reader::Archive;
 use indexrank::warc::writer::Checksum;
 use proptest::collection::vec;
@@ -182,11 +181,11 @@ proptest! {
             body: format!("page {number} {}", "x".repeat(2000)).into_bytes(),
             waited: Duration::ZERO,
             elapsed: Duration::ZERO,
-            kept: false,
-            hold: None,
+            from_journal: false,
+            large: None,
         };
         let journal = Journal::begin(path.clone(), Checksum::Crc32, &identity).unwrap();
-        (0..pages).for_each(|number| journal.keep(&format!("/{number}"), &format!("http://here/{number}"), &page(number)));
+        (0..pages).for_each(|number| journal.keep(&format!("http://here/{number}"), &page(number), Keep::ForResume));
         journal.leave();
         if pages > 0 {
             let mut bytes = fs::read(&path).unwrap();
@@ -195,18 +194,17 @@ proptest! {
         }
         let resume = || Journal::resume(path.clone(), Checksum::Crc32, &identity, Duration::from_secs(60));
         let Ok(journal) = resume() else { return Ok(()) };
-        let counters = Meter::default();
         for number in 0..pages {
-            if let Some(recorded) = journal.take(&format!("/{number}"), &counters) {
+            if let Some(recorded) = journal.take(&format!("/{number}")) {
                 prop_assert_eq!(recorded.body, page(number).body);
             }
-            prop_assert!(journal.take(&format!("/{number}"), &counters).is_none(), "the journal returns each page once");
+            prop_assert!(journal.take(&format!("/{number}")).is_none(), "the journal returns each page once");
         }
-        journal.keep("/last", "http://here/last", &page(99));
+        journal.keep("http://here/last", &page(99), Keep::ForResume);
         journal.leave();
         // A second resume finds the appended page.
         if let Ok(journal) = resume() {
-            let last = journal.take("/last", &counters);
+            let last = journal.take("/last");
             prop_assert_eq!(last.map(|page| page.body), Some(page(99).body));
         }
     }

@@ -1,6 +1,6 @@
 //! The harvest merges duplicates, and the layout check judges it.
 
-use indexrank::http::page::{PageError, Reason};
+use indexrank::http::error::{PageError, Reason};
 use indexrank::pipeline::harvest::{Duplicate, Harvest};
 use indexrank::results::layout_check;
 use indexrank::site::company::CompanyPage;

@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use indexrank::http::page;
+use indexrank::http::decode;
 use indexrank::inspect;
 use indexrank::site::company;
 use indexrank::site::index;
@@ -138,8 +138,8 @@ fn does_not_decode_text_over_2_mib() {
         &b"\xe9".repeat(3 << 20),
     ]
     .concat();
-    assert_eq!(page::to_utf8(&text, None), text.as_slice());
-    let seen = format!("{:?}", inspect::see(&text));
+    assert_eq!(decode::to_utf8(&text, None), text.as_slice());
+    let seen = format!("{:?}", inspect::inspect(&text));
     assert!(seen.contains("it has over 2 MiB"), "{seen}");
     assert!(seen.contains("it has more than 1048576 bytes"), "{seen}");
 }

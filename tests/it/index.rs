@@ -1,7 +1,7 @@
 //! The parser of index pages. Every case compares the scan with the dom.
 
 use indexrank::replica::{Market, SEED};
-use indexrank::site::index::{IndexPage, parse, parse_whole};
+use indexrank::site::index::{IndexPage, parse, parse_scanned, parse_whole};
 
 /// A row of today's site: the name, six more cells, then the cell `growth`.
 fn row(path: &str, name: &str, growth: &str) -> String {
@@ -236,4 +236,21 @@ fn ignores_a_layout_table_around_the_index_table() {
             "{comment:?}"
         );
     }
+}
+
+#[test]
+fn scans_the_index_pages_of_the_market() {
+    let market = Market::embedded(Some(60), SEED);
+    for number in [1, 2] {
+        let page = market.index_page(number);
+        assert!(parse_scanned(page.as_bytes()).is_some(), "page {number}");
+    }
+}
+
+/// A quote right behind a closing quote is no attribute. The scan leaves such a page to the dom.
+#[test]
+fn scan_gives_up_on_adjacent_quotes() {
+    let html = b"<table><a href='/stocks/x-stock'\"1 Year</table><a href=\"/stocks/mmm-stock\">";
+    assert_eq!(parse_scanned(html), None);
+    assert_eq!(parse(html), parse_whole(html));
 }

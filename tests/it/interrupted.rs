@@ -162,8 +162,7 @@ fn signals_keep_fetched_pages_and_print_the_resume_command() {
         let ran = interrupt(child, Duration::from_millis(700), number);
         assert_eq!((ran.code, &*ran.stdout), (code, ""), "{}", ran.stderr);
         let binary = env!("CARGO_BIN_EXE_indexrank");
-        let hint =
-            format!("to go on from there: {binary} --from {address} --index 's&p_500' --resume");
+        let hint = format!("to resume: {binary} --from {address} --index 's&p_500' --resume");
         for words in [
             word,
             "no result was changed",
@@ -218,7 +217,7 @@ fn refuses_a_folder_that_another_run_uses() {
         let second = indexrank(folder.path(), &[&["--from", &*address], more].concat());
         assert_eq!(second.code, 7, "{}", second.stderr);
         let words = format!(
-            "cannot write rankings: process {} is at work there",
+            "cannot write rankings: process {} is writing there",
             first.id()
         );
         assert!(second.stderr.contains(&words), "{}", second.stderr);
@@ -302,7 +301,7 @@ fn keeps_old_results_when_the_disk_is_full() {
         stderr.contains("kept in rankings/unfinished.warc"),
         "{stderr}"
     );
-    assert!(stderr.contains("to go on from there: "), "{stderr}");
+    assert!(stderr.contains("to resume: "), "{stderr}");
     assert_eq!(before, results());
 
     // Without the limit, the run takes the recorded pages from the journal and fetches the others.

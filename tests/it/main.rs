@@ -1,9 +1,9 @@
 //! All integration tests, built as one binary: it links once, and its tests share a server.
 
+mod architecture;
 mod run;
 mod support;
 
-mod archive;
 mod capture;
 mod cli;
 mod company;
@@ -15,31 +15,32 @@ mod compare_html;
 mod compare_work;
 mod damage;
 mod faults;
-mod figure;
-mod gate;
 mod golden;
 mod harvest;
 mod hostile;
 mod index;
 mod index_faults;
+mod inspect;
 #[cfg(unix)]
 mod interrupted;
 mod mutations;
 #[cfg(unix)]
 mod network;
+mod number;
 mod packed;
 mod page;
+mod plausibility;
 mod politeness;
 mod properties;
-mod rank;
+mod ranking;
 mod rates;
-mod read;
 #[cfg(unix)]
 mod resume;
 mod server;
 mod stages;
-mod suspicion;
+mod throttle;
 mod tls;
 mod torture;
 mod trace;
 mod walks;
+mod warc;

@@ -7,7 +7,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::HeaderMap;
 use indexrank::http::decode::{Inflater, MAX_INFLATED};
-use indexrank::http::page::{Page, Reason, has_its_end, to_utf8};
+use indexrank::http::decode::{has_html_end, to_utf8};
+use indexrank::http::error::Reason;
+use indexrank::http::page::Page;
 
 fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -24,8 +26,8 @@ fn page(encoding: &str, body: Vec<u8>) -> Page {
         headers,
         body,
         elapsed: Duration::ZERO,
-        kept: false,
-        hold: None,
+        from_journal: false,
+        large: None,
     }
 }
 
@@ -108,7 +110,7 @@ fn maps_statuses_to_failure_reasons() {
             ..page("identity", Vec::new())
         };
         assert_eq!(
-            page.of_status_200().err().map(|error| error.reason),
+            page.require_status_200().err().map(|error| error.reason),
             expected,
             "{status}"
         );
@@ -171,6 +173,6 @@ fn detects_the_end_of_a_page() {
         ("<html>…</htm", false),
         ("", false),
     ] {
-        assert_eq!(has_its_end(html.as_bytes()), has_end, "{html}");
+        assert_eq!(has_html_end(html.as_bytes()), has_end, "{html}");
     }
 }

@@ -129,7 +129,7 @@ fn five_consecutive_refusals_end_the_run() {
             path.starts_with("/stocks/").then(&refusal)
         });
         let run = Run::new(&server, &["--workers", "1", "--readers", "1"]);
-        run.assert_failed(4, &["the site refuses to be read", "/stocks/", "--rps 1"]);
+        run.assert_failed(4, &["the site refuses requests", "/stocks/", "--rps 1"]);
         let requests = server.requests();
         let companies = requests
             .iter()

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use indexrank::http::page;
+use indexrank::http::decode;
 use indexrank::inspect;
 use indexrank::replica::{Faults, Plan};
 use indexrank::site::company;
@@ -74,13 +74,13 @@ proptest! {
         let grouped = group_thousands(&plain);
         for text in [&plain, &grouped] {
             let written = format!("{space}{sign}{text}{space}");
-            prop_assert_eq!(number::number(&written), Ok(value), "{:?}", written);
+            prop_assert_eq!(number::parse(&written), Ok(value), "{:?}", written);
             let written = format!("{space}{sign}{text}%{space}");
-            prop_assert_eq!(number::percent(&written), Ok(value), "{:?}", written);
+            prop_assert_eq!(number::parse_percent(&written), Ok(value), "{:?}", written);
         }
         for text in [&plain, &plain.replace('.', ",")] {
             let written = format!("{space}{sign}{text}{space}");
-            prop_assert_eq!(number::decimal_comma(&written), Ok(value), "{:?}", written);
+            prop_assert_eq!(number::parse_decimal_comma(&written), Ok(value), "{:?}", written);
         }
     }
 
@@ -91,9 +91,9 @@ proptest! {
     ) {
         let is_negative = text.contains(['-', '\u{2212}']);
         for (parsed, point) in [
-            (number::number(&text), &['.'][..]),
-            (number::percent(&text), &['.']),
-            (number::decimal_comma(&text), &[',', '.']),
+            (number::parse(&text), &['.'][..]),
+            (number::parse_percent(&text), &['.']),
+            (number::parse_decimal_comma(&text), &[',', '.']),
         ] {
             let Ok(value) = parsed else { continue };
             prop_assert_eq!(digits(&value.to_string(), &['.']), digits(&text, point), "{:?}", text);
@@ -247,7 +247,7 @@ proptest! {
                 prop_assert!(index.rows.iter().all(|row| row.path.starts_with("/stocks/")));
             }
         }
-        inspect::see(&page);
+        inspect::inspect(&page);
     }
 
     #[test]
@@ -332,9 +332,9 @@ proptest! {
         let declaration = if declares { format!("<meta charset=\"{label}\">") } else { String::new() };
         let bytes = [declaration.as_bytes(), &bytes].concat();
         for charset in [None, Some(label)] {
-            let text = page::to_utf8(&bytes, charset);
+            let text = decode::to_utf8(&bytes, charset);
             prop_assert!(text.len() <= 3 * bytes.len() + 3);
-            page::has_its_end(&text);
+            decode::has_html_end(&text);
         }
     }
 }
@@ -404,14 +404,14 @@ proptest! {
                 headers.insert(name, value);
             }
         }
-        prop_assert_ne!(retry::asked_pause(&headers), Some(Duration::ZERO));
+        prop_assert_ne!(retry::retry_after(&headers), Some(Duration::ZERO));
     }
 
     #[test]
     fn retry_after_seconds_are_used_unchanged(seconds in 1u64..) {
         let mut headers = http::HeaderMap::new();
         headers.insert("retry-after", seconds.to_string().parse().unwrap());
-        prop_assert_eq!(retry::asked_pause(&headers), Some(Duration::from_secs(seconds)));
+        prop_assert_eq!(retry::retry_after(&headers), Some(Duration::from_secs(seconds)));
     }
 
     /// An error names the wrong part. A valid plan decides about every request.

@@ -161,7 +161,7 @@ fn warns_about_a_rate_more_than_a_week_off() {
     }
     let warning = exchange_rate::far_off(RateChoice::OfDay(None), Some(&rate)).unwrap();
     assert!(
-        warning.starts_with("the rate is for 2022-02-04, "),
+        warning.starts_with("the exchange rate is for 2022-02-04, "),
         "{warning}"
     );
     assert_eq!(exchange_rate::far_off(RateChoice::OfDay(None), None), None);

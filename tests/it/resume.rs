@@ -181,7 +181,7 @@ fn suggests_resuming_despite_non_utf8_arguments() {
     signal(&child, Signal::SIGINT);
     let (_, ran) = ended(child);
     assert_eq!(ran.code, 130, "{}", ran.stderr);
-    assert!(ran.stderr.contains("to go on from there"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("to resume"), "{}", ran.stderr);
 }
 
 /// The journal holds block pages and wrong pages. The resumed run requests these addresses again
@@ -235,7 +235,7 @@ fn does_not_overwrite_files_of_other_programs() {
     let ran = indexrank(folder.path(), &["--from", &address, "--record", "a.warc"]);
     assert_eq!(ran.code, 7, "{}", ran.stderr);
     assert!(
-        ran.stderr.contains("no journal of this program"),
+        ran.stderr.contains("not a journal of this program"),
         "{}",
         ran.stderr
     );

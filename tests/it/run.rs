@@ -80,7 +80,7 @@ impl Run {
             .stderr
             .lines()
             .filter(|line| line.starts_with("indexrank: "))
-            .filter(|line| !line.contains("to go on from there: "));
+            .filter(|line| !line.contains("to resume: "));
         assert_eq!(sentences.count(), 1, "{}", self.ran.stderr);
         for name in RANKINGS.into_iter().chain(["run.json"]) {
             assert_eq!(self.read(name), "old", "{name}");

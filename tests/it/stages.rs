@@ -12,17 +12,20 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use indexrank::http::client::{Client, Options, ProxyChoice};
-use indexrank::http::page::{PageError, Reason};
+use indexrank::http::client::{Client, Options};
+use indexrank::http::error::{PageError, Reason};
+use indexrank::http::proxy::ProxyChoice;
 use indexrank::pipeline::harvest::Harvest;
-use indexrank::pipeline::{Feed, Stages, Widths};
+use indexrank::pipeline::{PoolSizes, Stages, TaskSender};
 use indexrank::replica::Market;
 use indexrank::site::index::Link;
+use indexrank::site::paths::numbered_page;
+use indexrank::source::purpose::{Purpose, Request};
 use indexrank::source::retry::Retries;
 use indexrank::source::throttle::Cause;
-use indexrank::source::{Site, Source, index_path};
-use indexrank::telemetry::counters::Meter;
-use indexrank::telemetry::trace::Role;
+use indexrank::source::{Site, Source};
+use indexrank::telemetry::counters::Counters;
+use indexrank::telemetry::trace::Label;
 
 use crate::support::{MARKET, TestServer};
 
@@ -75,43 +78,43 @@ fn within_ten_seconds<T: Send + 'static>(
 /// Runs the stages over [`PAGES`] pages. `parse` gets the number of the parse, and `produce` the number
 /// of the page. Returns the harvest and the number of retries.
 fn run(
-    widths: Widths,
+    sizes: PoolSizes,
     parse: impl Fn(usize) -> Result<(), PageError> + Sync + Send + 'static,
     produce: impl Fn(usize) + Send + Sync + 'static,
 ) -> thread::Result<(Harvest<()>, u64)> {
     within_ten_seconds("a run", move || {
-        let source = source(widths.workers);
-        let meter = Meter::default();
+        let source = source(sizes.fetchers);
+        let counters = Counters::default();
         let parses = AtomicUsize::new(0);
-        let stages = Stages::new(&source, widths, &meter);
+        let stages = Stages::new(&source, sizes, &counters);
         let (harvest, ()) = stages.run(
             |_, _, _| parse(parses.fetch_add(1, Relaxed)),
-            |feed| {
+            |tasks| {
                 for number in 0..PAGES {
                     produce(number);
-                    if !feed.send(link(number)) {
+                    if !tasks.send(link(number)) {
                         return;
                     }
                 }
             },
         );
-        assert_eq!(meter.waiting.get(), 0);
-        (harvest, meter.retries.get())
+        assert_eq!(counters.waiting.get(), 0);
+        (harvest, counters.retries.get())
     })
 }
 
-const WIDTHS: [Widths; 3] = [
-    Widths {
-        workers: 1,
-        readers: 1,
+const SIZES: [PoolSizes; 3] = [
+    PoolSizes {
+        fetchers: 1,
+        parsers: 1,
     },
-    Widths {
-        workers: 3,
-        readers: 2,
+    PoolSizes {
+        fetchers: 3,
+        parsers: 2,
     },
-    Widths {
-        workers: 32,
-        readers: 4,
+    PoolSizes {
+        fetchers: 32,
+        parsers: 4,
     },
 ];
 
@@ -121,7 +124,7 @@ fn busy() -> Result<(), PageError> {
 
 #[test]
 fn a_panic_in_a_parser_fails_only_its_page() {
-    for widths in WIDTHS {
+    for sizes in SIZES {
         for at in 0..PAGES {
             let parse = move |number| {
                 if number == at {
@@ -130,7 +133,7 @@ fn a_panic_in_a_parser_fails_only_its_page() {
                     Ok(())
                 }
             };
-            let (harvest, _) = run(widths, parse, |_| ()).unwrap();
+            let (harvest, _) = run(sizes, parse, |_| ()).unwrap();
             assert_eq!(
                 (harvest.companies.len(), harvest.failures.len()),
                 (PAGES - 1, 1)
@@ -142,10 +145,10 @@ fn a_panic_in_a_parser_fails_only_its_page() {
 
 #[test]
 fn retries_a_page_after_a_parse_failure() {
-    for widths in WIDTHS {
+    for sizes in SIZES {
         for at in 0..PAGES {
             let parse = move |number| if number == at { busy() } else { Ok(()) };
-            let (harvest, retries) = run(widths, parse, |_| ()).unwrap();
+            let (harvest, retries) = run(sizes, parse, |_| ()).unwrap();
             assert_eq!(
                 (harvest.companies.len(), harvest.failures.len()),
                 (PAGES, 0)
@@ -153,7 +156,7 @@ fn retries_a_page_after_a_parse_failure() {
             assert_eq!(retries, 1);
         }
         // Every attempt fails: up to three retries a page, until the budget of 20 retries is spent.
-        let (harvest, retries) = run(widths, |_| busy(), |_| ()).unwrap();
+        let (harvest, retries) = run(sizes, |_| busy(), |_| ()).unwrap();
         assert_eq!(
             (harvest.companies.len(), harvest.failures.len()),
             (0, PAGES)
@@ -164,14 +167,14 @@ fn retries_a_page_after_a_parse_failure() {
 
 #[test]
 fn a_panic_in_the_producer_ends_the_run() {
-    for widths in WIDTHS {
+    for sizes in SIZES {
         for at in 0..PAGES {
             let produce = move |number| {
                 if number == at {
                     panic!("at {at}")
                 }
             };
-            assert!(run(widths, |_| Ok(()), produce).is_err());
+            assert!(run(sizes, |_| Ok(()), produce).is_err());
             // The retry queue holds pages meanwhile.
             let produce = move |number| {
                 if number == at {
@@ -180,7 +183,7 @@ fn a_panic_in_the_producer_ends_the_run() {
             };
             assert!(
                 run(
-                    widths,
+                    sizes,
                     |number| if number < 3 { busy() } else { Ok(()) },
                     produce
                 )
@@ -193,24 +196,24 @@ fn a_panic_in_the_producer_ends_the_run() {
 /// Pages in the retry queue are returned at once, without a request, when the run is cancelled.
 #[test]
 fn cancellation_at_any_page_ends_the_run() {
-    for widths in WIDTHS {
+    for sizes in SIZES {
         for at in 0..PAGES {
             let harvest = within_ten_seconds("a cancelled run", move || {
-                let mut source = source(widths.workers);
+                let mut source = source(sizes.fetchers);
                 source.retries = Retries::new(1, Duration::from_secs(1000));
-                let meter = Meter::default();
+                let counters = Counters::default();
                 let parses = AtomicUsize::new(0);
-                let stages = Stages::new(&source, widths, &meter);
+                let stages = Stages::new(&source, sizes, &counters);
                 let (harvest, ()) = stages.run::<(), _>(
                     |_, _, _| {
                         if parses.fetch_add(1, Relaxed) == at {
-                            source.halt(Cause::Signal(2));
+                            source.cancel(Cause::Signal(2));
                         }
                         busy()
                     },
-                    |feed| {
+                    |tasks| {
                         for number in 0..PAGES {
-                            feed.send(link(number));
+                            tasks.send(link(number));
                         }
                     },
                 );
@@ -220,7 +223,7 @@ fn cancellation_at_any_page_ends_the_run() {
             // requested.
             let failures = harvest.unwrap().failures;
             assert!(
-                failures.len() <= at + 1 + widths.workers + 3 * widths.readers,
+                failures.len() <= at + 1 + sizes.fetchers + 3 * sizes.parsers,
                 "{}",
                 failures.len()
             );
@@ -255,16 +258,16 @@ fn server_of_simultaneous_responses(count: usize) -> String {
 
 #[test]
 fn starts_every_fetcher_while_responses_are_pending() {
-    for (workers, readers) in [(24, 1), (24, 4), (3, 4)] {
+    for (fetchers, parsers) in [(24, 1), (24, 4), (3, 4)] {
         let parsed = within_ten_seconds("a run", move || {
-            let source = source_at(&server_of_simultaneous_responses(workers), workers);
-            let meter = Meter::default();
-            let stages = Stages::new(&source, Widths { workers, readers }, &meter);
-            let produce = |feed: Feed| (0..workers).all(|number| feed.send(link(number)));
+            let source = source_at(&server_of_simultaneous_responses(fetchers), fetchers);
+            let counters = Counters::default();
+            let stages = Stages::new(&source, PoolSizes { fetchers, parsers }, &counters);
+            let produce = |tasks: TaskSender| (0..fetchers).all(|number| tasks.send(link(number)));
             let (harvest, _) = stages.run(|_, _, _| Ok(()), produce);
             harvest.companies.len()
         });
-        assert_eq!(parsed.unwrap(), workers);
+        assert_eq!(parsed.unwrap(), fetchers);
     }
 }
 
@@ -278,7 +281,7 @@ fn takes_no_buffer_before_the_response_arrives() {
         None
     });
     let source = source_at(server.address(), 1);
-    let meter = Meter::default();
+    let counters = Counters::default();
     let mut buffers = 0;
     let buffer = || {
         buffers += 1;
@@ -288,10 +291,11 @@ fn takes_no_buffer_before_the_response_arrives() {
         );
         b"of another page".to_vec()
     };
+    let path = numbered_page(Market::INDEX, 1);
     let page = source.get(
-        &index_path(Market::INDEX, 1),
+        Request::new(Purpose::Company, &path),
         buffer,
-        &mut meter.lane(Role::Fetcher),
+        &mut counters.lane(Label::Fetcher),
     );
     assert!(!page.unwrap().body.starts_with(b"of another page"));
     assert_eq!(buffers, 1);

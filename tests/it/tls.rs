@@ -265,11 +265,11 @@ fn rejects_ca_files_without_a_usable_certificate() {
     let end = "-----END CERTIFICATE-----\n";
     for (content, words) in [
         (None, "cannot read it"),
-        (Some(String::new()), "holds no certificate"),
-        (Some("<html></html>".to_owned()), "holds no certificate"),
+        (Some(String::new()), "contains no certificate"),
+        (Some("<html></html>".to_owned()), "contains no certificate"),
         (
             Some(KeyPair::generate().unwrap().serialize_pem()),
-            "holds no certificate",
+            "contains no certificate",
         ),
         (
             Some(format!("{begin}AAAA\n{end}")),

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use indexrank::job::exchange_rate;
-use indexrank::pipeline::harvest::Company;
-use indexrank::pipeline::{self, Widths};
+use indexrank::pipeline::index_pages::Index;
+use indexrank::pipeline::{self, PoolSizes};
 use indexrank::replica::{Faults, Line, Market, Pages, Plan, SEED, Server, kinds};
 use indexrank::results::ranking::{self, Figure, PeRange};
 use indexrank::results::report;
+use indexrank::site::company::Company;
 use indexrank::source::Source;
-use indexrank::telemetry::counters::Meter;
+use indexrank::telemetry::counters::Counters;
 use indexrank::warc::reader::Archive;
 use serde_json::Value;
 
@@ -257,15 +258,22 @@ fn permanent_faults_cost_only_their_companies() {
 
     // Compute the expected rankings from a recording of the whole market, without the lost companies.
     let (_folder, quiet) = record_market();
-    let widths = Widths {
-        workers: 8,
-        readers: 1,
+    let sizes = PoolSizes {
+        fetchers: 8,
+        parsers: 1,
     };
     let archive = Archive::open(&quiet).unwrap();
-    let source = Source::archive(archive, widths.workers);
-    let meter = Meter::default();
-    let harvest = pipeline::run(&source, "s&p_500", widths, &meter).unwrap();
-    let usd = exchange_rate::find(exchange_rate::RateChoice::OfDay(None), &source, &meter).unwrap();
+    let source = Source::archive(archive, sizes.fetchers);
+    let counters = Counters::default();
+    let index = Index {
+        source: &source,
+        name: "s&p_500",
+        workers: sizes.fetchers,
+        counters: &counters,
+    };
+    let harvest = pipeline::run_numbered_pages(index, sizes).unwrap();
+    let usd =
+        exchange_rate::find(exchange_rate::RateChoice::OfDay(None), &source, &counters).unwrap();
     for figure in Figure::ALL {
         let is_present = |company: &Company| {
             !failures
@@ -274,10 +282,7 @@ fn permanent_faults_cost_only_their_companies() {
         };
         let companies = harvest.companies.iter().filter(is_present);
         let places = ranking::ranking(companies, figure, Some(&usd), PeRange::Any, 10);
-        let file = folder
-            .path()
-            .join("rankings")
-            .join(report::file_name(figure));
+        let file = folder.path().join("rankings").join(figure.file_name());
         assert_eq!(
             std::fs::read(file).unwrap(),
             report::json(&places),

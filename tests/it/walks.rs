@@ -2,10 +2,12 @@
 
 use std::process::Stdio;
 
-use indexrank::pipeline::letters::{LETTERS, Ways, walk_by};
+use indexrank::pipeline::index_pages::Index;
+use indexrank::pipeline::walker::{WalkMode, walk};
 use indexrank::replica::{Line, Market, Pages, SEED, Server};
 use indexrank::site::index::parse_letter;
-use indexrank::telemetry::counters::Meter;
+use indexrank::site::paths::LETTERS;
+use indexrank::telemetry::counters::Counters;
 use serde_json::{Value, json};
 
 use crate::run::{COMPANY, INDEX_2, Run, SIZE, market};
@@ -115,8 +117,8 @@ fn warns_about_companies_missing_from_numbered_pages() {
     assert_eq!(ledger(&report), [496, 496, 0, 0, 0]);
     assert_expected_rankings(&folder.path().join("rankings"));
     let warning = format!(
-        "of 496 companies in the index its numbered pages lack 9 ({}, 4 more), its letter pages \
-         lack none; all of them are asked for",
+        "of 496 companies in the index, the numbered pages lack 9 ({}, 4 more) and the letter pages \
+         lack none; all of them are fetched",
         dropped[..5].join(", ")
     );
     assert_eq!(report["warnings"], json!([warning]));
@@ -138,8 +140,8 @@ fn warns_about_companies_missing_from_letter_pages() {
     let report = json(&run.folder.path().join("rankings/run.json"));
     assert_eq!(report["walks"][0]["only"], json!([COMPANY]));
     assert_eq!(report["walks"][1]["lacks"], json!([COMPANY]));
-    let warning = "of 60 companies in the index its numbered pages lack none, its letter pages \
-                   lack 1 (/stocks/mmm-stock); all of them are asked for";
+    let warning = "of 60 companies in the index, the numbered pages lack none and the letter pages \
+                   lack 1 (/stocks/mmm-stock); all of them are fetched";
     assert_eq!(report["warnings"], json!([warning]));
 }
 
@@ -339,7 +341,7 @@ fn replays_letter_pages_from_an_archive() {
         let ran = run(&["--from", "pages.warc", "--walk", walk, "--out", "none"]);
         assert_eq!(ran.code, 4, "{}", ran.stderr);
         for words in [
-            "the archive holds no letter pages",
+            "the archive has no letter pages",
             "pages.warc#/index/components/s&p_500/A",
             "--walk pages",
             "no result was changed",
@@ -392,16 +394,25 @@ fn ends_an_endless_index_with_an_error() {
         format!("<html><body>{table}{pager}</body></html>").into_bytes()
     };
     let server = TestServer::start(market(), move |path, _| Some(Reply::Page(page(path))));
-    for mode in [Ways::Pages, Ways::Letters] {
+    for mode in [WalkMode::Pages, WalkMode::Letters] {
         let source = source_at(server.address(), 1);
         let mut listed = 0;
         let send = |_| {
             listed += 1;
             true
         };
-        let result = walk_by(mode, &source, INDEX, 2, &Meter::default(), send);
+        let index = Index {
+            source: &source,
+            name: INDEX,
+            workers: 2,
+            counters: &Counters::default(),
+        };
+        let result = walk(mode, index, send);
         let error = result.unwrap_err().to_string();
-        assert!(error.contains("lists over 100000 companies"), "{error}");
+        assert!(
+            error.contains("lists more than 100000 companies"),
+            "{error}"
+        );
         assert_eq!(listed, 3900 * 25);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use indexrank::telemetry::trace::{Phase, Role, Row, Span, Timeline};
+use indexrank::telemetry::trace::{Label, Phase, Row, Span, Timeline};
 use maud::{Markup, html};
 
 use crate::number_format::grouped;
@@ -233,7 +233,7 @@ pub fn timeline(id: &str, title: &str, timeline: &Timeline) -> Markup {
     let scale = AXIS / end;
     let (unit, micros_per_unit) = if end < 1e6 { ("ms", 1e3) } else { ("s", 1e6) };
     // Index of the first row and number of rows of each role.
-    let mut roles: BTreeMap<Role, (usize, usize)> = BTreeMap::new();
+    let mut roles: BTreeMap<Label, (usize, usize)> = BTreeMap::new();
     for (at, row) in rows.iter().enumerate() {
         roles.entry(row.role).or_insert((at, 0)).1 += 1;
     }
@@ -289,10 +289,10 @@ fn phase_path(rows: &[&Row], phase: Phase, height: f64, scale: f64) -> String {
     path
 }
 
-fn role_label(role: Role, count: usize) -> String {
+fn role_label(role: Label, count: usize) -> String {
     let name = format!("{role:?}").to_lowercase();
     match (role, count) {
-        (Role::Rate | Role::Index, _) => format!("for the {name}"),
+        (Label::Rate | Label::Index, _) => format!("for the {name}"),
         (_, 1) => name,
         _ => format!("{name}s"),
     }
@@ -354,7 +354,7 @@ mod tests {
             path: String::new(),
         };
         let row = Row {
-            role: Role::Worker,
+            role: Label::Worker,
             number: 1,
             spans: vec![
                 span(Phase::Waiting, 0, 100),

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
-use indexrank::pipeline::harvest::{Company, Harvest};
+use indexrank::pipeline::harvest::Harvest;
 use indexrank::replica::{Line, Market, Pages, SEED, Server};
 use indexrank::results::ranking::{Figure, PeRange, ranking};
 use indexrank::results::report;
 use indexrank::results::table;
+use indexrank::site::company::Company;
 use indexrank::site::rates::Rate;
-use indexrank::source::Origin;
+use indexrank::source::origin::Origin;
 use indexrank::telemetry::usage;
 use indexrank::warc::reader::Archive;
 use serde::{Deserialize, Serialize};
@@ -87,9 +88,9 @@ pub fn run(task: &Task) -> anyhow::Result<()> {
         .iter()
         .find(|contender| contender.name == task.name)
         .context("no such contender")?;
-    let meter = Arc::new(task.meter());
+    let counters = Arc::new(task.counters());
     let started = Instant::now();
-    let (mut harvest, rate) = (contender.run)(task, &meter).map_err(|error| anyhow!(error))?;
+    let (mut harvest, rate) = (contender.run)(task, &counters).map_err(|error| anyhow!(error))?;
     if let Some(fault) = task.fault {
         fault.inject(&mut harvest);
     }
@@ -106,14 +107,14 @@ pub fn run(task: &Task) -> anyhow::Result<()> {
         wall_s,
         pages: latencies.len(),
         failures: ledger.failed + ledger.not_attempted,
-        requests: meter.requests.get(),
-        bytes: meter.bytes_wire.get(),
+        requests: counters.requests.get(),
+        bytes: counters.bytes_wire.get(),
         peak_memory: usage::peak_memory().max(usage::peak_memory_of_children()),
         latency_p50_ms: latency_ms(50),
         latency_p99_ms: latency_ms(99),
     };
     fs::write(task.out.join(MEASUREMENT_FILE), report::json(&measurement))?;
-    if let Some(timeline) = meter.trace.timeline() {
+    if let Some(timeline) = counters.trace.timeline() {
         fs::write(task.out.join(TIMELINE_FILE), serde_json::to_vec(&timeline)?)?;
     }
     if contender.answers {
@@ -173,11 +174,11 @@ impl Results {
         let companies = &self.harvest.companies;
         fs::write(
             out.join(COMPANIES_FILE),
-            table::write(companies.iter(), rate, table::Format::NdJson)?,
+            table::write(companies.iter(), rate, table::Format::NdJson),
         )?;
         for figure in Figure::ALL {
             let places = ranking(companies.iter(), figure, rate, PeRange::Any, 10);
-            fs::write(out.join(report::file_name(figure)), report::json(&places))?;
+            fs::write(out.join(figure.file_name()), report::json(&places))?;
         }
         Ok(())
     }

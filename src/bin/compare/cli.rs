@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::styling::Styles;
 use clap::{Parser, Subcommand, ValueEnum};
-use indexrank::source::Origin;
+use indexrank::source::origin::Origin;
 
 use crate::contenders::ALL;
 use crate::fault::Fault;

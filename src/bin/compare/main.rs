@@ -59,7 +59,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use indexrank::disk::output::Staged;
+use indexrank::disk::output::StagedFile;
 
 use cli::{ChildCommand, Cli, RaceArgs};
 use round_set::RoundSet;
@@ -121,17 +121,17 @@ fn race(args: &RaceArgs) -> Result<bool> {
 fn write_files(args: &RaceArgs, sets: &[RoundSet]) -> Result<()> {
     let report = export::json(args, sets);
     if let Some(file) = &args.html {
-        Staged::whole(file, html::page(args, sets, &report).as_bytes())?.place()?;
+        StagedFile::new(file, html::page(args, sets, &report).as_bytes())?.persist()?;
     }
     if let Some(file) = &args.json {
-        Staged::whole(file, &indexrank::results::report::json(&report))?.place()?;
+        StagedFile::new(file, &indexrank::results::report::json(&report))?.persist()?;
     }
     if let Some(file) = &args.csv {
-        Staged::whole(file, &export::csv(sets)?)?.place()?;
+        StagedFile::new(file, &export::csv(sets)?)?.persist()?;
     }
     if let Some(folder) = &args.trace {
         for (name, trace) in export::traces(sets) {
-            Staged::whole(&folder.join(name), &trace)?.place()?;
+            StagedFile::new(&folder.join(name), &trace)?.persist()?;
         }
     }
     Ok(())

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use indexrank::pipeline::walker::walk;
-use indexrank::telemetry::counters::Meter;
+use indexrank::pipeline::index_pages::Index;
+use indexrank::pipeline::walker::walk_numbered_pages;
+use indexrank::telemetry::counters::Counters;
 use tempfile::TempDir;
 use url::Url;
 
@@ -106,7 +107,13 @@ impl Setup {
 fn company_paths(task: &Task) -> Result<Vec<String>> {
     let source = task.source().map_err(anyhow::Error::msg)?;
     let mut paths = Vec::new();
-    walk(&source, INDEX, task.workers, &Meter::default(), |link| {
+    let index = Index {
+        source: &source,
+        name: INDEX,
+        workers: task.workers,
+        counters: &Counters::default(),
+    };
+    walk_numbered_pages(index, |link| {
         paths.push(link.path);
         true
     })?;

@@ -5,18 +5,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use indexrank::http::client::{Client, Options, ProxyChoice};
-use indexrank::http::decode::Inflater;
-use indexrank::http::page;
-use indexrank::http::page::{Page, PageError};
+use indexrank::http::client::{Client, Options};
+use indexrank::http::decode::{self, Inflater};
+use indexrank::http::error::PageError;
+use indexrank::http::page::Page;
+use indexrank::http::proxy::ProxyChoice;
 use indexrank::job::exchange_rate::{self, RateChoice};
-use indexrank::pipeline;
-use indexrank::pipeline::walker;
+use indexrank::pipeline::index_pages::{Index, SIDE_BY_SIDE};
+use indexrank::pipeline::{self, PoolSizes, walker};
 use indexrank::site::index::Link;
 use indexrank::site::rates::Rate;
 use indexrank::source::{Site, Source};
-use indexrank::telemetry::counters::Meter;
-use indexrank::telemetry::trace::{Lane, Phase, Trace};
+use indexrank::telemetry::counters::Counters;
+use indexrank::telemetry::lane::Lane;
+use indexrank::telemetry::trace::{Phase, Trace};
 use indexrank::warc::journal::{Identity, Journal};
 use indexrank::warc::reader::Archive;
 use indexrank::warc::writer::Checksum;
@@ -86,7 +88,7 @@ impl Task {
 
     fn site_source(&self, journal: Option<Journal>) -> Source {
         let client = Client::new(Options {
-            connections: self.workers + walker::SIDE_BY_SIDE + 1,
+            connections: self.workers + SIDE_BY_SIDE + 1,
             timeout: TIMEOUT,
             user_agent: USER_AGENT.to_owned(),
             proxy: ProxyChoice::Direct,
@@ -101,14 +103,14 @@ impl Task {
         Source::site(site, self.workers)
     }
 
-    pub fn meter(&self) -> Meter {
-        Meter {
+    pub fn counters(&self) -> Counters {
+        Counters {
             trace: if self.trace {
                 Trace::begin()
             } else {
                 Trace::default()
             },
-            ..Meter::default()
+            ..Counters::default()
         }
     }
 
@@ -119,12 +121,19 @@ impl Task {
         &self,
         source: &Source,
         side_by_side: usize,
-        meter: &Meter,
+        counters: &Counters,
         send: impl FnMut(Link) -> bool,
     ) -> Result<usize, String> {
         match self.work.index() {
-            Some(index) => walker::walk(source, index, side_by_side, meter, send)
-                .map_err(|error| error.to_string()),
+            Some(name) => {
+                let index = Index {
+                    source,
+                    name,
+                    workers: side_by_side,
+                    counters,
+                };
+                walker::walk_numbered_pages(index, send).map_err(|error| error.to_string())
+            }
             None => {
                 let links = self.links_from_file()?;
                 let listed = links.len();
@@ -146,9 +155,9 @@ impl Task {
     }
 
     /// Fetches the exchange rate. Only work with an index needs one.
-    pub fn rate(&self, source: &Source, meter: &Meter) -> Result<Option<Rate>, String> {
+    pub fn rate(&self, source: &Source, counters: &Counters) -> Result<Option<Rate>, String> {
         match self.work.index() {
-            Some(_) => exchange_rate::find(RateChoice::OfDay(None), source, meter).map(Some),
+            Some(_) => exchange_rate::find(RateChoice::OfDay(None), source, counters).map(Some),
             None => Ok(None),
         }
     }
@@ -162,7 +171,7 @@ impl Task {
     ) -> Result<Extract, PageError> {
         match &self.work {
             Work::Job { .. } | Work::Read { .. } => {
-                pipeline::read(page, inflater, lane).map(Extract::Company)
+                pipeline::parse_company(page, inflater, lane).map(Extract::Company)
             }
             Work::Fetch { .. } => Ok(Extract::Fetched {
                 bytes: page.body.len(),
@@ -170,7 +179,7 @@ impl Task {
             Work::Visit { .. } => {
                 let html = lane.time(Phase::Inflating, || page.inflate(inflater))?;
                 let counts = lane.time(Phase::Reading, || {
-                    headings::count(&page::to_utf8(html, page.charset().as_deref()))
+                    headings::count(&decode::to_utf8(html, page.charset().as_deref()))
                 });
                 Ok(Extract::Headings {
                     bytes: html.len(),
@@ -183,13 +192,19 @@ impl Task {
     /// Runs the job on `index` and records its pages in the archive `file`.
     pub fn record(&self, index: &str, file: &Path) -> anyhow::Result<()> {
         let journal = Journal::begin(file.to_owned(), Checksum::Crc32, &Identity(Vec::new()))?;
-        let (source, meter) = (self.site_source(Some(journal)), Meter::default());
-        let widths = pipeline::Widths {
+        let (source, counters) = (self.site_source(Some(journal)), Counters::default());
+        let index = Index {
+            source: &source,
+            name: index,
             workers: self.workers,
-            readers: 1,
+            counters: &counters,
         };
-        pipeline::run(&source, index, widths, &meter)?;
-        exchange_rate::find(RateChoice::OfDay(None), &source, &meter)
+        let sizes = PoolSizes {
+            fetchers: self.workers,
+            parsers: 1,
+        };
+        pipeline::run_numbered_pages(index, sizes)?;
+        exchange_rate::find(RateChoice::OfDay(None), &source, &counters)
             .map_err(anyhow::Error::msg)?;
         source
             .into_journal()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use indexrank::disk::output;
-use indexrank::source::Origin;
+use indexrank::source::origin::Origin;
 
 use crate::cli::{RaceArgs, WorkArg};
 use crate::contenders::{ALL, PRODUCT};
@@ -36,10 +36,10 @@ fn check_outputs(args: &RaceArgs) -> Result<()> {
         .flatten()
         .collect();
     for file in &files {
-        output::try_file(file)?;
+        output::check_writable(file)?;
     }
     if let Some(folder) = &args.trace {
-        output::try_file(&folder.join(export::trace_name(PRODUCT, 0, 1)))?;
+        output::check_writable(&folder.join(export::trace_name(PRODUCT, 0, 1)))?;
     }
     let mut paths: Vec<PathBuf> = files
         .into_iter()
@@ -50,7 +50,7 @@ fn check_outputs(args: &RaceArgs) -> Result<()> {
     if let Origin::Archive(archive) = &args.from {
         paths.push(archive.clone());
     }
-    if let Some(path) = output::named_twice(paths) {
+    if let Some(path) = output::find_duplicate(paths) {
         bail!(
             "{} is given twice, for two outputs or for an output and the pages; choose another path for one of them",
             path.display()

@@ -5,7 +5,7 @@ use indexrank::site::number;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    for parse in [number::number, number::percent, number::decimal_comma] {
+    for parse in [number::parse, number::parse_percent, number::parse_decimal_comma] {
         if let Ok(value) = parse(text) {
             let digits = |text: &str| -> String {
                 let digits: String = text.chars().filter(char::is_ascii_digit).collect();

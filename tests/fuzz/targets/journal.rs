@@ -5,8 +5,8 @@
 use std::fs;
 use std::time::Duration;
 
-use indexrank::warc::journal::{Identity, Journal};
-use indexrank::telemetry::counters::Meter;
+use indexrank::warc::journal::{Identity, Journal, Keep};
+use indexrank::telemetry::counters::Counters;
 use indexrank::http::page::Page;
 use indexrank::warc::writer::Checksum;
 use libfuzzer_sys::fuzz_target;
@@ -25,12 +25,12 @@ fuzz_target!(|bytes: &[u8]| {
         body: b"kept".to_vec(),
         waited: Duration::ZERO,
         elapsed: Duration::ZERO,
-        kept: false,
-        hold: None,
+        from_journal: false,
+        large: None,
     };
     journal.keep("/the-last", "http://here/the-last", &page);
     journal.leave();
     let journal = resume().expect("a journal that was resumed can be resumed again");
-    let last = journal.take("/the-last", &Meter::default());
+    let last = journal.take("/the-last", &Counters::default());
     assert_eq!(last.expect("kept before").body, b"kept");
 });

@@ -5,5 +5,5 @@ use indexrank::inspect;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    inspect::see(bytes);
+    inspect::inspect(bytes);
 });

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
-use indexrank::source::retry::asked_pause;
+use indexrank::source::retry::retry_after;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -15,5 +15,5 @@ fuzz_target!(|bytes: &[u8]| {
             headers.insert(name, value);
         }
     }
-    assert_ne!(asked_pause(&headers), Some(Duration::ZERO));
+    assert_ne!(retry_after(&headers), Some(Duration::ZERO));
 });

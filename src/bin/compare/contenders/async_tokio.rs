@@ -10,15 +10,19 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use indexrank::http::client::{ACCEPT, MAX_REDIRECTS, may_follow};
-use indexrank::http::decode::Inflater;
-use indexrank::http::page::{self, MAX_RAW, Page, PageError, Reason};
+use indexrank::http::decode::{self, Inflater};
+use indexrank::http::error::{PageError, Reason};
+use indexrank::http::page::{MAX_BODY, Page};
 use indexrank::pipeline::harvest::Harvest;
-use indexrank::pipeline::walker;
+use indexrank::pipeline::index_pages::SIDE_BY_SIDE;
 use indexrank::site::index::{self, IndexPage, Link};
+use indexrank::site::paths;
 use indexrank::site::rates::{self, Rate};
-use indexrank::source::{self, Source};
-use indexrank::telemetry::counters::Meter;
-use indexrank::telemetry::trace::{Lane, Phase, Role};
+use indexrank::source::Source;
+use indexrank::source::purpose::{Purpose, Request};
+use indexrank::telemetry::counters::Counters;
+use indexrank::telemetry::lane::Lane;
+use indexrank::telemetry::trace::{Label, Phase};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
 use rustls::{ClientConfig, RootCertStore};
@@ -35,30 +39,30 @@ thread_local! {
     static INFLATER: RefCell<Inflater> = RefCell::default();
 }
 
-pub fn on_all_cores(task: &Task, meter: &Arc<Meter>) -> Outcome {
+pub fn on_all_cores(task: &Task, counters: &Arc<Counters>) -> Outcome {
     run(
         task,
-        meter,
+        counters,
         Builder::new_multi_thread().enable_all().build(),
     )
 }
 
-pub fn on_one_thread(task: &Task, meter: &Arc<Meter>) -> Outcome {
+pub fn on_one_thread(task: &Task, counters: &Arc<Counters>) -> Outcome {
     run(
         task,
-        meter,
+        counters,
         Builder::new_current_thread().enable_all().build(),
     )
 }
 
-fn run(task: &Task, meter: &Arc<Meter>, runtime: std::io::Result<Runtime>) -> Outcome {
+fn run(task: &Task, counters: &Arc<Counters>, runtime: std::io::Result<Runtime>) -> Outcome {
     let scraper = Scraper {
         client: client(task)?,
         archive: task.archive_source()?,
         task: task.clone(),
-        meter: Arc::clone(meter),
+        counters: Arc::clone(counters),
         permits: Semaphore::new(task.workers),
-        index_permits: Semaphore::new(task.workers.min(walker::SIDE_BY_SIDE)),
+        index_permits: Semaphore::new(task.workers.min(SIDE_BY_SIDE)),
     };
     runtime
         .map_err(|error| error.to_string())?
@@ -87,7 +91,7 @@ fn client(task: &Task) -> Result<Client, String> {
     ClientBuilder::new()
         .tls_backend_preconfigured(tls)
         .http1_only()
-        .pool_max_idle_per_host(task.workers + walker::SIDE_BY_SIDE + 1)
+        .pool_max_idle_per_host(task.workers + SIDE_BY_SIDE + 1)
         .timeout(TIMEOUT)
         .redirect(same_host)
         .user_agent(USER_AGENT)
@@ -101,7 +105,7 @@ struct Scraper {
     /// Pages in memory, used instead of a server.
     archive: Option<Source>,
     task: Task,
-    meter: Arc<Meter>,
+    counters: Arc<Counters>,
     permits: Semaphore,
     index_permits: Semaphore,
 }
@@ -143,20 +147,23 @@ async fn scrape(scraper: Arc<Scraper>) -> Outcome {
 }
 
 impl Scraper {
-    async fn get(&self, path: &str, lane: &mut Lane<'_>) -> Result<Page, PageError> {
+    async fn get(&self, request: Request<'_>, lane: &mut Lane<'_>) -> Result<Page, PageError> {
         if let Some(archive) = &self.archive {
-            return archive.get(path, Vec::new, lane);
+            return archive.get(request, Vec::new, lane);
         }
-        lane.about(path);
+        lane.set_path(request.path);
         let sent_at = Instant::now();
-        let page = self.request(path, sent_at).await;
-        lane.asked(sent_at, &page);
-        page?.of_status_200()
+        let page = self.request(request.path, sent_at).await;
+        match &page {
+            Ok(page) => lane.record_response(sent_at, page.waited, page.elapsed),
+            Err(_) => lane.record_failure(sent_at),
+        }
+        page?.require_status_200()
     }
 
     async fn request(&self, path: &str, sent_at: Instant) -> Result<Page, PageError> {
         let broken = |error: reqwest::Error| PageError::new(Reason::Broken, error.to_string());
-        self.meter.requests.add(1);
+        self.counters.requests.add(1);
         let request = self
             .client
             .get(format!("{}{path}", self.task.site))
@@ -165,23 +172,23 @@ impl Scraper {
         let mut response = request.send().await.map_err(broken)?;
         let waited = sent_at.elapsed();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let content_length = response.content_length().unwrap_or(0).min(MAX_RAW);
+        let content_length = response.content_length().unwrap_or(0).min(MAX_BODY);
         let mut body = Vec::with_capacity(content_length as usize);
         while let Some(chunk) = response.chunk().await.map_err(broken)? {
             body.extend_from_slice(&chunk);
-            if body.len() as u64 > MAX_RAW {
+            if body.len() as u64 > MAX_BODY {
                 return Err(PageError::new(Reason::TooLarge, "the body is too large"));
             }
         }
-        self.meter.bytes_wire.add(body.len() as u64);
+        self.counters.bytes_wire.add(body.len() as u64);
         Ok(Page {
             status,
             headers,
             body,
             waited,
             elapsed: sent_at.elapsed(),
-            kept: false,
-            hold: None,
+            from_journal: false,
+            large: None,
         })
     }
 }
@@ -192,10 +199,10 @@ async fn index_page(scraper: Arc<Scraper>, number: u32) -> Result<IndexPage, Str
         .acquire()
         .await
         .expect("the semaphore is never closed");
-    let mut lane = scraper.meter.lane(Role::Index);
-    let path = source::index_path(scraper.task.work.index().unwrap_or_default(), number);
+    let mut lane = scraper.counters.lane(Label::Index);
+    let path = paths::numbered_page(scraper.task.work.index().unwrap_or_default(), number);
     let page = scraper
-        .get(&path, &mut lane)
+        .get(Request::new(Purpose::Index, &path), &mut lane)
         .await
         .map_err(|error| error.to_string())?;
     let mut inflater = Inflater::default();
@@ -212,10 +219,11 @@ async fn visit(scraper: Arc<Scraper>, link: Link) -> Harvest<Extract> {
         .acquire()
         .await
         .expect("the semaphore is never closed");
-    let mut lane = scraper.meter.lane(Role::Worker);
+    let mut lane = scraper.counters.lane(Label::Worker);
     let mut harvest = Harvest::default();
-    let result = scraper.get(&link.path, &mut lane).await.and_then(|page| {
-        harvest.came_after(page.elapsed);
+    let request = Request::new(Purpose::Company, &link.path);
+    let result = scraper.get(request, &mut lane).await.and_then(|page| {
+        harvest.add_latency(page.elapsed);
         INFLATER.with_borrow_mut(|inflater| scraper.task.extract(&page, inflater, &mut lane))
     });
     harvest.add(link, result);
@@ -226,16 +234,17 @@ async fn rate(scraper: Arc<Scraper>) -> Result<Option<Rate>, String> {
     if scraper.task.work.index().is_none() {
         return Ok(None);
     }
-    let mut lane = scraper.meter.lane(Role::Rate);
+    let mut lane = scraper.counters.lane(Label::Rate);
+    let path = paths::rates(None);
     let page = scraper
-        .get(&source::rates_path(None), &mut lane)
+        .get(Request::new(Purpose::Rates, &path), &mut lane)
         .await
         .map_err(|error| error.to_string())?;
     let mut inflater = Inflater::default();
     let xml = page
         .inflate(&mut inflater)
         .map_err(|error| error.to_string())?;
-    let xml = page::to_utf8(xml, page.charset().as_deref());
+    let xml = decode::to_utf8(xml, page.charset().as_deref());
     rates::parse(&String::from_utf8_lossy(&xml))
         .map(Some)
         .map_err(|error| error.to_string())

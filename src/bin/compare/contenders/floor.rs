@@ -6,17 +6,19 @@
 use std::sync::Arc;
 
 use indexrank::http::decode::Inflater;
-use indexrank::http::page::{Page, PageError};
-use indexrank::telemetry::counters::Meter;
-use indexrank::telemetry::trace::{Lane, Phase};
+use indexrank::http::error::PageError;
+use indexrank::http::page::Page;
+use indexrank::telemetry::counters::Counters;
+use indexrank::telemetry::lane::Lane;
+use indexrank::telemetry::trace::Phase;
 
 use super::shared::{Outcome, run_stages, with_rate};
 use crate::extract::Extract;
 use crate::task::Task;
 
-pub fn run(task: &Task, meter: &Arc<Meter>) -> Outcome {
-    with_rate(task, meter, |source| {
-        run_stages(task, source, meter, inflate)
+pub fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
+    with_rate(task, counters, |source| {
+        run_stages(task, source, counters, inflate)
     })
 }
 

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use indexrank::telemetry::counters::Meter;
+use indexrank::telemetry::counters::Counters;
 
 use super::shared::{Outcome, Worker, worker_pool};
 use crate::task::Task;
 
-pub fn run(task: &Task, meter: &Arc<Meter>) -> Outcome {
-    worker_pool(task, meter, |source, links| {
-        let mut worker = Worker::new(task, source, meter);
+pub fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
+    worker_pool(task, counters, |source, links| {
+        let mut worker = Worker::new(task, source, counters);
         for link in links {
             worker.visit(link);
         }

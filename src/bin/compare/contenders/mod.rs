@@ -16,7 +16,7 @@ mod thread_per_page;
 
 use std::sync::Arc;
 
-use indexrank::telemetry::counters::Meter;
+use indexrank::telemetry::counters::Counters;
 
 use crate::task::Task;
 use shared::Outcome;
@@ -32,7 +32,7 @@ pub struct Contender {
     pub name: &'static str,
     /// One line for `--help`.
     pub description: &'static str,
-    pub run: fn(&Task, &Arc<Meter>) -> Outcome,
+    pub run: fn(&Task, &Arc<Counters>) -> Outcome,
     /// False for `floor`, which does not parse pages and so has no answer.
     pub answers: bool,
 }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use indexrank::telemetry::counters::Meter;
+use indexrank::telemetry::counters::Counters;
 
 use super::shared::{Outcome, run_stages, with_rate};
 use crate::task::Task;
 
-pub fn run(task: &Task, meter: &Arc<Meter>) -> Outcome {
-    with_rate(task, meter, |source| {
-        run_stages(task, source, meter, |page, inflater, lane| {
+pub fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
+    with_rate(task, counters, |source| {
+        run_stages(task, source, counters, |page, inflater, lane| {
             task.extract(page, inflater, lane)
         })
     })

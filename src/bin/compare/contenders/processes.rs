@@ -6,11 +6,11 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use indexrank::http::page::{PageError, Reason};
+use indexrank::http::error::{PageError, Reason};
 use indexrank::pipeline::harvest::Harvest;
 use indexrank::site::index::Link;
-use indexrank::telemetry::counters::Meter;
-use indexrank::telemetry::trace::{Role, Span};
+use indexrank::telemetry::counters::Counters;
+use indexrank::telemetry::trace::{Label, Span};
 use serde::{Deserialize, Serialize};
 
 use super::shared::{Outcome, Worker, worker_pool};
@@ -29,16 +29,16 @@ struct PageReport {
     spans: Vec<Span>,
 }
 
-pub fn run(task: &Task, meter: &Arc<Meter>) -> Outcome {
-    worker_pool(task, meter, |_, links| {
-        feed(task, meter, links.into_iter()).map_err(|error| format!("a child process: {error}"))
+pub fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
+    worker_pool(task, counters, |_, links| {
+        feed(task, counters, links.into_iter()).map_err(|error| format!("a child process: {error}"))
     })
 }
 
 /// Starts a child, sends it one path after the other and collects its reports.
 fn feed(
     task: &Task,
-    meter: &Meter,
+    counters: &Counters,
     links: impl Iterator<Item = Link>,
 ) -> std::io::Result<Harvest<Extract>> {
     let mut child = Command::new(std::env::current_exe()?)
@@ -49,20 +49,20 @@ fn feed(
     let mut paths = child.stdin.take().expect("piped");
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     let mut harvest = Harvest::default();
-    let mut lane = meter.lane(Role::Worker);
+    let mut lane = counters.lane(Label::Worker);
     for link in links {
-        lane.about(&link.path);
+        lane.set_path(&link.path);
         let sent_at = Instant::now();
         paths.write_all(format!("{}\n", link.path).as_bytes())?;
         let line = lines.next().ok_or(std::io::ErrorKind::UnexpectedEof)??;
         let report: PageReport = serde_json::from_str(&line)?;
-        meter.requests.add(1);
-        meter.bytes_wire.add(report.bytes);
+        counters.requests.add(1);
+        counters.bytes_wire.add(report.bytes);
         // Map the child's clock to this process: its first span starts when the path was sent.
         let first_start = report.spans.first().map_or(0, |span| span.start);
         for span in report.spans {
             let at = |micros| sent_at + Duration::from_micros(micros - first_start);
-            lane.note(span.phase, at(span.start), at(span.end));
+            lane.record(span.phase, at(span.start), at(span.end));
         }
         harvest.latencies.extend(report.latency);
         let page = report
@@ -79,10 +79,10 @@ fn feed(
 /// The child process: visits each path that it reads from stdin, until stdin closes.
 pub fn worker(task: &Task) -> anyhow::Result<()> {
     let source = task.source().map_err(anyhow::Error::msg)?;
-    let meter = task.meter();
-    let mut worker = Worker::new(task, &source, &meter);
+    let counters = task.counters();
+    let mut worker = Worker::new(task, &source, &counters);
     for path in stdin().lock().lines() {
-        let bytes_before = meter.bytes_wire.get();
+        let bytes_before = counters.bytes_wire.get();
         worker.visit(Link::to(path?));
         let mut harvest = std::mem::take(&mut worker.harvest);
         let page = match harvest.companies.iter().next() {
@@ -95,7 +95,7 @@ pub fn worker(task: &Task) -> anyhow::Result<()> {
         let mut line = serde_json::to_vec(&PageReport {
             page,
             latency: harvest.latencies.pop(),
-            bytes: meter.bytes_wire.get() - bytes_before,
+            bytes: counters.bytes_wire.get() - bytes_before,
             spans: worker.lane.take(),
         })?;
         line.push(b'\n');

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use crossbeam_channel::unbounded;
 use indexrank::pipeline::harvest::Harvest;
-use indexrank::telemetry::counters::Meter;
+use indexrank::telemetry::counters::Counters;
 use rayon::ThreadPoolBuilder;
 
 use super::shared::{Outcome, Worker};
 use crate::task::Task;
 
-pub fn run(task: &Task, meter: &Arc<Meter>) -> Outcome {
+pub fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
     let source = &task.source()?;
     let pool = ThreadPoolBuilder::new()
         .num_threads(task.workers)
@@ -23,7 +23,7 @@ pub fn run(task: &Task, meter: &Arc<Meter>) -> Outcome {
     let visit = |link| {
         let mut worker: Worker = idle_workers
             .try_recv()
-            .unwrap_or_else(|_| Worker::new(task, source, meter));
+            .unwrap_or_else(|_| Worker::new(task, source, counters));
         worker.visit(link);
         // Sending cannot fail: the receiver outlives the pool's scope.
         let _ = idle_out.send(worker);
@@ -31,8 +31,8 @@ pub fn run(task: &Task, meter: &Arc<Meter>) -> Outcome {
     let visit = &visit;
     let mut rate = None;
     let listed = pool.in_place_scope(|scope| {
-        scope.spawn(|_| rate = Some(task.rate(source, meter)));
-        task.for_each_link(source, task.workers, meter, |link| {
+        scope.spawn(|_| rate = Some(task.rate(source, counters)));
+        task.for_each_link(source, task.workers, counters, |link| {
             scope.spawn(move |_| visit(link));
             true
         })

@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use indexrank::telemetry::counters::Meter;
+use indexrank::telemetry::counters::Counters;
 
 use super::shared::{Outcome, Worker};
 use crate::task::Task;
 
-pub fn run(task: &Task, meter: &Arc<Meter>) -> Outcome {
+pub fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
     let source = task.source()?;
-    let rate = task.rate(&source, meter)?;
+    let rate = task.rate(&source, counters)?;
     let mut links = Vec::new();
-    task.for_each_link(&source, 1, meter, |link| {
+    task.for_each_link(&source, 1, counters, |link| {
         links.push(link);
         true
     })?;
-    let mut worker = Worker::new(task, &source, meter);
+    let mut worker = Worker::new(task, &source, counters);
     worker.harvest.listed = links.len();
     for link in links {
         worker.visit(link);

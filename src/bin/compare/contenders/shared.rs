@@ -4,14 +4,17 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, bounded};
 use indexrank::http::decode::Inflater;
-use indexrank::http::page::{Page, PageError};
+use indexrank::http::error::PageError;
+use indexrank::http::page::Page;
 use indexrank::pipeline::harvest::Harvest;
-use indexrank::pipeline::{LINKS, Stages, Widths};
+use indexrank::pipeline::{PoolSizes, Stages, TASKS};
 use indexrank::site::index::Link;
 use indexrank::site::rates::Rate;
 use indexrank::source::Source;
-use indexrank::telemetry::counters::Meter;
-use indexrank::telemetry::trace::{Lane, Role};
+use indexrank::source::purpose::{Purpose, Request};
+use indexrank::telemetry::counters::Counters;
+use indexrank::telemetry::lane::Lane;
+use indexrank::telemetry::trace::Label;
 
 use crate::extract::Extract;
 use crate::machine;
@@ -24,16 +27,16 @@ pub type Outcome = Result<(Harvest<Extract>, Option<Rate>), String>;
 /// the harvests of these threads.
 pub fn worker_pool(
     task: &Task,
-    meter: &Meter,
+    counters: &Counters,
     work: impl Fn(&Source, Receiver<Link>) -> Result<Harvest<Extract>, String> + Sync,
 ) -> Outcome {
     let source = &task.source()?;
     let work = &work;
-    let (link_out, link_in) = bounded(LINKS);
+    let (link_out, link_in) = bounded(TASKS);
     thread::scope(|scope| {
-        let rate = scope.spawn(|| task.rate(source, meter));
+        let rate = scope.spawn(|| task.rate(source, counters));
         let send = move |link| link_out.send(link).is_ok();
-        let walker = scope.spawn(move || task.for_each_link(source, task.workers, meter, send));
+        let walker = scope.spawn(move || task.for_each_link(source, task.workers, counters, send));
         let workers: Vec<_> = (0..task.workers)
             .map(|_| {
                 let links = link_in.clone();
@@ -54,12 +57,12 @@ pub fn worker_pool(
 /// Runs `harvest` while a second thread fetches the exchange rate.
 pub fn with_rate(
     task: &Task,
-    meter: &Meter,
+    counters: &Counters,
     harvest: impl FnOnce(&Source) -> Result<Harvest<Extract>, String>,
 ) -> Outcome {
     let source = &task.source()?;
     thread::scope(|scope| {
-        let rate = scope.spawn(|| task.rate(source, meter));
+        let rate = scope.spawn(|| task.rate(source, counters));
         Ok((harvest(source)?, rate.join().expect("no panic")?))
     })
 }
@@ -68,16 +71,16 @@ pub fn with_rate(
 pub fn run_stages(
     task: &Task,
     source: &Source,
-    meter: &Meter,
+    counters: &Counters,
     extract: impl Fn(&Page, &mut Inflater, &mut Lane) -> Result<Extract, PageError> + Sync,
 ) -> Result<Harvest<Extract>, String> {
-    let widths = Widths {
-        workers: task.workers,
-        readers: machine::cores(),
+    let sizes = PoolSizes {
+        fetchers: task.workers,
+        parsers: machine::cores(),
     };
-    let stages = Stages::new(source, widths, meter);
-    let (mut harvest, listed) = stages.run(extract, |feed| {
-        task.for_each_link(source, task.workers, meter, |link| feed.send(link))
+    let stages = Stages::new(source, sizes, counters);
+    let (mut harvest, listed) = stages.run(extract, |tasks| {
+        task.for_each_link(source, task.workers, counters, |link| tasks.send(link))
     });
     harvest.listed = listed?;
     Ok(harvest)
@@ -94,11 +97,11 @@ pub struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    pub fn new(task: &'a Task, source: &'a Source, meter: &'a Meter) -> Self {
+    pub fn new(task: &'a Task, source: &'a Source, counters: &'a Counters) -> Self {
         Worker {
             task,
             source,
-            lane: meter.lane(Role::Worker),
+            lane: counters.lane(Label::Worker),
             body: Vec::new(),
             inflater: Inflater::default(),
             harvest: Harvest::default(),
@@ -107,9 +110,10 @@ impl<'a> Worker<'a> {
 
     pub fn visit(&mut self, link: Link) {
         let body = || std::mem::take(&mut self.body);
-        let page = self.source.get(&link.path, body, &mut self.lane);
+        let request = Request::new(Purpose::Company, &link.path);
+        let page = self.source.get(request, body, &mut self.lane);
         let result = page.and_then(|page| {
-            self.harvest.came_after(page.elapsed);
+            self.harvest.add_latency(page.elapsed);
             let extract = self.task.extract(&page, &mut self.inflater, &mut self.lane);
             self.body = page.body;
             extract

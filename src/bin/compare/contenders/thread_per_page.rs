@@ -5,15 +5,15 @@ use std::thread;
 
 use crossbeam_channel::{bounded, unbounded};
 use indexrank::pipeline::harvest::Harvest;
-use indexrank::telemetry::counters::Meter;
+use indexrank::telemetry::counters::Counters;
 
 use super::shared::{Outcome, Worker};
 use crate::task::Task;
 
-pub fn run(task: &Task, meter: &Arc<Meter>) -> Outcome {
+pub fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
     let source = &task.source()?;
     thread::scope(|scope| {
-        let rate = scope.spawn(|| task.rate(source, meter));
+        let rate = scope.spawn(|| task.rate(source, counters));
         // The bounded channel is the semaphore: one message for each running thread.
         let (acquire, release) = bounded(task.workers);
         let (harvest_out, harvests) = unbounded();
@@ -21,7 +21,7 @@ pub fn run(task: &Task, meter: &Arc<Meter>) -> Outcome {
             acquire.send(()).expect("the receiver is in this function");
             let (release, harvest_out) = (release.clone(), harvest_out.clone());
             scope.spawn(move || {
-                let mut worker = Worker::new(task, source, meter);
+                let mut worker = Worker::new(task, source, counters);
                 worker.visit(link);
                 // Sending fails only if the walk failed, which ends the run with its error.
                 let _ = harvest_out.send(worker.harvest);
@@ -32,7 +32,7 @@ pub fn run(task: &Task, meter: &Arc<Meter>) -> Outcome {
             });
             true
         };
-        let listed = task.for_each_link(source, task.workers, meter, start)?;
+        let listed = task.for_each_link(source, task.workers, counters, start)?;
         drop(harvest_out);
         let mut harvest = Harvest::default();
         for page in harvests {

@@ -1,7 +1,7 @@
 //! Rankings: their order, rounding and JSON.
 
-use indexrank::pipeline::harvest::Company;
 use indexrank::results::ranking::{Figure, PeRange, potential_profit, price_in_roubles, ranking};
+use indexrank::site::company::Company;
 use indexrank::site::company::CompanyPage;
 use indexrank::site::rates::Rate;
 use rust_decimal::Decimal;

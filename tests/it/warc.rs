@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use indexrank::http::page::{Page, Reason};
+use indexrank::http::error::Reason;
+use indexrank::http::page::Page;
 use indexrank::warc::reader::Archive;
-use indexrank::warc::writer::{Checksum, Recorder};
+use indexrank::warc::writer::{Checksum, Writer};
 
 fn record(kind: &str, address: &str, http: &str) -> Vec<u8> {
     let length = http.len();
@@ -39,7 +40,7 @@ fn member(bytes: &[u8]) -> Vec<u8> {
 fn get(archive: &Archive, path: &str) -> Result<String, Reason> {
     let page = archive
         .get(path, b"old".to_vec())
-        .and_then(Page::of_status_200);
+        .and_then(Page::require_status_200);
     page.map(|page| String::from_utf8(page.body).unwrap())
         .map_err(|error| error.reason)
 }
@@ -193,7 +194,7 @@ fn reads_back_recorded_pages() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["kept.warc", "kept.warc.gz"] {
         let file = folder.path().join(name);
-        let recorder = Recorder::create(&file, Checksum::Sha1, &[]).unwrap();
+        let writer = Writer::create(&file, Checksum::Sha1, &[]).unwrap();
         let mut headers = http::HeaderMap::new();
         headers.insert("content-encoding", "gzip".parse().unwrap());
         headers.insert("transfer-encoding", "chunked".parse().unwrap());
@@ -203,16 +204,16 @@ fn reads_back_recorded_pages() {
             headers: headers.clone(),
             body,
             elapsed: Duration::ZERO,
-            kept: false,
-            hold: None,
+            from_journal: false,
+            large: None,
         };
         let body = vec![0x1f, 0x8b, 0, 255, 13, 10, 13, 10];
-        recorder.keep(
+        writer.append(
             "http://127.0.0.1:1/stocks/a-stock",
             &page(200, body.clone()),
         );
-        recorder.keep("http://127.0.0.1:1/gone", &page(404, Vec::new()));
-        recorder.finish().unwrap();
+        writer.append("http://127.0.0.1:1/gone", &page(404, Vec::new()));
+        writer.finish().unwrap();
 
         let archive = Archive::open(&file).unwrap();
         let page = archive.get("/stocks/a-stock", Vec::new()).unwrap();

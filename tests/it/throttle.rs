@@ -4,11 +4,11 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::HeaderMap;
-use indexrank::http::page::{PageError, Reason};
-use indexrank::source::retry::{Attempts, Retries, asked_pause, attempts};
-use indexrank::source::throttle::{Cause, Gate};
-use indexrank::telemetry::counters::Meter;
-use indexrank::telemetry::trace::Role;
+use indexrank::http::error::{PageError, Reason};
+use indexrank::source::retry::{Attempts, MAX_ATTEMPTS, Retries, max_attempts, retry_after};
+use indexrank::source::throttle::{Cause, Throttle};
+use indexrank::telemetry::counters::Counters;
+use indexrank::telemetry::trace::Label;
 
 fn failure(reason: Reason) -> PageError {
     PageError::new(reason, "")
@@ -18,9 +18,9 @@ fn failure(reason: Reason) -> PageError {
 fn allows_attempts_by_failure_reason() {
     use Reason::*;
     for reason in [Unreachable, Timeout, Broken, Truncated, Busy, BadEncoding] {
-        assert_eq!(attempts(reason), 4, "{reason:?}");
+        assert_eq!(max_attempts(reason), 4, "{reason:?}");
     }
-    assert_eq!(attempts(Protocol), 2);
+    assert_eq!(max_attempts(Protocol), 2);
     for reason in [
         HeadersTooLarge,
         Tls,
@@ -39,7 +39,7 @@ fn allows_attempts_by_failure_reason() {
         Panic,
         Stopped,
     ] {
-        assert_eq!(attempts(reason), 1, "{reason:?}");
+        assert_eq!(max_attempts(reason), 1, "{reason:?}");
     }
 }
 
@@ -50,7 +50,8 @@ fn retry_pauses_grow_and_are_reproducible() {
     let pauses = |seed, path: &str| {
         let retries = Retries::new(seed, Duration::from_millis(500));
         let mut attempts = Attempts::default();
-        let mut next = || retries.pause(path, &mut attempts, &failure(Reason::Busy));
+        let mut next =
+            || retries.next_delay(path, MAX_ATTEMPTS, &mut attempts, &failure(Reason::Busy));
         [next(), next(), next(), next()]
     };
     let mut longest_pauses = [Duration::ZERO; 3];
@@ -82,7 +83,12 @@ fn the_retry_budget_is_a_quarter_of_all_requests_and_at_least_20() {
             let path = format!("/{number}");
             let mut attempts = Attempts::default();
             retries
-                .pause(&path, &mut attempts, &failure(Reason::Timeout))
+                .next_delay(
+                    &path,
+                    MAX_ATTEMPTS,
+                    &mut attempts,
+                    &failure(Reason::Timeout),
+                )
                 .is_some()
         });
         granted.count()
@@ -100,7 +106,7 @@ fn ten_retry_after_pauses_cost_no_attempt() {
     let mut attempts = Attempts::default();
     let mut is_retried = |reason| {
         retries
-            .pause("/", &mut attempts, &failure(reason))
+            .next_delay("/", MAX_ATTEMPTS, &mut attempts, &failure(reason))
             .is_some()
     };
     for _ in 0..10 {
@@ -116,11 +122,11 @@ fn ten_retry_after_pauses_cost_no_attempt() {
 /// Seconds and all three date forms of RFC 9110; also past dates, nonsense and endless pauses.
 #[test]
 fn parses_retry_after() {
-    let parse = |retry_after: &str, date: Option<&str>| {
+    let parse = |value: &str, date: Option<&str>| {
         let mut headers = HeaderMap::new();
-        headers.insert("retry-after", retry_after.parse().unwrap());
+        headers.insert("retry-after", value.parse().unwrap());
         date.map(|date| headers.insert("date", date.parse().unwrap()));
-        asked_pause(&headers)
+        retry_after(&headers)
     };
     let now = Some("Sun, 06 Nov 1994 08:49:30 GMT");
     let seconds = |seconds| Some(Duration::from_secs(seconds));
@@ -148,19 +154,19 @@ fn parses_retry_after() {
     let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(60));
     let pause = parse(&soon, None).unwrap().as_secs();
     assert!((58..=60).contains(&pause), "{pause}");
-    assert_eq!(asked_pause(&HeaderMap::new()), None);
+    assert_eq!(retry_after(&HeaderMap::new()), None);
 }
 
 /// Lets this many fetchers acquire a permit and hold it. Returns the number of permits granted until
 /// 200 ms pass without another.
-fn concurrent_permits(throttle: &Gate, counters: &Meter, fetchers: usize) -> usize {
+fn concurrent_permits(throttle: &Throttle, fetchers: usize) -> usize {
     thread::scope(|scope| {
         let (granted_sender, granted) = crossbeam_channel::unbounded();
         let (release_sender, release) = crossbeam_channel::bounded::<()>(0);
         for _ in 0..fetchers {
             let (granted_sender, release) = (granted_sender.clone(), release.clone());
             scope.spawn(move || {
-                let permit = throttle.enter(&mut counters.lane(Role::Fetcher));
+                let permit = throttle.acquire(true);
                 // Fetchers that get their permit after the count find no receiver.
                 let _ = granted_sender.send(());
                 // Nothing is sent: the channel disconnects after the count.
@@ -181,33 +187,33 @@ fn concurrent_permits(throttle: &Gate, counters: &Meter, fetchers: usize) -> usi
 /// successes in a row.
 #[test]
 fn halves_the_concurrency_limit_while_most_requests_fail() {
-    let counters = Meter::default();
-    let throttle = Gate::new(8);
+    let counters = Counters::default();
+    let throttle = Throttle::new(8);
     let record = |failures: usize, successes: usize| {
         let failures = (0..failures).map(|_| Err(failure(Reason::Busy)));
         let successes = (0..successes).map(|_| Ok(()));
         failures
             .chain(successes)
-            .for_each(|result| throttle.judge("/", &result, &counters));
+            .for_each(|result| throttle.record_result("/", &result, &counters));
     };
-    assert_eq!(concurrent_permits(&throttle, &counters, 8), 8);
+    assert_eq!(concurrent_permits(&throttle, 8), 8);
     record(10, 10);
-    assert_eq!(concurrent_permits(&throttle, &counters, 8), 8);
+    assert_eq!(concurrent_permits(&throttle, 8), 8);
     record(11, 0);
-    assert_eq!(concurrent_permits(&throttle, &counters, 8), 4);
-    assert_eq!(counters.resting.get(), 4);
+    assert_eq!(concurrent_permits(&throttle, 8), 4);
+    assert_eq!(counters.held_back.get(), 4);
     record(20, 0);
-    assert_eq!(concurrent_permits(&throttle, &counters, 8), 2);
+    assert_eq!(concurrent_permits(&throttle, 8), 2);
     record(20, 0);
     record(20, 0);
     record(20, 0);
-    assert_eq!(concurrent_permits(&throttle, &counters, 8), 1);
+    assert_eq!(concurrent_permits(&throttle, 8), 1);
     record(0, 10);
-    assert_eq!(concurrent_permits(&throttle, &counters, 8), 2);
+    assert_eq!(concurrent_permits(&throttle, 8), 2);
     record(0, 100);
-    assert_eq!(concurrent_permits(&throttle, &counters, 8), 8);
+    assert_eq!(concurrent_permits(&throttle, 8), 8);
     assert_eq!(
-        (counters.resting.get(), counters.most_resting.get()),
+        (counters.held_back.get(), counters.most_held_back.get()),
         (0, 7)
     );
 }
@@ -216,59 +222,60 @@ fn halves_the_concurrency_limit_while_most_requests_fail() {
 /// becomes two.
 #[test]
 fn halves_the_requests_in_flight_if_they_are_below_the_limit() {
-    let (counters, throttle) = (Meter::default(), Gate::new(32));
-    assert_eq!(concurrent_permits(&throttle, &counters, 4), 4);
+    let (counters, throttle) = (Counters::default(), Throttle::new(32));
+    assert_eq!(concurrent_permits(&throttle, 4), 4);
     for _ in 0..20 {
-        throttle.judge::<()>("/", &Err(failure(Reason::Busy)), &counters);
+        throttle.record_result::<()>("/", &Err(failure(Reason::Busy)), &counters);
     }
-    assert_eq!(concurrent_permits(&throttle, &counters, 32), 2);
-    assert_eq!(counters.resting.get(), 30);
+    assert_eq!(concurrent_permits(&throttle, 32), 2);
+    assert_eq!(counters.held_back.get(), 30);
 }
 
 #[test]
 fn a_pause_blocks_fetchers_and_index_requests() {
-    let counters = Meter::default();
-    let throttle = Gate::new(8);
-    let mut lane = counters.lane(Role::Fetcher);
+    let counters = Counters::default();
+    let throttle = Throttle::new(8);
+    let mut lane = counters.lane(Label::Fetcher);
     throttle.pause(Duration::from_millis(300), &mut lane);
     // A pause that ends earlier adds nothing.
     throttle.pause(Duration::from_millis(100), &mut lane);
     let started = Instant::now();
-    for role in [Role::Fetcher, Role::Index] {
-        throttle.enter(&mut counters.lane(role)).unwrap();
+    for is_counted in [true, false] {
+        throttle.acquire(is_counted).unwrap();
         assert!(started.elapsed() > Duration::from_millis(290));
     }
-    assert_eq!(counters.paused.get(), 300);
+    assert_eq!(counters.paused_ms.get(), 300);
 }
 
 /// Threads may wait for a pause, an interval between requests, or a permit.
 #[test]
 fn cancellation_wakes_every_waiting_thread() {
-    let counters = Meter::default();
+    let counters = Counters::default();
     let long = Duration::from_secs(100);
-    let blocks: [fn(&Gate, &Meter, Duration); 3] = [
-        |throttle, counters, long| throttle.pause(long, &mut counters.lane(Role::Fetcher)),
-        |throttle, _, long| throttle.keep_apart(long),
+    let blocks: [fn(&Throttle, &Counters, Duration); 3] = [
+        |throttle, counters, long| throttle.pause(long, &mut counters.lane(Label::Fetcher)),
+        |throttle, _, long| throttle.space_requests(long),
         |throttle, counters, _| {
-            (0..20).for_each(|_| throttle.judge::<()>("/", &Err(failure(Reason::Busy)), counters));
-            std::mem::forget(throttle.enter(&mut counters.lane(Role::Fetcher)));
+            (0..20).for_each(|_| {
+                throttle.record_result::<()>("/", &Err(failure(Reason::Busy)), counters)
+            });
+            std::mem::forget(throttle.acquire(true));
         },
     ];
     for block in blocks {
-        let throttle = Gate::new(2);
+        let throttle = Throttle::new(2);
         block(&throttle, &counters, long);
         let reason = thread::scope(|scope| {
-            let waiting =
-                scope.spawn(|| throttle.enter(&mut counters.lane(Role::Fetcher)).map(drop));
+            let waiting = scope.spawn(|| throttle.acquire(true).map(drop));
             let sleeping = scope.spawn(|| throttle.sleep(long));
             thread::sleep(Duration::from_millis(50));
-            throttle.close(Cause::Signal(2));
+            throttle.cancel(Cause::Signal(2));
             sleeping.join().unwrap();
             waiting.join().unwrap().unwrap_err().reason
         });
         assert_eq!(reason, Reason::Stopped);
-        assert!(throttle.closing().recv().is_err());
-        throttle.close(Cause::MaxTime(Duration::ZERO));
+        assert!(throttle.cancellation().recv().is_err());
+        throttle.cancel(Cause::MaxTime(Duration::ZERO));
         assert_eq!(
             throttle.cause(),
             Some(Cause::Signal(2)),
@@ -279,11 +286,11 @@ fn cancellation_wakes_every_waiting_thread() {
 
 #[test]
 fn a_pause_over_120_s_cancels_the_run() {
-    let counters = Meter::default();
-    let throttle = Gate::new(1);
-    throttle.pause(Duration::from_secs(120), &mut counters.lane(Role::Fetcher));
+    let counters = Counters::default();
+    let throttle = Throttle::new(1);
+    throttle.pause(Duration::from_secs(120), &mut counters.lane(Label::Fetcher));
     assert_eq!(throttle.cause(), None);
-    throttle.pause(Duration::from_secs(121), &mut counters.lane(Role::Fetcher));
+    throttle.pause(Duration::from_secs(121), &mut counters.lane(Label::Fetcher));
     assert_eq!(
         throttle.cause(),
         Some(Cause::LongPause(Duration::from_secs(121)))

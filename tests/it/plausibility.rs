@@ -1,9 +1,9 @@
 //! Implausible figures: which are flagged, with which words, and that they are ranked unchanged.
 
-use indexrank::pipeline::harvest::Company;
 use indexrank::replica::{Market, SEED};
-use indexrank::results::plausibility::{Rule, Suspicion, of_company, suspicious};
+use indexrank::results::plausibility::{Contradiction, Rule, check, check_all};
 use indexrank::results::terminal;
+use indexrank::site::company::Company;
 use indexrank::site::company::CompanyPage;
 use serde_json::{Value, json};
 
@@ -28,9 +28,9 @@ fn company(code: &str, [price, pe, growth, low52, high52]: [&str; 5]) -> Company
 }
 
 /// Checks a company of the figures `price pe growth low high`; `-` is a missing figure.
-fn flagged(figures: &str) -> Vec<Suspicion> {
+fn flagged(figures: &str) -> Vec<Contradiction> {
     let words: Vec<&str> = figures.split(' ').collect();
-    of_company(&company("A", words.try_into().unwrap()))
+    check(&company("A", words.try_into().unwrap()))
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn reports_the_rule_the_figures_and_the_reason() {
                 "path": "/stocks/a-stock",
                 "rule": "low_far_below",
                 "figures": {"price": 80.60, "growth": 7.50, "52 week low": 15.32, "52 week high": 91.40},
-                "why": "the 52-week low, 15.32, is under a third of both the price, 80.60, and that of a year ago, 74.98",
+                "why": "52-week low 15.32 looks wrong (price 80.60, a year ago 74.98)",
             }),
         ),
         (
@@ -124,7 +124,7 @@ fn reports_the_rule_the_figures_and_the_reason() {
                 "path": "/stocks/a-stock",
                 "rule": "price_outside_range",
                 "figures": {"price": 200, "52 week low": 90, "52 week high": 110},
-                "why": "the price, 200, is over one and a half times the 52-week high, 110",
+                "why": "price 200 looks wrong (over 1.5 times the 52-week high 110)",
             }),
         ),
         (
@@ -134,7 +134,7 @@ fn reports_the_rule_the_figures_and_the_reason() {
                 "path": "/stocks/a-stock",
                 "rule": "growth_outside_range",
                 "figures": {"price": 100, "growth": 200, "52 week low": 90, "52 week high": 110},
-                "why": "the price a year ago, 33.33 by a growth of 200 %, is under half the 52-week low, 90",
+                "why": "growth 200 % looks wrong (price a year ago 33.33, under half the 52-week low 90)",
             }),
         ),
         (
@@ -144,7 +144,7 @@ fn reports_the_rule_the_figures_and_the_reason() {
                 "path": "/stocks/a-stock",
                 "rule": "high_far_above",
                 "figures": {"price": 10, "52 week low": 9, "52 week high": 101},
-                "why": "the 52-week high, 101, is over ten times the price, 10",
+                "why": "52-week high 101 looks wrong (price 10)",
             }),
         ),
         (
@@ -154,7 +154,7 @@ fn reports_the_rule_the_figures_and_the_reason() {
                 "path": "/stocks/a-stock",
                 "rule": "pe_beyond",
                 "figures": {"P/E": -10000.5},
-                "why": "the P/E, -10000.5, is beyond ±10,000",
+                "why": "P/E -10000.5 looks wrong (beyond ±10,000)",
             }),
         ),
     ] {
@@ -186,7 +186,7 @@ fn flags_only_merck_in_the_crawl() {
         })
         .collect();
     assert_eq!(companies.len(), 496);
-    let flagged: Vec<(String, Rule)> = suspicious(companies.into_iter())
+    let flagged: Vec<(String, Rule)> = check_all(companies.into_iter())
         .into_iter()
         .map(|suspicion| (suspicion.code, suspicion.rule))
         .collect();
@@ -199,9 +199,8 @@ fn warns_at_the_end_and_leaves_the_rankings_unchanged() {
     let ran = indexrank(folder.path(), &["--from", &MARKET.address()]);
     assert_eq!(ran.code, 0);
     let warning = "\
-        indexrank: 1 figure does not fit the others of its company, it is ranked as it is:\n\
-        indexrank:   MRK: the 52-week low, 15.32, is under a third of both the price, 80.60, \
-        and that of a year ago, 74.98\n";
+        indexrank: warning: MRK: 52-week low 15.32 looks wrong (price 80.60, a year ago 74.98); \
+        ranked unchanged\n";
     assert!(ran.stderr.ends_with(warning), "{}", ran.stderr);
     assert_expected_rankings(&folder.path().join("rankings"));
     let report = json(&folder.path().join("rankings/run.json"));
@@ -225,7 +224,7 @@ fn flags_and_ranks_an_implausible_price() {
     assert!(
         run.ran
             .stderr
-            .contains("  MMM: the price, 9166.78, is over one and a half times"),
+            .contains("warning: MMM: price 9166.78 looks wrong (over 1.5 times the 52-week high"),
         "{}",
         run.ran.stderr
     );
@@ -233,19 +232,20 @@ fn flags_and_ranks_an_implausible_price() {
 }
 
 #[test]
-fn shortens_the_list_to_a_given_length() {
-    let all: Vec<Suspicion> = (0..7).flat_map(|_| flagged("- 20000 - - -")).collect();
-    let lines = |count: usize, limit| terminal::suspicious(&all[..count], limit);
-    assert_eq!(lines(0, 5), [""; 0]);
+fn lists_five_contradictions_unless_verbose() {
+    let all: Vec<Contradiction> = (0..7).flat_map(|_| flagged("- 20000 - - -")).collect();
+    let lines = |count: usize, verbose| terminal::contradictions(&all[..count], verbose);
+    let warning = "warning: A: P/E 20000 looks wrong (beyond ±10,000); ranked unchanged";
+    assert_eq!(lines(0, false), [""; 0]);
+    assert_eq!(lines(5, false), [warning; 5]);
     assert_eq!(
-        lines(5, 5).last().unwrap(),
-        "  A: the P/E, 20000, is beyond ±10,000"
+        lines(6, false)[5],
+        "warning: 1 more figure looks wrong, all in run.json"
     );
-    assert_eq!(lines(7, 5).len(), 7);
+    assert_eq!(lines(7, false).len(), 6);
     assert_eq!(
-        lines(7, 5)[0],
-        "7 figures do not fit the others of their companies, they are ranked as they are:"
+        lines(7, false)[5],
+        "warning: 2 more figures look wrong, all in run.json"
     );
-    assert_eq!(lines(7, 5)[6], "  and 2 more, all in run.json");
-    assert_eq!(lines(7, usize::MAX).len(), 8);
+    assert_eq!(lines(7, true), [warning; 7]);
 }

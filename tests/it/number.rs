@@ -1,6 +1,6 @@
 //! The parsers of numbers, percentages and rates.
 
-use indexrank::site::number::{decimal_comma, number, percent};
+use indexrank::site::number::{parse, parse_decimal_comma, parse_percent};
 
 /// Cases are `(text, number)`; the number is `-` if the parser must reject the text.
 fn check<E>(parse: impl Fn(&str) -> Result<rust_decimal::Decimal, E>, cases: &[(&str, &str)]) {
@@ -13,7 +13,7 @@ fn check<E>(parse: impl Fn(&str) -> Result<rust_decimal::Decimal, E>, cases: &[(
 #[test]
 fn parses_numbers() {
     check(
-        number,
+        parse,
         &[
             ("163.09", "163.09"),
             ("5,221.56", "5221.56"),
@@ -62,7 +62,7 @@ fn parses_numbers() {
 #[test]
 fn parses_percentages() {
     check(
-        percent,
+        parse_percent,
         &[
             ("-9.27%", "-9.27"),
             ("200.87%", "200.87"),
@@ -80,7 +80,7 @@ fn parses_percentages() {
 #[test]
 fn parses_rates_with_a_decimal_comma() {
     check(
-        decimal_comma,
+        parse_decimal_comma,
         &[
             ("76,6501", "76.6501"),
             ("76.6501", "76.6501"),

@@ -1,0 +1,46 @@
+//! Printing to stdout and stderr.
+
+use std::env;
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+use crate::exit::Exit;
+use crate::job::advice::Stop;
+
+/// Writes to stdout. A closed pipe (`| head`) is not an error.
+pub fn print(bytes: &[u8]) -> Result<(), Stop> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Stop::new(
+            Exit::Output,
+            format!("cannot write to stdout: {error}; the files of the run, if any, are written"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a line to stderr.
+pub fn say(line: &str) {
+    // If stderr cannot be written, there is no way left to report that.
+    let _ = writeln!(io::stderr(), "indexrank: {line}");
+}
+
+/// The command line of this process with `--resume`, quoted for a shell.
+pub fn resume_command() -> String {
+    let words = env::args_os().map(|word| quote(&word));
+    let mut words: Vec<String> = words.collect();
+    if !words.iter().any(|word| word == "--resume") {
+        words.push("--resume".to_owned());
+    }
+    words.join(" ")
+}
+
+fn quote(word: &OsString) -> String {
+    let word = word.to_string_lossy();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,%@".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.into_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}

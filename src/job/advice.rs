@@ -1,0 +1,153 @@
+//! What to tell a user whose run ended early: one sentence, what to do next, and the exit code.
+
+use crate::disk::output::OutputError;
+use crate::exit::Exit;
+use crate::http::error::Reason;
+use crate::pipeline::harvest::Harvest;
+use crate::pipeline::index_pages::{IndexPageId, WalkError};
+use crate::replica::Market;
+use crate::results::layout_check;
+use crate::results::write::OutputsError;
+use crate::source::origin::Origin;
+use crate::source::retry;
+use crate::source::throttle::Cause;
+use crate::warc::journal::ResumeError;
+
+const NO_NETWORK: &str = "`--from replica` needs no network";
+const REFUSED: &str =
+    "indexrank does not try to get around that: wait, and send less with --workers 4 or --rps 1";
+const READ: &str = "`indexrank read FILE` shows what is found in a saved page";
+const SIGINT: i32 = 2;
+
+/// Why a run ended before its rankings were written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Stop {
+    pub exit: Exit,
+    pub message: String,
+    /// Whether the same command with `--resume` continues the run.
+    pub resumable: bool,
+}
+
+impl Stop {
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Stop {
+            exit,
+            message: message.into(),
+            resumable: false,
+        }
+    }
+
+    fn resumable(exit: Exit, message: impl Into<String>) -> Self {
+        Stop {
+            resumable: true,
+            ..Stop::new(exit, message)
+        }
+    }
+
+    /// A run that was cancelled.
+    pub fn of_cancellation(cause: &Cause) -> Self {
+        match cause {
+            Cause::Signal(SIGINT) => Stop::resumable(Exit::Interrupted, "interrupted"),
+            Cause::Signal(_) => Stop::resumable(Exit::Terminated, "terminated"),
+            Cause::MaxTime(limit) => {
+                let message = format!("not done within --max-time {} s", limit.as_secs_f64());
+                Stop::resumable(Exit::Unreachable, message)
+            }
+            Cause::Refused { path, error } => {
+                let message =
+                    format!("the site refuses requests, the last one {path}: {error}; {REFUSED}");
+                Stop::resumable(Exit::Unreachable, message)
+            }
+            Cause::LongPause(pause) => {
+                let message = format!(
+                    "the site asks for a pause of {} s: run it again after that",
+                    pause.as_secs()
+                );
+                Stop::resumable(Exit::Unreachable, message)
+            }
+        }
+    }
+
+    /// An index that could not be walked to its end.
+    pub fn of_walk(error: &WalkError, origin: &Origin, index: &str) -> Self {
+        let is_first_page = error.page == IndexPageId::Number(1);
+        let is_letter = matches!(error.page, IndexPageId::Letter(_));
+        let reason = error.error.reason;
+        let advice = match (reason, origin) {
+            (Reason::Unrecognised, _) => READ.to_owned(),
+            (Reason::Gone | Reason::NotArchived, _) if is_letter => {
+                "check --index, or use --walk pages, which needs no letter pages".to_owned()
+            }
+            (Reason::Gone, Origin::Replica) => {
+                format!("the embedded market has only the index {}", Market::INDEX)
+            }
+            (Reason::Gone, _) if is_first_page => format!(
+                "the site has no index {index:?}: check --index, and quote a name with & in a shell; {NO_NETWORK}"
+            ),
+            (Reason::Robots, _) => "--ignore-robots is for a server of your own".to_owned(),
+            (Reason::Blocked | Reason::Challenge, _) => REFUSED.to_owned(),
+            (Reason::NotArchived, _) => {
+                "record a whole run with --record, or check --index".to_owned()
+            }
+            _ => format!("check the network and try again later; {NO_NETWORK}"),
+        };
+        let exit = match reason {
+            Reason::Unrecognised => Exit::Layout,
+            _ => Exit::Unreachable,
+        };
+        let may_succeed_later = retry::is_transient(reason)
+            || matches!(
+                reason,
+                Reason::Blocked | Reason::Challenge | Reason::Postponed
+            )
+            || reason == Reason::Gone && !is_first_page;
+        Stop {
+            resumable: may_succeed_later,
+            ..Stop::new(exit, format!("{error}; {advice}"))
+        }
+    }
+
+    /// A harvest that cannot be ranked, because the layout has changed or no page was fetched.
+    pub fn of_harvest(harvest: &Harvest) -> Option<Self> {
+        if let Some(change) = layout_check::change(harvest) {
+            let message = format!("{change}: the site's layout has changed; {READ}");
+            return Some(Stop::new(Exit::Layout, message));
+        }
+        if !harvest.companies.is_empty() {
+            return None;
+        }
+        let first = harvest.failures.first()?;
+        let message = format!(
+            "none of the {} company pages could be fetched; the first, {}: {}",
+            harvest.failures.len(),
+            first.link.path,
+            first.error
+        );
+        Some(Stop::resumable(Exit::Unreachable, message))
+    }
+}
+
+impl From<OutputError> for Stop {
+    fn from(error: OutputError) -> Self {
+        Stop::new(Exit::Output, error.to_string())
+    }
+}
+
+impl From<OutputsError> for Stop {
+    fn from(error: OutputsError) -> Self {
+        match error {
+            OutputsError::Unwritable(error) => error.into(),
+            OutputsError::Conflict(message) => Stop::new(Exit::Usage, message),
+        }
+    }
+}
+
+impl From<ResumeError> for Stop {
+    fn from(error: ResumeError) -> Self {
+        match error {
+            ResumeError::Output(error) => error.into(),
+            error => Stop::new(Exit::Usage, error.to_string()),
+        }
+    }
+}

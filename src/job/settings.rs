@@ -1,0 +1,53 @@
+//! What a run was asked to do.
+
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+
+use crate::http::proxy::ProxyChoice;
+use crate::http::tls::Authorities;
+use crate::job::exchange_rate::RateChoice;
+use crate::pipeline::PoolSizes;
+use crate::pipeline::walker::WalkMode;
+use crate::results::ranking::PeRange;
+use crate::results::write::Outputs;
+use crate::source::origin::Origin;
+use crate::telemetry::progress::Style;
+
+/// The settings of a run, one for each option.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub origin: Origin,
+    pub index: String,
+    pub walk: WalkMode,
+    pub sizes: PoolSizes,
+    /// Length of each ranking.
+    pub top: usize,
+    pub pe_range: PeRange,
+    pub rate: RateChoice,
+    pub outputs: Outputs,
+    /// The time limit of one attempt.
+    pub timeout: Duration,
+    pub user_agent: String,
+    pub proxy: ProxyChoice,
+    /// Requests per second at the most.
+    pub rps: Option<f64>,
+    pub ignore_robots: bool,
+    /// The time limit of the whole run.
+    pub max_time: Option<Duration>,
+    /// Resumes an interrupted run, with pages up to this age.
+    pub resume: Option<Duration>,
+    pub retry: RetryTiming,
+    /// Receives the numbers of signals that cancel the run.
+    pub interrupts: Receiver<i32>,
+    pub authorities: Option<Authorities>,
+    pub progress: Style,
+}
+
+/// The delays before retries.
+#[derive(Debug, Clone, Copy)]
+pub struct RetryTiming {
+    /// Seed of the jitter; `None` for a random one.
+    pub seed: Option<u64>,
+    pub first_delay: Duration,
+}

@@ -1,0 +1,48 @@
+//! Warnings about a run that wrote its rankings, one sentence each.
+
+use crate::pipeline::harvest::Harvest;
+use crate::pipeline::walker::Walk;
+
+/// Paths that a sentence names. The report has all of them.
+const NAMED: usize = 5;
+
+/// Companies listed under two paths.
+pub fn of_duplicates(harvest: &Harvest) -> Option<String> {
+    let first = harvest.duplicates.first()?;
+    Some(format!(
+        "{} of {} listed addresses show a company that another address shows too: {} and {} are both {}",
+        harvest.duplicates.len(),
+        harvest.listed,
+        first.same_as,
+        first.path,
+        first.code
+    ))
+}
+
+/// Companies that the numbered pages lack, or the letter pages.
+pub fn of_walks(walks: &[Walk], listed: usize) -> Option<String> {
+    let [pages, letters] = walks else {
+        return None;
+    };
+    if pages.lacks.is_empty() && letters.lacks.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "of {listed} companies in the index, the numbered pages lack {} and the letter pages lack {}; \
+         all of them are fetched",
+        lacking(pages),
+        lacking(letters)
+    ))
+}
+
+fn lacking(walk: &Walk) -> String {
+    let all = walk.lacks.len();
+    if all == 0 {
+        return "none".to_owned();
+    }
+    let mut named: Vec<String> = walk.lacks.iter().take(NAMED).cloned().collect();
+    if all > NAMED {
+        named.push(format!("{} more", all - NAMED));
+    }
+    format!("{all} ({})", named.join(", "))
+}

@@ -1,0 +1,49 @@
+//! The subcommand `serve`: the embedded market or an archive on 127.0.0.1, until it is interrupted.
+
+use std::thread;
+
+use crate::cli::ServeArgs;
+use crate::console::{print, say};
+use crate::exit::Exit;
+use crate::job::advice::Stop;
+use crate::replica::{Market, Pages, SEED, Server};
+use crate::source::origin::Origin;
+use crate::warc::reader::Archive;
+
+/// Serves until the process is interrupted. Returns only if the server cannot start.
+pub fn serve(args: &ServeArgs) -> Result<Exit, Stop> {
+    let pages = pages(args)?;
+    let report = |number| say(&format!("{number} requests"));
+    let server = Server::start(pages, args.port as u16, args.line(), Some(report));
+    let server = server.map_err(|error| {
+        let message = format!(
+            "cannot listen on 127.0.0.1:{}: {error}; choose another --port, or 0 for a free one",
+            args.port
+        );
+        Stop::new(Exit::Usage, message)
+    })?;
+    if let Some(plan) = args.plan() {
+        server.misbehave(plan);
+    }
+    print(format!("{}\n", server.address()).as_bytes())?;
+    loop {
+        thread::park();
+    }
+}
+
+fn pages(args: &ServeArgs) -> Result<Pages, Stop> {
+    let Origin::Archive(path) = &args.from else {
+        let market = Market::embedded(args.companies, args.seed.unwrap_or(SEED));
+        return Ok(Pages::of_market(&market.dropping(args.drop_rows)));
+    };
+    if args.companies.is_some() || args.drop_rows > 0 {
+        let message = "--companies and --drop-rows are for the embedded market, leave them out with an archive";
+        return Err(Stop::new(Exit::Usage, message));
+    }
+    let archive =
+        Archive::open(path).map_err(|error| Stop::new(Exit::Usage, format!("{error:#}")))?;
+    if let Some(damage) = archive.damage() {
+        say(&format!("warning: {damage}"));
+    }
+    Ok(Pages::of_archive(&archive))
+}

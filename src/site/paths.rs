@@ -1,0 +1,49 @@
+//! Addresses of the two sites and the paths of their pages.
+
+use jiff::civil::Date;
+
+/// The site of the index and the companies: scheme and host, without a slash at the end.
+pub const LIVE_PAGES: &str = "https://markets.businessinsider.com";
+/// The site of the Bank of Russia.
+pub const LIVE_RATES: &str = "https://www.cbr.ru";
+
+pub const ROBOTS: &str = "/robots.txt";
+pub const RATES: &str = "/scripts/XML_daily.asp";
+/// What the paths of all company pages begin with, `/stocks/mmm-stock`.
+pub const COMPANY_PREFIX: &str = "/stocks/";
+/// What the paths of all index pages begin with.
+pub const INDEX_PREFIX: &str = "/index/components/";
+
+/// The letter pages of an index, in the order of their requests.
+pub const LETTERS: [&str; 27] = [
+    "A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L", "M", "N", "O", "P", "Q", "R", "S",
+    "T", "U", "V", "W", "X", "Y", "Z", "0-9",
+];
+
+/// Path of a numbered page of an index, counted from 1.
+pub fn numbered_page(index: &str, number: u32) -> String {
+    format!("{INDEX_PREFIX}{index}?p={number}")
+}
+
+/// Path of a letter page of an index; `letter` is one of [`LETTERS`].
+pub fn letter_page(index: &str, letter: &str) -> String {
+    format!("{INDEX_PREFIX}{index}/{letter}")
+}
+
+/// Path of the Bank of Russia's rates for a day, or of the latest ones.
+pub fn rates(date: Option<Date>) -> String {
+    match date {
+        Some(date) => format!(
+            "{RATES}?date_req={:02}/{:02}/{}",
+            date.day(),
+            date.month(),
+            date.year()
+        ),
+        None => RATES.to_owned(),
+    }
+}
+
+/// Whether a path leads to the site of the rates, if the two sites are told apart by path.
+pub fn is_rates(path: &str) -> bool {
+    path.starts_with(RATES)
+}

@@ -1,0 +1,94 @@
+//! Where a user wants pages to come from: the option `--from`.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use url::{Host, Url};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The two real sites.
+    Live,
+    /// The embedded market, served on 127.0.0.1.
+    Replica,
+    /// A WARC archive.
+    Archive(PathBuf),
+    /// Any server with the same paths: scheme, host and port, without a slash at the end.
+    Site(String),
+}
+
+impl Origin {
+    /// The file, if pages come from an archive.
+    pub fn archive(&self) -> Option<&Path> {
+        match self {
+            Origin::Archive(path) => Some(path),
+            _ => None,
+        }
+    }
+}
+
+impl FromStr for Origin {
+    type Err = String;
+
+    /// Parses `live`, `replica`, the name of an existing archive, or an address.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_archive = [".warc", ".warc.gz"]
+            .iter()
+            .any(|extension| text.ends_with(extension));
+        match text {
+            "live" => Ok(Origin::Live),
+            "replica" => Ok(Origin::Replica),
+            _ if text.contains("://") => site_address(text).map(Origin::Site),
+            _ if is_archive && Path::new(text).is_file() => Ok(Origin::Archive(text.into())),
+            _ if is_archive => Err(format!(
+                "there is no file {text}; give one that was recorded with --record"
+            )),
+            _ => Err("give live, replica, a file FILE.warc or FILE.warc.gz, or an address like http://127.0.0.1:8000"
+                .to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Origin::Live => f.write_str("live"),
+            Origin::Replica => f.write_str("replica"),
+            Origin::Archive(path) => path.display().fmt(f),
+            Origin::Site(address) => f.write_str(address),
+        }
+    }
+}
+
+/// Scheme, host and port of an address that has nothing else.
+fn site_address(text: &str) -> Result<String, String> {
+    let url = Url::parse(text).map_err(|error| {
+        format!("this is not an address ({error}); give one like http://127.0.0.1:8000")
+    })?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("give an address that begins with http:// or https://".to_owned());
+    }
+    let has_more = url.path() != "/"
+        || url.query().is_some()
+        || url.fragment().is_some()
+        || !url.username().is_empty()
+        || url.password().is_some();
+    if has_more {
+        return Err(
+            "give only scheme, host and port, like http://127.0.0.1:8000; the paths are the site's own"
+                .to_owned(),
+        );
+    }
+    Ok(url.origin().ascii_serialization())
+}
+
+/// Whether the host of an address is this machine.
+pub fn is_loopback(address: &str) -> bool {
+    match Url::parse(address).ok().as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}

@@ -1,0 +1,385 @@
+//! The order of the rooms, and the homes of the crates.
+//!
+//! Reads every path in `src` that leads to another file, in `use` lines and elsewhere, and fails on an
+//! arrow against the order and on a circle of files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The rooms in their order: a room imports only from rooms before it. `cli`, `main` and their
+/// neighbours directly in `src` come last.
+const ROOMS: [&str; 11] = [
+    "site",
+    "disk",
+    "telemetry",
+    "http",
+    "warc",
+    "source",
+    "pipeline",
+    "results",
+    "replica",
+    "job",
+    "",
+];
+
+/// Files that any room may import, because they import nothing.
+const LEAVES: [&str; 3] = ["exit.rs", "signals.rs", "seeded.rs"];
+
+/// Crates with a home, and the rooms or files that are this home. The replica is a server, which
+/// writes the formats that the rooms parse; the race has other clients and another job.
+const HOMES: [(&str, &[&str]); 17] = [
+    ("ureq", &["http"]),
+    ("rustls", &["http", "bin/compare/contenders/async_tokio.rs"]),
+    ("scraper", &["site", "bin/compare/headings.rs"]),
+    ("html5ever", &["site"]),
+    ("quick_xml", &["site"]),
+    ("robotxt", &["site"]),
+    ("libdeflater", &["http"]),
+    ("encoding_rs", &["http", "replica"]),
+    ("httpdate", &["source", "replica"]),
+    ("httparse", &["warc", "replica"]),
+    ("indicatif", &["telemetry"]),
+    ("comfy_table", &["results", "bin/compare"]),
+    ("csv", &["results", "replica", "bin/compare"]),
+    ("rayon", &["pipeline", "bin/compare/contenders"]),
+    ("tokio", &["bin/compare/contenders/async_tokio.rs"]),
+    ("reqwest", &["bin/compare/contenders/async_tokio.rs"]),
+    ("rusqlite", &["store"]),
+];
+
+/// A path in the code that leads to another file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Arrow {
+    /// The file, relative to `src`, and the line.
+    from: String,
+    line: usize,
+    to: String,
+}
+
+#[test]
+fn rooms_import_only_from_rooms_before_them() {
+    let wrong: Vec<String> = arrows(&sources())
+        .iter()
+        .filter(|Arrow { from, to, .. }| {
+            let (from_leaf, to_leaf) = (LEAVES.contains(&&**from), LEAVES.contains(&&**to));
+            from_leaf || (!to_leaf && place(from) < place(to))
+        })
+        .map(|Arrow { from, line, to }| format!("src/{from}:{line} imports src/{to}"))
+        .collect();
+    assert!(wrong.is_empty(), "against the order:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_circle_of_files() {
+    let arrows = arrows(&sources());
+    let mut targets: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for arrow in &arrows {
+        targets.entry(&arrow.from).or_default().insert(&arrow.to);
+    }
+    let leads_back = |arrow: &&Arrow| {
+        let mut reached = BTreeSet::from([&*arrow.to]);
+        let mut open = vec![&*arrow.to];
+        while let Some(file) = open.pop() {
+            for next in targets.get(file).into_iter().flatten() {
+                if reached.insert(next) {
+                    open.push(next);
+                }
+            }
+        }
+        reached.contains(&*arrow.from)
+    };
+    let wrong: Vec<String> = arrows
+        .iter()
+        .filter(leads_back)
+        .map(|Arrow { from, line, to }| format!("src/{from}:{line} imports src/{to}"))
+        .collect();
+    assert!(wrong.is_empty(), "in a circle:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn each_crate_has_one_home() {
+    let mut wrong = Vec::new();
+    for (file, code) in sources() {
+        for (name, homes) in HOMES {
+            let is_home = homes.iter().any(|home| file.starts_with(home));
+            for (number, line) in code.lines().enumerate() {
+                if !is_home && uses_crate(line, name) {
+                    wrong.push(format!("src/{file}:{} uses {name}", number + 1));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "not at home:\n{}", wrong.join("\n"));
+}
+
+/// The test above reads what it should: these arrows exist, one for each kind of path.
+#[test]
+fn finds_every_kind_of_path() {
+    let code = [
+        ("lib.rs", "mod a;"),
+        ("a/mod.rs", "mod b;\npub use b::B;\nmod c;"),
+        ("a/b.rs", "use super::c::{self, C};\nuse crate::d;"),
+        ("a/c.rs", "fn f() -> crate::d::D { super::super::d::D }"),
+        ("d.rs", "use crate::{a::{b, c::C}, e};"),
+        (
+            "e.rs",
+            "// crate::a\nconst E: &str = \"x\"; fn f() { crate::a::f() }",
+        ),
+    ];
+    let code = code.map(|(file, code)| (file.to_owned(), code.to_owned()));
+    let mut found: Vec<(String, usize, String)> = arrows(&code)
+        .into_iter()
+        .map(|arrow| (arrow.from, arrow.line, arrow.to))
+        .collect();
+    found.sort();
+    let expected = [
+        ("a/b.rs", 1, "a/c.rs"),
+        ("a/b.rs", 2, "d.rs"),
+        ("a/c.rs", 1, "d.rs"),
+        ("a/mod.rs", 2, "a/b.rs"),
+        ("d.rs", 1, "a/b.rs"),
+        ("d.rs", 1, "a/c.rs"),
+        ("d.rs", 1, "e.rs"),
+        ("e.rs", 2, "a/mod.rs"),
+    ];
+    let expected = expected.map(|(from, line, to)| (from.to_owned(), line, to.to_owned()));
+    assert_eq!(found, expected);
+}
+
+/// The place of a file's room in the order. The race is a program of its own, above all rooms.
+fn place(file: &str) -> usize {
+    let room = match file.split_once('/') {
+        Some(("bin", _)) => return ROOMS.len(),
+        Some((room, _)) => room,
+        None => "",
+    };
+    let place = ROOMS.iter().position(|one| *one == room);
+    place.unwrap_or_else(|| panic!("src/{room} is not in the order of the rooms"))
+}
+
+/// Whether a line names a crate as the root of a path.
+fn uses_crate(line: &str, name: &str) -> bool {
+    let code = line.trim_start();
+    if code.starts_with("//") {
+        return false;
+    }
+    let path = format!("{name}::");
+    code.match_indices(&path).any(|(at, _)| {
+        let before = code[..at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':' || c == '.')
+    })
+}
+
+/// Every file in `src` with its code, by its path relative to `src`.
+fn sources() -> Vec<(String, String)> {
+    fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                collect(&path, files);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    collect(&src, &mut files);
+    files.sort();
+    assert!(files.len() > 50, "{} files", files.len());
+    let relative = |file: &Path| {
+        let relative = file.strip_prefix(&src).unwrap().to_str().unwrap();
+        relative.replace('\\', "/")
+    };
+    files
+        .iter()
+        .map(|file| (relative(file), fs::read_to_string(file).unwrap()))
+        .collect()
+}
+
+/// The arrows of all files. A file does not import itself, and declaring a module is no import.
+fn arrows(sources: &[(String, String)]) -> Vec<Arrow> {
+    let files: BTreeSet<&str> = sources.iter().map(|(file, _)| &**file).collect();
+    let mut arrows = BTreeSet::new();
+    for (file, code) in sources {
+        let children = declared_modules(code);
+        for (line, path) in paths(code) {
+            let Some(target) = resolve(file, &path, &children, &files) else {
+                continue;
+            };
+            if target != *file {
+                arrows.insert(Arrow {
+                    from: file.clone(),
+                    line,
+                    to: target,
+                });
+            }
+        }
+    }
+    arrows.into_iter().collect()
+}
+
+/// The names in `mod name;`.
+fn declared_modules(code: &str) -> BTreeSet<String> {
+    let lines = code.lines().filter_map(|line| {
+        let declaration = line.trim().strip_suffix(';')?;
+        let (before, name) = declaration.rsplit_once("mod ")?;
+        (before.is_empty() || before.starts_with("pub")).then(|| name.to_owned())
+    });
+    lines.collect()
+}
+
+/// Every path of two or more segments in the code, with its line. Groups are expanded:
+/// `use a::{b, c::D}` gives `a::b` and `a::c::D`.
+fn paths(code: &str) -> Vec<(usize, Vec<String>)> {
+    let mut found = Vec::new();
+    // For each open brace, the segments before it if it opens a group of a path.
+    let mut groups: Vec<Option<Vec<String>>> = Vec::new();
+    let mut path: Vec<String> = Vec::new();
+    let mut last_line = 0;
+    let mut continues = false;
+    for (line, token) in tokens(code) {
+        if token == "::" {
+            continues = true;
+            continue;
+        }
+        let is_word = token.starts_with(|c: char| c.is_alphabetic() || c == '_');
+        if is_word && continues {
+            path.push(token);
+        } else {
+            let opens_group = token == "{" && continues;
+            let prefix = groups.last().cloned().flatten().unwrap_or_default();
+            if path.len() > prefix.len().max(1) && !opens_group {
+                found.push((last_line, path.clone()));
+            }
+            match token.as_str() {
+                "{" => groups.push(opens_group.then_some(path)),
+                "}" => drop(groups.pop()),
+                _ => {}
+            }
+            path = groups.last().cloned().flatten().unwrap_or_default();
+            if is_word {
+                path.push(token);
+            }
+        }
+        (continues, last_line) = (false, line);
+    }
+    found
+}
+
+/// Words, `::` and single characters of the code, without comments, strings and characters.
+fn tokens(code: &str) -> Vec<(usize, String)> {
+    let mut tokens = Vec::new();
+    for (number, line) in without_strings(code).lines().enumerate() {
+        let line_code = line.split("//").next().unwrap_or_default();
+        let mut rest = line_code.trim_start();
+        while let Some(first) = rest.chars().next() {
+            let is_word = |c: char| c.is_alphanumeric() || c == '_';
+            let length = if rest.starts_with("::") {
+                2
+            } else if is_word(first) {
+                rest.find(|c| !is_word(c)).unwrap_or(rest.len())
+            } else {
+                first.len_utf8()
+            };
+            tokens.push((number + 1, rest[..length].to_owned()));
+            rest = rest[length..].trim_start();
+        }
+    }
+    tokens
+}
+
+/// The code with the content of its string literals removed; lines stay.
+fn without_strings(code: &str) -> String {
+    let mut kept = String::new();
+    let mut chars = code.chars().peekable();
+    let mut in_string = false;
+    let mut in_comment = false;
+    while let Some(c) = chars.next() {
+        match c {
+            '\n' => {
+                in_comment = false;
+                kept.push(c);
+            }
+            '\\' if in_string => {
+                if chars.next() == Some('\n') {
+                    kept.push('\n');
+                }
+            }
+            '"' if !in_comment => in_string = !in_string,
+            '\'' if !in_string && !in_comment && chars.peek() == Some(&'"') => {
+                // The character literal '"'.
+                chars.next();
+                chars.next();
+            }
+            '/' if !in_string && chars.peek() == Some(&'/') => {
+                in_comment = true;
+                kept.push(c);
+            }
+            _ if in_string => {}
+            _ => kept.push(c),
+        }
+    }
+    kept
+}
+
+/// The file that a path leads to: the deepest module among its segments.
+fn resolve(
+    from: &str,
+    path: &[String],
+    children: &BTreeSet<String>,
+    files: &BTreeSet<&str>,
+) -> Option<String> {
+    let mut modules = module_of(from);
+    let mut segments = path.iter().map(String::as_str).peekable();
+    match segments.next()? {
+        // The race is a crate of its own, so its root is another one.
+        "crate" => modules = crate_root(from),
+        "indexrank" => modules = Vec::new(),
+        "self" => {}
+        "super" => {
+            modules.pop();
+            while segments.next_if_eq(&"super").is_some() {
+                modules.pop();
+            }
+        }
+        child if children.contains(child) => modules.push(child),
+        _ => return None,
+    }
+    for segment in segments {
+        modules.push(segment);
+        if file_of(&modules, files).is_none() {
+            modules.pop();
+            break;
+        }
+    }
+    file_of(&modules, files)
+}
+
+fn crate_root(file: &str) -> Vec<&str> {
+    if file.starts_with("bin/compare/") {
+        vec!["bin", "compare"]
+    } else {
+        Vec::new()
+    }
+}
+
+/// The path of a file's module: `["a", "b"]` for `a/b.rs` and `a/b/mod.rs`.
+fn module_of(file: &str) -> Vec<&str> {
+    let mut modules: Vec<&str> = file.trim_end_matches(".rs").split('/').collect();
+    if matches!(modules.last(), Some(&("mod" | "lib" | "main"))) {
+        modules.pop();
+    }
+    modules
+}
+
+fn file_of(modules: &[&str], files: &BTreeSet<&str>) -> Option<String> {
+    let path = modules.join("/");
+    let candidates = match modules {
+        [] => vec!["lib.rs".to_owned()],
+        ["bin", "compare"] => vec!["bin/compare/main.rs".to_owned()],
+        _ => vec![format!("{path}.rs"), format!("{path}/mod.rs")],
+    };
+    candidates.into_iter().find(|file| files.contains(&**file))
+}
