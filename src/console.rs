@@ -7,21 +7,21 @@ use std::io::{self, Write};
 use crate::exit::Exit;
 use crate::job::advice::Stop;
 
-/// Writes to stdout. A closed pipe (`| head`) is not an error.
+/// Writes to stdout and flushes it. A closed pipe (`| head`) is not an error.
 pub fn print(bytes: &[u8]) -> Result<(), Stop> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Stop::new(
             Exit::Output,
-            format!("cannot write to stdout: {error}; the files of the run, if any, are written"),
+            format!("cannot write to stdout: {error}; output files, if any, are complete"),
         )),
         _ => Ok(()),
     }
 }
 
-/// Writes a line to stderr.
+/// Writes a line to stderr, after the name of the program.
 pub fn say(line: &str) {
-    // If stderr cannot be written, there is no way left to report that.
+    // An error of stderr cannot be reported anywhere.
     let _ = writeln!(io::stderr(), "indexrank: {line}");
 }
 
@@ -35,6 +35,7 @@ pub fn resume_command() -> String {
     words.join(" ")
 }
 
+/// A word as a shell needs it: in single quotes, unless all of its characters are harmless.
 fn quote(word: &OsString) -> String {
     let word = word.to_string_lossy();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,%@".contains(c);

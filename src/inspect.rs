@@ -1,4 +1,5 @@
-//! The subcommand `read`: what the parsers find in a saved page, for a changed layout and for tests.
+//! The subcommand `read`: shows what the parsers find in a saved page. Useful after a change of the
+//! layout, and for tests.
 
 use rust_decimal::Decimal;
 use rust_decimal::serde::arbitrary_precision_option as exact_option;
@@ -6,11 +7,13 @@ use serde::Serialize;
 
 use crate::http::decode::{self, Inflater};
 use crate::http::error::PageError;
+use crate::results::report;
 use crate::site::landmarks::places;
 use crate::site::rates::RatesError;
 use crate::site::{company, index, rates};
 
-/// A saved page, by its kind. A missing figure is null, and the note names its landmark.
+/// What a saved page contains, by the kind of page. A missing figure is null, and the note names its
+/// landmark.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Inspected {
@@ -33,7 +36,7 @@ pub enum Inspected {
         note: Option<String>,
     },
     Rates {
-        /// In the notation of the file.
+        /// As written in the file.
         date: Option<String>,
         /// Roubles for `nominal` dollars.
         #[serde(with = "exact_option")]
@@ -54,7 +57,7 @@ pub struct IndexRow {
     pub growth: Option<Decimal>,
 }
 
-/// One line of the output, one file.
+/// The output line of one file.
 #[derive(Debug, Serialize)]
 pub struct OutputLine<'a> {
     pub file: &'a str,
@@ -74,49 +77,57 @@ pub fn inspect(bytes: &[u8]) -> Inspected {
         bytes
     };
     let text = decode::to_utf8(bytes, None);
-    // One byte beyond the limit is enough to be rejected.
-    let beginning = &text[..text.len().min(rates::MAX_BYTES + 1)];
-    let not_rates = match rates::parse(&String::from_utf8_lossy(beginning)) {
-        Ok(rate) => {
-            return Inspected::Rates {
-                date: rate.day.map(|day| day.written),
-                usd: Some(rate.value.normalize()),
-                nominal: Some(rate.nominal.to_string()),
-                note: None,
-            };
-        }
-        Err(RatesError::Unrecognised(why)) => why,
-        Err(error) => {
-            let date = if let RatesError::NoDollar { date, .. } = &error {
-                Some(date.clone())
-            } else {
-                None
-            };
-            return Inspected::Rates {
-                date,
-                usd: None,
-                nominal: None,
-                note: Some(error.to_string()),
-            };
-        }
+    let not_rates = match inspect_rates(&text) {
+        Ok(rates) => return rates,
+        Err(why) => why,
     };
     let not_company = match company::parse(&text) {
         Ok(page) => return inspected_company(page),
         Err(error) => error,
     };
-    match index::parse(&text) {
-        Ok(page) => inspected_index(page),
-        Err(not_index) => {
-            let end = match bytes {
-                [] => "the file is empty; ",
-                _ if !decode::has_html_end(&text) => "it has no </html>, so it may be cut short; ",
-                _ => "",
-            };
-            Inspected::Unknown {
-                note: format!("{end}{not_company}; {not_index}; not a list of rates: {not_rates}"),
-            }
-        }
+    let not_index = match index::parse(&text) {
+        Ok(page) => return inspected_index(page),
+        Err(error) => error,
+    };
+    let hint = if bytes.is_empty() {
+        "the file is empty; "
+    } else if !decode::has_html_end(&text) {
+        "it has no </html>, so it may be truncated; "
+    } else {
+        ""
+    };
+    Inspected::Unknown {
+        note: format!("{hint}{not_company}; {not_index}; not a list of rates: {not_rates}"),
     }
+}
+
+/// Parses exchange rates. The error says why the text is not a list of rates.
+fn inspect_rates(text: &[u8]) -> Result<Inspected, String> {
+    // The parser rejects a text over its limit, so one byte over the limit is enough.
+    let start = &text[..text.len().min(rates::MAX_BYTES + 1)];
+    let error = match rates::parse(&String::from_utf8_lossy(start)) {
+        Ok(rate) => {
+            return Ok(Inspected::Rates {
+                date: rate.day.map(|day| day.written),
+                usd: Some(rate.value.normalize()),
+                nominal: Some(rate.nominal.to_string()),
+                note: None,
+            });
+        }
+        Err(RatesError::Unrecognised(why)) => return Err(why),
+        Err(error) => error,
+    };
+    let note = Some(error.to_string());
+    let date = match error {
+        RatesError::NoDollar { date, .. } => Some(date),
+        _ => None,
+    };
+    Ok(Inspected::Rates {
+        date,
+        usd: None,
+        nominal: None,
+        note,
+    })
 }
 
 fn inspected_company(page: company::CompanyPage) -> Inspected {
@@ -126,12 +137,12 @@ fn inspected_company(page: company::CompanyPage) -> Inspected {
         (page.low52, "52 week", places::LOW),
         (page.high52, "52 week", places::HIGH),
     ];
-    // The note of an unusable figure says more than that it is missing.
+    // A figure in an unusable form has a note already.
     let is_noted = |name: &str| page.notes.iter().any(|note| note.starts_with(name));
     let missing = figures
         .iter()
-        .filter(|(figure, name, _)| figure.is_none() && !is_noted(name));
-    let missing = missing.map(|(.., landmark)| format!("no {landmark}"));
+        .filter(|(figure, name, _)| figure.is_none() && !is_noted(name))
+        .map(|(.., landmark)| format!("no {landmark}"));
     let notes: Vec<String> = missing.chain(page.notes.iter().cloned()).collect();
     Inspected::Company {
         code: page.code,
@@ -151,10 +162,11 @@ fn inspected_index(page: index::IndexPage) -> Inspected {
         name: link.name,
         growth: link.growth.map(|figure| figure.normalize()),
     };
+    let rows = report::count(without, "row", "rows");
     Inspected::Index {
         pages: page.pages,
         note: (without > 0)
-            .then(|| format!("{without} rows without a percentage in the column \"1 Year\"")),
+            .then(|| format!("{rows} without a percentage in the column \"1 Year\"")),
         rows: page.rows.into_iter().map(row).collect(),
     }
 }

@@ -6,9 +6,9 @@
 //!  walker (1 thread) ──Task──► fetchers (N blocking threads) ──Fetched──► parsers (rayon pool) ──► Harvest ──► rankings, files
 //! ```
 //!
-//! The code lies in rooms. A room imports only from rooms above it in this table, and
-//! `tests/it/architecture.rs` fails otherwise. Each room's `mod.rs` says what is in it, what is not, and
-//! where the next change goes.
+//! The code lies in rooms. A room imports only from rooms above it in this table;
+//! `tests/it/architecture.rs` checks that. Each room's `mod.rs` begins with three sentences: what is in
+//! it, what is not, where the next change goes.
 //!
 //! | Room | |
 //! |---|---|
@@ -22,7 +22,8 @@
 //! | [`results`] | rankings, checks, files, tables |
 //! | [`replica`] | the embedded market on 127.0.0.1, which can misbehave |
 //! | [`job`] | the rankings job, from opening to writing |
-//! | [`cli`], [`inspect`], [`serve`], [`console`] | the command line and its subcommands |
+//! | [`cli`] | the command line |
+//! | [`serve`], [`inspect`], [`console`] | the subcommands `serve` and `read`; printing |
 //!
 //! [`exit`], [`signals`] and `seeded` import nothing, so any room may import them. The race between
 //! ways of doing the job is a program of its own in `src/bin/compare`; no room imports it.

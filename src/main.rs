@@ -1,4 +1,4 @@
-//! The command: dispatches what the user typed, prints the result, picks the exit code.
+//! The program `indexrank`: dispatches to a subcommand, prints the result, picks the exit code.
 
 use std::fs;
 use std::io;
@@ -20,7 +20,7 @@ use indexrank::signals;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = catch_unwind(|| dispatch(cli)).unwrap_or_else(|_| {
-        let message = "this is a bug of indexrank, described above; no file was left half written";
+        let message = "internal error, described above: this is a bug in indexrank; no output file is incomplete";
         Err(Stop::new(Exit::Internal, message))
     });
     let exit = result.unwrap_or_else(|stop| {
@@ -44,17 +44,18 @@ fn dispatch(cli: Cli) -> Result<Exit, Stop> {
     }
 }
 
-/// The rankings job.
+/// Runs the rankings job: `indexrank` without a subcommand.
 fn rank(args: RunArgs) -> Result<Exit, Stop> {
     let (job, verbosity) = args.into_job(signals::receive());
     let outcome = job::run(job)?;
     print(&stdout_of(&outcome, verbosity))?;
-    stderr_of(&outcome, verbosity)
-        .iter()
-        .for_each(|line| say(line));
+    for line in stderr_of(&outcome, verbosity) {
+        say(&line);
+    }
     Ok(outcome.exit)
 }
 
+/// What a run prints to stdout: the report as JSON, nothing, or the tables.
 fn stdout_of(outcome: &Outcome, verbosity: Verbosity) -> Vec<u8> {
     let Outcome {
         report, rankings, ..
@@ -71,6 +72,7 @@ fn stdout_of(outcome: &Outcome, verbosity: Verbosity) -> Vec<u8> {
     text.into_bytes()
 }
 
+/// What a run prints to stderr at its end, line by line.
 fn stderr_of(outcome: &Outcome, verbosity: Verbosity) -> Vec<String> {
     let report = &outcome.report;
     let mut lines = terminal::problems(report, verbosity.verbose);
@@ -90,7 +92,7 @@ fn stderr_of(outcome: &Outcome, verbosity: Verbosity) -> Vec<String> {
     lines
 }
 
-/// The subcommand `read`. A file that cannot be read is reported, and the others are still shown.
+/// The subcommand `read`. Reports a file that cannot be read, and goes on with the next.
 fn read(files: &[PathBuf]) -> Result<Exit, Stop> {
     let mut exit = Exit::Complete;
     for path in files {
@@ -99,7 +101,7 @@ fn read(files: &[PathBuf]) -> Result<Exit, Stop> {
             Ok(bytes) => bytes,
             Err(error) => {
                 say(&format!(
-                    "cannot read {file}: {error}; give files of saved pages"
+                    "cannot read {file}: {error}; expected a saved page"
                 ));
                 exit = Exit::Usage;
                 continue;

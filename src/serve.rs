@@ -1,4 +1,4 @@
-//! The subcommand `serve`: the embedded market or an archive on 127.0.0.1, until it is interrupted.
+//! The subcommand `serve`: serves the embedded market or an archive on 127.0.0.1.
 
 use std::thread;
 
@@ -10,11 +10,12 @@ use crate::replica::{Market, Pages, SEED, Server};
 use crate::source::origin::Origin;
 use crate::warc::reader::Archive;
 
-/// Serves until the process is interrupted. Returns only if the server cannot start.
+/// Serves until a signal ends the process. Returns only an error: of the options, or of the server
+/// if it cannot start.
 pub fn serve(args: &ServeArgs) -> Result<Exit, Stop> {
     let pages = pages(args)?;
-    let report = |number| say(&format!("{number} requests"));
-    let server = Server::start(pages, args.port as u16, args.line(), Some(report));
+    let on_thousand = |number| say(&format!("{number} requests"));
+    let server = Server::start(pages, args.port as u16, args.line(), Some(on_thousand));
     let server = server.map_err(|error| {
         let message = format!(
             "cannot listen on 127.0.0.1:{}: {error}; choose another --port, or 0 for a free one",
@@ -31,13 +32,14 @@ pub fn serve(args: &ServeArgs) -> Result<Exit, Stop> {
     }
 }
 
+/// The pages to serve. An archive has a fixed set, so options of the embedded market are an error.
 fn pages(args: &ServeArgs) -> Result<Pages, Stop> {
     let Origin::Archive(path) = &args.from else {
         let market = Market::embedded(args.companies, args.seed.unwrap_or(SEED));
         return Ok(Pages::of_market(&market.dropping(args.drop_rows)));
     };
     if args.companies.is_some() || args.drop_rows > 0 {
-        let message = "--companies and --drop-rows are for the embedded market, leave them out with an archive";
+        let message = "--companies and --drop-rows apply only to the embedded market; remove them to serve an archive";
         return Err(Stop::new(Exit::Usage, message));
     }
     let archive =

@@ -1,7 +1,7 @@
-"""The same job with aiohttp and BeautifulSoup, for `compare --also`.
+"""The rankings job with aiohttp and BeautifulSoup, as a participant for `compare --also`.
 
-Needs `pip install aiohttp beautifulsoup4 lxml`. Reads INDEXRANK_SITE and INDEXRANK_RATES, writes the
-four rankings into INDEXRANK_OUT.
+Requires `pip install aiohttp beautifulsoup4 lxml`. Fetches pages from the address in INDEXRANK_SITE and
+exchange rates from the address in INDEXRANK_RATES. Writes the four rankings to the folder INDEXRANK_OUT.
 """
 import asyncio
 import json

@@ -1,6 +1,6 @@
-//! Output files that appear whole or not at all, and the lock that keeps a second run out.
-//! What the files contain is decided in `results` and `warc`; nothing here knows a format.
-//! Another way to replace or protect a file goes here; another output file is listed in `results::write`.
+//! How a file is written so that it appears whole or not at all, and how a second run is kept out.
+//! Which files a run writes is decided in `results::write`; what they contain, in `results` and `warc`.
+//! Another way to stage or check a file goes into `output`, another lock into `lock`.
 
 pub(crate) mod lock;
 pub mod output;

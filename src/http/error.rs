@@ -86,6 +86,19 @@ pub enum Reason {
     Stopped,
 }
 
+impl Reason {
+    /// What a status other than 200 means.
+    pub fn of_status(status: u16) -> Self {
+        match status {
+            408 | 425 | 429 | 500 | 502..=504 | 520..=524 => Reason::Busy,
+            404 | 410 => Reason::Gone,
+            401 | 403 | 451 => Reason::Blocked,
+            500..=599 => Reason::ServerError,
+            _ => Reason::Status,
+        }
+    }
+}
+
 impl PageError {
     /// An error of this program's own finding. Control and invisible characters in `detail` are
     /// replaced, because it may quote the server and goes to a terminal.

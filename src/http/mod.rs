@@ -1,6 +1,6 @@
-//! One GET: the client, the body under its limit, the page as received, inflating and decoding it.
+//! One GET: the client, the response as received, its body under a limit, and its text.
 //! Retries, throttling and robots.txt are in `source`; what a page says is in `site`.
-//! Another kind of failure goes into `error`, another content encoding into `decode`.
+//! Another kind of failure, or another meaning of a status, goes into `error`; another content encoding or charset into `decode`.
 
 pub(crate) mod body;
 pub mod client;

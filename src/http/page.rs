@@ -33,16 +33,11 @@ pub struct Page {
 impl Page {
     /// The page, if its status is 200; otherwise what the status means.
     pub fn require_status_200(self) -> Result<Self, PageError> {
-        let reason = match self.status {
-            200 => return Ok(self),
-            408 | 425 | 429 | 500 | 502..=504 | 520..=524 => Reason::Busy,
-            404 | 410 => Reason::Gone,
-            401 | 403 | 451 => Reason::Blocked,
-            500..=599 => Reason::ServerError,
-            _ => Reason::Status,
-        };
+        if self.status == 200 {
+            return Ok(self);
+        }
         let detail = format!("HTTP status {}", self.status);
-        Err(PageError::new(reason, detail))
+        Err(PageError::new(Reason::of_status(self.status), detail))
     }
 
     /// The value of a header; bytes that are not UTF-8 are replaced.

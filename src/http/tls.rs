@@ -1,4 +1,4 @@
-//! The certificate authorities to trust, and TLS errors in plain words.
+//! The trusted certificate authorities, and TLS errors in plain words.
 
 use std::fs;
 use std::io;
@@ -23,7 +23,8 @@ impl Authorities {
         if certificates.is_empty() {
             return Err(format!("it contains no certificate; {advice}"));
         }
-        // The library skips certificates that it cannot use and then trusts none, so each is tried.
+        // The client skips certificates that it cannot use, and may end up trusting none. So each
+        // certificate is checked here.
         let mut store = RootCertStore::empty();
         for certificate in &certificates {
             let added = store.add(certificate.clone());
@@ -36,17 +37,18 @@ impl Authorities {
     }
 }
 
-/// Describes the TLS error inside an I/O error, if there is one. With rustls, errors of the handshake
-/// arrive this way.
+/// Describes the TLS error inside an I/O error, if there is one. Rustls wraps errors of the handshake
+/// this way.
 pub fn describe_io(error: &io::Error) -> Option<String> {
     error.get_ref()?.downcast_ref().map(describe)
 }
 
+/// Describes a TLS error, with the remedy if there is one.
 pub fn describe(error: &Error) -> String {
     use CertificateError::*;
     match error {
         Error::InvalidCertificate(error) => {
-            let what = match error {
+            let problem = match error {
                 Expired | ExpiredContext { .. } => {
                     "has expired; check the clock of this machine too"
                 }
@@ -55,15 +57,16 @@ pub fn describe(error: &Error) -> String {
                 }
                 NotValidForName | NotValidForNameContext { .. } => "is for another host",
                 UnknownIssuer => {
-                    "is signed by itself or by an authority that is not trusted; --ca-file names the authorities to trust"
+                    "is self-signed or signed by an authority that is not trusted; --ca-file sets the trusted authorities"
                 }
                 Revoked => "is revoked",
-                other => return format!("the server's certificate is not accepted: {other}"),
+                other => return format!("the server's certificate is invalid: {other}"),
             };
-            format!("the server's certificate {what}")
+            format!("the server's certificate {problem}")
         }
         Error::InvalidMessage(_) => {
-            "the server does not speak TLS there; is it http:// instead of https://?".to_owned()
+            "the server does not speak TLS at this address; does it begin with http:// instead of https://?"
+                .to_owned()
         }
         Error::AlertReceived(
             AlertDescription::HandshakeFailure | AlertDescription::ProtocolVersion,

@@ -1,8 +1,11 @@
-//! Opening the source of a run: a site with its client and journal, or an archive.
+//! The beginning of a run: its outputs are checked, its folder is locked, its source is opened.
 
 use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::disk::lock::FolderLock;
+use crate::disk::output;
 use crate::exit::Exit;
 use crate::http::client::{Client, Options};
 use crate::http::proxy::ProxyChoice;
@@ -10,11 +13,14 @@ use crate::job::advice::Stop;
 use crate::job::settings::{Job, RetryTiming};
 use crate::pipeline::index_pages::SIDE_BY_SIDE;
 use crate::replica::{self, Market};
+use crate::results::write;
 use crate::site::paths::{LIVE_PAGES, LIVE_RATES};
 use crate::source::origin::{Origin, is_loopback};
 use crate::source::retry::Retries;
 use crate::source::robots::HostRules;
 use crate::source::{Site, Source};
+use crate::telemetry::counters::Counters;
+use crate::telemetry::trace::Trace;
 use crate::telemetry::usage;
 use crate::warc::journal::{self, Identity, Journal};
 use crate::warc::reader::Archive;
@@ -24,9 +30,42 @@ use crate::warc::writer::Checksum;
 /// for the rates.
 const OTHER_FILES: usize = 32;
 
+/// What a run works with.
+pub struct Opened {
+    pub source: Source,
+    pub counters: Arc<Counters>,
+    /// A warning about fewer workers than the user wanted.
+    pub warning: Option<String>,
+    /// Held until the run has written its results.
+    pub lock: FolderLock,
+}
+
+/// Opens everything that a run needs. `job` then has the number of workers that the system allows.
+pub fn open(job: &mut Job) -> Result<Opened, Stop> {
+    write::check(&job.outputs, job.origin.archive())?;
+    let lock = FolderLock::acquire(&job.outputs.folder)?;
+    output::remove_stale_files(&job.outputs.folder);
+    let warning = fit_open_files(job);
+    let source = open_source(job)?;
+    let trace = match job.outputs.trace {
+        Some(_) => Trace::begin(),
+        None => Trace::default(),
+    };
+    let counters = Arc::new(Counters {
+        trace,
+        ..Counters::default()
+    });
+    Ok(Opened {
+        source,
+        counters,
+        warning,
+        lock,
+    })
+}
+
 /// Lowers the number of workers to what the limit of open files allows. Returns a warning if that is
 /// fewer than the user wanted.
-pub fn fit_open_files(job: &mut Job) -> Option<String> {
+fn fit_open_files(job: &mut Job) -> Option<String> {
     let limit = usage::raise_open_file_limit().unwrap_or(u64::MAX) as usize;
     // The embedded market holds the other end of each connection.
     let ends = if job.origin == Origin::Replica { 2 } else { 1 };
@@ -41,7 +80,7 @@ pub fn fit_open_files(job: &mut Job) -> Option<String> {
     ))
 }
 
-pub fn open_source(job: &Job) -> Result<Source, Stop> {
+fn open_source(job: &Job) -> Result<Source, Stop> {
     let (pages, rates) = match &job.origin {
         Origin::Archive(path) => {
             let archive = Archive::open(path)

@@ -1,16 +1,16 @@
-//! Which addresses have been seen, or what tells them apart, in little memory: each text and 8 bytes.
+//! A compact set of addresses, or of the parts that distinguish them. Each takes its text and 8 bytes.
 
 use std::hash::RandomState;
 
 use string_interner::StringInterner;
 use string_interner::backend::BufferBackend;
 
-/// A set of addresses, which keeps their order.
+/// A set of addresses in insertion order.
 #[derive(Debug, Clone)]
 pub struct Addresses(StringInterner<BufferBackend, RandomState>);
 
 impl Addresses {
-    /// Adds one; false if it was there already.
+    /// Adds an address. Returns false if the set contains it already.
     pub fn insert(&mut self, address: &str) -> bool {
         let before = self.0.len();
         self.0.get_or_intern(address);
@@ -25,8 +25,8 @@ impl Addresses {
         self.0.is_empty()
     }
 
-    /// Those that another one lacks.
-    pub fn beyond(&self, other: &Addresses) -> impl Iterator<Item = &str> {
+    /// The addresses that `other` does not contain.
+    pub fn difference(&self, other: &Addresses) -> impl Iterator<Item = &str> {
         let addresses = self.0.iter().map(|(_, address)| address);
         addresses.filter(|address| other.0.get(address).is_none())
     }
@@ -34,7 +34,7 @@ impl Addresses {
 
 impl Default for Addresses {
     fn default() -> Self {
-        // Whoever serves the addresses may choose them, so their hashes are to be unknown.
+        // A hostile server chooses the addresses. With random hash keys, it cannot make them collide.
         Addresses(StringInterner::with_hasher(RandomState::new()))
     }
 }
@@ -54,17 +54,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_is_there_once_and_in_its_place() {
+    fn keeps_each_address_once_in_insertion_order() {
         let mut seen = Addresses::default();
         assert!(seen.is_empty());
-        let news: Vec<bool> = ["/b", "", "/a", "/b", ""]
+        let inserted: Vec<bool> = ["/b", "", "/a", "/b", ""]
             .iter()
             .map(|address| seen.insert(address))
             .collect();
-        assert_eq!(news, [true, true, true, false, false]);
+        assert_eq!(inserted, [true, true, true, false, false]);
         assert_eq!(seen.len(), 3);
         let others: Addresses = ["/a", "/c"].into_iter().collect();
-        assert_eq!(seen.beyond(&others).collect::<Vec<_>>(), ["/b", ""]);
-        assert_eq!(others.beyond(&seen).collect::<Vec<_>>(), ["/c"]);
+        assert_eq!(seen.difference(&others).collect::<Vec<_>>(), ["/b", ""]);
+        assert_eq!(others.difference(&seen).collect::<Vec<_>>(), ["/c"]);
     }
 }

@@ -1,4 +1,4 @@
-//! What a run has fetched: companies, failures, and the ledger in which they add up.
+//! The harvest: the companies and failures of a run, and the ledger that counts them.
 
 use std::mem;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub struct Duplicate {
     pub same_as: String,
 }
 
-/// What became of every listed company: `listed` is the sum of the others.
+/// The outcomes of all listed companies. `listed` is the sum of the other counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Ledger {
     pub listed: usize,
@@ -34,12 +34,13 @@ pub struct Ledger {
     pub failed: usize,
     /// Duplicates: the same company under a second path.
     pub skipped: usize,
-    /// Listed, but the run was cancelled before their turn; 0 in a run that was not cancelled.
+    /// Companies whose pages were not requested, because the run was cancelled first. 0 in a run that
+    /// was not cancelled.
     pub not_attempted: usize,
 }
 
-/// The results of a run. Every parser fills one of its own, and the pipeline merges them at the end. `P`
-/// is the parsed page.
+/// The results of a run. Every parser fills its own harvest, and the pipeline merges them at the end.
+/// `P` is the parsed page.
 #[derive(Debug)]
 pub struct Harvest<P = CompanyPage> {
     pub companies: Packed<Company<P>>,
@@ -70,6 +71,7 @@ impl<P> Default for Harvest<P> {
 }
 
 impl<P: Serialize> Harvest<P> {
+    /// Adds the result of a company: its parsed page or its failure.
     pub fn add(&mut self, link: Link, result: Result<P, PageError>) {
         match result {
             Ok(page) => self.companies.push(&Company {
@@ -91,8 +93,8 @@ impl<P> Harvest<P> {
         self.latencies.push(micros.unwrap_or(u32::MAX));
     }
 
-    /// Merges the harvest of another parser. Duplicates and the number of companies are known only at
-    /// the end, so neither has any yet.
+    /// Merges the harvest of another parser. Duplicates and the number of listed companies are known
+    /// only at the end, so neither harvest has any yet.
     pub fn absorb(&mut self, mut other: Harvest<P>) {
         self.companies.append(other.companies);
         self.failures.append(&mut other.failures);
@@ -116,15 +118,16 @@ impl<P> Harvest<P> {
 }
 
 impl Harvest {
-    /// Sorts everything, so that the order does not depend on threads. Of several companies with the same
-    /// code, the one with the first path in alphabetical order stays; the others become duplicates.
+    /// Sorts everything, so that the order does not depend on threads, and separates duplicates. Of
+    /// several companies with the same code, the one with the first path in byte order stays. The
+    /// others move to `duplicates`.
     pub fn settle(&mut self) {
         self.failures
             .sort_unstable_by(|a, b| a.link.path.cmp(&b.link.path));
         self.latencies.sort_unstable();
         let companies = mem::take(&mut self.companies);
         let mut kept: Option<Company> = None;
-        for company in companies.sorted_by(|a, b| identity(a).cmp(&identity(b))) {
+        for company in companies.sorted_by(|a, b| code_and_path(a).cmp(&code_and_path(b))) {
             match &kept {
                 Some(kept) if kept.page.code == company.page.code => {
                     self.duplicates.push(Duplicate {
@@ -142,6 +145,6 @@ impl Harvest {
     }
 }
 
-fn identity(company: &Company) -> (&str, &str) {
+fn code_and_path(company: &Company) -> (&str, &str) {
     (&company.page.code, &company.path)
 }

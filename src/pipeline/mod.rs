@@ -1,6 +1,6 @@
-//! The engine: the stages that turn an index into a harvest, and the channels between them.
-//! What a page says is in `site`, how one is fetched in `source`, what becomes of the harvest in `results`.
-//! Another way to walk the index goes into `walker`, another rule about retried pages into `parsers`; this file only wires threads and channels.
+//! The engine: the threads and channels that turn an index into a harvest of companies.
+//! How a page is fetched and retried is in `source`, what it says in `site`, what becomes of the harvest in `results`.
+//! Another order of the index pages goes into `walker`, another use of the fetcher threads into `fetchers`; this file only wires threads and channels.
 //!
 //! ```text
 //!  walker (1 thread) ──Task──► fetchers (N threads) ──Fetched──► parsers (rayon) ──► Harvest
@@ -9,15 +9,15 @@
 //!                        └─────── retry queue (1 thread) ◄────────────────┘
 //! ```
 //!
-//! **End.** A stage ends when the channel that it receives from disconnects; then it drops its own
-//! sender. Tasks run in a circle, so the circle ends with the last task: only the walker and the tasks
-//! hold senders of the retry queue. When they are gone, the retry queue ends, then the fetchers, then
+//! **End.** A stage ends when the channel that it receives from disconnects, and then drops its own
+//! sender. Every task owns a sender of the retry queue, and so does the walker. When the walk is over
+//! and the last task is done, that channel disconnects; the retry queue ends, then the fetchers, then
 //! the parsers. A failed send means that the next stage has ended, and ends this one too. All threads
 //! are scoped, so all have ended when [`run`] returns.
 //!
-//! **No deadlock.** Bounded channels lead from left to right only. The channel to the retry queue is
-//! unbounded, so parsers never block on it; it never holds more tasks than the retry budget. Buffers
-//! return with `try_send` and are taken with `try_recv`.
+//! **No deadlock.** A stage may block only on a send to the stage on its right. Sends to the left never
+//! block: the channel to the retry queue is unbounded and holds at most as many tasks as the retry
+//! budget allows, and buffers go back with `try_send`.
 
 pub(crate) mod addresses;
 mod fetchers;

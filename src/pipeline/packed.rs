@@ -1,5 +1,5 @@
-//! Many values in little memory: encoded one behind the other, beyond some thousand on disk, and
-//! decoded again one by one.
+//! Lists of many values in little memory: encoded one after the other, on disk beyond some thousand
+//! values, and decoded one by one.
 
 use std::cmp::Ordering;
 use std::fs::File;
@@ -12,34 +12,36 @@ use positioned_io::{Cursor, WriteAt};
 use serde::de::DeserializeOwned;
 use serde::ser::Serialize;
 
-/// Bytes that are kept in memory. A company takes some 90, so 1,100 of them are.
-const IN_MEMORY: usize = 100 << 10;
-/// Values that are in memory as they are, at 300 bytes a company, while they are sorted.
-const SORTED_AT_ONCE: usize = 2_000;
-/// Bytes of a value's length.
-const LENGTH: usize = 4;
+/// Encoded bytes kept in memory before they are written to disk. A company takes about 90 bytes, so
+/// this is about 1,100 companies.
+const MEMORY_LIMIT: usize = 100 << 10;
+/// Values in a sorted run. While a run is sorted, its values are decoded, at about 300 bytes a
+/// company.
+const RUN_LENGTH: usize = 2_000;
+/// Bytes of the length before each encoded value.
+const LENGTH_SIZE: usize = 4;
 
-/// Values in [postcard](https://postcard.jamesmunns.com)'s encoding, each behind its length.
+/// Values in [postcard](https://postcard.jamesmunns.com) encoding, each after its length.
 ///
-/// What is not kept in memory is in files of the folder for temporary ones (`TMPDIR`), which have no
-/// name and so are gone with the process. If they cannot be written, memory takes it all, twice while
-/// it is sorted.
+/// Bytes over the memory limit are in unnamed files in the directory for temporary files (`TMPDIR`).
+/// The operating system removes these files with the process. If they cannot be written, all values
+/// stay in memory, and sorting takes twice that memory.
 #[derive(Debug)]
 pub struct Packed<T> {
     parts: Vec<Part>,
     len: usize,
-    of: PhantomData<fn() -> T>,
+    values: PhantomData<fn() -> T>,
 }
 
-/// Encoded values, the first of them in a file.
+/// Encoded values: first those in the file, then those in memory.
 #[derive(Debug)]
 struct Part {
     file: Option<File>,
-    /// How much of the file counts.
+    /// Valid bytes of the file. A failed write may have left more.
     in_file: u64,
-    rest: Vec<u8>,
-    /// How long the rest may be.
-    limit: usize,
+    in_memory: Vec<u8>,
+    /// The values in memory are written to the file when they take more bytes than this.
+    memory_limit: usize,
 }
 
 impl<T> Packed<T> {
@@ -51,15 +53,15 @@ impl<T> Packed<T> {
         self.len == 0
     }
 
-    /// Takes over the values of another one, behind its own.
+    /// Moves the values of another list to the end of this one.
     pub fn append(&mut self, other: Packed<T>) {
         self.len += other.len;
         for part in other.parts {
             match self.parts.last_mut() {
-                // Some bring home one value at a time.
+                // Some lists have a single value, so their bytes join the last part.
                 Some(last) if part.file.is_none() => {
-                    last.rest.extend_from_slice(&part.rest);
-                    last.put_aside();
+                    last.in_memory.extend_from_slice(&part.in_memory);
+                    last.spill_over_limit();
                 }
                 _ => self.parts.push(part),
             }
@@ -73,89 +75,92 @@ impl<T: Serialize> Packed<T> {
             self.parts.push(Part::default());
         }
         if let Some(last) = self.parts.last_mut() {
-            put(value, &mut last.rest);
-            last.put_aside();
+            encode(value, &mut last.in_memory);
+            last.spill_over_limit();
         }
         self.len += 1;
     }
 }
 
 impl<T: DeserializeOwned> Packed<T> {
-    /// The values one after the other.
+    /// Decodes the values in order.
     pub fn iter(&self) -> impl Iterator<Item = T> {
         self.parts.iter().flat_map(Part::values)
     }
 }
 
 impl<T: Serialize + DeserializeOwned + 'static> Packed<T> {
-    /// The values in their order, equal ones in any.
+    /// The values in sorted order. The order of equal values is unspecified.
     ///
-    /// An external merge sort: so many at once are sorted in memory and put aside, and then the
-    /// smallest is taken that comes next in any of these runs.
+    /// This is an external merge sort: runs of `RUN_LENGTH` values are sorted in memory and spilled
+    /// to disk, then merged.
     pub fn sorted_by(self, compare: impl Fn(&T, &T) -> Ordering) -> impl Iterator<Item = T> {
         let mut runs: Vec<Box<dyn Iterator<Item = T>>> = Vec::new();
         let values = self.parts.into_iter().flat_map(Part::into_values);
-        for run in &values.chunks(SORTED_AT_ONCE) {
+        for run in &values.chunks(RUN_LENGTH) {
             let mut run = run.collect_vec();
             run.sort_unstable_by(&compare);
-            if run.len() == SORTED_AT_ONCE {
-                runs.push(Box::new(Part::aside(&run).into_values()));
+            if run.len() == RUN_LENGTH {
+                runs.push(Box::new(Part::spilled(&run).into_values()));
             } else {
                 runs.push(Box::new(run.into_iter()));
             }
         }
-        { runs.into_iter() }.kmerge_by(move |a, b| compare(a, b).is_lt())
+        itertools::kmerge_by(runs, move |a: &T, b: &T| compare(a, b).is_lt())
     }
 }
 
 impl Part {
-    /// Values in a file, if they can be.
-    fn aside<T: Serialize>(values: &[T]) -> Self {
+    /// Encodes values into a file, or into memory if the file cannot be written.
+    fn spilled<T: Serialize>(values: &[T]) -> Self {
         let mut part = Part {
-            limit: 0,
+            memory_limit: 0,
             ..Part::default()
         };
         for value in values {
-            put(value, &mut part.rest);
+            encode(value, &mut part.in_memory);
         }
-        part.put_aside();
-        // To nothing, if they are in the file.
-        part.rest.shrink_to_fit();
+        part.spill_over_limit();
+        // Frees the whole buffer if its values are in the file.
+        part.in_memory.shrink_to_fit();
         part
     }
 
     fn values<T: DeserializeOwned>(&self) -> impl Iterator<Item = T> {
         let file = self.file.as_ref().map(Cursor::new);
-        read_all(file, self.in_file, &self.rest[..], self.rest.len())
+        let in_memory = decode(&self.in_memory[..], self.in_memory.len() as u64);
+        decode_file(file, self.in_file).chain(in_memory)
     }
 
     fn into_values<T: DeserializeOwned>(self) -> impl Iterator<Item = T> {
         let file = self.file.map(Cursor::new);
-        let in_rest = self.rest.len();
-        read_all(file, self.in_file, io::Cursor::new(self.rest), in_rest)
+        let length = self.in_memory.len() as u64;
+        let in_memory = decode(io::Cursor::new(self.in_memory), length);
+        decode_file(file, self.in_file).chain(in_memory)
     }
 
-    /// Moves the rest to the file, if it is long.
-    fn put_aside(&mut self) {
-        if self.rest.len() <= self.limit {
+    /// Moves the values in memory to the file, if they are over the limit.
+    fn spill_over_limit(&mut self) {
+        if self.in_memory.len() <= self.memory_limit {
             return;
         }
-        match self.write_rest() {
+        match self.append_to_file() {
             Ok(()) => {
-                self.in_file += self.rest.len() as u64;
-                self.rest.clear();
+                self.in_file += self.in_memory.len() as u64;
+                self.in_memory.clear();
             }
-            // What is there is not lost, and a full disk not tried again too soon.
-            Err(_) => self.limit *= 2,
+            // The values stay in memory. The doubled limit delays the next attempt on a full disk.
+            Err(_) => self.memory_limit *= 2,
         }
     }
 
-    fn write_rest(&mut self) -> io::Result<()> {
+    /// Writes the values in memory after the valid bytes of the file, which is created if necessary.
+    fn append_to_file(&mut self) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(tempfile::tempfile()?),
         };
-        file.write_all_at(self.in_file, &self.rest)
+        file.write_all_at(self.in_file, &self.in_memory)
     }
 }
 
@@ -164,8 +169,8 @@ impl Default for Part {
         Part {
             file: None,
             in_file: 0,
-            rest: Vec::new(),
-            limit: IN_MEMORY,
+            in_memory: Vec::new(),
+            memory_limit: MEMORY_LIMIT,
         }
     }
 }
@@ -175,7 +180,7 @@ impl<T> Default for Packed<T> {
         Packed {
             parts: Vec::new(),
             len: 0,
-            of: PhantomData,
+            values: PhantomData,
         }
     }
 }
@@ -188,68 +193,76 @@ impl<T: Serialize> FromIterator<T> for Packed<T> {
     }
 }
 
-fn put<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
+/// Appends the length and the encoding of a value.
+fn encode<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
     let start = bytes.len();
-    bytes.extend([0; LENGTH]);
-    postcard::to_io(value, &mut *bytes).expect("memory takes everything");
-    let length = (bytes.len() - start - LENGTH) as u32;
-    bytes[start..start + LENGTH].copy_from_slice(&length.to_le_bytes());
+    bytes.extend([0; LENGTH_SIZE]);
+    postcard::to_io(value, &mut *bytes).expect("writing to memory does not fail");
+    let length = (bytes.len() - start - LENGTH_SIZE) as u32;
+    bytes[start..start + LENGTH_SIZE].copy_from_slice(&length.to_le_bytes());
 }
 
-/// The values in so many bytes of a file, then those in memory.
-fn read_all<T: DeserializeOwned>(
+/// Decodes the values in the first `length` bytes of a file.
+fn decode_file<T: DeserializeOwned>(
     file: Option<impl Read>,
-    in_file: u64,
-    rest: impl Read,
-    in_rest: usize,
+    length: u64,
 ) -> impl Iterator<Item = T> {
-    let file = file.map(|file| read(BufReader::new(file), in_file));
-    file.into_iter().flatten().chain(read(rest, in_rest as u64))
+    let values = file.map(|file| decode(BufReader::new(file), length));
+    values.into_iter().flatten()
 }
 
-fn read<T: DeserializeOwned>(mut from: impl Read, mut left: u64) -> impl Iterator<Item = T> {
+/// Decodes the values in the next `length` bytes of a reader.
+///
+/// Panics if a temporary file cannot be read back. Values are lost then, and no result would be right.
+fn decode<T: DeserializeOwned>(mut from: impl Read, length: u64) -> impl Iterator<Item = T> {
+    let mut left = length;
     let mut next = move || -> io::Result<Option<T>> {
         if left == 0 {
             return Ok(None);
         }
-        let mut length = [0; LENGTH];
+        let mut length = [0; LENGTH_SIZE];
         from.read_exact(&mut length)?;
         let mut bytes = vec![0; u32::from_le_bytes(length) as usize];
         from.read_exact(&mut bytes)?;
-        left -= (LENGTH + bytes.len()) as u64;
-        Ok(Some(postcard::from_bytes(&bytes).expect("a value of ours")))
+        left -= (LENGTH_SIZE + bytes.len()) as u64;
+        Ok(Some(
+            postcard::from_bytes(&bytes).expect("this program encoded the value"),
+        ))
     };
-    // A disk that does not give back what it took a moment ago: then there is no right answer.
-    iter::from_fn(move || next().unwrap_or_else(|error| panic!("temporary file of ours: {error}")))
+    iter::from_fn(move || {
+        next().unwrap_or_else(|error| panic!("cannot read back a temporary file: {error}"))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// With its length, four of them are more than is kept in memory.
+    /// Four values with their lengths are just over the memory limit.
     fn value(number: u8) -> String {
-        char::from(b'a' + number).to_string().repeat(IN_MEMORY / 4)
+        char::from(b'a' + number)
+            .to_string()
+            .repeat(MEMORY_LIMIT / 4)
     }
 
     #[test]
-    fn what_is_long_is_put_aside() {
+    fn spills_values_over_the_memory_limit() {
         let packed: Packed<String> = (0..9).map(value).collect();
         let part = &packed.parts[0];
-        assert_eq!(part.in_file, 8 * part.rest.len() as u64);
+        assert_eq!(part.in_file, 8 * part.in_memory.len() as u64);
         assert!(packed.iter().eq((0..9).map(value)));
 
-        let aside = Part::aside(&[value(0)]);
-        assert_eq!(aside.in_file, part.rest.len() as u64);
-        assert_eq!(aside.rest.capacity(), 0);
+        let spilled = Part::spilled(&[value(0)]);
+        assert_eq!(spilled.in_file, part.in_memory.len() as u64);
+        assert_eq!(spilled.in_memory.capacity(), 0);
     }
 
-    /// What a full disk has taken does not count, and nothing is lost.
+    /// A failed write leaves bytes in the file that do not count, and loses no value.
     #[test]
-    fn a_disk_that_is_full_for_a_while() {
+    fn keeps_all_values_while_the_disk_is_full() {
         let mut packed: Packed<String> = (0..5).map(value).collect();
-        let full = File::open("/dev/null").unwrap();
-        let mut file = packed.parts[0].file.replace(full).unwrap();
+        let read_only = File::open("/dev/null").unwrap();
+        let mut file = packed.parts[0].file.replace(read_only).unwrap();
         let in_file = packed.parts[0].in_file;
         (5..12).for_each(|number| packed.push(&value(number)));
         assert_eq!(packed.parts[0].in_file, in_file);
@@ -260,12 +273,13 @@ mod tests {
         (12..20).for_each(|number| packed.push(&value(number)));
         assert!(packed.parts[0].in_file > in_file);
         assert!(packed.iter().eq((0..20).map(value)));
-        assert!({ packed.sorted_by(|a, b| b.cmp(a)) }.eq((0..20).rev().map(value)));
+        let descending = packed.sorted_by(|a, b| b.cmp(a));
+        assert!(descending.eq((0..20).rev().map(value)));
     }
 
     #[test]
-    #[should_panic = "temporary file of ours"]
-    fn a_file_that_ends_too_early() {
+    #[should_panic = "cannot read back a temporary file"]
+    fn panics_when_the_temporary_file_is_truncated() {
         let packed: Packed<String> = (0..5).map(value).collect();
         let file = packed.parts[0].file.as_ref().unwrap();
         file.set_len(packed.parts[0].in_file / 2).unwrap();
@@ -273,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn many_hands_make_few_parts() {
+    fn appended_single_values_share_one_part() {
         let mut packed = Packed::default();
         (0..100_u8).for_each(|number| packed.append([number].into_iter().collect()));
         assert_eq!((packed.parts.len(), packed.len()), (1, 100));

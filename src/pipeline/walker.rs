@@ -162,8 +162,8 @@ fn recheck_first_page(index: Index, first_page: &Addresses) -> Option<String> {
     let page = index.source.get(request, Vec::new, &mut lane).ok()?;
     let page = decode::parse_html(&page, &mut Inflater::default(), &mut lane, index::parse).ok()?;
     let now: Addresses = page.rows.iter().map(Link::slug).collect();
-    let added = now.beyond(first_page).count();
-    let removed = first_page.beyond(&now).count();
+    let added = now.difference(first_page).count();
+    let removed = first_page.difference(&now).count();
     (added + removed > 0).then(|| {
         format!(
             "the index changed during the walk (its first page: {added} added, {removed} removed); \
@@ -182,12 +182,12 @@ fn single_walk(way: &'static str, listed: usize) -> Walk {
 }
 
 fn compare(pages: &Addresses, letters: &Addresses) -> Vec<Walk> {
-    let beyond = |one: &Addresses, other: &Addresses| {
-        let mut paths: Vec<String> = one.beyond(other).map(Link::path_of).collect();
+    let difference = |one: &Addresses, other: &Addresses| {
+        let mut paths: Vec<String> = one.difference(other).map(Link::path_of).collect();
         paths.sort_unstable();
         paths
     };
-    let (only_pages, only_letters) = (beyond(pages, letters), beyond(letters, pages));
+    let (only_pages, only_letters) = (difference(pages, letters), difference(letters, pages));
     vec![
         Walk {
             way: "pages",

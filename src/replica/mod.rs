@@ -1,7 +1,6 @@
-//! This module holds an embedded market: its companies, their pages, and an HTTP/1.1 server on
-//! 127.0.0.1 that can misbehave. It holds no client: other modules fetch, parse and rank pages, and its
-//! server works for any HTTP client. Add a fault kind to `faults` (variant and name) and `misbehave`
-//! (its bytes); add markup to `index_html` or `company_html`.
+//! The embedded market: synthetic companies, their pages, and an HTTP/1.1 server on 127.0.0.1 that can misbehave.
+//! Nothing in here fetches or parses a page: the server works for any HTTP client.
+//! Another fault goes into `faults` (its name) and `misbehave` (its bytes), other markup into `index_html` or `company_html`.
 
 mod company_html;
 mod faults;

@@ -1,22 +1,23 @@
-//! Whether the site still looks as the readers expect.
+//! Detects a changed layout of the site by what its pages lack.
 //!
-//! A company may lack a figure: 2 % have no P/E. When a fifth of all pages lack one, it is the
-//! reader that does not find it any more, and a ranking would be wrong without looking wrong.
+//! A company may lack a figure: 2 % have no P/E. When more than a fifth of all pages lack a figure,
+//! the parser does not find it. A ranking by it would be wrong without looking wrong.
 
 use crate::http::error::Reason;
 use crate::pipeline::harvest::Harvest;
 use crate::site::company::Company;
 use crate::site::landmarks::places;
 
-const TOO_MANY_PER_CENT: usize = 20;
-/// With fewer pages than this a few odd ones are no sign, unless all are odd.
-const FEW: usize = 5;
+/// The layout has changed if more than this share of the pages is odd.
+const MAX_ODD_PER_CENT: usize = 20;
+/// Fewer odd pages than this may be chance, unless all pages are odd.
+const MIN_ODD: usize = 5;
 
-/// A figure of a company that nearly every page shows.
+/// A figure that nearly every company has.
 pub struct Expected {
-    /// Its name in reports.
+    /// The name of the figure in `run.json` and in messages.
     pub figure: &'static str,
-    /// Where it is looked for.
+    /// Where the parser looks for it.
     pub landmark: &'static str,
     pub is_there: fn(&Company) -> bool,
 }
@@ -44,44 +45,48 @@ pub const FIGURES: [Expected; 4] = [
     },
 ];
 
-/// One sentence if the layout has changed: what is missing, on how many pages, and where it was
-/// looked for.
+/// Returns a sentence if the layout has changed: what is missing, on how many pages, and where the
+/// parser looked for it.
 pub fn change(harvest: &Harvest) -> Option<String> {
     let unrecognised = harvest
         .failures
         .iter()
         .filter(|failure| failure.error.reason == Reason::Unrecognised);
-    let (count, read) = (unrecognised.clone().count(), harvest.companies.len());
-    if too_many(count, read + count) {
+    let (count, parsed) = (unrecognised.clone().count(), harvest.companies.len());
+    if is_too_many(count, parsed + count) {
         let first = unrecognised.clone().next()?;
         return Some(format!(
-            "{count} of {} pages are no company pages as this program knows them; {}: {}",
-            read + count,
+            "{count} of {} pages cannot be parsed as company pages; the first, {}: {}",
+            parsed + count,
             first.link.path,
             first.error
         ));
     }
     let duplicates = harvest.duplicates.len();
-    if too_many(duplicates, read + duplicates) {
-        let same = "pages show the code of a company that stands at another address too";
-        return Some(format!("{duplicates} of {} {same}", read + duplicates));
+    if is_too_many(duplicates, parsed + duplicates) {
+        return Some(format!(
+            "{duplicates} of {} pages show the code of a company that is also listed at another address",
+            parsed + duplicates
+        ));
     }
-    let mut without = [0; FIGURES.len()];
+    let mut missing = [0; FIGURES.len()];
     for company in harvest.companies.iter() {
-        for (expected, without) in FIGURES.iter().zip(&mut without) {
-            *without += usize::from(!(expected.is_there)(&company));
+        for (expected, missing) in FIGURES.iter().zip(&mut missing) {
+            *missing += usize::from(!(expected.is_there)(&company));
         }
     }
-    let figures = FIGURES.iter().zip(without);
-    let mut lost = figures.filter(|(_, without)| too_many(*without, read));
-    lost.next().map(|(expected, without)| {
-        let Expected {
-            figure, landmark, ..
-        } = expected;
-        format!("{without} of {read} pages show no {figure}, looked for at {landmark}")
-    })
+    let (expected, missing) = FIGURES
+        .iter()
+        .zip(missing)
+        .find(|(_, missing)| is_too_many(*missing, parsed))?;
+    let Expected {
+        figure, landmark, ..
+    } = expected;
+    Some(format!(
+        "{missing} of {parsed} pages show no {figure}, looked for at {landmark}"
+    ))
 }
 
-fn too_many(odd: usize, all: usize) -> bool {
-    odd * 100 > all * TOO_MANY_PER_CENT && (odd >= FEW || odd == all)
+fn is_too_many(odd: usize, all: usize) -> bool {
+    odd * 100 > all * MAX_ODD_PER_CENT && (odd >= MIN_ODD || odd == all)
 }

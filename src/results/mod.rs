@@ -1,6 +1,6 @@
-//! What becomes of the companies: rankings, checks, the report, the files, the tables on the terminal.
-//! Nothing here sends a request; which sentence ends a failed run is decided in `job::advice`.
-//! Another ranking goes into `ranking`, another column into `table`, another check beside `plausibility`.
+//! What becomes of the companies: rankings, checks, the report, the table of all companies, the terminal.
+//! Nothing in here sends a request; the sentence and exit code of a failed run are in `job::advice`.
+//! Another ranking goes into `ranking`, another column of the table of all companies into `table`, another contradiction between figures into `plausibility`, another output file into `write`.
 
 pub mod layout_check;
 pub mod plausibility;

@@ -1,4 +1,4 @@
-//! Companies → the four rankings. Pure: values in, values out.
+//! Ranks companies by each of the four figures. Pure functions, no I/O.
 
 use std::collections::BinaryHeap;
 
@@ -9,16 +9,17 @@ use serde::ser::{SerializeMap, Serializer};
 use crate::site::company::{Company, CompanyPage};
 use crate::site::rates::Rate;
 
-/// The figure that a ranking goes by.
+/// The figure that a ranking is sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Figure {
-    /// Roubles, dearest first.
+    /// Price in roubles, highest first.
     Price,
-    /// Price–earnings ratio, lowest first.
+    /// Price–earnings ratio (P/E), lowest first.
     Pe,
     /// Growth over one year in per cent, highest first.
     Growth,
-    /// Profit in per cent of buying at the 52-week low and selling at the high, highest first.
+    /// Profit in per cent when buying at the 52-week low and selling at the 52-week high, highest
+    /// first.
     PotentialProfit,
 }
 
@@ -30,7 +31,7 @@ impl Figure {
         Figure::PotentialProfit,
     ];
 
-    /// The key of the figure in the objects of its ranking.
+    /// The JSON key of the figure in each object of its ranking.
     pub fn key(self) -> &'static str {
         match self {
             Figure::Price => "price",
@@ -40,7 +41,7 @@ impl Figure {
         }
     }
 
-    /// The name of the ranking's file.
+    /// The file name of the ranking.
     pub fn file_name(self) -> &'static str {
         match self {
             Figure::Price => "price.json",
@@ -49,18 +50,28 @@ impl Figure {
             Figure::PotentialProfit => "potential_profit.json",
         }
     }
+
+    /// The title of the ranking and the unit of its figure, as the terminal shows them.
+    pub fn title(self) -> (&'static str, &'static str) {
+        match self {
+            Figure::Price => ("Dearest", "RUB"),
+            Figure::Pe => ("Lowest P/E", "P/E"),
+            Figure::Growth => ("Highest growth in a year", "%"),
+            Figure::PotentialProfit => ("Highest potential profit", "%"),
+        }
+    }
 }
 
 /// Which price–earnings ratios are ranked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeRange {
-    /// The number as it is: a company with a loss comes before all others.
+    /// All ratios. A company with a loss has a negative one, so it ranks before all others.
     Any,
-    /// Only those above zero.
+    /// Only ratios above zero.
     Positive,
 }
 
-/// One line of a ranking.
+/// One entry of a ranking.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     pub code: String,
@@ -69,7 +80,7 @@ pub struct Place {
     pub value: Decimal,
 }
 
-/// `{"code", "name", "price" | "P/E" | "growth" | "potential profit"}`, in this order.
+/// Serializes as `{"code", "name", "price" | "P/E" | "growth" | "potential profit"}`, in this order.
 impl Serialize for Place {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_map(Some(3))?;
@@ -80,22 +91,22 @@ impl Serialize for Place {
     }
 }
 
-/// A decimal as a JSON number with all its digits, not by way of a float.
+/// A decimal that serializes as a JSON number with all its digits, without rounding to a float.
 #[derive(Serialize)]
 pub struct Exact(#[serde(with = "rust_decimal::serde::arbitrary_precision")] pub Decimal);
 
-/// A company with what it is ranked by: the less it is, the better; then by its code. The order of
-/// the fields is that of the ranking.
+/// A company with its sort key. The derived order is the order of the ranking: by ascending key, then
+/// by code.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Ranked {
-    by: Decimal,
+    key: Decimal,
     code: String,
     name: String,
     value: Decimal,
 }
 
-/// The first `top` companies by a figure; those that lack it are left out. Equal figures are
-/// ordered by code. Prices need a rate: without one their ranking is empty.
+/// The first `top` companies by a figure. Companies without the figure are left out, and equal
+/// figures are ordered by code. Without a rate, the ranking by price is empty.
 pub fn ranking(
     companies: impl Iterator<Item = Company>,
     figure: Figure,
@@ -112,14 +123,14 @@ pub fn ranking(
         Figure::Growth => company.growth,
         Figure::PotentialProfit => potential_profit(&company.page),
     };
-    // The best so far, the worst of them on top.
+    // A max-heap of the best `top` companies so far. The worst of them is popped first.
     let mut best = BinaryHeap::new();
     for company in companies {
         let Some(value) = value(&company) else {
             continue;
         };
         best.push(Ranked {
-            by: if figure == Figure::Pe { value } else { -value },
+            key: if figure == Figure::Pe { value } else { -value },
             code: company.page.code,
             name: company.page.name,
             value,
@@ -137,12 +148,12 @@ pub fn ranking(
     best.into_sorted_vec().into_iter().map(place).collect()
 }
 
-/// Price in roubles: dollars × rate ÷ nominal, rounded half up to kopecks.
+/// Price in roubles: dollars × rate ÷ nominal, rounded half up to kopecks (two decimals).
 pub fn price_in_roubles(page: &CompanyPage, rate: &Rate) -> Option<Decimal> {
     rate.roubles(page.price?).map(half_up)
 }
 
-/// (52-week high ÷ low − 1) × 100 in per cent, rounded half up to two decimals.
+/// Potential profit in per cent: (52-week high ÷ low − 1) × 100, rounded half up to two decimals.
 pub fn potential_profit(page: &CompanyPage) -> Option<Decimal> {
     let ratio = page.high52?.checked_div(page.low52?)?;
     (ratio - Decimal::ONE)
@@ -151,6 +162,6 @@ pub fn potential_profit(page: &CompanyPage) -> Option<Decimal> {
 }
 
 fn half_up(value: Decimal) -> Decimal {
-    // Both figures are never negative, so away from zero is up.
+    // Neither figure is ever negative, so rounding away from zero rounds up.
     value.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero)
 }

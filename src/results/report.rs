@@ -1,4 +1,4 @@
-//! The report of a run, `run.json`, and how every JSON file is written.
+//! The report of a run (`run.json`), and the form of all JSON files and counts.
 
 use std::time::Duration;
 
@@ -29,14 +29,14 @@ pub fn json(value: &impl Serialize) -> Vec<u8> {
     bytes
 }
 
-/// One line of NDJSON.
+/// Compact JSON with a final newline: one line of NDJSON.
 pub fn json_line(value: &impl Serialize) -> Vec<u8> {
     let mut bytes = serde_json::to_vec(value).expect("every value has a JSON form");
     bytes.push(b'\n');
     bytes
 }
 
-/// `no pages`, `1 page`, `2 pages`.
+/// A number with its noun: `no pages`, `1 page`, `2 pages`.
 pub fn count(number: usize, singular: &str, plural: &str) -> String {
     match number {
         0 => format!("no {plural}"),
@@ -56,17 +56,17 @@ pub struct Report {
     pub finished: Timestamp,
     /// From the first request to the last page parsed.
     pub seconds: f64,
-    /// Null if there was none; [`rate_error`](Self::rate_error) then says why.
+    /// Null if there is no exchange rate; [`rate_error`](Self::rate_error) then says why.
     pub rate: Option<RateUsed>,
     pub rate_error: Option<String>,
     pub ledger: Ledger,
-    /// What the numbered and the letter pages listed, and how they differ.
+    /// The companies that the numbered and the letter pages listed, and how the two lists differ.
     pub walks: Vec<Walk>,
     pub failures: Vec<FailureReport>,
     pub duplicates: Vec<Duplicate>,
     /// For each figure, the codes of the companies that lack it.
     pub missing: Missing,
-    /// Figures that a page shows in a form that cannot be used.
+    /// Figures that a page shows in an unusable form.
     pub notes: Vec<Note>,
     /// Figures that contradict each other. They are ranked unchanged.
     pub suspicious: Vec<Contradiction>,
@@ -76,7 +76,7 @@ pub struct Report {
     /// they count as made, but not against the budget.
     pub retries: u64,
     pub retry_budget: u64,
-    /// Seconds of pause that the site demanded with `Retry-After`.
+    /// Sum of the pauses that the site demanded with `Retry-After`, in seconds.
     pub paused_seconds: f64,
     /// The lowest concurrency limit during the run.
     pub fewest_workers: usize,
@@ -84,15 +84,16 @@ pub struct Report {
     pub resumed: u64,
     pub bytes_on_the_wire: u64,
     pub bytes_decoded: u64,
-    /// From sending a request to the last byte of its response, over the company pages fetched.
+    /// Milliseconds from sending a request to the last byte of its response, over all company pages
+    /// fetched.
     pub latency_ms: Option<Latency>,
     pub pages_per_second: f64,
-    /// CPU time and peak memory of the process. With `--from replica`, the server is part of it.
+    /// CPU time and peak memory of the process. With `--from replica`, they include the server.
     pub cpu_seconds: Option<f64>,
     pub peak_memory_bytes: Option<u64>,
     pub workers: usize,
     pub readers: usize,
-    /// The files of this run, as the user named them.
+    /// The files that this run wrote, as the user named them.
     pub files: Vec<String>,
 }
 
@@ -103,7 +104,7 @@ pub struct RateUsed {
     pub usd_rub: Decimal,
     #[serde(with = "exact")]
     pub nominal: Decimal,
-    /// The day the rate is for; null if the user gave the rate.
+    /// The day that the rate is for; null if the rate comes from `--usd-rub`.
     pub date: Option<Date>,
 }
 
@@ -129,7 +130,7 @@ pub struct Latency {
     pub max: f64,
 }
 
-/// Codes by figure, in the order of [`FIGURES`].
+/// Codes of companies by the figure that they lack, in the order of [`FIGURES`].
 #[derive(Debug, Clone)]
 pub struct Missing(Vec<(&'static str, Vec<String>)>);
 
@@ -147,7 +148,7 @@ pub struct Times {
     pub took: Duration,
 }
 
-/// Everything that a report is made from.
+/// The inputs of a [`Report`].
 pub struct Facts<'a> {
     pub origin: &'a Origin,
     pub index: &'a str,

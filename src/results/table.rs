@@ -40,7 +40,7 @@ const FIGURES: [&str; 7] = [
     "potential_profit",
 ];
 
-/// A company as a row of the table: its texts, then its figures.
+/// A company as a row of the table: the columns of texts, then those of figures.
 struct Row {
     texts: [String; TEXTS.len()],
     figures: [Option<Decimal>; FIGURES.len()],
@@ -66,6 +66,7 @@ impl Row {
         }
     }
 
+    /// The cells of a CSV row.
     fn cells(&self) -> impl Iterator<Item = String> {
         let texts = self.texts.iter().cloned();
         let figures = self
@@ -89,8 +90,8 @@ impl Serialize for Row {
     }
 }
 
-/// The table of all companies, one row each, in the order given. A missing figure is empty in CSV and
-/// null in NDJSON.
+/// The bytes of the table: one row per company, in the order given. A missing figure is empty in CSV
+/// and null in NDJSON.
 pub fn write(
     companies: impl Iterator<Item = Company>,
     rate: Option<&Rate>,

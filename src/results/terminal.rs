@@ -1,4 +1,4 @@
-//! What a finished run shows on the terminal: tables and closing lines on stdout, problems on stderr.
+//! The text that a finished run prints: tables and closing lines for stdout, problems for stderr.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -12,21 +12,21 @@ use crate::results::ranking::{Figure, Place};
 use crate::results::report::{Report, count};
 use crate::site::number::group_thousands;
 
-/// A rule below the header is the only line of a table.
+/// A table has one rule, below its header.
 const RULE_BELOW_HEADER: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
-/// The least width for two tables side by side.
-const TWO_COLUMNS: usize = 100;
+/// Terminal columns needed for two tables side by side.
+const MIN_WIDTH_FOR_TWO: usize = 100;
 const GAP: &str = "   ";
-/// What a table needs beside its names: rank, code, figure and the padding of each.
+/// Terminal columns of a table without its names: rank, code, figure and the padding of each.
 const WITHOUT_NAMES: usize = 32;
 const MAX_NAME: usize = 40;
-/// Failures and contradictions that are listed without `--verbose`.
-const LISTED: usize = 5;
+/// Failures, and contradictions, that are listed without `--verbose`.
+const MAX_LISTED: usize = 5;
 
-/// The rankings as tables for a terminal of this width, in columns.
+/// The rankings as tables for a terminal of `width` columns.
 pub fn tables(rankings: &[(Figure, Vec<Place>)], width: usize) -> String {
-    let side_by_side = width >= TWO_COLUMNS;
+    let side_by_side = width >= MIN_WIDTH_FOR_TWO;
     let table_width = if side_by_side {
         (width - GAP.len()) / 2
     } else {
@@ -35,7 +35,7 @@ pub fn tables(rankings: &[(Figure, Vec<Place>)], width: usize) -> String {
     let name_width = table_width.saturating_sub(WITHOUT_NAMES).clamp(8, MAX_NAME);
     let tables: Vec<Vec<String>> = rankings
         .iter()
-        .map(|(figure, places)| one_table(*figure, places, name_width))
+        .map(|(figure, places)| format_table(*figure, places, name_width))
         .collect();
     let widest = tables.iter().flatten().map(|line| line.width()).max();
     let widest = widest.unwrap_or(0);
@@ -56,13 +56,9 @@ pub fn tables(rankings: &[(Figure, Vec<Place>)], width: usize) -> String {
     text
 }
 
-fn one_table(figure: Figure, places: &[Place], name_width: usize) -> Vec<String> {
-    let (title, unit) = match figure {
-        Figure::Price => ("Dearest", "RUB"),
-        Figure::Pe => ("Lowest P/E", "P/E"),
-        Figure::Growth => ("Highest growth in a year", "%"),
-        Figure::PotentialProfit => ("Highest potential profit", "%"),
-    };
+/// The lines of one table.
+fn format_table(figure: Figure, places: &[Place], name_width: usize) -> Vec<String> {
+    let (title, unit) = figure.title();
     let mut table = Table::new();
     table
         .load_style(RULE_BELOW_HEADER)
@@ -92,7 +88,7 @@ fn one_table(figure: Figure, places: &[Place], name_width: usize) -> Vec<String>
     table.to_string().lines().map(str::to_owned).collect()
 }
 
-/// Cuts a name to a number of terminal columns. Some characters take two.
+/// Cuts a name to this many terminal columns. Some characters take two columns.
 fn shorten(name: &str, columns: usize) -> String {
     if name.width() <= columns {
         return name.to_owned();
@@ -108,13 +104,13 @@ fn shorten(name: &str, columns: usize) -> String {
     name.chars().take_while(fits).chain(['…']).collect()
 }
 
-/// `400233.1` as `400,233.10`.
+/// Formats `400233.1` as `400,233.10`.
 fn two_decimals(value: Decimal) -> String {
     let rounded = value.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
     group_thousands(&format!("{rounded:.2}"))
 }
 
-/// The exchange rate with its date, and what the run did, a line each.
+/// Two lines: the exchange rate with its date, if there is one, and a summary of the run.
 pub fn closing_lines(report: &Report) -> String {
     let mut text = String::new();
     if let Some(rate) = &report.rate {
@@ -125,13 +121,14 @@ pub fn closing_lines(report: &Report) -> String {
         };
         let origin = match rate.date {
             Some(date) => format!("Bank of Russia, {date}"),
-            None => "as given".to_owned(),
+            None => "from --usd-rub".to_owned(),
         };
         let _ = writeln!(text, "{dollars} = {} RUB, {origin}", rate.usd_rub);
     }
     let ledger = &report.ledger;
-    let missing = count(ledger.failed + ledger.not_attempted, "failure", "failures");
     let companies = count(ledger.ok, "company", "companies");
+    let workers = count(report.workers, "worker", "workers");
+    let failures = count(ledger.failed + ledger.not_attempted, "failure", "failures");
     let folder = report
         .files
         .first()
@@ -139,71 +136,77 @@ pub fn closing_lines(report: &Report) -> String {
         .unwrap_or("".as_ref());
     let _ = writeln!(
         text,
-        "{companies} in {:.2} s, {:.0} pages/s, {:.1} MB, {} workers, {missing}; files in {}",
+        "{companies} in {:.2} s, {:.0} pages/s, {:.1} MB, {workers}, {failures}; files in {}",
         report.seconds,
         report.pages_per_second,
         report.bytes_on_the_wire as f64 / 1e6,
-        report.workers,
         folder.display(),
     );
     text
 }
 
-/// What a user should know about the results: warnings, the missing rate, missing companies. With
-/// `verbose`, every missing company.
+/// The problems of a run, one line each: warnings, a missing rate, and missing companies. Lists every
+/// missing company if `verbose`, otherwise the first five.
 pub fn problems(report: &Report, verbose: bool) -> Vec<String> {
     let warnings = &report.warnings;
     let mut lines: Vec<String> = warnings
         .iter()
-        .map(|one| format!("warning: {one}"))
+        .map(|warning| format!("warning: {warning}"))
         .collect();
     if let Some(why) = &report.rate_error {
         lines.push(format!(
-            "no exchange rate, so no ranking by price: {why}; give one with --usd-rub, or another --rate-date; an earlier price.json was left unchanged"
+            "there is no exchange rate, so there is no ranking by price: {why}; give a rate with --usd-rub, or another --rate-date; an earlier price.json was left unchanged"
         ));
     }
     let failures = &report.failures;
     if failures.is_empty() {
         return lines;
     }
+    let (missing, listed) = (failures.len(), report.ledger.listed);
+    let verb = if missing == 1 { "is" } else { "are" };
     lines.push(format!(
-        "{} of {} companies are missing from the rankings:",
-        failures.len(),
-        report.ledger.listed
+        "{missing} of {} {verb} missing from the rankings:",
+        count(listed, "company", "companies")
     ));
-    let listed = if verbose { failures.len() } else { LISTED };
-    for failure in failures.iter().take(listed) {
+    let max_listed = if verbose { missing } else { MAX_LISTED };
+    for failure in failures.iter().take(max_listed) {
         lines.push(format!("  {}: {}", failure.address, failure.error.detail));
     }
-    if failures.len() > listed {
-        let more = failures.len() - listed;
+    if missing > max_listed {
+        let more = missing - max_listed;
         lines.push(format!("  and {more} more, all in run.json"));
     }
     lines
 }
 
-/// Figures that contradict each other, a warning each. With `verbose`, all of them.
+/// One warning for each figure that looks wrong. Lists all if `verbose`, otherwise the first five.
 pub fn contradictions(all: &[Contradiction], verbose: bool) -> Vec<String> {
-    let listed = if verbose { all.len() } else { LISTED };
-    let warning =
-        |one: &Contradiction| format!("warning: {}: {}; ranked unchanged", one.code, one.why);
-    let mut lines: Vec<String> = all.iter().take(listed).map(warning).collect();
-    if all.len() > listed {
-        let more = count(all.len() - listed, "more figure looks", "more figures look");
+    let max_listed = if verbose { all.len() } else { MAX_LISTED };
+    let warning = |contradiction: &Contradiction| {
+        let Contradiction { code, why, .. } = contradiction;
+        format!("warning: {code}: {why}; ranked unchanged")
+    };
+    let mut lines: Vec<String> = all.iter().take(max_listed).map(warning).collect();
+    if all.len() > max_listed {
+        let more = count(
+            all.len() - max_listed,
+            "more figure looks",
+            "more figures look",
+        );
         lines.push(format!("warning: {more} wrong, all in run.json"));
     }
     lines
 }
 
-/// What the run has used, for `--verbose`.
+/// Requests, bytes, latency, CPU time and memory of the run, for `--verbose`.
 pub fn usage(report: &Report) -> String {
     let mut parts = vec![format!(
-        "{} requests, {} retries, {:.1} MB on the wire, {:.1} MB decoded, {} readers",
-        report.requests,
-        report.retries,
+        "{}, {}, {:.1} MB on the wire, {:.1} MB decoded, {}",
+        count(report.requests as usize, "request", "requests"),
+        count(report.retries as usize, "retry", "retries"),
         report.bytes_on_the_wire as f64 / 1e6,
         report.bytes_decoded as f64 / 1e6,
-        report.readers
+        count(report.readers, "reader", "readers")
     )];
     if let Some(latency) = report.latency_ms {
         parts.push(format!(
@@ -213,7 +216,7 @@ pub fn usage(report: &Report) -> String {
     }
     if let (Some(cpu), Some(peak)) = (report.cpu_seconds, report.peak_memory_bytes) {
         parts.push(format!(
-            "{cpu:.2} s of CPU time, at most {:.0} MB of memory",
+            "{cpu:.2} s of CPU time, peak memory {:.0} MB",
             peak as f64 / 1e6
         ));
     }

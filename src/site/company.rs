@@ -1,49 +1,51 @@
 //! One company page → [`CompanyPage`].
 //!
-//! Parsing a whole page of 230 KB costs several milliseconds, and of all that only a heading and
-//! three figures are wanted. So [`parse`] finds these with `memmem` and takes their texts as they
-//! stand there, where they stand as they do on every real page; where there is any doubt it parses
-//! the whole page and asks it with selectors. Tests compare both on real pages and on thousands of
-//! changed ones. Where they are known to differ: an element or a quote left open far before, landmarks
-//! within attributes or where text is not read as HTML, a landmark spelled with references, and pages
-//! over the parser's limits, which the cut still reads.
+//! A page has 230 KB. Parsing all of it takes several milliseconds, and only a heading and three
+//! figures are wanted. So [`parse`] scans the page for these texts first (`company_scan`). Where the
+//! scan is in doubt, [`parse_whole`] builds the whole tree and queries it with selectors. Tests
+//! compare both on real pages and on thousands of mutated ones.
+//!
+//! They are known to differ on these pages:
+//!
+//! * Far before a landmark, an element or a quote is left open. It may move or hide the landmark.
+//! * A landmark stands in an attribute value, or in an element whose content is not HTML.
+//! * A landmark is spelled with character references. The scan does not find it.
+//! * The page exceeds a limit of the tree. The scan still reads it.
 
-use std::iter;
-use std::ops::Range;
 use std::sync::LazyLock;
 
-use memchr::memmem::{self, Finder};
+use memchr::memmem;
 use rust_decimal::Decimal;
 use scraper::{ElementRef, Html, Selector};
 use serde::{Deserialize, Serialize};
 
+use crate::site::company_scan::{Fields, scan, strip_comma};
 use crate::site::dom::{self, TooLarge};
 use crate::site::landmarks::company::{
-    CODE, HEADER, HIGH, HIGH_IN_SCRIPT, ITEM, LOW, LOW_IN_SCRIPT, NAME, PE, PRICE,
+    CODE, HEADER, HIGH_IN_SCRIPT, ITEM, LOW_IN_SCRIPT, NAME, PRICE,
 };
 use crate::site::number;
-use crate::site::scan::{Element, in_plain_sight, plain_text};
 use crate::site::text::printable;
 
-/// What a company page says. A figure that is missing, or not usable, is `None`.
+/// A parsed company page. A figure that is missing or unusable is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CompanyPage {
-    /// The code in the price section, `BRK.B`. It is the company's identity: `rel=canonical` and
-    /// the address are wrong on real pages.
+    /// The code in the price section, `BRK.B`. It identifies the company: `rel=canonical` and the
+    /// address are wrong on some real pages.
     pub code: String,
     pub name: String,
     /// The first current value on the page, in dollars, above zero.
     pub price: Option<Decimal>,
     /// Negative for a company that makes a loss; never zero.
     pub pe: Option<Decimal>,
-    /// Above zero, and not above [`high52`](Self::high52); both are there or neither.
+    /// In dollars, above zero and at most [`high52`](Self::high52). Either both are `Some` or neither.
     pub low52: Option<Decimal>,
     pub high52: Option<Decimal>,
-    /// Figures that the page shows but that cannot be used, with their text.
+    /// One note for each figure that the page shows but that is unusable, with its text.
     pub notes: Vec<String>,
 }
 
-/// A company of the index with everything known of it. `P` is the parsed page.
+/// A company of the index: its page, and what the index says of it. `P` is the parsed page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Company<P = CompanyPage> {
     pub page: P,
@@ -52,17 +54,17 @@ pub struct Company<P = CompanyPage> {
     pub growth: Option<Decimal>,
 }
 
-/// A page that is no company page, with the landmarks that were looked for and not found, or
-/// one that is far larger than any.
+/// Why a page is not a company page.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a company page: {0}")]
 pub enum NotACompany {
+    /// The page lacks these landmarks.
     #[error("not a company page: no {}", .0.join(", no "))]
     Without(Vec<&'static str>),
     TooLarge(#[from] TooLarge),
 }
 
-/// Parses a company page, given as UTF-8; invalid bytes are replaced where they matter.
+/// Parses a company page. It should be UTF-8; invalid bytes are replaced where they matter.
 pub fn parse(html: &[u8]) -> Result<CompanyPage, NotACompany> {
     dom::check_length(html)?;
     parse_scanned(html).unwrap_or_else(|| parse_whole(html))
@@ -70,43 +72,20 @@ pub fn parse(html: &[u8]) -> Result<CompanyPage, NotACompany> {
 
 /// Parses a company page by the scan alone. `None` where the scan is in doubt.
 pub fn parse_scanned(html: &[u8]) -> Option<Result<CompanyPage, NotACompany>> {
-    Some(company(scan(html)?, html))
+    Some(convert(scan(html)?, html))
 }
 
 /// Parses a company page by building its whole tree. [`parse`] must agree with this, and is 250 to
 /// 400 times faster.
 pub fn parse_whole(html: &[u8]) -> Result<CompanyPage, NotACompany> {
-    company(fields(&dom::document(html)?), html)
+    convert(select_fields(&dom::document(html)?), html)
 }
 
-/// The wanted texts as they stand on the page.
-#[derive(Debug, Default)]
-struct Fields {
-    name: Option<String>,
-    code: Option<String>,
-    price: Option<String>,
-    pe: Option<String>,
-    low: Option<String>,
-    high: Option<String>,
-}
-
-impl Fields {
-    /// The place of the value that stands beside a header.
-    fn beside(&mut self, header: &str) -> Option<&mut Option<String>> {
-        match header {
-            PE => Some(&mut self.pe),
-            LOW => Some(&mut self.low),
-            HIGH => Some(&mut self.high),
-            _ => None,
-        }
-    }
-}
-
-/// Of all that follows the first name, the first of each kind counts.
-fn fields(html: &Html) -> Fields {
+/// Selects the first text of each kind. Everything before the first name is ignored.
+fn select_fields(html: &Html) -> Fields {
     static WANTED: LazyLock<Selector> = LazyLock::new(|| {
         let css = format!(".{NAME}, .{CODE} > span, .{PRICE}, .{ITEM} > .{HEADER}");
-        Selector::parse(&css).expect("a selector of ours")
+        Selector::parse(&css).expect("a valid selector")
     });
     let has = |element: ElementRef, class| element.value().classes().any(|one| one == class);
 
@@ -122,31 +101,28 @@ fn fields(html: &Html) -> Fields {
             && is_in(ITEM)
             && let Some(value @ None) = fields.beside(&printable(element.text()))
         {
-            *value = item_value(element);
+            *value = value_beside(element);
         }
-        let slot = match &mut fields {
-            Fields { name, .. } if is_name => name,
-            Fields { price, .. } if has(element, PRICE) => price,
-            Fields { code, .. } if is_in(CODE) && element.value().name() == "span" => code,
-            _ => continue,
+        let field = if is_name {
+            &mut fields.name
+        } else if has(element, PRICE) {
+            &mut fields.price
+        } else if is_in(CODE) && element.value().name() == "span" {
+            &mut fields.code
+        } else {
+            continue;
         };
-        slot.get_or_insert_with(|| printable(element.text()));
+        field.get_or_insert_with(|| printable(element.text()));
     }
     for field in [&mut fields.name, &mut fields.price] {
         field.take_if(|text| text.is_empty());
     }
-    fields.code = fields.code.and_then(|text| code(&text));
+    fields.code = fields.code.and_then(|text| strip_comma(&text));
     fields
 }
 
-/// The code in `, MMM`.
-fn code(text: &str) -> Option<String> {
-    let code = text.trim_start_matches(',').trim();
-    (!code.is_empty()).then(|| code.to_owned())
-}
-
-/// The text that stands beside a header in its item.
-fn item_value(header: ElementRef) -> Option<String> {
+/// The text directly in the item of a header, which is the value.
+fn value_beside(header: ElementRef) -> Option<String> {
     let item = header.parent()?;
     let texts = item
         .children()
@@ -154,32 +130,34 @@ fn item_value(header: ElementRef) -> Option<String> {
     Some(printable(texts)).filter(|text| !text.is_empty())
 }
 
-fn company(fields: Fields, html: &[u8]) -> Result<CompanyPage, NotACompany> {
-    let no_code = fields.code.is_none();
-    let (Some(code), Some(name)) = (fields.code, &fields.name) else {
-        let missing = [(NAME, fields.name.is_none()), (CODE, no_code)];
-        let looked_for = missing
-            .into_iter()
-            .filter(|(_, missing)| *missing)
-            .map(|(what, _)| what);
-        return Err(NotACompany::Without(looked_for.collect()));
+/// Converts the texts of a page to figures. `html` is the same page.
+fn convert(fields: Fields, html: &[u8]) -> Result<CompanyPage, NotACompany> {
+    let (name, code) = match (fields.name, fields.code) {
+        (Some(name), Some(code)) => (name, code),
+        (name, code) => {
+            let landmarks = [(NAME, name.is_none()), (CODE, code.is_none())];
+            let missing = landmarks
+                .into_iter()
+                .filter(|(_, is_missing)| *is_missing)
+                .map(|(landmark, _)| landmark);
+            return Err(NotACompany::Without(missing.collect()));
+        }
     };
     let mut page = CompanyPage {
         code,
-        name: name.clone(),
+        name,
         ..CompanyPage::default()
     };
-    page.price = page.usable("price", fields.price.as_deref(), |price| {
-        price > Decimal::ZERO
-    });
+    let is_positive = |figure: Decimal| figure > Decimal::ZERO;
+    page.price = page.usable("price", fields.price.as_deref(), is_positive);
     page.pe = page.usable("P/E", fields.pe.as_deref(), |pe| !pe.is_zero());
-    let low = in_script(fields.low, LOW_IN_SCRIPT, html);
-    let high = in_script(fields.high, HIGH_IN_SCRIPT, html);
-    let low = page.usable("52 week low", low.as_deref(), |low| low > Decimal::ZERO);
-    let high = page.usable("52 week high", high.as_deref(), |high| high > Decimal::ZERO);
+    let low = resolve_placeholder(fields.low, LOW_IN_SCRIPT, html);
+    let high = resolve_placeholder(fields.high, HIGH_IN_SCRIPT, html);
+    let low = page.usable("52 week low", low.as_deref(), is_positive);
+    let high = page.usable("52 week high", high.as_deref(), is_positive);
     match (low, high) {
         (Some(low), Some(high)) if low <= high => {
-            (page.low52, page.high52) = (Some(low), Some(high))
+            (page.low52, page.high52) = (Some(low), Some(high));
         }
         (Some(low), Some(high)) => page.notes.push(format!("52 week range is {low} to {high}")),
         _ => {}
@@ -188,6 +166,7 @@ fn company(fields: Fields, html: &[u8]) -> Result<CompanyPage, NotACompany> {
 }
 
 impl CompanyPage {
+    /// Parses a figure. Notes its text if it is no number or `is_usable` rejects it.
     fn usable(
         &mut self,
         what: &str,
@@ -204,103 +183,16 @@ impl CompanyPage {
     }
 }
 
-/// An item of the first generation holds `{{low52weeksDisplay}}`, and the figure stands in a
-/// script: `low52weeks: 114.04,`.
-fn in_script(item: Option<String>, key: &str, html: &[u8]) -> Option<String> {
-    let item = item?;
-    if !item.starts_with("{{") {
-        return Some(item);
+/// Replaces a placeholder by its figure. In the first generation of the site, an item contains
+/// `{{low52weeksDisplay}}`, and an inline script has the figure: `low52weeks: 114.04,`.
+fn resolve_placeholder(value: Option<String>, key: &str, html: &[u8]) -> Option<String> {
+    let value = value?;
+    if !value.starts_with("{{") {
+        return Some(value);
     }
     let after = &html[memmem::find(html, key.as_bytes())? + key.len()..];
-    let number = &after[..after
+    let end = after
         .iter()
-        .position(|byte| matches!(byte, b',' | b'\n' | b'}'))?];
-    Some(String::from_utf8_lossy(number).trim().to_owned())
-}
-
-/// Cuts the texts of the heading and of the wanted items out of a page.
-///
-/// `None` where these do not have the plain shape that they have on real pages, or where they touch
-/// a comment or a script, the two places in which real pages hold their landmarks as text.
-fn scan(html: &[u8]) -> Option<Fields> {
-    static HEADING_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new("price-section__"));
-    static HEADER_AT: LazyLock<Finder> = LazyLock::new(|| Finder::new(HEADER));
-
-    // The name comes first: one in a category would be a code as well.
-    let landmark = |at: usize| {
-        { [NAME, CODE, PRICE].into_iter() }.find(|one| html[at..].starts_with(one.as_bytes()))
-    };
-    let mut heading = HEADING_AT
-        .find_iter(html)
-        .filter_map(|at| Some((at, landmark(at)?)));
-    let (name, _) = heading.next().filter(|(_, landmark)| *landmark == NAME)?;
-    let (mut category, mut price) = (None, None);
-    while let (Some((at, landmark)), true) = (heading.next(), category.is_none() || price.is_none())
-    {
-        match landmark {
-            CODE => category = category.or(Some(at)),
-            PRICE => price = price.or(Some(at)),
-            _ => return None,
-        }
-    }
-    let name = Element::around(html, name, "span", NAME)?;
-    let category = Element::around(html, category?, "span", CODE)?;
-    let price = Element::around(html, price?, "span", PRICE)?;
-    let code_span = Element::at(html, category.text.end)?;
-    // With a second class, one span might be the name and the price.
-    let of_class = |class| format!("<span class=\"{class}\">");
-    let tags = [of_class(NAME), of_class(PRICE), "<span>".to_owned()];
-    for (span, tag) in [&name, &price, &code_span].into_iter().zip(tags) {
-        let is_plain = html[span.start..].starts_with(tag.as_bytes());
-        if !is_plain || !html[span.text.end..].starts_with(b"</span>") {
-            return None;
-        }
-    }
-    let mut fields = Fields {
-        name: Some(text(html, name.text.clone())?),
-        code: Some(code(&text(html, code_span.text.clone())?)?),
-        price: Some(text(html, price.text.clone())?),
-        ..Fields::default()
-    };
-    let mut regions = vec![
-        name.start..name.text.end,
-        category.start..code_span.text.end,
-        price.start..price.text.end,
-    ];
-    let mut at = name.text.end;
-    while let Some(found) = HEADER_AT.find(&html[at..]) {
-        let header = Element::around(html, at + found, "div", HEADER)?;
-        at = header.text.end;
-        // Elements may stand inside it.
-        if !html[at..].starts_with(b"</div>") {
-            return None;
-        }
-        let Some(value @ None) = fields.beside(&text(html, header.text)?) else {
-            continue;
-        };
-        let item = Element::before(html, header.start, "div", ITEM)?;
-        let after = &html[at + "</div>".len()..];
-        if item.text.end != header.start || !after.trim_ascii_start().starts_with(b"</div>") {
-            return None;
-        }
-        *value = Some(text(html, item.text)?);
-        regions.push(item.start..at);
-        if let Fields {
-            pe: Some(_),
-            low: Some(_),
-            high: Some(_),
-            ..
-        } = fields
-        {
-            break;
-        }
-    }
-    regions.sort_unstable_by_key(|region| region.start);
-    in_plain_sight(html, &regions).then_some(fields)
-}
-
-/// What a piece of a page without tags says, unless that is nothing.
-fn text(html: &[u8], piece: Range<usize>) -> Option<String> {
-    let text = printable(iter::once(&*plain_text(&html[piece])?));
-    (!text.is_empty()).then_some(text)
+        .position(|byte| matches!(byte, b',' | b'\n' | b'}'))?;
+    Some(String::from_utf8_lossy(&after[..end]).trim().to_owned())
 }

@@ -1,10 +1,9 @@
 //! HTML → a tree of elements, under limits.
 //!
-//! A parser that follows the standard can be made to work for minutes, or to fill the memory, by a
-//! page of a few kilobytes: every `<p>` looks through all elements that are open, and after each
-//! `</p>` the `<b>` and `<a>` that were never closed are opened again, all of them. So the parser
-//! is fed tag by tag, what it does is counted, and a page that asks for far more than real pages do
-//! is refused.
+//! A page of a few kilobytes can keep a parser that follows the standard busy for minutes, or fill
+//! the memory. At every `<p>` the parser searches all open elements. After each `</p>` it reopens
+//! every `<b>` and `<a>` that was never closed. So this module feeds the parser tag by tag and counts
+//! what it does. A page that takes far more than real pages is rejected.
 
 use std::borrow::Cow;
 use std::cell::{Cell, Ref, RefCell};
@@ -17,43 +16,45 @@ use scraper::{Html, HtmlTreeSink};
 
 /// Real pages have 92 to 364 KB, copies saved from a browser up to 623 KB.
 pub const MAX_BYTES: usize = 2 << 20;
-/// Attributes and nodes of a tree. Real pages have up to 18,000; these take about 5 MB, and there are
-/// as many trees at once as readers.
+/// Attributes and nodes of one tree. Real pages have up to 18,000. This many take about 5 MB, and
+/// every parser thread may build a tree at the same time.
 const MAX_NODES: usize = 40_000;
 /// Elements around an element. Real pages have up to 24.
 const MAX_DEPTH: usize = 128;
-/// What the parser asks and tells while it builds the tree: up to 85,000 times for a
-/// real page.
+/// Calls of the parser to the tree that it builds. Real pages take up to 85,000.
 const MAX_STEPS: usize = 2_000_000;
-/// Bytes after which a parser that has still said nothing is in a tag, a comment or a run of white
-/// space of that length. Real tags have up to 6 KB.
-const MAX_SILENCE: usize = 16 << 10;
-/// Characters of one text that are looked at. Elements in one another have the same text, all of
-/// it, and a name of two megabytes is none.
+/// Bytes fed in a row without a call to the tree. After this many, the parser is in a tag, a comment
+/// or a run of white space of this length. Real tags have up to 6 KB.
+const MAX_SILENT_BYTES: usize = 16 << 10;
+/// Characters of an element's text that are read. Nested elements all contain the same text, so
+/// each of them would read all of it. A name of two megabytes is no name.
 pub const MAX_TEXT: usize = 4 << 10;
-/// The longest piece that the parser gets at once.
-const PIECE: usize = 4 << 10;
+/// The longest piece in bytes that is fed to the parser at once.
+const MAX_PIECE: usize = 4 << 10;
 
-/// A page that is no page of the site's, for it would take too long or too much memory to read.
+/// A page that exceeds a limit: parsing it would take too long or too much memory. No page of the
+/// site does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too large: {0}")]
 pub struct TooLarge(&'static str);
 
-/// The tree of a page. Bytes that are not UTF-8 are replaced.
+const TOO_DEEP: TooLarge = TooLarge("its elements are nested too deeply");
+
+/// Parses a page. Bytes that are not UTF-8 are replaced.
 pub fn document(html: &[u8]) -> Result<Html, TooLarge> {
-    let sink = Counting::new(Html::new_document());
-    grow(driver::parse_document(sink, ParseOpts::default()), html)
+    let sink = LimitedTree::new(Html::new_document());
+    build(driver::parse_document(sink, ParseOpts::default()), html)
 }
 
-/// The tree of a piece of a page's body.
+/// Parses a piece of a page's body.
 pub fn fragment(html: &str) -> Result<Html, TooLarge> {
-    let sink = Counting::new(Html::new_fragment());
+    let sink = LimitedTree::new(Html::new_fragment());
     let body = QualName::new(None, ns!(html), local_name!("body"));
     let parser = driver::parse_fragment(sink, ParseOpts::default(), body, Vec::new(), false);
-    grow(parser, html.as_bytes())
+    build(parser, html.as_bytes())
 }
 
-/// Refuses a page by its length alone.
+/// Rejects a page over [`MAX_BYTES`].
 pub fn check_length(html: &[u8]) -> Result<(), TooLarge> {
     if html.len() > MAX_BYTES {
         return Err(TooLarge("it has over 2 MiB"));
@@ -61,7 +62,7 @@ pub fn check_length(html: &[u8]) -> Result<(), TooLarge> {
     Ok(())
 }
 
-fn grow(mut parser: Parser<Counting>, html: &[u8]) -> Result<Html, TooLarge> {
+fn build(mut parser: Parser<LimitedTree>, html: &[u8]) -> Result<Html, TooLarge> {
     check_length(html)?;
     for chunk in html.utf8_chunks() {
         let mut rest = chunk.valid();
@@ -75,16 +76,17 @@ fn grow(mut parser: Parser<Counting>, html: &[u8]) -> Result<Html, TooLarge> {
         }
     }
     let html = parser.finish();
-    // Elements may have been moved deeper after they were put into the tree.
-    if { html.tree.nodes() }.any(|node| node.ancestors().nth(MAX_DEPTH).is_some()) {
+    // The parser may have moved elements deeper after it inserted them.
+    let mut nodes = html.tree.nodes();
+    if nodes.any(|node| node.ancestors().nth(MAX_DEPTH).is_some()) {
         return Err(TOO_DEEP);
     }
     Ok(html)
 }
 
-/// One tag and the text behind it, or as much of that as may be fed at once.
+/// The end of the piece to feed: one tag and the text behind it, at most [`MAX_PIECE`] bytes.
 fn piece_end(html: &str) -> usize {
-    let mut end = html.len().min(PIECE);
+    let mut end = html.len().min(MAX_PIECE);
     while !html.is_char_boundary(end) {
         end -= 1;
     }
@@ -92,50 +94,51 @@ fn piece_end(html: &str) -> usize {
     tag.map_or(end, |tag| tag + 1)
 }
 
-fn feed(parser: &mut Parser<Counting>, piece: &str) -> Result<(), TooLarge> {
+fn feed(parser: &mut Parser<LimitedTree>, piece: &str) -> Result<(), TooLarge> {
     parser.process(StrTendril::from_slice(piece));
-    parser.tokenizer.sink.sink.check(piece.len())
+    parser.tokenizer.sink.sink.check_limits(piece.len())
 }
-
-const TOO_DEEP: TooLarge = TooLarge("its elements stand too deep in one another");
 
 type Handle = <HtmlTreeSink as TreeSink>::Handle;
 
-/// Builds the tree, and counts.
-struct Counting {
+/// Builds the tree and counts what the parser does to it.
+struct LimitedTree {
     tree: HtmlTreeSink,
     nodes: Cell<usize>,
     steps: Cell<usize>,
     is_too_deep: Cell<bool>,
-    /// Steps when the last piece had been fed, and bytes fed since there was a step.
-    seen: Cell<usize>,
-    silence: Cell<usize>,
+    /// `steps` when the limits were last checked.
+    checked_steps: Cell<usize>,
+    /// Bytes fed since the last step.
+    silent_bytes: Cell<usize>,
 }
 
-impl Counting {
+impl LimitedTree {
     fn new(html: Html) -> Self {
-        Counting {
+        LimitedTree {
             tree: HtmlTreeSink(RefCell::new(html)),
             nodes: Cell::new(0),
             steps: Cell::new(0),
             is_too_deep: Cell::new(false),
-            seen: Cell::new(0),
-            silence: Cell::new(0),
+            checked_steps: Cell::new(0),
+            silent_bytes: Cell::new(0),
         }
     }
 
+    /// Counts one call of the parser.
     fn step(&self) -> &HtmlTreeSink {
         self.steps.set(self.steps.get() + 1);
         &self.tree
     }
 
-    fn make(&self, nodes: usize) -> &HtmlTreeSink {
+    /// Counts a call that creates nodes or attributes.
+    fn create(&self, nodes: usize) -> &HtmlTreeSink {
         self.nodes.set(self.nodes.get() + nodes);
         self.step()
     }
 
-    /// A step that puts something into the tree.
-    fn grow(&self, parent: Handle) -> &HtmlTreeSink {
+    /// Counts a call that inserts a node into the tree, and checks its depth.
+    fn insert(&self, parent: Handle) -> &HtmlTreeSink {
         let tree = self.step();
         let html = tree.0.borrow();
         let parent = html.tree.get(parent).expect("a node of this tree");
@@ -145,14 +148,22 @@ impl Counting {
         tree
     }
 
-    fn check(&self, fed: usize) -> Result<(), TooLarge> {
+    /// Counts a text. It is a node, unless the tree joins it to another text.
+    fn count_text(&self, child: &NodeOrText<Handle>) {
+        if let NodeOrText::AppendText(_) = child {
+            self.create(1);
+        }
+    }
+
+    /// Checks all limits after a piece of `fed` bytes.
+    fn check_limits(&self, fed: usize) -> Result<(), TooLarge> {
         let steps = self.steps.get();
-        let silence = if steps == self.seen.replace(steps) {
-            self.silence.get() + fed
+        let silent_bytes = if steps == self.checked_steps.replace(steps) {
+            self.silent_bytes.get() + fed
         } else {
             0
         };
-        self.silence.set(silence);
+        self.silent_bytes.set(silent_bytes);
         if self.nodes.get() > MAX_NODES {
             return Err(TooLarge("it has too many elements"));
         }
@@ -160,16 +171,18 @@ impl Counting {
             return Err(TOO_DEEP);
         }
         if steps > MAX_STEPS {
-            return Err(TooLarge("its elements are too entangled"));
+            return Err(TooLarge("building its tree takes over 2,000,000 steps"));
         }
-        if silence > MAX_SILENCE {
-            return Err(TooLarge("a single tag or comment of it has over 16 KiB"));
+        if silent_bytes > MAX_SILENT_BYTES {
+            return Err(TooLarge(
+                "one tag, comment or run of white space in it has over 16 KiB",
+            ));
         }
         Ok(())
     }
 }
 
-impl TreeSink for Counting {
+impl TreeSink for LimitedTree {
     type Handle = Handle;
     type Output = Html;
     type ElemName<'a> = Ref<'a, QualName>;
@@ -178,7 +191,7 @@ impl TreeSink for Counting {
         self.tree.finish()
     }
 
-    // Nobody reads them, and each character can be one.
+    // The errors are not kept. They count as steps, because every character can cause one.
     fn parse_error(&self, _: Cow<'static, str>) {
         self.step();
     }
@@ -197,26 +210,26 @@ impl TreeSink for Counting {
         attributes: Vec<Attribute>,
         flags: ElementFlags,
     ) -> Handle {
-        self.make(1 + attributes.len())
+        self.create(1 + attributes.len())
             .create_element(name, attributes, flags)
     }
 
     fn create_comment(&self, text: StrTendril) -> Handle {
-        self.make(1).create_comment(text)
+        self.create(1).create_comment(text)
     }
 
     fn create_pi(&self, target: StrTendril, data: StrTendril) -> Handle {
-        self.make(1).create_pi(target, data)
+        self.create(1).create_pi(target, data)
     }
 
     fn append(&self, parent: &Handle, child: NodeOrText<Handle>) {
         self.count_text(&child);
-        self.grow(*parent).append(parent, child);
+        self.insert(*parent).append(parent, child);
     }
 
     fn append_before_sibling(&self, sibling: &Handle, child: NodeOrText<Handle>) {
         self.count_text(&child);
-        self.grow(*sibling).append_before_sibling(sibling, child);
+        self.insert(*sibling).append_before_sibling(sibling, child);
     }
 
     fn append_based_on_parent_node(
@@ -226,7 +239,7 @@ impl TreeSink for Counting {
         child: NodeOrText<Handle>,
     ) {
         self.count_text(&child);
-        self.grow(*element)
+        self.insert(*element)
             .append_based_on_parent_node(element, before, child);
     }
 
@@ -236,7 +249,7 @@ impl TreeSink for Counting {
         public_id: StrTendril,
         system_id: StrTendril,
     ) {
-        self.make(1)
+        self.create(1)
             .append_doctype_to_document(name, public_id, system_id);
     }
 
@@ -253,7 +266,7 @@ impl TreeSink for Counting {
     }
 
     fn add_attrs_if_missing(&self, target: &Handle, attributes: Vec<Attribute>) {
-        self.make(attributes.len())
+        self.create(attributes.len())
             .add_attrs_if_missing(target, attributes);
     }
 
@@ -262,15 +275,6 @@ impl TreeSink for Counting {
     }
 
     fn reparent_children(&self, node: &Handle, new_parent: &Handle) {
-        self.grow(*new_parent).reparent_children(node, new_parent);
-    }
-}
-
-impl Counting {
-    /// A text is a node of its own, unless it is joined to another one.
-    fn count_text(&self, child: &NodeOrText<Handle>) {
-        if let NodeOrText::AppendText(_) = child {
-            self.make(1);
-        }
+        self.insert(*new_parent).reparent_children(node, new_parent);
     }
 }

@@ -1,7 +1,7 @@
-//! The landmarks of the site: what its pages are recognised by.
+//! The landmarks of the site: the texts by which its pages and their figures are recognised.
 //!
-//! Landmarks are class tokens and header texts, never exact class strings and never positions: these
-//! have changed with every generation of the site. Another layout of the site starts here.
+//! Landmarks are class tokens and header texts, never exact class strings and never positions. Both
+//! have changed with every generation of the site. To support another layout, start in this file.
 
 /// The company page.
 pub mod company {
@@ -21,8 +21,8 @@ pub mod company {
 
 /// The index page.
 pub mod index {
-    /// The header of the column with the growth. The table that has it lists the companies; other
-    /// tables with links to companies may come before it.
+    /// The header of the column with the growth. It marks the table that lists the companies. Other
+    /// tables with links to companies may come before that table.
     pub const YEAR_HEADER: &str = "1 Year";
     /// The first generation of the site has a second "1 Year" column, with pictures.
     pub const CHART_HEADER: &str = "Chart";
@@ -30,12 +30,12 @@ pub mod index {
     /// Every index page links its letter pages: "ALL", "0-9", "A" to "Z". The footer of every page
     /// links letters too, but in lower case and of the S&P 500 only.
     pub const FIRST_AND_LAST_LETTER: [&str; 2] = ["A", "Z"];
-    /// A company's row has 8 cells, in the first generation 11. A row that says that the table is empty
-    /// would have one.
+    /// A company's row has 8 cells, in the first generation 11. A row with the message that the table
+    /// is empty would have one.
     pub const MIN_CELLS: usize = 6;
 }
 
-/// Where each figure is found, as messages describe it.
+/// The place of each figure on its page, as messages describe it.
 pub mod places {
     pub const PRICE: &str = "price-section__current-value";
     pub const PE: &str = "snapshot__header \"P/E Ratio\"";

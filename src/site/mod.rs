@@ -1,11 +1,14 @@
-//! What the pages of the two sites say: index pages, company pages, daily exchange rates, robots.txt.
-//! Everything here is pure: bytes in, values out; requests, files and threads are elsewhere.
-//! Another figure of a company goes into `company`, its class token or header text into `landmarks`.
+//! What the pages of the two sites say: their paths, their landmarks, and the parsers that turn their bytes into values.
+//! Requests, files and threads are elsewhere: every function in here is pure.
+//! Another figure of a company goes into `company` (parsed from the whole page), `company_scan` (read without a parser) and `landmarks`; another address goes into `paths`.
 
 pub(crate) mod block_page;
 pub mod company;
+pub(crate) mod company_scan;
 pub(crate) mod dom;
 pub mod index;
+pub(crate) mod index_page;
+pub(crate) mod index_scan;
 pub(crate) mod landmarks;
 pub mod number;
 pub mod paths;

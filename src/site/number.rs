@@ -1,50 +1,52 @@
-//! A figure as a page shows it → [`Decimal`], or why not.
+//! A number as a page shows it → [`Decimal`].
 //!
-//! One strict grammar: a figure that could be read in two ways is not read at all, for a ranking
-//! with a hole is better than a ranking with a wrong number.
+//! The grammar is strict and rejects a text that could mean two numbers. A ranking without a company
+//! is better than a ranking with a wrong number.
 
 use rust_decimal::Decimal;
 
-/// A text that is not a figure, with the text itself.
+/// A text that is not a number.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a figure")]
+#[error("{0:?} is not a number")]
 pub struct NotANumber(pub String);
 
 /// A number in the site's notation: an optional sign (`-`, U+2212 or `+`), digits with an optional
 /// comma between groups of three, an optional decimal point: `5,221.56`, `-893.45`, `−5`.
-/// White space around it, no-break spaces included, does not count.
+/// White space around it, including no-break spaces, is ignored.
 pub fn parse(text: &str) -> Result<Decimal, NotANumber> {
-    signed(text, grouped).ok_or_else(|| NotANumber(text.trim().to_owned()))
+    parse_signed(text, parse_grouped).ok_or_else(|| NotANumber(text.trim().to_owned()))
 }
 
 /// A [number](parse) followed by a per cent sign: `-9.27%` is −9.27.
 pub fn parse_percent(text: &str) -> Result<Decimal, NotANumber> {
     text.trim()
         .strip_suffix('%')
-        .and_then(|number| signed(number, grouped))
+        .and_then(|number| parse_signed(number, parse_grouped))
         .ok_or_else(|| NotANumber(text.trim().to_owned()))
 }
 
 /// A number with a decimal comma or point and no grouping, as the Bank of Russia writes them:
 /// `76,6501`.
 pub fn parse_decimal_comma(text: &str) -> Result<Decimal, NotANumber> {
-    signed(text, |digits| plain(&digits.replace(',', ".")))
+    parse_signed(text, |digits| parse_plain(&digits.replace(',', ".")))
         .ok_or_else(|| NotANumber(text.trim().to_owned()))
 }
 
-fn signed(text: &str, magnitude: impl Fn(&str) -> Option<Decimal>) -> Option<Decimal> {
+/// Parses an optional sign and passes the rest to `parse_unsigned`.
+fn parse_signed(text: &str, parse_unsigned: impl Fn(&str) -> Option<Decimal>) -> Option<Decimal> {
     let text = text.trim();
     let negative = text.strip_prefix(['-', '\u{2212}']);
     match negative {
-        Some(digits) => magnitude(digits).map(|value| -value),
-        None => magnitude(text.strip_prefix('+').unwrap_or(text)),
+        Some(digits) => parse_unsigned(digits).map(|value| -value),
+        None => parse_unsigned(text.strip_prefix('+').unwrap_or(text)),
     }
 }
 
-fn grouped(text: &str) -> Option<Decimal> {
+/// Parses digits with an optional comma between groups of three.
+fn parse_grouped(text: &str) -> Option<Decimal> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if !whole.contains(',') {
-        return plain(text);
+        return parse_plain(text);
     }
     let mut groups = whole.split(',');
     let first = groups.next()?;
@@ -54,19 +56,21 @@ fn grouped(text: &str) -> Option<Decimal> {
     if !well_grouped {
         return None;
     }
-    plain(&text.replace(',', ""))
+    parse_plain(&text.replace(',', ""))
 }
 
-/// ASCII digits with at most one point between them. `Decimal`'s own parser takes more (`1_000`,
-/// `.5`), so the shape is checked first, and rounds what has more than 28 digits, which is no figure.
-fn plain(text: &str) -> Option<Decimal> {
+/// Parses ASCII digits with at most one point between them.
+///
+/// `Decimal`'s own parser also accepts `1_000` and `.5`, so the shape is checked first. It also
+/// rounds a number of more than 28 digits. `from_str_exact` rejects it.
+fn parse_plain(text: &str) -> Option<Decimal> {
     let (whole, fraction) = match text.split_once('.') {
         Some((_, "")) => return None,
         Some(parts) => parts,
         None => (text, ""),
     };
-    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !digits(whole) || !digits(fraction) {
+    let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !is_digits(whole) || !is_digits(fraction) {
         return None;
     }
     Decimal::from_str_exact(text).ok()

@@ -2,16 +2,16 @@
 
 use jiff::civil::Date;
 
-/// The site of the index and the companies: scheme and host, without a slash at the end.
+/// The site of the index and company pages: scheme and host, without a slash at the end.
 pub const LIVE_PAGES: &str = "https://markets.businessinsider.com";
-/// The site of the Bank of Russia.
+/// The site of the Bank of Russia, in the same form.
 pub const LIVE_RATES: &str = "https://www.cbr.ru";
 
 pub const ROBOTS: &str = "/robots.txt";
 pub const RATES: &str = "/scripts/XML_daily.asp";
-/// What the paths of all company pages begin with, `/stocks/mmm-stock`.
+/// Prefix of the paths of all company pages, such as `/stocks/mmm-stock`.
 pub const COMPANY_PREFIX: &str = "/stocks/";
-/// What the paths of all index pages begin with.
+/// Prefix of the paths of all index pages.
 pub const INDEX_PREFIX: &str = "/index/components/";
 
 /// The letter pages of an index, in the order of their requests.
@@ -30,7 +30,7 @@ pub fn letter_page(index: &str, letter: &str) -> String {
     format!("{INDEX_PREFIX}{index}/{letter}")
 }
 
-/// Path of the Bank of Russia's rates for a day, or of the latest ones.
+/// Path of the Bank of Russia's rates for a day, or of the latest rates for `None`.
 pub fn rates(date: Option<Date>) -> String {
     match date {
         Some(date) => format!(
@@ -43,7 +43,7 @@ pub fn rates(date: Option<Date>) -> String {
     }
 }
 
-/// Whether a path leads to the site of the rates, if the two sites are told apart by path.
+/// Whether a path belongs to the site of the rates, for callers that know the path alone.
 pub fn is_rates(path: &str) -> bool {
     path.starts_with(RATES)
 }

@@ -1,7 +1,7 @@
 //! The Bank of Russia's daily exchange rates → [`Rate`] of the US dollar.
 //!
-//! The file is `XML_daily.asp`: <https://www.cbr.ru/development/SXML/>. It says how many roubles
-//! (`Value`) a number of units (`Nominal`) of each currency costs, for the day in `Date`.
+//! The file is `XML_daily.asp`: <https://www.cbr.ru/development/SXML/>. For each currency it states
+//! that `Nominal` units cost `Value` roubles on the day in `Date`.
 
 use jiff::civil::Date;
 use rust_decimal::Decimal;
@@ -9,34 +9,36 @@ use serde::Deserialize;
 
 use crate::site::number;
 
-/// A daily file holds 34 to 55 currencies in 3 to 10 KB; a larger one than this is not one.
+/// The largest daily file in bytes. Real ones have 34 to 55 currencies in 3 to 10 KB.
 pub const MAX_BYTES: usize = 1 << 20;
 
-/// No currency has cost this many roubles, or been quoted for this many units.
+/// Exclusive limit for all numbers of a rate. No currency has cost this many roubles, or been quoted
+/// for this many units.
 pub const MAX_RATE: Decimal = Decimal::from_parts(100_000_000, 0, 0, false, 0);
 const USD_ID: &str = "R01235";
 const USD_CODE: &str = "USD";
 
-/// What a number of US dollars costs in roubles.
+/// The price of a number of US dollars in roubles.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rate {
     /// Roubles for [`nominal`](Self::nominal) dollars.
     pub value: Decimal,
     /// Number of dollars, 1 in every file seen so far.
     pub nominal: Decimal,
-    /// The day the rate is for; none if the rate was given by hand.
+    /// The day of the rate, `None` if the rate was given by hand.
     pub day: Option<Day>,
 }
 
-/// A day, also as the file writes it: `04.02.2022`, in some copies `04/02/2022`.
+/// The day of a rate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Day {
     pub date: Date,
+    /// As the file writes it: `04.02.2022`, in some copies `04/02/2022`.
     pub written: String,
 }
 
 impl Rate {
-    /// A rate given by hand: roubles for one dollar.
+    /// A rate given by hand. `value` is roubles for one dollar.
     pub fn by_hand(value: Decimal) -> Self {
         Rate {
             value,
@@ -45,7 +47,8 @@ impl Rate {
         }
     }
 
-    /// Dollars in roubles, exactly, not rounded. None where the number leaves `Decimal`'s range.
+    /// Converts dollars to roubles without rounding. `None` if the result is outside the range of
+    /// `Decimal`.
     pub fn roubles(&self, dollars: Decimal) -> Option<Decimal> {
         dollars.checked_mul(self.value)?.checked_div(self.nominal)
     }
@@ -54,18 +57,18 @@ impl Rate {
 /// Why a file gives no rate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RatesError {
-    /// The bank's own answer in place of rates, such as `Error in parameters`.
-    #[error("the Bank of Russia answers: {0}")]
+    /// The bank sent an error message instead of rates, such as `Error in parameters`.
+    #[error("the Bank of Russia returned an error: {0}")]
     Refused(String),
-    /// Not the bank's format.
+    /// The file is not in the bank's format.
     #[error("this is not the Bank of Russia's list of daily rates: {0}")]
     Unrecognised(String),
-    /// The format, but no dollar rate that can be trusted.
-    #[error("the list of daily rates of {date} has no usable US dollar: {why}")]
+    /// The file has the bank's format, but no dollar rate that can be trusted.
+    #[error("the list of daily rates of {date} has no usable US dollar rate: {why}")]
     NoDollar { date: String, why: String },
 }
 
-/// The daily file as it is written: every value still a text.
+/// The daily file. All values are still text.
 #[derive(Debug, Deserialize)]
 struct ValCurs {
     #[serde(rename = "@Date")]
@@ -90,14 +93,14 @@ struct Valute {
     unit_rate: Option<String>,
 }
 
-/// Reads the dollar's rate out of a decoded daily file.
+/// Parses the dollar's rate from a decoded daily file.
 pub fn parse(xml: &str) -> Result<Rate, RatesError> {
     if xml.len() > MAX_BYTES {
         return Err(RatesError::Unrecognised(format!(
             "it has more than {MAX_BYTES} bytes"
         )));
     }
-    // No daily file has a DOCTYPE; refusing it refuses every kind of entity bomb.
+    // No daily file has a DOCTYPE. Rejecting it protects from every kind of entity bomb.
     if xml.contains("<!DOCTYPE") {
         return Err(RatesError::Unrecognised("it has a DOCTYPE".into()));
     }
@@ -112,14 +115,14 @@ pub fn parse(xml: &str) -> Result<Rate, RatesError> {
             None => RatesError::Unrecognised("<ValCurs> has no Date".into()),
         });
     };
-    let date = date(&written_date).ok_or_else(|| {
-        RatesError::Unrecognised(format!("{written_date:?} is no date like 04.02.2022"))
+    let date = parse_date(&written_date).ok_or_else(|| {
+        RatesError::Unrecognised(format!("{written_date:?} is not a date like 04.02.2022"))
     })?;
     let day = Day {
         date,
         written: written_date,
     };
-    match dollar(&list.currencies) {
+    match parse_dollar(&list.currencies) {
         Ok((value, nominal)) => Ok(Rate {
             value,
             nominal,
@@ -133,7 +136,7 @@ pub fn parse(xml: &str) -> Result<Rate, RatesError> {
 }
 
 /// The dollar's `Value` and `Nominal`, both above zero.
-fn dollar(currencies: &[Valute]) -> Result<(Decimal, Decimal), String> {
+fn parse_dollar(currencies: &[Valute]) -> Result<(Decimal, Decimal), String> {
     let mut dollars = currencies
         .iter()
         .filter(|one| one.id == USD_ID || one.code == USD_CODE);
@@ -141,7 +144,7 @@ fn dollar(currencies: &[Valute]) -> Result<(Decimal, Decimal), String> {
         .next()
         .ok_or_else(|| format!("no {USD_CODE} among {}", currencies.len()))?;
     if dollars.next().is_some() {
-        return Err(format!("{USD_CODE} stands there twice"));
+        return Err(format!("{USD_CODE} is listed twice"));
     }
     if dollar.id != USD_ID || dollar.code != USD_CODE {
         return Err(format!(
@@ -149,33 +152,34 @@ fn dollar(currencies: &[Valute]) -> Result<(Decimal, Decimal), String> {
             dollar.id, dollar.code
         ));
     }
-    let above_zero = |name, text| match number::parse_decimal_comma(text) {
+    let parse_positive = |name, text| match number::parse_decimal_comma(text) {
         Ok(value) if value > Decimal::ZERO && value < MAX_RATE => Ok(value),
         _ => Err(format!("{name} is {text:?}")),
     };
-    let value = above_zero("Value", &dollar.value)?;
-    let nominal = above_zero("Nominal", &dollar.nominal)?;
+    let value = parse_positive("Value", &dollar.value)?;
+    let nominal = parse_positive("Nominal", &dollar.nominal)?;
     if let Some(text) = &dollar.unit_rate {
-        // VunitRate is Value ÷ Nominal, rounded by the bank to some places of its own.
-        let unit_rate = above_zero("VunitRate", text)?;
-        let off = value
+        // VunitRate is Value ÷ Nominal, which the bank rounds to some number of places. The two may
+        // differ by 0.01 %.
+        let unit_rate = parse_positive("VunitRate", text)?;
+        let difference = value
             .checked_div(nominal)
             .map(|rate| (rate - unit_rate).abs());
-        if off.is_none_or(|off| off > unit_rate * Decimal::new(1, 4)) {
+        if difference.is_none_or(|difference| difference > unit_rate * Decimal::new(1, 4)) {
             return Err(format!("Value ÷ Nominal is not VunitRate {text}"));
         }
     }
     Ok((value, nominal))
 }
 
-fn date(text: &str) -> Option<Date> {
+fn parse_date(text: &str) -> Option<Date> {
     let mut parts = text.trim().split(['.', '/']).map(str::parse::<i16>);
     let (day, month, year): (i16, i16, i16) = (
         parts.next()?.ok()?,
         parts.next()?.ok()?,
         parts.next()?.ok()?,
     );
-    // The rouble of today is from the nineties; a year of two digits is none.
+    // Today's rouble dates from the 1990s. The limit also rejects years of two digits.
     if parts.next().is_some() || year < 1990 {
         return None;
     }

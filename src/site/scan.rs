@@ -1,5 +1,8 @@
-//! What must be known of a page before a piece of it is read alone: that a parser of the whole page
-//! would see the same elements there.
+//! Reading a piece of HTML without parsing the page around it.
+//!
+//! A scan may only take a text if an HTML parser of the whole page would see it in the same element.
+//! Where that is in doubt, these functions return `None` or `false`, and the caller parses the whole
+//! page.
 
 use std::borrow::Cow;
 use std::iter;
@@ -9,30 +12,37 @@ use memchr::{memchr, memchr_iter, memchr3, memmem, memrchr, memrchr_iter};
 
 use crate::site::dom;
 
-/// Whether no region touches a comment or a script, where a parser sees no elements. The regions are
-/// in the order of the page.
+/// Bytes before a landmark that are searched for the start of its tag.
+const MAX_TAG_DISTANCE: usize = 256;
+
+/// Whether no region touches a comment or a script. To a parser, both are text without elements.
+/// The regions must be sorted by their start.
 ///
-/// To know that for sure one would read the page from its beginning. But a parser sees elements
-/// after a `</script>` if no comment is open there, and the nearest one is some kilobytes away. What
-/// this does not look for: such tags within attributes, and elements other than scripts whose text
-/// is not read as HTML.
-pub fn in_plain_sight(html: &[u8], regions: &[Range<usize>]) -> bool {
+/// Only reading the page from its first byte would prove this. The check goes back to the nearest
+/// `</script>` instead, some kilobytes away: a parser sees elements behind it if no comment is open
+/// there.
+///
+/// The check does not notice comment and script tags inside attribute values. Nor does it notice
+/// elements other than scripts whose content is not HTML, such as `<style>` and `<textarea>`.
+pub fn all_visible(html: &[u8], regions: &[Range<usize>]) -> bool {
+    // A parser sees elements here: at the start of the page, and behind each region that passed.
     let mut visible = 0;
     regions.iter().all(|region| {
-        let from = visible_before(html, visible.min(region.start), region.start);
+        let from = check_start(html, visible.min(region.start), region.start);
         visible = region.end;
         is_visible(html, from, region)
     })
 }
 
-/// Where to begin to look for what may hide a place, if a parser sees elements at `visible`.
-fn visible_before(html: &[u8], visible: usize, place: usize) -> usize {
+/// Where the check of a region that starts at `place` must begin. A parser sees elements at
+/// `visible` and at the result.
+fn check_start(html: &[u8], visible: usize, place: usize) -> usize {
     let mut from = place;
     loop {
         let mut script_end = None;
         for at in memrchr_iter(b'<', &html[visible..from]).map(|at| visible + at) {
-            match Hiding::at(&html[at..]) {
-                Some(Hiding::ScriptEnd) => {
+            match Delimiter::at(&html[at..]) {
+                Some(Delimiter::ScriptEnd) => {
                     script_end = Some(at);
                     break;
                 }
@@ -43,31 +53,34 @@ fn visible_before(html: &[u8], visible: usize, place: usize) -> usize {
         let Some(script_end) = script_end else {
             return from;
         };
-        // Exclamation marks are rare.
+        // Pages contain far fewer `!` than `<`, so `<!--` is searched by its second byte.
         let comment = memrchr_iter(b'!', &html[visible..script_end])
             .map(|at| (visible + at).saturating_sub(1))
             .find(|at| html[*at..].starts_with(b"<!--"));
         match comment {
-            // A script in which a comment is open ends later than it seems.
-            Some(at) if comment_end(&html[at..script_end]).is_none() => from = at,
+            // This `</script>` may end nothing: it stands in a comment, or in a script with an open
+            // `<!--`. In `<script><!-- <script></script> --></script>` only the last one ends the
+            // script.
+            Some(at) if comment_len(&html[at..script_end]).is_none() => from = at,
             _ => return from,
         }
     }
 }
 
-/// Whether a parser that sees elements at a place sees all of a region behind it.
+/// Whether a parser that sees elements at `from` sees all elements of the region. Comments and
+/// scripts between the two must end before the region for certain.
 fn is_visible(html: &[u8], mut from: usize, region: &Range<usize>) -> bool {
     while let Some(found) = memchr(b'<', &html[from..region.end]) {
         let start = from + found;
-        let end = match Hiding::at(&html[start..]) {
-            None | Some(Hiding::ScriptEnd) => {
+        let length = match Delimiter::at(&html[start..]) {
+            None | Some(Delimiter::ScriptEnd) => {
                 from = start + 1;
                 continue;
             }
-            Some(Hiding::Comment) => comment_end(&html[start..region.start.max(start)]),
-            Some(Hiding::Script) => script_end(&html[start..region.start.max(start)]),
+            Some(Delimiter::Comment) => comment_len(&html[start..region.start.max(start)]),
+            Some(Delimiter::Script) => script_len(&html[start..region.start.max(start)]),
         };
-        match end {
+        match length {
             Some(length) => from = start + length,
             None => return false,
         }
@@ -75,70 +88,73 @@ fn is_visible(html: &[u8], mut from: usize, region: &Range<usize>) -> bool {
     true
 }
 
-/// What begins or ends a part of a page in which there are no elements.
-enum Hiding {
+/// The start of a comment, and the start and the end of a script.
+enum Delimiter {
     Comment,
     Script,
     ScriptEnd,
 }
 
-impl Hiding {
+impl Delimiter {
+    /// The delimiter that `html` begins with.
     fn at(html: &[u8]) -> Option<Self> {
-        let (name, hiding) = match *html.get(1..3)? {
-            [b'!', b'-'] => return html.starts_with(b"<!--").then_some(Hiding::Comment),
-            [b's' | b'S', b'c' | b'C'] => (&b"<script"[..], Hiding::Script),
-            [b'/', b's' | b'S'] => (&b"</script"[..], Hiding::ScriptEnd),
+        let (name, delimiter) = match *html.get(1..3)? {
+            [b'!', b'-'] => return html.starts_with(b"<!--").then_some(Delimiter::Comment),
+            [b's' | b'S', b'c' | b'C'] => (&b"<script"[..], Delimiter::Script),
+            [b'/', b's' | b'S'] => (&b"</script"[..], Delimiter::ScriptEnd),
             _ => return None,
         };
         let (start, after) = html.split_at_checked(name.len())?;
-        let ends = matches!(
+        let name_ends = matches!(
             after.first()?,
             b'>' | b'/' | b' ' | b'\t' | b'\n' | b'\r' | 12
         );
-        (ends && start.eq_ignore_ascii_case(name)).then_some(hiding)
+        (name_ends && start.eq_ignore_ascii_case(name)).then_some(delimiter)
     }
 }
 
-/// How long the comment is that begins a piece of a page, if it ends in it for sure.
-fn comment_end(html: &[u8]) -> Option<usize> {
-    // `<!-->` is a comment too.
+/// The length, without its `-->`, of the comment that `html` begins with. `None` unless it ends in
+/// `html` for certain.
+fn comment_len(html: &[u8]) -> Option<usize> {
+    // The `-->` may share its dashes with the `<!--`: `<!-->` is a whole comment.
     let end = memmem::find(html.get(2..)?, b"-->")? + 2;
-    // That ends a comment too, but not one in a script.
+    // `--!>` ends a comment too, but not a comment in a script.
     memmem::find(&html[..end], b"--!>").is_none().then_some(end)
 }
 
-/// How long the script is that begins a piece of a page, up to its end tag, if that is in it for sure:
-/// in one with a comment, the end may be part of that.
-fn script_end(html: &[u8]) -> Option<usize> {
+/// The length, without its `</script>`, of the script that `html` begins with. `None` unless it ends
+/// in `html` for certain: behind a `<!--` in the script, a `</script>` may be part of it.
+fn script_len(html: &[u8]) -> Option<usize> {
     for at in memchr_iter(b'<', html).skip(1) {
-        match Hiding::at(&html[at..]) {
-            Some(Hiding::ScriptEnd) => return Some(at),
-            Some(Hiding::Comment) => return None,
+        match Delimiter::at(&html[at..]) {
+            Some(Delimiter::ScriptEnd) => return Some(at),
+            Some(Delimiter::Comment) => return None,
             _ => {}
         }
     }
     None
 }
 
-/// An element as far as it can be seen without a parser: its tag, and the text right after it.
+/// A tag and the text right behind it, found without a parser.
 pub struct Element {
+    /// The position of the tag's `<`.
     pub start: usize,
-    /// Up to the next tag.
+    /// From the end of the tag to the next `<`.
     pub text: Range<usize>,
 }
 
 impl Element {
-    /// The element in whose tag a place is, if that tag is of a name and of a class, which is its
-    /// first attribute.
+    /// The element whose tag contains `place`. The tag must have this name, and the class must be
+    /// in its first attribute.
     pub fn around(html: &[u8], place: usize, name: &str, class: &str) -> Option<Self> {
-        let from = place.saturating_sub(256);
+        let from = place.saturating_sub(MAX_TAG_DISTANCE);
         let start = from + memrchr(b'<', &html[from..place])?;
         let element = Element::of_class(html, start, name, class)?;
         (element.text.start > place).then_some(element)
     }
 
-    /// The same for the last tag before a place.
-    pub fn before(html: &[u8], place: usize, name: &str, class: &str) -> Option<Self> {
+    /// The element of the last tag that begins before `place`, under the same conditions.
+    pub fn last_before(html: &[u8], place: usize, name: &str, class: &str) -> Option<Self> {
         let start = memrchr(b'<', &html[..place])?;
         Element::of_class(html, start, name, class)
     }
@@ -146,36 +162,37 @@ impl Element {
     fn of_class(html: &[u8], start: usize, name: &str, class: &str) -> Option<Self> {
         let element = Element::at(html, start)?;
         let attributes = html[start + 1..element.text.start].strip_prefix(name.as_bytes())?;
-        let classes = attributes.strip_prefix(b" class=\"")?;
-        let mut classes = classes[..memchr(b'"', classes)?].split(u8::is_ascii_whitespace);
-        { classes }
-            .any(|one| one == class.as_bytes())
-            .then_some(element)
+        let value = attributes.strip_prefix(b" class=\"")?;
+        let mut classes = value[..memchr(b'"', value)?].split(u8::is_ascii_whitespace);
+        let has_class = classes.any(|one| one == class.as_bytes());
+        has_class.then_some(element)
     }
 
-    /// The element whose tag begins at a place.
+    /// The element whose tag begins at `start`.
     pub fn at(html: &[u8], start: usize) -> Option<Self> {
         let tag = Tag::at(html, start)?;
         let text_end = tag.end + memchr(b'<', &html[tag.end..])?;
         let text = tag.end..text_end;
-        // With the end of a tag in it, the beginning may have been in an attribute.
+        // A `>` in the text is a sign that the tag stands in an attribute value of another tag:
+        // `<i title='<span>1.00'>`.
         let is_text = memchr(b'>', &html[text.clone()]).is_none();
         is_text.then_some(Element { start, text })
     }
 }
 
-/// A tag as it stands in a piece of HTML.
+/// A tag, found without a parser.
 pub struct Tag<'a> {
-    /// `td`, `/td`
+    /// `td` or `/td`.
     pub name: &'a [u8],
+    /// The position of the `<`.
     pub start: usize,
-    /// Where what follows it begins.
+    /// The position behind the `>`.
     pub end: usize,
 }
 
 impl<'a> Tag<'a> {
-    /// The tag that begins with the `<` at a place. None if its name is not in lower case, if its
-    /// attributes are not quoted as usual, or if it has no end.
+    /// The tag whose `<` is at `start`. `None` if its name is not in lower case, its attributes are
+    /// quoted in an unusual way, or it has no end.
     fn at(html: &'a [u8], start: usize) -> Option<Self> {
         let after = &html[start + 1..];
         let slash = usize::from(after.first() == Some(&b'/'));
@@ -191,29 +208,32 @@ impl<'a> Tag<'a> {
         }
         let mut end = start + 1 + name.len();
         loop {
-            let from = end;
-            end += memchr3(b'>', b'"', b'\'', &html[end..])?;
-            let (here, before) = (html[end], html[end - 1]);
-            end += 1;
-            if here == b'>' {
+            let at = end + memchr3(b'>', b'"', b'\'', &html[end..])?;
+            if html[at] == b'>' {
+                let end = at + 1;
                 return Some(Tag { name, start, end });
             }
-            // A quote opens a value only after the equals sign of a name.
-            let names = html.get(from..end - 2)?.trim_ascii_start();
+            // A quote opens a value only right behind `name=`. Anywhere else it is part of a name or
+            // of an unquoted value, and the next `>` ends the tag: `<a =">">`, `<a x=y=">">`,
+            // `<a x="1"">">`.
+            let names = html.get(end..at - 1)?.trim_ascii_start();
             let names = names.strip_prefix(b"/").unwrap_or(names);
-            if before != b'=' || names.is_empty() || names.contains(&b'=') {
+            if html[at - 1] != b'=' || names.is_empty() || names.contains(&b'=') {
                 return None;
             }
-            end += memchr(here, &html[end..])? + 1;
+            let value = at + 1;
+            end = value + memchr(html[at], &html[value..])? + 1;
         }
     }
 
-    /// The value of an attribute, if all stand there as usual and there are no references in it.
+    /// The value of an attribute. `None` if the tag lacks it, or if an attribute before it is not
+    /// written `name="value"`. Also `None` if a parser would change the value, because it contains a
+    /// character reference, NUL or invalid UTF-8.
     pub fn attribute(&self, html: &'a [u8], name: &str) -> Option<&'a str> {
         let mut rest = &html[self.start + 1 + self.name.len()..self.end - 1];
         loop {
-            let is_name = |byte: &u8| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'/');
-            rest = &rest[rest.iter().position(is_name)?..];
+            let is_in_name = |byte: &u8| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'/');
+            rest = &rest[rest.iter().position(is_in_name)?..];
             let letters = rest
                 .iter()
                 .take_while(|byte| byte.is_ascii_lowercase() || **byte == b'-');
@@ -232,14 +252,14 @@ impl<'a> Tag<'a> {
     }
 }
 
-/// What a piece of a page without tags says: as it stands there, or as a parser reads it where there
-/// is a reference in it.
+/// The text of a piece of HTML without tags. A piece with character references is parsed, any other
+/// is taken unchanged.
 pub fn plain_text(piece: &[u8]) -> Option<Cow<'_, str>> {
     let text = String::from_utf8_lossy(piece);
     if !text.contains(['&', '\0']) {
         return Some(text);
     }
-    // At the beginning it would be a mark of the encoding.
+    // At the start of its input, the parser would drop U+FEFF as a byte order mark.
     if text.contains('\u{feff}') {
         return None;
     }
@@ -247,21 +267,22 @@ pub fn plain_text(piece: &[u8]) -> Option<Cow<'_, str>> {
     Some(parsed.root_element().text().collect::<String>().into())
 }
 
-/// The tags of a piece of HTML that begins with one. Where there is anything but a plain tag, a
-/// comment or a script, say, it ends with a `None`: then only a parser knows.
+/// The tags of a piece of HTML that begins with a tag. At the first `<` of anything but a plain tag,
+/// such as a comment or a script, the iterator yields `None` and ends.
 pub fn plain_tags(html: &[u8]) -> impl Iterator<Item = Option<Tag<'_>>> {
     let mut at = Some(0);
     iter::from_fn(move || {
         let from = at?;
         let start = from + memchr(b'<', &html[from..])?;
-        let tag = Tag::at(html, start).filter(|tag| !is_raw(tag.name));
+        let tag = Tag::at(html, start).filter(|tag| !needs_parser(tag.name));
         at = tag.as_ref().map(|tag| tag.end);
         Some(tag)
     })
 }
 
-/// Whether what follows such a tag is not read as HTML, or in another way.
-fn is_raw(name: &[u8]) -> bool {
+/// Whether a parser does not read the content of such an element as HTML, or by other rules. A `<`
+/// or `</` without a name is no tag, and only a parser knows what it is.
+fn needs_parser(name: &[u8]) -> bool {
     matches!(
         name,
         b"" | b"/"
@@ -282,9 +303,9 @@ fn is_raw(name: &[u8]) -> bool {
     )
 }
 
-/// Appends a piece of a page to others, every run of white space as one space. That changes nothing
-/// of what is read, and a parser looks at each of them.
-pub fn append(fragment: &mut String, piece: &[u8]) {
+/// Appends a piece of a page, with one space for every run of white space. The parsed fields stay
+/// the same, and the parser has fewer characters to look at.
+pub fn append_collapsed(fragment: &mut String, piece: &[u8]) {
     let text = String::from_utf8_lossy(piece);
     for (at, word) in text.split_ascii_whitespace().enumerate() {
         if at > 0 {

@@ -1,6 +1,6 @@
-//! Where pages come from, and when they may be requested: the site or archive, the throttle, robots.txt, retries.
-//! Sending one request is in `http`, the file formats are in `warc`, the order of the requests is in `pipeline`.
-//! Another origin goes into `origin` and `Backend` below, another retry rule into `retry`, another decision by the kind of request into `purpose`.
+//! Where pages come from, a site or an archive, and when they may be requested.
+//! Sending one request is in `http`, the archive format in `warc`, the order of the requests in `pipeline`.
+//! Another retry rule goes into `retry`; a rule for one kind of request (attempts, size, robots.txt, journal) into `purpose`; another limit on all requests into `throttle`.
 
 pub mod get_with_retries;
 pub mod origin;

@@ -1,4 +1,4 @@
-//! Where a user wants pages to come from: the option `--from`.
+//! The option `--from`: the origin of pages.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,20 +6,21 @@ use std::str::FromStr;
 
 use url::{Host, Url};
 
+/// The origin of pages, as the user names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// The two real sites.
+    /// The two real sites, for pages and for exchange rates.
     Live,
     /// The embedded market, served on 127.0.0.1.
     Replica,
-    /// A WARC archive.
+    /// A WARC archive that existed when the option was parsed.
     Archive(PathBuf),
-    /// Any server with the same paths: scheme, host and port, without a slash at the end.
+    /// A server with the paths of both sites: its scheme, host and port, without a final slash.
     Site(String),
 }
 
 impl Origin {
-    /// The file, if pages come from an archive.
+    /// The file of an archive; `None` for other origins.
     pub fn archive(&self) -> Option<&Path> {
         match self {
             Origin::Archive(path) => Some(path),
@@ -31,7 +32,8 @@ impl Origin {
 impl FromStr for Origin {
     type Err = String;
 
-    /// Parses `live`, `replica`, the name of an existing archive, or an address.
+    /// Parses `live`, `replica`, the path of an existing archive, or an address. The error says what
+    /// was expected.
     fn from_str(text: &str) -> Result<Self, String> {
         let is_archive = [".warc", ".warc.gz"]
             .iter()
@@ -42,9 +44,9 @@ impl FromStr for Origin {
             _ if text.contains("://") => site_address(text).map(Origin::Site),
             _ if is_archive && Path::new(text).is_file() => Ok(Origin::Archive(text.into())),
             _ if is_archive => Err(format!(
-                "there is no file {text}; give one that was recorded with --record"
+                "there is no file {text}; --record creates such an archive"
             )),
-            _ => Err("give live, replica, a file FILE.warc or FILE.warc.gz, or an address like http://127.0.0.1:8000"
+            _ => Err("expected live, replica, a file FILE.warc or FILE.warc.gz, or an address like http://127.0.0.1:8000"
                 .to_owned()),
         }
     }
@@ -61,29 +63,29 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Scheme, host and port of an address that has nothing else.
+/// Scheme, host and port of an address. A path, query, fragment, user or password is an error.
 fn site_address(text: &str) -> Result<String, String> {
     let url = Url::parse(text).map_err(|error| {
-        format!("this is not an address ({error}); give one like http://127.0.0.1:8000")
+        format!("not a valid address ({error}); expected one like http://127.0.0.1:8000")
     })?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err("give an address that begins with http:// or https://".to_owned());
+        return Err("expected an address that begins with http:// or https://".to_owned());
     }
-    let has_more = url.path() != "/"
+    let has_other_parts = url.path() != "/"
         || url.query().is_some()
         || url.fragment().is_some()
         || !url.username().is_empty()
         || url.password().is_some();
-    if has_more {
+    if has_other_parts {
         return Err(
-            "give only scheme, host and port, like http://127.0.0.1:8000; the paths are the site's own"
+            "expected only scheme, host and port, like http://127.0.0.1:8000; indexrank adds the paths"
                 .to_owned(),
         );
     }
     Ok(url.origin().ascii_serialization())
 }
 
-/// Whether the host of an address is this machine.
+/// Whether the host of an address is `localhost` or a loopback address.
 pub fn is_loopback(address: &str) -> bool {
     match Url::parse(address).ok().as_ref().and_then(Url::host) {
         Some(Host::Domain(name)) => name == "localhost",

@@ -20,7 +20,8 @@ use crate::disk::lock;
 use crate::disk::output::{self, OutputError};
 use crate::http::page::Page;
 use crate::site::paths;
-use crate::warc::reader::{self, Archive};
+use crate::warc::reader::Archive;
+use crate::warc::record;
 use crate::warc::writer::{Checksum, Writer};
 
 const NAME: &str = "unfinished.warc";
@@ -198,7 +199,7 @@ impl Journal {
     pub fn take(&self, path: &str) -> Option<Page> {
         let earlier = self.earlier.as_ref()?;
         let mut fresh = earlier.fresh.lock().expect("no panic under this lock");
-        if !fresh.remove(&*reader::decoded(path)) {
+        if !fresh.remove(&*record::decoded(path)) {
             return None;
         }
         let page = earlier.archive.get(path, Vec::new()).ok()?;

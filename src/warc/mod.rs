@@ -1,7 +1,8 @@
-//! Recorded pages: the WARC reader, the WARC writer, and the journal of an unfinished run.
-//! Which pages are recorded is decided in `source`; what they say is in `site`.
-//! A quirk of another tool's archive goes into `reader`, another header field into `writer`.
+//! Recorded pages: reading WARC archives, writing them, and the journal of an unfinished run.
+//! Which responses are recorded is decided in `source::purpose`; what pages say is in `site`.
+//! A quirk in the records of other tools goes into `record`, one in their files into `reader`, another header field into `writer`.
 
 pub mod journal;
 pub mod reader;
+mod record;
 pub mod writer;

@@ -1,56 +1,63 @@
-//! Recorded pages, read: WARC in. Out is [`recorder`](crate::warc::writer).
+//! Reads WARC archives. [`writer`](crate::warc::writer) writes them.
 //!
-//! The format is WARC 1.1 (<https://iipc.github.io/warc-specifications/specifications/warc-format/warc-1.1/>);
-//! compressed archives have one gzip member a record, as its annex D asks. A page is found by the
-//! path and query of its address, whatever the host, so that an archive of one server can be
-//! played in place of another.
+//! The format is WARC 1.1 (<https://iipc.github.io/warc-specifications/specifications/warc-format/warc-1.1/>).
+//! Compressed archives have one gzip member per record, as its annex D requires. A page is found by
+//! the path and query of its address, whatever the host. So an archive of one server can replace
+//! another server.
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read as _, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use flate2::bufread::GzDecoder;
-use http::header::{CONTENT_ENCODING, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::CONTENT_ENCODING;
 use jiff::Timestamp;
-use percent_encoding::percent_decode_str;
 
 use crate::http::error::{PageError, Reason};
 use crate::http::page::{MAX_BODY, Page};
+use crate::warc::record::{self, GZIP_MAGIC, HttpResponse, Record, decoded};
 use crate::warc::writer::crc32;
 
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-/// The largest record that is looked at; a body in it has at most [`MAX_BODY`] bytes.
+/// The largest record that is parsed; larger ones are skipped. Bodies are limited to [`MAX_BODY`]
+/// bytes.
 const MAX_RECORD: usize = 32 << 20;
-/// Fields of the first record that are kept, and bytes of a path: of no file are more kept in memory
-/// than of an honest one.
-const FIELDS: usize = 32;
-const LONGEST_PATH: usize = 2 << 10;
-/// Header lines of a record are a few hundred bytes.
+/// Limits on the fields of the first record and the bytes of a path that stay in memory. With them,
+/// a hostile archive takes no more memory than an honest one.
+const MAX_FIRST_RECORD_FIELDS: usize = 32;
+const MAX_PATH: usize = 2 << 10;
+/// The head of a record has a few hundred bytes.
 const MAX_HEAD: usize = 64 << 10;
+const NO_RECORD: &str = "there is no WARC record";
 
-/// An archive opened for reading. Only the places of its records are in memory.
+/// An archive opened for reading. It keeps only the locations of its records in memory.
 #[derive(Debug)]
 pub struct Archive {
     path: PathBuf,
     file: Mutex<File>,
-    gzip: bool,
-    places: HashMap<String, Place>,
-    /// The fields of its first record.
-    about: Vec<(String, String)>,
-    /// Where its last whole record ends.
+    is_gzip: bool,
+    contents: Contents,
+    /// Where its last complete record ends.
     end: u64,
-    /// Where reading stopped before the end of the file, and why.
-    torn: Option<(u64, String)>,
+    /// Why reading stopped at `end`, if that is before the end of the file.
+    damage: Option<String>,
 }
 
-/// Where a record stands in the file, as stored.
+/// The contents of an archive.
+#[derive(Debug, Default)]
+struct Contents {
+    /// Responses by decoded path and query.
+    responses: HashMap<String, Location>,
+    /// The fields of the first record, if that is a `warcinfo` record.
+    about: Vec<(String, String)>,
+}
+
+/// Where the record of a response is in the file, in bytes as stored.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct Location {
     offset: u64,
     length: u64,
     is_ok: bool,
@@ -58,82 +65,50 @@ struct Place {
 }
 
 impl Archive {
-    /// Reads through the whole file once. A record cut off at the end, where a recording was
-    /// interrupted, is left out; a file that is not WARC at all is an error.
+    /// Reads the whole file once. A record truncated at the end, where a recording was interrupted,
+    /// is left out. A file that is not a WARC archive is an error.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-        let mut reader = BufReader::with_capacity(1 << 20, file);
-        let gzip = reader.fill_buf()?.starts_with(&GZIP_MAGIC);
-        let mut places: HashMap<String, Place> = HashMap::new();
-        let (mut about, mut torn) = (Vec::new(), None);
+        let mut file = BufReader::with_capacity(1 << 20, file);
+        let is_gzip = file.fill_buf()?.starts_with(&GZIP_MAGIC);
+        let mut contents = Contents::default();
         let mut buffer = Vec::new();
-        loop {
-            let offset = reader.stream_position()?;
-            let read = if gzip {
-                next_member(&mut reader, &mut buffer)
+        let (end, damage) = loop {
+            let offset = file.stream_position()?;
+            let next = if is_gzip {
+                read_member(&mut file, &mut buffer)
             } else {
-                next_plain(&mut reader, &mut buffer)
+                read_plain_record(&mut file, &mut buffer)
             };
-            let parsed = match read {
-                Ok(Read::End) if offset > 0 => break,
-                Ok(Read::End) => Err("it is empty".to_owned()),
-                // A film, say: nothing that a run asks for.
-                Ok(Read::TooLarge) => continue,
-                Ok(Read::Record) => {
-                    Record::parse(&buffer).ok_or("there is no WARC record".to_owned())
-                }
+            let parsed = match next {
+                Ok(Next::TooLarge) => continue,
+                Ok(Next::End) if offset > 0 => break (offset, None),
+                Ok(Next::End) => Err("it is empty".to_owned()),
+                Ok(Next::Record) => Record::parse(&buffer).ok_or_else(|| NO_RECORD.to_owned()),
                 Err(error) => Err(error.to_string()),
             };
             let (record, rest) = match parsed {
                 Ok(parsed) => parsed,
-                Err(why) if offset > 0 => {
-                    torn = Some((offset, why));
-                    break;
-                }
+                Err(why) if offset > 0 => break (offset, Some(why)),
                 Err(why) => bail!("{} is not a WARC archive: {why}", path.display()),
             };
             if rest.starts_with(b"WARC/") {
                 bail!(
                     "{} has more than one record in a gzip member, so its pages cannot be found one by one; \
-                     `warcio recompress` (PyPI) mends that",
+                     `warcio recompress` (PyPI) fixes that",
                     path.display()
                 );
             }
-            if offset == 0 && record.field("warc-type") == Some("warcinfo") {
-                let fields = head_fields(record.block).take(FIELDS);
-                about.extend(fields.map(|(name, value)| (name.to_owned(), value.to_owned())));
-            }
-            if let Some((address, status)) = record
-                .response()
-                .filter(|(path, _)| path.len() <= LONGEST_PATH)
-            {
-                let length = reader.stream_position()? - offset;
-                let place = Place {
-                    offset,
-                    length,
-                    is_ok: status == 200,
-                    date: record.date(),
-                };
-                // Of several answers of one address the last good one counts, else the first: one
-                // that came good when it was asked for again, or the newest.
-                let known = places.entry(address).or_insert(place);
-                if place.is_ok {
-                    *known = place;
-                }
-            }
-        }
-        let end = match torn {
-            Some((offset, _)) => offset,
-            None => reader.stream_position()?,
+            let length = file.stream_position()? - offset;
+            contents.add(&record, offset, length);
         };
         Ok(Archive {
             path: path.to_owned(),
-            file: Mutex::new(reader.into_inner()),
-            gzip,
-            places,
-            about,
+            file: Mutex::new(file.into_inner()),
+            is_gzip,
+            contents,
             end,
-            torn,
+            damage,
         })
     }
 
@@ -143,43 +118,52 @@ impl Archive {
 
     /// A sentence about an archive that could not be read to its end.
     pub fn damage(&self) -> Option<String> {
-        let (offset, why) = self.torn.as_ref()?;
-        let (path, pages) = (self.path.display(), self.places.len());
+        let why = self.damage.as_ref()?;
+        let pages = match self.contents.responses.len() {
+            1 => "1 page before that is".to_owned(),
+            number => format!("{number} pages before that are"),
+        };
+        let (path, end) = (self.path.display(), self.end);
         Some(format!(
-            "{path} cannot be read from byte {offset} on ({why}); the {pages} pages before that are used"
+            "{path} cannot be read from byte {end} on ({why}); the {pages} used"
         ))
     }
 
-    /// A field of its first record, which tells who wrote it and why.
+    /// A field of the first record, which says which program wrote the archive and why.
     pub fn about(&self, name: &str) -> Option<&str> {
-        let mut fields = self.about.iter();
+        let mut fields = self.contents.about.iter();
         let (_, value) = fields.find(|(field, _)| field.eq_ignore_ascii_case(name))?;
         Some(value)
     }
 
-    /// Where its last whole record ends.
+    /// Where the last complete record ends, in bytes.
     pub fn end(&self) -> u64 {
         self.end
     }
 
-    /// Path and query, and the time of its answer, of every page of status 200.
+    /// Path and query of every page with status 200, and when its response arrived.
     pub fn good_pages(&self) -> impl Iterator<Item = (&str, Timestamp)> {
-        let good = self.places.iter().filter(|(_, place)| place.is_ok);
-        good.map(|(path, place)| (path.as_str(), place.date))
+        let responses = self.contents.responses.iter();
+        let good = responses.filter(|(_, location)| location.is_ok);
+        good.map(|(path, location)| (path.as_str(), location.date))
     }
 
-    /// Path and query of every page it holds, in no order.
+    /// Path and query of every page, in no order.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
-        self.places.keys().map(String::as_str)
+        self.contents.responses.keys().map(String::as_str)
     }
 
-    /// The page stored under a path and query. One that is not there is that page's failure.
+    /// Reads the page of a path and query; its body replaces the content of `buffer`.
+    ///
+    /// The error is [`Reason::NotArchived`] if the archive does not contain the page,
+    /// [`Reason::Truncated`] if its record is damaged, and [`Reason::TooLarge`] if its body has more than
+    /// [`MAX_BODY`] bytes.
     pub fn get(&self, path: &str, mut buffer: Vec<u8>) -> Result<Page, PageError> {
         let started = Instant::now();
-        let place = self.places.get(&decoded(path)).ok_or_else(|| {
+        let location = self.contents.responses.get(&decoded(path)).ok_or_else(|| {
             PageError::new(
                 Reason::NotArchived,
-                format!("the archive {} does not hold it", self.path.display()),
+                format!("the archive {} does not contain it", self.path.display()),
             )
         })?;
         let damaged = |what: &str| {
@@ -188,43 +172,20 @@ impl Archive {
                 format!("its record in {} is damaged: {what}", self.path.display()),
             )
         };
-        let stored = self
-            .stored(*place)
+        let record = self
+            .read_record(*location)
             .map_err(|error| damaged(&error.to_string()))?;
-        let (record, _) = Record::parse(&stored).ok_or_else(|| damaged("no WARC record"))?;
-        let digest = record.field("warc-block-digest").unwrap_or_default();
-        if digest.starts_with("crc32:") && digest != crc32(&[record.block]) {
-            return Err(damaged("its checksum is another one"));
-        }
-        let (status, mut headers, body) =
-            http_message(record.block).ok_or_else(|| damaged("no HTTP answer in it"))?;
-        // What is compressed has a checksum within, and other programs may write none.
-        let is_ours = { self.about("software") }.is_some_and(|name| name.starts_with("indexrank/"));
-        if is_ours && !digest.contains(':') && !headers.contains_key(CONTENT_ENCODING) {
-            return Err(damaged("it has lost its checksum"));
-        }
-        if body.len() as u64 > MAX_BODY {
+        let mut response = self.parse_response(&record).map_err(damaged)?;
+        if response.body.len() as u64 > MAX_BODY {
             return Err(PageError::new(
                 Reason::TooLarge,
                 format!("the body is larger than {} MiB", MAX_BODY >> 20),
             ));
         }
-        // Some programs store bodies as they came and some store them joined and inflated, with the
-        // headers of either as they came.
-        buffer.clear();
-        let is_chunked = headers
-            .get(TRANSFER_ENCODING)
-            .is_some_and(|coding| coding == "chunked");
-        if !(is_chunked && join_chunks(body, &mut buffer).is_some()) {
-            buffer.clear();
-            buffer.extend_from_slice(body);
-        }
-        if !buffer.starts_with(&GZIP_MAGIC) {
-            headers.remove(CONTENT_ENCODING);
-        }
+        response.copy_body(&mut buffer);
         Ok(Page {
-            status,
-            headers,
+            status: response.status,
+            headers: response.headers,
             body: buffer,
             waited: Duration::ZERO,
             elapsed: started.elapsed(),
@@ -233,14 +194,15 @@ impl Archive {
         })
     }
 
-    fn stored(&self, place: Place) -> io::Result<Vec<u8>> {
-        let mut stored = vec![0; place.length as usize];
+    /// Reads and inflates a record.
+    fn read_record(&self, location: Location) -> io::Result<Vec<u8>> {
+        let mut stored = vec![0; location.length as usize];
         {
-            let mut file = self.file.lock().expect("no panic holds the lock");
-            file.seek(SeekFrom::Start(place.offset))?;
+            let mut file = self.file.lock().expect("no panic under this lock");
+            file.seek(SeekFrom::Start(location.offset))?;
             file.read_exact(&mut stored)?;
         }
-        if !self.gzip {
+        if !self.is_gzip {
             return Ok(stored);
         }
         let mut record = Vec::new();
@@ -249,156 +211,118 @@ impl Archive {
             .read_to_end(&mut record)?;
         Ok(record)
     }
+
+    /// Parses the response in a record and verifies the checksum of a journal. An error says what is
+    /// damaged.
+    fn parse_response<'a>(&self, record: &'a [u8]) -> Result<HttpResponse<'a>, &'static str> {
+        let (record, _) = Record::parse(record).ok_or(NO_RECORD)?;
+        let digest = record.field("warc-block-digest").unwrap_or_default();
+        if digest.starts_with("crc32:") && digest != crc32(&[record.block]) {
+            return Err("its checksum does not match");
+        }
+        let response = HttpResponse::parse(record.block).ok_or("there is no HTTP response")?;
+        // A compressed body has a checksum of its own, and other programs may omit checksums.
+        let is_ours = self
+            .about("software")
+            .is_some_and(|name| name.starts_with("indexrank/"));
+        let is_compressed = response.headers.contains_key(CONTENT_ENCODING);
+        if is_ours && !digest.contains(':') && !is_compressed {
+            return Err("its checksum is missing");
+        }
+        Ok(response)
+    }
 }
 
-/// What was found at a place of the file.
-enum Read {
+impl Contents {
+    /// Adds the record at `offset`. Only the first record and responses are of interest.
+    fn add(&mut self, record: &Record, offset: u64, length: u64) {
+        if offset == 0 && record.field("warc-type") == Some("warcinfo") {
+            let fields = record::fields(record.block).take(MAX_FIRST_RECORD_FIELDS);
+            self.about
+                .extend(fields.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        }
+        let Some((path, status)) = record.path_and_status() else {
+            return;
+        };
+        if path.len() > MAX_PATH {
+            return;
+        }
+        let location = Location {
+            offset,
+            length,
+            is_ok: status == 200,
+            date: record.date(),
+        };
+        // Of several responses for a path, the last one with status 200 counts: a successful retry, or
+        // the newest copy. If none has status 200, the first counts.
+        let known = self.responses.entry(path).or_insert(location);
+        if location.is_ok {
+            *known = location;
+        }
+    }
+}
+
+/// What the file contains next.
+enum Next {
+    /// A record, now in the buffer.
     Record,
-    /// Passed over.
+    /// A record over [`MAX_RECORD`], a video for example. It was skipped, because no run requests it.
     TooLarge,
     End,
 }
 
-/// One gzip member, inflated.
-fn next_member(reader: &mut BufReader<File>, buffer: &mut Vec<u8>) -> io::Result<Read> {
+/// Reads and inflates one gzip member into `buffer`.
+fn read_member(file: &mut BufReader<File>, buffer: &mut Vec<u8>) -> io::Result<Next> {
     buffer.clear();
-    if reader.fill_buf()?.is_empty() {
-        return Ok(Read::End);
+    if file.fill_buf()?.is_empty() {
+        return Ok(Next::End);
     }
-    let mut member = GzDecoder::new(reader);
+    let mut member = GzDecoder::new(file);
     member
         .by_ref()
         .take(MAX_RECORD as u64)
         .read_to_end(buffer)?;
-    let beyond = io::copy(&mut member, &mut io::sink())?;
-    Ok(if beyond > 0 {
-        Read::TooLarge
+    let skipped = io::copy(&mut member, &mut io::sink())?;
+    Ok(if skipped > 0 {
+        Next::TooLarge
     } else {
-        Read::Record
+        Next::Record
     })
 }
 
-/// One record of an archive that is not compressed.
-fn next_plain(reader: &mut BufReader<File>, buffer: &mut Vec<u8>) -> io::Result<Read> {
+/// Reads one record of an uncompressed archive into `buffer`.
+fn read_plain_record(file: &mut BufReader<File>, buffer: &mut Vec<u8>) -> io::Result<Next> {
     buffer.clear();
     while !buffer.ends_with(b"\r\n\r\n") {
-        let line = reader
+        let line = file
             .by_ref()
             .take(MAX_HEAD as u64)
             .read_until(b'\n', buffer)?;
         if line == 0 && buffer.is_empty() {
-            return Ok(Read::End);
+            return Ok(Next::End);
         }
         if line == 0 || buffer.len() > MAX_HEAD || !buffer.starts_with(b"WARC/") {
-            return Err(io::Error::other("there is no WARC record"));
+            return Err(io::Error::other(NO_RECORD));
         }
     }
-    let length = head_fields(buffer).find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-    let length = length
+    let length = record::fields(buffer)
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
         .and_then(|(_, value)| value.parse::<u64>().ok())
         .unwrap_or(0);
-    // The block and the two line ends behind it.
+    // The block and the two line ends after it.
     let block = length.saturating_add(4);
-    let read = if block > MAX_RECORD as u64 {
-        io::copy(&mut reader.take(block), &mut io::sink())?
+    let is_too_large = block > MAX_RECORD as u64;
+    let read = if is_too_large {
+        io::copy(&mut file.take(block), &mut io::sink())?
     } else {
-        reader.take(block).read_to_end(buffer)? as u64
+        file.take(block).read_to_end(buffer)? as u64
     };
     if read < block {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
     }
-    Ok(if block > MAX_RECORD as u64 {
-        Read::TooLarge
+    Ok(if is_too_large {
+        Next::TooLarge
     } else {
-        Read::Record
+        Next::Record
     })
-}
-
-/// One record: its head and its block.
-struct Record<'a> {
-    head: &'a [u8],
-    block: &'a [u8],
-}
-
-impl<'a> Record<'a> {
-    /// The record at the beginning of `bytes`, and what follows it.
-    fn parse(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        if !bytes.starts_with(b"WARC/") {
-            return None;
-        }
-        let end = memchr::memmem::find(bytes, b"\r\n\r\n")? + 4;
-        let (head, rest) = bytes.split_at(end);
-        let mut record = Record { head, block: &[] };
-        let length = record.field("content-length")?.parse().ok()?;
-        record.block = rest.get(..length)?;
-        Some((record, rest[length..].trim_ascii_start()))
-    }
-
-    fn field(&self, name: &str) -> Option<&'a str> {
-        head_fields(self.head)
-            .find(|(field, _)| field.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
-    }
-
-    /// When its answer came; the beginning of time if it does not say.
-    fn date(&self) -> Timestamp {
-        let date = self.field("warc-date").and_then(|date| date.parse().ok());
-        date.unwrap_or(Timestamp::UNIX_EPOCH)
-    }
-
-    /// Path and query of the address, and the status, if this is the answer of a server.
-    fn response(&self) -> Option<(String, u16)> {
-        if self.field("warc-type")? != "response" {
-            return None;
-        }
-        // Some writers put the address into angle brackets, as WARC 1.0 had it.
-        let address = self.field("warc-target-uri")?.trim_matches(['<', '>']);
-        let (_, after_scheme) = address.split_once("://")?;
-        let path = &after_scheme[after_scheme.find('/')?..];
-        Some((decoded(path), http_message(self.block)?.0))
-    }
-}
-
-/// `s%26p_500` and `s&p_500` are one address, and programs write either.
-pub fn decoded(path: &str) -> String {
-    percent_decode_str(path).decode_utf8_lossy().into_owned()
-}
-
-/// The `name: value` lines of a record's head.
-fn head_fields(head: &[u8]) -> impl Iterator<Item = (&str, &str)> {
-    let text = std::str::from_utf8(head).unwrap_or("");
-    text.lines()
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, value)| (name.trim(), value.trim()))
-}
-
-/// Status, headers and body of a stored HTTP answer.
-fn http_message(block: &[u8]) -> Option<(u16, HeaderMap, &[u8])> {
-    let mut slots = [httparse::EMPTY_HEADER; 128];
-    let mut response = httparse::Response::new(&mut slots);
-    let httparse::Status::Complete(head) = response.parse(block).ok()? else {
-        return None;
-    };
-    let mut headers = HeaderMap::new();
-    for header in response.headers.iter() {
-        let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
-        headers.append(name, HeaderValue::from_bytes(header.value).ok()?);
-    }
-    Some((response.code?, headers, &block[head..]))
-}
-
-/// Bodies that other programs stored with their chunks.
-fn join_chunks(mut body: &[u8], joined: &mut Vec<u8>) -> Option<()> {
-    loop {
-        let httparse::Status::Complete((start, size)) = httparse::parse_chunk_size(body).ok()?
-        else {
-            return None;
-        };
-        if size == 0 {
-            return Some(());
-        }
-        let end = start.checked_add(usize::try_from(size).ok()?)?;
-        joined.extend_from_slice(body.get(start..end)?);
-        body = body.get(end..)?.strip_prefix(b"\r\n")?;
-    }
 }

@@ -1,4 +1,4 @@
-//! Writes WARC 1.1 archives, one gzip member a record
+//! Writes WARC 1.1 archives, one gzip member per record
 //! (<https://iipc.github.io/warc-specifications/specifications/warc-format/warc-1.1/>, annex D).
 
 use std::fs::{self, File};
@@ -22,14 +22,14 @@ pub struct Writer {
     checksum: Checksum,
 }
 
-/// The digest that a record gets.
+/// The digest in the header of each record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checksum {
     /// SHA-1 of block and payload in base 32, as other tools expect it in a recording. `warcio check`
     /// (PyPI) verifies both.
     Sha1,
-    /// CRC-32 of the block, which shows damage in a journal after a power failure. A gzipped body has
-    /// a CRC-32 of its own, so its record gets none.
+    /// CRC-32 of the block, to detect damage in a journal after a power failure. A gzipped body has a
+    /// CRC-32 of its own, so its record gets none.
     Crc32,
 }
 
@@ -60,8 +60,8 @@ impl ArchiveFile {
 }
 
 impl Writer {
-    /// Creates an archive, compressed if its name ends in `.gz`, and replaces an existing file. The
-    /// fields of its first record are `about`.
+    /// Creates an archive and replaces an existing file. The archive is compressed if its name ends in
+    /// `.gz`. Its first record consists of the fields in `about`.
     pub fn create(
         path: &Path,
         checksum: Checksum,
@@ -130,6 +130,7 @@ impl Writer {
         if self.checksum == Checksum::Sha1 {
             fields += &format!("WARC-Payload-Digest: {}\r\n", sha1(&[&page.body]));
         }
+        // A compressed body would grow if it was compressed again, so it is stored.
         let is_compressed = page.headers.contains_key("content-encoding");
         let level = if is_compressed {
             Compression::none()
@@ -195,7 +196,8 @@ impl Writer {
     }
 }
 
-/// Makes gzip members with one compressor. One for each of 128 fetchers would take 50 MB.
+/// Makes gzip members with one shared compressor. One compressor for each of 128 fetchers would take
+/// 50 MB.
 #[derive(Debug)]
 struct GzipMembers {
     compressor: Compress,
@@ -205,13 +207,13 @@ struct GzipMembers {
 impl GzipMembers {
     fn new() -> Self {
         GzipMembers {
-            // A compressed body is stored, because it would grow if it was compressed again.
+            // The level is set for each member.
             compressor: Compress::new(Compression::none(), false),
             buffer: Vec::new(),
         }
     }
 
-    /// One complete gzip member (RFC 1952) of the concatenated parts.
+    /// Compresses the concatenated parts into one complete gzip member (RFC 1952).
     fn member(&mut self, parts: &[&[u8]], level: Compression) -> io::Result<&[u8]> {
         const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
         self.buffer.clear();
@@ -245,7 +247,7 @@ impl GzipMembers {
     }
 }
 
-/// The `WARC-Block-Digest` of a journal.
+/// The `WARC-Block-Digest` of a journal's record.
 pub fn crc32(parts: &[&[u8]]) -> String {
     let mut crc = Crc::new();
     parts.iter().for_each(|part| crc.update(part));

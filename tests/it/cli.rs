@@ -4,6 +4,9 @@ use std::fs;
 use std::net::TcpListener;
 use std::process::Stdio;
 
+use indexrank::exit::Exit;
+use indexrank::replica::{Faults, kinds};
+
 use crate::support::{MARKET, command, files, indexrank, start_serve};
 
 #[test]
@@ -19,29 +22,35 @@ fn rejects_wrong_usage_with_a_hint_and_code_2() {
     for (arguments, message) in [
         (
             &["--workers", "0"][..],
-            "give a whole number from 1 to 1024",
+            "expected a whole number from 1 to 1024",
         ),
-        (&["--workers", "many"], "give a whole number from 1 to 1024"),
+        (
+            &["--workers", "many"],
+            "expected a whole number from 1 to 1024",
+        ),
         (&["--readers", "-1"], "--readers"),
-        (&["--top", "0"], "give a whole number from 1 to 1000000"),
-        (&["--timeout", "0"], "give seconds from 0.001 to 86400"),
-        (&["--timeout", "NaN"], "give seconds from 0.001 to 86400"),
-        (&["--from", "elsewhere"], "give live, replica, a file"),
+        (&["--top", "0"], "expected a whole number from 1 to 1000000"),
+        (&["--timeout", "0"], "expected seconds from 0.001 to 86400"),
+        (
+            &["--timeout", "NaN"],
+            "expected seconds from 0.001 to 86400",
+        ),
+        (&["--from", "elsewhere"], "expected live, replica, a file"),
         (
             &["--from", "http://"],
-            "give one like http://127.0.0.1:8000",
+            "expected one like http://127.0.0.1:8000",
         ),
         (
             &["--from", "http://a b"],
-            "give one like http://127.0.0.1:8000",
+            "expected one like http://127.0.0.1:8000",
         ),
         (
             &["--from", "http://127.0.0.1:99999"],
-            "give one like http://127.0.0.1:8000",
+            "expected one like http://127.0.0.1:8000",
         ),
         (
             &["--from", "http://127.0.0.1/stocks/mmm-stock"],
-            "give only scheme, host and port",
+            "expected only scheme, host and port",
         ),
         (
             &["--from", "missing.warc.gz"],
@@ -50,24 +59,33 @@ fn rejects_wrong_usage_with_a_hint_and_code_2() {
         (&["--from", "page.warc"], "page.warc is not a WARC archive"),
         (
             &["--index", "../etc"],
-            "give a name as in the site's addresses",
+            "expected a name as in the site's addresses",
         ),
-        (&["--index", ""], "give a name as in the site's addresses"),
-        (&["--usd-rub", "0"], "give roubles for one dollar"),
-        (&["--usd-rub", "-5"], "give roubles for one dollar"),
+        (
+            &["--index", ""],
+            "expected a name as in the site's addresses",
+        ),
+        (&["--usd-rub", "0"], "expected roubles per dollar"),
+        (&["--usd-rub", "-5"], "expected roubles per dollar"),
         (
             &["--usd-rub", "1", "--rate-date", "2022-02-04"],
             "cannot be used with",
         ),
-        (&["--rate-date", "04.02.2022"], "give a day like 2022-02-04"),
-        (&["--rate-date", "2022-02-30"], "give a day like 2022-02-04"),
+        (
+            &["--rate-date", "04.02.2022"],
+            "expected a day like 2022-02-04",
+        ),
+        (
+            &["--rate-date", "2022-02-30"],
+            "expected a day like 2022-02-04",
+        ),
         (
             &["--table", "all.xlsx"],
-            "give a file that ends in .csv, .ndjson or .jsonl",
+            "expected a file name that ends in .csv, .ndjson or .jsonl",
         ),
         (
             &["--record", "run.zip"],
-            "give a file that ends in .warc or .warc.gz",
+            "expected a file name that ends in .warc or .warc.gz",
         ),
         (&["--proxy", "::"], "is not the address of a proxy"),
         (&["--user-agent", "a\nb"], "printable ASCII"),
@@ -75,11 +93,11 @@ fn rejects_wrong_usage_with_a_hint_and_code_2() {
         (&["--quiet", "--verbose"], "cannot be used with"),
         (
             &["--from", "http://:secret@127.0.0.1:1"],
-            "give only scheme, host and port",
+            "expected only scheme, host and port",
         ),
         (
             &["--usd-rub", "79228162514264337593543950335"],
-            "give roubles for one dollar",
+            "expected roubles per dollar",
         ),
         (
             &["--out", "a", "--table", "./a/../a/all.csv", "--record", "a"],
@@ -99,10 +117,13 @@ fn rejects_wrong_usage_with_a_hint_and_code_2() {
         ),
         (&["--form", "replica"], "--from"),
         (&["serv"], "serve"),
-        (&["serve", "--from", "live"], "give replica or a file"),
+        (
+            &["serve", "--from", "live"],
+            "expected replica, or an archive",
+        ),
         (
             &["serve", "--port", "70000"],
-            "give a whole number from 0 to 65535",
+            "expected a whole number from 0 to 65535",
         ),
         (&["read"], "<FILES>"),
         (&["read", "missing.html"], "cannot read missing.html"),
@@ -130,11 +151,11 @@ fn rejects_wrong_usage_with_a_hint_and_code_2() {
         ),
         (
             &["serve", "--from", "torn.warc", "--companies", "1"],
-            "leave them out with an archive",
+            "remove them to serve an archive",
         ),
         (
             &["serve", "--bandwidth", "0"],
-            "give megabits per second from 0.001",
+            "expected megabits per second from 0.001",
         ),
         (&["completions", "dos"], "possible values"),
     ] {
@@ -280,6 +301,57 @@ fn help_has_option_groups_and_examples() {
 }
 
 #[test]
+fn help_lists_every_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = indexrank(folder.path(), &["--help"]).stdout;
+    let (_, footer) = help.split_once("Exit codes:\n").unwrap();
+    let listed: Vec<u8> = footer
+        .lines()
+        .filter_map(|line| line.split_whitespace().next()?.parse().ok())
+        .collect();
+    let codes = [
+        Exit::Complete,
+        Exit::Internal,
+        Exit::Usage,
+        Exit::Partial,
+        Exit::Unreachable,
+        Exit::Layout,
+        Exit::NoRate,
+        Exit::Output,
+        Exit::Interrupted,
+        Exit::Terminated,
+    ];
+    assert_eq!(listed, codes.map(|code| code as u8));
+}
+
+#[test]
+fn help_of_serve_lists_every_kind_of_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = indexrank(folder.path(), &["serve", "--help"]).stdout;
+    let first_words: Vec<&str> = help
+        .lines()
+        .filter_map(|line| line.split([' ', ':']).find(|word| !word.is_empty()))
+        .collect();
+    for kind in kinds() {
+        let name = kind.split(':').next().unwrap();
+        let is_status = name.parse::<u16>().is_ok();
+        assert!(
+            is_status || first_words.contains(&name),
+            "no {name:?} in\n{help}"
+        );
+    }
+    let examples: Vec<&str> = help
+        .lines()
+        .filter_map(|line| line.strip_prefix("    --faults "))
+        .collect();
+    assert!(!examples.is_empty());
+    for example in examples {
+        let spec = example.trim_matches('\'');
+        assert!(spec.parse::<Faults>().is_ok(), "{spec}");
+    }
+}
+
+#[test]
 fn prints_completions_for_every_shell() {
     let folder = tempfile::tempdir().unwrap();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
@@ -352,7 +424,7 @@ fn verbose_prints_request_and_retry_counts() {
     let ran = indexrank(folder.path(), &["--from", &MARKET.address(), "-v"]);
     assert_eq!(ran.code, 0);
     assert!(
-        ran.stderr.contains("510 requests, 0 retries"),
+        ran.stderr.contains("510 requests, no retries"),
         "{}",
         ran.stderr
     );

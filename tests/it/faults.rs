@@ -186,7 +186,7 @@ fn fails_when_every_address_shows_the_same_company() {
     let server = for_every_company(|| Reply::Page(page_of("/stocks/a-stock")));
     Run::new(&server, &[]).assert_failed(
         5,
-        &["59 of 60 pages show the code of a company that stands at another address"],
+        &["59 of 60 pages show the code of a company that is also listed at another address"],
     );
 }
 
@@ -215,7 +215,7 @@ fn fails_when_the_layout_of_company_pages_changes() {
     Run::new(&server, &[]).assert_failed(
         5,
         &[
-            "60 of 60 pages are no company pages",
+            "60 of 60 pages cannot be parsed as company pages",
             "price-section__label",
         ],
     );

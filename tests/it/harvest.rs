@@ -111,6 +111,6 @@ fn detects_a_changed_layout() {
     assert!(
         layout_check::change(&harvest)
             .unwrap()
-            .contains("6 of 16 pages are no company pages")
+            .contains("6 of 16 pages cannot be parsed as company pages")
     );
 }

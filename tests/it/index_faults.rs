@@ -172,7 +172,7 @@ fn writes_the_other_rankings_without_a_rate() {
 
         let run = Run::new(&server, &["--usd-rub", "100"]);
         assert_eq!(run.ran.code, 0, "{}", run.ran.stderr);
-        assert!(run.ran.stdout.contains("1 USD = 100 RUB, as given"));
+        assert!(run.ran.stdout.contains("1 USD = 100 RUB, from --usd-rub"));
         assert!(run.read("price.json").contains("\"price\""));
     }
 }

@@ -50,7 +50,7 @@ fn prints_each_kind_of_page_in_argument_order() {
             json!({"file": "company.html", "kind": "company", "code": "A", "name": "Agilent Technologies Inc.", "price": 137.06,
                 "P/E": 30.82, "52 week low": 112.47, "52 week high": 179.57, "note": null}),
             json!({"file": "error.xml", "kind": "rates", "date": null, "usd": null, "nominal": null,
-                "note": "the Bank of Russia answers: Error in parameters"}),
+                "note": "the Bank of Russia returned an error: Error in parameters"}),
             json!({"file": "index.html", "kind": "index", "pages": 1, "note": null, "rows": [
                 {"path": "/stocks/a-stock", "name": "Agilent Technologies", "growth": 12.31},
                 {"path": "/stocks/aal-stock", "name": "American Airlines", "growth": -1.93},

@@ -134,8 +134,9 @@ fn five_consecutive_refusals_end_the_run() {
         let companies = requests
             .iter()
             .filter(|request| request.path.starts_with("/stocks/"));
-        // Five refusals, and the requests in flight meanwhile.
-        assert!((5..=9).contains(&companies.count()), "{}", requests.len());
+        // Five refusals. If the parser lags, four more pages are in the channel and one is with the
+        // fetcher.
+        assert!((5..=10).contains(&companies.count()), "{}", requests.len());
     }
 
     // Two series of four refusals are failures of those pages and do not end the run.

@@ -67,12 +67,12 @@ fn parses_or_rejects_rate_files() {
 
     check(
         "<?xml version=\"1.0\"?><ValCurs>Error in parameters</ValCurs>",
-        Err("answers: Error in parameters"),
+        Err("returned an error: Error in parameters"),
     );
     check(&file("04.02.2022", EURO), Err("no USD among 1"));
     check(
         &file("04.02.2022", &dollar("1", "76,6501", "").repeat(2)),
-        Err("stands there twice"),
+        Err("is listed twice"),
     );
     check(
         &file(
@@ -102,7 +102,7 @@ fn parses_or_rejects_rate_files() {
     );
     check(
         &file("32.02.2022", &dollar("1", "76,6501", "")),
-        Err("no date"),
+        Err("not a date"),
     );
     check(
         "<html><body>Just a moment</body></html>",

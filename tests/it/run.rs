@@ -105,7 +105,7 @@ impl Run {
                 .ends_with(COMPANY)
         );
         assert!(
-            self.ran.stderr.contains("1 of 60 companies are missing"),
+            self.ran.stderr.contains("1 of 60 companies is missing"),
             "{}",
             self.ran.stderr
         );

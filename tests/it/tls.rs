@@ -182,7 +182,7 @@ fn rejects_invalid_certificates_without_a_retry() {
             Authority::new().sign(params("127.0.0.1")),
             "an authority that is not trusted",
         ),
-        (self_signed(), "is signed by itself"),
+        (self_signed(), "is self-signed"),
     ] {
         assert_refused(
             &Server::of_market(identity, |_| None),

@@ -223,7 +223,7 @@ fn parses_or_rejects_letter_pages() {
         (
             "a page with a pager",
             paged,
-            Err("letter page without a pager"),
+            Err("its pager links to further pages"),
         ),
         (
             "companies under another header",
@@ -368,11 +368,11 @@ fn rejects_invalid_walk_options() {
         (&["--walk", "numbers"][..], "pages, letters, both"),
         (
             &["serve", "--drop-rows", "few"],
-            "give a whole number from 0",
+            "expected a whole number from 0",
         ),
         (
             &["serve", "--from", "empty.warc", "--drop-rows", "1"],
-            "--drop-rows are for the embedded market",
+            "--drop-rows apply only to the embedded market",
         ),
     ] {
         let ran = indexrank(folder.path(), arguments);

@@ -1,4 +1,4 @@
-//! Any file is opened or rejected. Reading each listed page returns the page or an error.
+//! Opens any file as an archive, or rejects it. Each listed path gives a page or an error.
 #![no_main]
 
 use std::io::Write;

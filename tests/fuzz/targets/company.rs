@@ -1,4 +1,4 @@
-//! Scan and HTML parser accept or reject any company page without a panic.
+//! Takes any bytes as a company page: the scan and the HTML parser return a page or an error.
 #![no_main]
 
 use indexrank::site::company;

@@ -1,4 +1,5 @@
-//! Any fault plan is rejected with a message, or decides about every request.
+//! Takes any text as the faults of `serve --faults`: rejects it with a message, or picks a fault or none
+//! for each request.
 #![no_main]
 
 use indexrank::replica::{Faults, Plan};

@@ -1,11 +1,15 @@
-//! Any text is parsed or rejected as a number. A parsed number has exactly the digits of the text.
+//! Parses any text as a number, or rejects it. A parsed number has exactly the digits of the text.
 #![no_main]
 
 use indexrank::site::number;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    for parse in [number::parse, number::parse_percent, number::parse_decimal_comma] {
+    for parse in [
+        number::parse,
+        number::parse_percent,
+        number::parse_decimal_comma,
+    ] {
         if let Ok(value) = parse(text) {
             let digits = |text: &str| -> String {
                 let digits: String = text.chars().filter(char::is_ascii_digit).collect();

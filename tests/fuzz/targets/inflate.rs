@@ -1,4 +1,4 @@
-//! Any body is inflated up to the limit, or rejected. The reused buffer does not change the result.
+//! Inflates any body up to the limit, or rejects it. A reused buffer does not change the result.
 #![no_main]
 
 use indexrank::http::decode::{Inflater, MAX_INFLATED};

@@ -1,13 +1,12 @@
-//! Any file as a journal: a run resumes from it or rejects it. A page kept after resuming is found the
-//! next time.
+//! Takes any file as a journal: a run resumes from it or rejects it. The next run finds a page that was
+//! kept after resuming.
 #![no_main]
 
 use std::fs;
 use std::time::Duration;
 
-use indexrank::warc::journal::{Identity, Journal, Keep};
-use indexrank::telemetry::counters::Counters;
 use indexrank::http::page::Page;
+use indexrank::warc::journal::{Identity, Journal, Keep};
 use indexrank::warc::writer::Checksum;
 use libfuzzer_sys::fuzz_target;
 
@@ -28,9 +27,9 @@ fuzz_target!(|bytes: &[u8]| {
         from_journal: false,
         large: None,
     };
-    journal.keep("/the-last", "http://here/the-last", &page);
+    journal.keep("http://here/the-last", &page, Keep::ForResume);
     journal.leave();
     let journal = resume().expect("a journal that was resumed can be resumed again");
-    let last = journal.take("/the-last", &Counters::default());
+    let last = journal.take("/the-last");
     assert_eq!(last.expect("kept before").body, b"kept");
 });

@@ -1,4 +1,4 @@
-//! Any text as a rate file: the dollar's rate is positive, or there is an error.
+//! Parses any text as a list of exchange rates, or rejects it. A parsed rate and its nominal are positive.
 #![no_main]
 
 use indexrank::site::rates;

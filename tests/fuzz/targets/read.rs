@@ -1,4 +1,4 @@
-//! Any file for `indexrank read`: gzip, charset, and every parser in turn.
+//! Inspects any file as `indexrank read` does: inflates it, decodes its charset, tries every parser.
 #![no_main]
 
 use indexrank::inspect;

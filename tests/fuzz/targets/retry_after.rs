@@ -1,4 +1,4 @@
-//! Any `Retry-After` and `Date`: the pause is positive, or there is none.
+//! Parses any `Retry-After` and `Date`. The pause is positive, or there is none.
 #![no_main]
 
 use std::time::Duration;

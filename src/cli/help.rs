@@ -1,0 +1,112 @@
+//! Help texts that are longer than the description of an option.
+//!
+//! clap wraps lines at the width of the terminal. Lines of tables have at most 78 columns, so they stay
+//! whole on 80. A paragraph is one line.
+
+/// The end of `indexrank --help`. The exit codes are those of [`Exit`](crate::exit::Exit).
+pub const EXAMPLES_AND_EXIT_CODES: &str = "\
+Examples:
+  Rank the embedded market, without a network:
+    indexrank --from replica
+  Rank the S&P 500 as it is today:
+    indexrank
+  Rank the top 5 of another index, with at most 2 requests per second:
+    indexrank --index nasdaq_100 --top 5 --rps 2
+  Record a run, then repeat it from the recording:
+    indexrank --record run.warc.gz
+    indexrank --from run.warc.gz --table all.csv
+  Serve the embedded market to other clients, 50 ms per response:
+    indexrank serve --port 8000 --latency 50
+
+Exit codes:
+    0  complete
+    1  internal error, or too few threads
+    2  wrong usage, or unusable input file
+    3  rankings written, but some companies are missing
+    4  site unreachable or refusing requests, or --max-time exceeded
+    5  layout of the pages not recognised
+    6  rankings written except price.json: no exchange rate
+    7  output cannot be written
+  130  interrupted (SIGINT, Ctrl-C)
+  143  terminated (SIGTERM)";
+
+/// The end of `indexrank serve --help`: the syntax of `--faults` and all kinds of faults.
+pub const FAULTS: &str = "\
+Faults:
+  --faults takes rules, separated by commas. A rule is a kind of fault, with limits on the requests \
+that get it. A request gets the fault of the first rule whose limits it meets. A rule without limits \
+applies to every request.
+
+Examples of faults:
+  20 % of the requests get status 503:
+    --faults 503@20%
+  The connection breaks in 5 % of the company pages; one company is gone:
+    --faults '404@/stocks/a-stock,reset-body@5%@/stocks/*'
+  The first request for a page gets a 503 that asks for a pause of 2 s:
+    --faults retry-after:2@/stocks/mmm-stock#1
+  The 17th request stalls for 60 s; each path fails at requests 2 and 3:
+    --faults stall:60@=17,500#2-3
+
+Limits, which a rule may combine:
+  @20%                this share, 0% to 100%, drawn anew for each request
+  @/stocks/mmm-stock  requests for this path and query, percent-decoded
+  @/stocks/*          requests for all paths that begin with /stocks/
+  #1                  the first request for each path
+  #2-3                the second and third request for each path
+  @=17                the 17th request that the server receives
+
+  The draw depends only on --seed, the path and the number of requests for that path so far. Rules \
+share one draw per request, so their shares add up: 503@10%,reset@10% affects 20 % of the requests. \
+The shares of all rules without a path must not exceed 100 % together.
+
+Kinds that send a status without a page:
+  400 to 599          this status, e.g. 404, 429 or 503
+  retry-after:VALUE   503 and Retry-After: VALUE (seconds, or any text)
+  retry-after-date:SECONDS
+                      503 and the date SECONDS from now, e.g. 2 or -60
+  retry-after-rfc850:SECONDS
+                      the same in the obsolete date format of RFC 850
+  retry-after-asctime:SECONDS
+                      the same in the obsolete date format of asctime()
+  redirect:ADDRESS    302 to ADDRESS
+  redirect-loop       302 to the requested address itself
+  redirect-nowhere    302 without Location
+
+Kinds that break or slow the connection:
+  reset               TCP reset before the first byte
+  reset-head          TCP reset inside the head
+  reset-body          TCP reset in the middle of the body
+  close               connection closed before the first byte
+  short               half of the announced body, then close
+  stall:SECONDS       silence for SECONDS, 0 to 3600, then close
+  stall-body:SECONDS  half of the body, silence for SECONDS, then close
+  drip                body at 10 bytes per second
+
+Kinds that break HTTP:
+  cut                 no announced length, closed in the middle of the body
+  bad-chunk           chunk whose size is not a number
+  no-last-chunk       chunks without the last one, which has size 0
+  two-lengths         two different Content-Length headers
+  negative-length     Content-Length below zero
+  garbage             bytes that are not HTTP
+
+Kinds that send too much:
+  endless-head        4 MiB of header lines without an end
+  huge                body of 9 MiB without an announced length
+  bomb                40 KB of gzip that inflate to 40 MiB
+
+Kinds that break the encoding:
+  truncated-gzip      gzip body without its second half
+  bad-crc             gzip body with a wrong checksum
+  plain-as-gzip       plain body declared as gzip
+  encoding:NAME       plain body declared as Content-Encoding NAME
+  charset:NAME        page declared as written in charset NAME
+
+Kinds that send another page with status 200:
+  empty               empty body
+  fragment            first half of the page, complete as HTTP
+  challenge           page with a bot check
+  consent             page that asks to accept cookies
+  layout              page with the label of one figure changed
+  other-page          page of another company, or the previous index page
+  growing             index without an end, with other companies on each page";

@@ -1,0 +1,105 @@
+//! Parsers for the values of options. An error says what the option expects; clap adds the option and
+//! the rejected value.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::civil::Date;
+use rust_decimal::Decimal;
+
+use crate::results::table::Format;
+use crate::site::{number, rates};
+use crate::source::origin::Origin;
+
+/// A whole number from `MIN` to `MAX`.
+pub fn whole_number<const MIN: usize, const MAX: usize>(text: &str) -> Result<usize, String> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (MIN..=MAX).contains(number));
+    number.ok_or_else(|| format!("expected a whole number from {MIN} to {MAX}"))
+}
+
+/// The name of an index as a segment of a path, so without slashes and escapes.
+pub fn index_name(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "&_-.".contains(c);
+    if text.is_empty() || !text.chars().all(is_plain) {
+        return Err(
+            "expected a name as in the site's addresses, like s&p_500, dow_jones or nasdaq_100"
+                .to_owned(),
+        );
+    }
+    Ok(text.to_owned())
+}
+
+/// Roubles per dollar, with a decimal point or comma.
+pub fn rate(text: &str) -> Result<Decimal, String> {
+    let rate = number::parse_decimal_comma(text)
+        .ok()
+        .filter(|rate| *rate > Decimal::ZERO && *rate < rates::MAX_RATE);
+    rate.ok_or_else(|| {
+        let limit = rates::MAX_RATE;
+        format!("expected roubles per dollar, more than 0 and less than {limit}, like 76.65")
+    })
+}
+
+pub fn date(text: &str) -> Result<Date, String> {
+    text.parse()
+        .map_err(|_| "expected a day like 2022-02-04".to_owned())
+}
+
+/// A duration of a millisecond to a day.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text
+        .parse()
+        .ok()
+        .filter(|seconds| (0.001..=86_400.0).contains(seconds));
+    seconds
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "expected seconds from 0.001 to 86400".to_owned())
+}
+
+pub fn requests_per_second(text: &str) -> Result<f64, String> {
+    let rps = text.parse().ok().filter(|rps| (0.001..=1e6).contains(rps));
+    rps.ok_or_else(|| "expected requests per second from 0.001 to 1000000".to_owned())
+}
+
+/// Megabits per second.
+pub fn bandwidth(text: &str) -> Result<f64, String> {
+    let megabits = text.parse().ok();
+    megabits
+        .filter(|megabits| (0.001..=1e6).contains(megabits))
+        .ok_or_else(|| "expected megabits per second from 0.001 to 1000000".to_owned())
+}
+
+/// The value of an HTTP header.
+pub fn header_value(text: &str) -> Result<String, String> {
+    if text.is_empty() || !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return Err("expected printable ASCII characters, at least one".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// A file for the table of all companies. Its extension names the format.
+pub fn table(text: &str) -> Result<(PathBuf, Format), String> {
+    let path = PathBuf::from(text);
+    let format =
+        Format::of(&path).ok_or("expected a file name that ends in .csv, .ndjson or .jsonl")?;
+    Ok((path, format))
+}
+
+/// A file for a recording. Its extension says whether it is compressed.
+pub fn recording(text: &str) -> Result<PathBuf, String> {
+    if !text.ends_with(".warc") && !text.ends_with(".warc.gz") {
+        return Err("expected a file name that ends in .warc or .warc.gz".to_owned());
+    }
+    Ok(text.into())
+}
+
+/// An origin that `indexrank serve` can serve.
+pub fn servable(text: &str) -> Result<Origin, String> {
+    match text.parse()? {
+        origin @ (Origin::Replica | Origin::Archive(_)) => Ok(origin),
+        _ => Err("expected replica, or an archive FILE.warc or FILE.warc.gz".to_owned()),
+    }
+}

@@ -1,0 +1,188 @@
+//! The end of a run: its warnings, its report, its files, and what becomes of the journal.
+
+use crate::exit::Exit;
+use crate::job::advice::Stop;
+use crate::job::open::Opened;
+use crate::job::settings::Job;
+use crate::job::{exchange_rate, warnings};
+use crate::pipeline::harvest::Harvest;
+use crate::results::ranking::{Figure, Place};
+use crate::results::report::{self, Facts, Report, Times};
+use crate::results::write::{self, Contents};
+use crate::site::rates::Rate;
+use crate::source::Source;
+use crate::source::origin::Origin;
+use crate::source::retry;
+use crate::telemetry::counters::Counters;
+use crate::warc::journal::{self, Journal};
+
+/// A run that wrote its files.
+#[derive(Debug)]
+pub struct Outcome {
+    pub exit: Exit,
+    pub report: Report,
+    pub rankings: Vec<(Figure, Vec<Place>)>,
+    /// Whether the same command with `--resume` fetches only what is missing.
+    pub resumable: bool,
+}
+
+/// A run that has its rankings and no files yet.
+pub struct Ranked {
+    pub harvest: Harvest,
+    /// The exchange rate, or why there is none.
+    pub rate: Result<Rate, String>,
+    pub times: Times,
+    pub rankings: Vec<(Figure, Vec<Place>)>,
+}
+
+/// Writes all files of a run. After an error no result has changed.
+pub fn write(job: &Job, opened: Opened, ranked: Ranked) -> Result<Outcome, Stop> {
+    let Opened {
+        source,
+        counters,
+        warning,
+        lock: _lock,
+    } = opened;
+    let Ranked {
+        harvest,
+        rate,
+        times,
+        rankings,
+    } = ranked;
+    let contents = Contents::new(
+        &job.outputs,
+        &rankings,
+        &harvest.companies,
+        rate.as_ref().ok(),
+        counters.trace.timeline(),
+    );
+    let mut warnings: Vec<String> = warning.into_iter().collect();
+    warnings.extend(collect_warnings(job, &source, &harvest, &rate, &counters));
+    let report = Report::new(Facts {
+        origin: &job.origin,
+        index: &job.index,
+        sizes: job.sizes,
+        source: &source,
+        times,
+        harvest: &harvest,
+        rate: &rate,
+        counters: &counters,
+        warnings,
+        files: contents.files(&job.outputs),
+    });
+    let may_succeed_later = report.rate.is_none()
+        || harvest
+            .failures
+            .iter()
+            .any(|failure| retry::is_transient(failure.error.reason));
+    let journal = write_files(job, source, contents, &report)?;
+    Ok(Outcome {
+        exit: exit_code(&report),
+        report,
+        rankings,
+        resumable: close_journal(journal, may_succeed_later),
+    })
+}
+
+/// The end of a run without results.
+pub fn ended_early(source: Source, mut stop: Stop) -> Stop {
+    stop.message += "; no result was changed";
+    keep_pages(source.into_journal(), stop)
+}
+
+fn collect_warnings(
+    job: &Job,
+    source: &Source,
+    harvest: &Harvest,
+    rate: &Result<Rate, String>,
+    counters: &Counters,
+) -> impl Iterator<Item = String> {
+    // Replayed pages are as old as they are, so the age of their rate is no surprise.
+    let old_rate = match job.origin {
+        Origin::Live => exchange_rate::far_off(job.rate, rate.as_ref().ok()),
+        _ => None,
+    };
+    [
+        nothing_to_resume(job, counters),
+        source.warning(),
+        warnings::of_duplicates(harvest),
+        harvest.index_changed.clone(),
+        warnings::of_walks(&harvest.walks, harvest.listed),
+        old_rate,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+fn nothing_to_resume(job: &Job, counters: &Counters) -> Option<String> {
+    let path = journal::journal_path(&job.outputs.folder, job.outputs.record.as_deref());
+    (job.resume.is_some() && counters.resumed.get() == 0)
+        .then(|| format!("{} has no page to resume from", path.display()))
+}
+
+/// Writes the files. The journal becomes the recording, if there is to be one; otherwise it is
+/// returned.
+fn write_files(
+    job: &Job,
+    source: Source,
+    contents: Contents,
+    report: &Report,
+) -> Result<Option<Journal>, Stop> {
+    let record = job.outputs.record.as_ref();
+    if let (Some(target), Some(why)) = (record, source.warning()) {
+        // The recording is a result like the others, and these are written all or none.
+        let target = target.display();
+        let message = format!("cannot write {target}: {why}; no result was changed");
+        return Err(Stop::new(Exit::Output, message));
+    }
+    let journal = source.into_journal();
+    let (recording, journal) = match record {
+        Some(_) => (journal, None),
+        None => (None, journal),
+    };
+    match write::write_all(&job.outputs, contents, &report::json(report), recording) {
+        Ok(()) => Ok(journal),
+        Err(error) => {
+            let stop = Stop {
+                resumable: true,
+                ..error.into()
+            };
+            Err(keep_pages(journal, stop))
+        }
+    }
+}
+
+/// Leaves the journal if a resumed run could fetch what is missing, and removes it otherwise. Returns
+/// whether it is left.
+fn close_journal(journal: Option<Journal>, may_succeed_later: bool) -> bool {
+    match journal {
+        Some(journal) if may_succeed_later => journal.leave().is_some(),
+        Some(journal) => {
+            journal.remove();
+            false
+        }
+        None => false,
+    }
+}
+
+/// Leaves the journal for `--resume`, or for a look at the layout of its pages, and says where it is.
+fn keep_pages(journal: Option<Journal>, mut stop: Stop) -> Stop {
+    match journal.and_then(Journal::leave) {
+        Some((file, pages)) => {
+            let pages = report::count(pages, "page", "pages");
+            stop.message += &format!(", {pages} kept in {}", file.display());
+        }
+        None => stop.resumable = false,
+    }
+    stop
+}
+
+fn exit_code(report: &Report) -> Exit {
+    if report.rate.is_none() {
+        Exit::NoRate
+    } else if report.ledger.failed + report.ledger.not_attempted > 0 {
+        Exit::Partial
+    } else {
+        Exit::Complete
+    }
+}

@@ -1,0 +1,131 @@
+//! One WARC record, and the HTTP response in it.
+
+use http::header::{CONTENT_ENCODING, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
+use percent_encoding::percent_decode_str;
+
+pub const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// The head and the block of a record.
+pub struct Record<'a> {
+    head: &'a [u8],
+    pub block: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// Parses the record at the start of `bytes`. Returns it with the bytes after it.
+    pub fn parse(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        if !bytes.starts_with(b"WARC/") {
+            return None;
+        }
+        let end = memchr::memmem::find(bytes, b"\r\n\r\n")? + 4;
+        let (head, rest) = bytes.split_at(end);
+        let mut record = Record { head, block: &[] };
+        let length = record.field("content-length")?.parse().ok()?;
+        record.block = rest.get(..length)?;
+        Some((record, rest[length..].trim_ascii_start()))
+    }
+
+    /// The value of a header field.
+    pub fn field(&self, name: &str) -> Option<&'a str> {
+        fields(self.head)
+            .find(|(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
+    /// The `WARC-Date`: when the response arrived. The Unix epoch if the field is missing or invalid.
+    pub fn date(&self) -> Timestamp {
+        let date = self.field("warc-date").and_then(|date| date.parse().ok());
+        date.unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    /// For the record of a response: the decoded path and query of its address, and its status.
+    pub fn path_and_status(&self) -> Option<(String, u16)> {
+        if self.field("warc-type")? != "response" {
+            return None;
+        }
+        // Some writers put the address into angle brackets, as WARC 1.0 did.
+        let address = self.field("warc-target-uri")?.trim_matches(['<', '>']);
+        let (_, after_scheme) = address.split_once("://")?;
+        let path = &after_scheme[after_scheme.find('/')?..];
+        let response = HttpResponse::parse(self.block)?;
+        Some((decoded(path), response.status))
+    }
+}
+
+/// Percent-decodes a path. Programs write `s%26p_500` or `s&p_500` for the same address.
+pub fn decoded(path: &str) -> String {
+    percent_decode_str(path).decode_utf8_lossy().into_owned()
+}
+
+/// The `name: value` lines of a record's head, or of the block of a `warcinfo` record.
+pub fn fields(lines: &[u8]) -> impl Iterator<Item = (&str, &str)> {
+    let text = std::str::from_utf8(lines).unwrap_or("");
+    text.lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.trim(), value.trim()))
+}
+
+/// An HTTP response as stored in the block of a record.
+pub struct HttpResponse<'a> {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: &'a [u8],
+}
+
+impl<'a> HttpResponse<'a> {
+    pub fn parse(block: &'a [u8]) -> Option<Self> {
+        let mut slots = [httparse::EMPTY_HEADER; 128];
+        let mut response = httparse::Response::new(&mut slots);
+        let httparse::Status::Complete(head) = response.parse(block).ok()? else {
+            return None;
+        };
+        let mut headers = HeaderMap::new();
+        for header in response.headers.iter() {
+            let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
+            headers.append(name, HeaderValue::from_bytes(header.value).ok()?);
+        }
+        Some(HttpResponse {
+            status: response.code?,
+            headers,
+            body: &block[head..],
+        })
+    }
+
+    /// Replaces the content of `buffer` with the body, its chunks joined, and makes
+    /// `Content-Encoding` agree with it.
+    ///
+    /// Some programs store bodies as received, others store them joined and inflated. Both store the
+    /// headers as received.
+    pub fn copy_body(&mut self, buffer: &mut Vec<u8>) {
+        buffer.clear();
+        let is_chunked = self
+            .headers
+            .get(TRANSFER_ENCODING)
+            .is_some_and(|coding| coding == "chunked");
+        if !(is_chunked && join_chunks(self.body, buffer).is_some()) {
+            buffer.clear();
+            buffer.extend_from_slice(self.body);
+        }
+        if !buffer.starts_with(&GZIP_MAGIC) {
+            self.headers.remove(CONTENT_ENCODING);
+        }
+    }
+}
+
+/// Appends the content of the chunks to `joined`. Returns `None` if the body is not chunked.
+fn join_chunks(mut body: &[u8], joined: &mut Vec<u8>) -> Option<()> {
+    loop {
+        let httparse::Status::Complete((start, size)) = httparse::parse_chunk_size(body).ok()?
+        else {
+            return None;
+        };
+        if size == 0 {
+            return Some(());
+        }
+        let end = start.checked_add(usize::try_from(size).ok()?)?;
+        joined.extend_from_slice(body.get(start..end)?);
+        body = body.get(end..)?.strip_prefix(b"\r\n")?;
+    }
+}
