@@ -1,7 +1,7 @@
 //! Locks that let one run at a time write to a folder or file.
 //!
-//! The lock is the operating system's lock on an open file. It ends with the process, however that
-//! ends, so a lock file that is left behind locks nothing.
+//! The lock is the operating system's lock on an open file. The system releases it when the process
+//! ends, even after a crash, so a leftover lock file locks nothing.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -32,7 +32,7 @@ impl FolderLock {
             let mut file = open(&path).map_err(OutputError::at(&path))?;
             if let Err(cause) = try_lock(&file) {
                 let mut holder = String::new();
-                // Without the number of the process, the message is still right.
+                // The message is correct without the process number too.
                 let _ = file.read_to_string(&mut holder);
                 let cause = match cause.kind() {
                     io::ErrorKind::WouldBlock => {
@@ -64,7 +64,7 @@ impl Drop for FolderLock {
         // that cannot be removed locks nothing.
         let _ = fs::remove_file(&self.path);
         if let Some(folder) = &self.new_folder {
-            // Fails if the folder has files in it, as it should.
+            // This fails if the folder contains files, so results are never removed.
             let _ = fs::remove_dir(folder);
         }
     }
@@ -90,7 +90,7 @@ pub fn try_lock(file: &File) -> io::Result<()> {
     match file.try_lock() {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-        // Some network file systems have no locks. A run there goes on without.
+        // Some network file systems have no locks. The run continues without a lock.
         Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
         Err(TryLockError::Error(error)) => Err(error),
     }

@@ -78,8 +78,7 @@ pub fn temporary_name(name: &str) -> String {
     format!("{TEMPORARY_PREFIX}{}-{name}", process::id())
 }
 
-/// Removes the temporary files in a folder whose processes have ended: a run that was killed leaves
-/// its own behind.
+/// Removes temporary files of ended processes from a folder. A killed run leaves such files behind.
 pub fn remove_stale_files(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
@@ -128,7 +127,7 @@ impl StagedFile {
             let mut builder = tempfile::Builder::new();
             builder.prefix(&prefix).permissions(default_permissions());
             let mut file = builder.tempfile_in(folder)?;
-            // Not through `file` itself, which would add its temporary name to an error.
+            // `file` itself would add its temporary name to an error.
             file.as_file_mut().write_all(content)?;
             Ok(file)
         };

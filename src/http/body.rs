@@ -1,4 +1,4 @@
-//! The body of a response → bytes in a buffer, under a limit.
+//! Reads the body of a response into a buffer, under a limit.
 //!
 //! Buffers are recycled and keep the capacity they have grown to. So a usual body gets a buffer of
 //! its own size, and the few larger ones share two large buffers.
@@ -8,12 +8,13 @@ use std::mem;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-/// Bytes up to which a body is a usual one.
+/// Maximum size of a usual body, in bytes.
 const USUAL: u64 = 256 << 10;
-/// Large bodies in memory at a time: 32 fetchers with 2 MiB each would take half of the memory that
-/// a run may use.
+/// Maximum number of large bodies in memory. 32 fetchers with 2 MiB each would take half of the memory
+/// that a run may use.
 const LARGE_BUFFERS: usize = 2;
-/// A body of at most this many bytes never needs a large buffer. Only company pages may be larger.
+/// Requests whose limit is at most this never use the shared large buffers. Only company pages have a
+/// higher limit.
 pub const MAX_UNSHARED: u64 = 1 << 20;
 /// The first size of the buffer for a body without a Content-Length.
 const UNKNOWN: u64 = 64 << 10;
@@ -76,7 +77,9 @@ impl Drop for LargeBufferPermit {
     }
 }
 
-/// Reads a whole body of at most `limit` bytes into `buffer` and overwrites its content.
+/// Reads a whole body of at most `limit` bytes into `buffer` and overwrites its content. Returns a
+/// large buffer with its permit instead if the body is larger than usual and `limit` exceeds
+/// [`MAX_UNSHARED`].
 ///
 /// `announced` is the Content-Length. The reader must report a body shorter than that as an error.
 pub fn read(

@@ -31,18 +31,19 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The Accept header of every request.
 pub const ACCEPT: &str = "text/html,application/xml;q=0.9,*/*;q=0.8";
 pub const MAX_REDIRECTS: usize = 5;
-/// The library's default of 128 KiB each way is a large part of the memory of many workers.
-/// Responses of 40 KB are no slower with these.
+/// Size of the receive buffer of a connection. The library's default of 128 KiB each way is a large part
+/// of the memory of many workers. Responses of 40 KB are no slower with this.
 const INPUT_BUFFER: usize = 32 << 10;
+/// Size of the send buffer of a connection.
 const OUTPUT_BUFFER: usize = 4 << 10;
-/// The largest response headers, in bytes; real ones have 1 KB. The limit must be below the input
+/// Maximum size of response headers, in bytes; real ones have 1 KB. The limit must be below the input
 /// buffer: headers that fill the buffer look like a broken connection to the library.
 const MAX_HEADERS: usize = INPUT_BUFFER - (4 << 10);
 
 /// How the client sends requests.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Connections that may be open and idle at the same time.
+    /// Maximum number of idle connections that stay open.
     pub connections: usize,
     /// The time limit of one attempt from start to end. Its parts have shorter limits.
     pub timeout: Duration,
@@ -177,10 +178,10 @@ impl Client {
         Ok(response)
     }
 
-    /// Sends one request and returns when the headers of its response are here.
+    /// Sends one request and returns as soon as the headers of its response have arrived.
     ///
-    /// A request that dies before its headers may have met a kept connection that the server had
-    /// already closed; the pool cannot know. Such a request is sent once more at once.
+    /// If the connection breaks before the headers arrive, the pool may have reused one that the server
+    /// had closed. Retry once, at once.
     fn send(
         &self,
         address: &str,
@@ -252,7 +253,7 @@ fn body_error(error: BodyError, limit: u64) -> PageError {
 /// Resolves every host once.
 ///
 /// The library resolves the host again for each request, and with a time limit each look-up starts a
-/// thread: 19,000 requests a second on loopback instead of 75,000.
+/// thread. Without this cache: 19,000 requests/s on loopback; with it: 75,000.
 #[derive(Debug, Default)]
 struct CachingResolver {
     system: DefaultResolver,

@@ -1,4 +1,5 @@
-//! A page as received → text that can be parsed: gzip, charset, completeness.
+//! Turns a received page into UTF-8 for the parsers: inflates gzip, converts the charset, checks for
+//! `</html>`.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -15,19 +16,19 @@ use crate::site::dom::MAX_BYTES;
 use crate::telemetry::lane::Lane;
 use crate::telemetry::trace::Phase;
 
-/// The largest size that a body may inflate to, in bytes. Real pages have 92 to 623 KB. Each parser
-/// may own a buffer of this size.
+/// Maximum size of an inflated body, in bytes. Real pages have 92 to 623 KB. Each parser thread
+/// keeps one buffer of up to this size.
 pub const MAX_INFLATED: usize = 2 << 20;
-/// Deflate makes at most 1032 bytes out of one
+/// Maximum compression factor of Deflate, 1032:1
 /// (<https://zlib.net/zlib_tech.html>, "Maximum Compression Factor").
 const MAX_RATIO: usize = 1032;
 /// The smallest buffer to inflate into.
 const MIN_ROOM: usize = 4 << 10;
 
-/// Inflates one gzip body after another into a buffer that it keeps.
+/// Inflates gzip bodies into a reused buffer.
 ///
-/// The whole body is here already, so libdeflate fits: 0.22 ms for a real page where streaming
-/// zlib-rs takes 0.36 (496 pages of a crawl, 45 KB each, on one machine).
+/// Bodies are complete in memory, so libdeflate can be used: 0.22 ms a page, against 0.36 ms with
+/// zlib-rs (496 pages of a crawl, 45 KB each, on one machine).
 pub struct Inflater {
     decompressor: Decompressor,
     buffer: Vec<u8>,
@@ -43,10 +44,10 @@ impl Default for Inflater {
 }
 
 impl Inflater {
-    /// Inflates the first member of a gzip body and ignores what follows it. A megabyte of gzip can
-    /// hold a gigabyte: more than [`MAX_INFLATED`] bytes are an error.
+    /// Inflates the first member of a gzip body and ignores later bytes. Fails above
+    /// [`MAX_INFLATED`], because 1 MB of gzip can inflate to 1 GB.
     pub fn gunzip(&mut self, body: &[u8]) -> Result<&[u8], PageError> {
-        // The last four bytes state the inflated length. They may lie, so the buffer may still grow.
+        // The last four bytes are normally the inflated length. They are only a first guess.
         let stated = body
             .last_chunk()
             .map_or(0, |length| u32::from_le_bytes(*length));
@@ -85,8 +86,9 @@ impl Page {
             "" | "identity" => Ok(&self.body),
             "gzip" | "x-gzip" => inflater.gunzip(&self.body),
             _ => {
-                let detail =
-                    format!("the response is encoded as {encoding:?}, only gzip was accepted");
+                let detail = format!(
+                    "the server sent Content-Encoding {encoding:?}, but only gzip was requested"
+                );
                 Err(PageError::new(Reason::UnsupportedEncoding, detail))
             }
         }
@@ -95,7 +97,8 @@ impl Page {
 
 /// Inflates an HTML page, decodes it, checks that it is complete and parses it.
 ///
-/// If `parse` fails, the page is a block page or has another layout.
+/// If `parse` fails, the error is [`Reason::Challenge`] for a block page and
+/// [`Reason::Unrecognised`] otherwise.
 pub fn parse_html<T, E: Error + Send + Sync + 'static>(
     page: &Page,
     inflater: &mut Inflater,
@@ -107,13 +110,13 @@ pub fn parse_html<T, E: Error + Send + Sync + 'static>(
     lane.time(Phase::Reading, || {
         let html = to_utf8(html, page.charset().as_deref());
         if !has_html_end(&html) {
-            // A body that was cut short without a Content-Length looks complete to the client.
+            // Without a Content-Length, the client cannot tell a truncated body from a complete one.
             let detail = "the page ends without </html>";
             return Err(PageError::new(Reason::Truncated, detail));
         }
         parse(&html).map_err(|error| match block_page::marker(&html) {
             Some(marker) => {
-                let detail = format!("a block page ({marker:?}) came instead of the page");
+                let detail = format!("the site sent a block page (it contains {marker:?})");
                 PageError::new(Reason::Challenge, detail)
             }
             None => PageError::new(Reason::Unrecognised, error.to_string()).caused_by(error),
@@ -121,12 +124,15 @@ pub fn parse_html<T, E: Error + Send + Sync + 'static>(
     })
 }
 
-/// Decoded bytes as UTF-8. The byte order mark decides, then the charset of the header, then the
-/// declaration in the document; the default is UTF-8.
+/// Converts an inflated document to UTF-8. `charset` is the charset of the `Content-Type` header.
 ///
-/// Bytes that should be UTF-8 are returned unchecked: the parsers look at a few hundred bytes of a
-/// page and check these. A document that declares another charset but is valid UTF-8 is taken as
-/// UTF-8. A document too long for any parser is returned as it is.
+/// 1. A byte order mark wins.
+/// 2. Valid UTF-8 stays UTF-8, even if another charset is declared.
+/// 3. Otherwise the charset of the header applies, then the one declared in the document.
+///
+/// Input declared as UTF-8, or without a declaration, is not validated: the parsers use a few
+/// hundred bytes of a page and check these. A document over [`MAX_BYTES`] is returned unchanged,
+/// because no parser accepts it.
 pub fn to_utf8<'a>(bytes: &'a [u8], charset: Option<&str>) -> Cow<'a, [u8]> {
     if bytes.len() > MAX_BYTES {
         return Cow::Borrowed(bytes);
@@ -156,23 +162,23 @@ fn decode<'a>(encoding: &'static Encoding, bytes: &'a [u8]) -> Cow<'a, [u8]> {
 }
 
 /// The charset in `<meta charset="…">`, `<meta … content="text/html; charset=…">` or
-/// `<?xml … encoding="…"?>`. Like browsers, this looks at the first 1024 bytes only.
+/// `<?xml … encoding="…"?>`, if there is one. Like browsers, this searches the first 1024 bytes only.
 fn declared_charset(bytes: &[u8]) -> Option<String> {
     let head = &bytes[..bytes.len().min(1024)];
-    let key = [&b"charset="[..], b"encoding="]
+    let value_start = [&b"charset="[..], b"encoding="]
         .into_iter()
         .find_map(|key| memmem::find(head, key).map(|at| at + key.len()))?;
-    let value = head[key..]
+    let value = head[value_start..]
         .strip_prefix(b"\"")
-        .or(head[key..].strip_prefix(b"'"))
-        .unwrap_or(&head[key..]);
+        .or(head[value_start..].strip_prefix(b"'"))
+        .unwrap_or(&head[value_start..]);
     let end = value
         .iter()
         .position(|byte| !byte.is_ascii_alphanumeric() && !b"-_:.".contains(byte))?;
     String::from_utf8(value[..end].to_vec()).ok()
 }
 
-/// Whether an HTML page contains its end tag.
+/// Whether the page contains `</html` or `</HTML`.
 pub fn has_html_end(html: &[u8]) -> bool {
     memmem::rfind(html, b"</html")
         .or_else(|| memmem::rfind(html, b"</HTML"))

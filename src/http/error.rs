@@ -11,7 +11,7 @@ use ureq::Timeout;
 use crate::http::tls;
 use crate::site::text::is_invisible;
 
-/// Characters kept of a sentence about a page: parts of it may come from the server.
+/// Maximum length of `detail` in characters. `detail` may quote the server.
 const MAX_DETAIL: usize = 300;
 
 /// Why an address gave no usable page.
@@ -19,15 +19,14 @@ const MAX_DETAIL: usize = 300;
 #[error("{detail}")]
 pub struct PageError {
     pub reason: Reason,
-    /// What happened, as part of a sentence, with the library's own words where it has any. At most
-    /// 300 characters, none of which controls a terminal.
+    /// What happened, phrased to follow a colon. At most 300 characters, no control characters.
     pub detail: String,
     #[serde(skip)]
     #[source]
     cause: Option<Arc<dyn Error + Send + Sync>>,
 }
 
-/// Equal if reason and detail are: the causes of two equal failures may differ in details of the
+/// Compares reason and detail only: the causes of two equal failures may differ in details of the
 /// system.
 impl PartialEq for PageError {
     fn eq(&self, other: &Self) -> bool {
@@ -82,7 +81,7 @@ pub enum Reason {
     Unrecognised,
     /// Fetching or parsing the page panicked.
     Panic,
-    /// The run was cancelled before the request was sent.
+    /// The run was cancelled before the response was complete.
     Stopped,
 }
 
@@ -100,8 +99,8 @@ impl Reason {
 }
 
 impl PageError {
-    /// An error of this program's own finding. Control and invisible characters in `detail` are
-    /// replaced, because it may quote the server and goes to a terminal.
+    /// Creates an error without a cause. Control and invisible characters in `detail` are replaced,
+    /// because it may quote the server and goes to a terminal.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
         let text = detail.into();
         let plain = text.chars().map(|c| match c {
@@ -119,7 +118,7 @@ impl PageError {
         }
     }
 
-    /// The same error with the one that caused it.
+    /// Returns the error with `cause` as its source.
     pub fn caused_by(self, cause: impl Error + Send + Sync + 'static) -> Self {
         PageError {
             cause: Some(Arc::new(cause)),
@@ -127,7 +126,7 @@ impl PageError {
         }
     }
 
-    /// What an error of the HTTP client means.
+    /// Converts an error of the HTTP client.
     pub fn of_client(error: ureq::Error) -> Self {
         let detail = match &error {
             ureq::Error::Io(cause) => tls::describe_io(cause).unwrap_or_else(|| cause.to_string()),

@@ -9,7 +9,7 @@ use http::header::CONTENT_TYPE;
 use crate::http::body::LargeBufferPermit;
 use crate::http::error::{PageError, Reason};
 
-/// The largest body of a company page, in bytes on the wire. Real ones have 20 to 61 KB. A body
+/// Maximum size of the body of a company page, in bytes on the wire. Real ones have 20 to 61 KB. A body
 /// beyond this would also exceed the limit of the parser once inflated.
 pub const MAX_BODY: u64 = 2 << 20;
 
@@ -20,18 +20,19 @@ pub struct Page {
     pub headers: HeaderMap,
     /// In the encoding that `Content-Encoding` names, chunks joined.
     pub body: Vec<u8>,
-    /// From sending the request to the headers of the response, and to its last byte.
+    /// From sending the request to the headers of the response.
     pub waited: Duration,
+    /// From sending the request to the last byte of the response.
     pub elapsed: Duration,
-    /// Whether the page comes from the journal of an earlier run. If it turns out to be unusable, it is
-    /// requested as if it had never been there.
+    /// Whether the page comes from the journal of an earlier run. If it is unusable, the page is
+    /// requested from the site, and the failure does not count as an attempt.
     pub from_journal: bool,
     /// The permit for a body larger than usual; it lives as long as the body.
     pub large: Option<LargeBufferPermit>,
 }
 
 impl Page {
-    /// The page, if its status is 200; otherwise what the status means.
+    /// Returns the page if its status is 200, and otherwise an error with the reason for the status.
     pub fn require_status_200(self) -> Result<Self, PageError> {
         if self.status == 200 {
             return Ok(self);
@@ -40,13 +41,13 @@ impl Page {
         Err(PageError::new(Reason::of_status(self.status), detail))
     }
 
-    /// The value of a header; bytes that are not UTF-8 are replaced.
+    /// The value of a header, if present; bytes that are not UTF-8 are replaced.
     pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         let value = self.headers.get(name)?;
         Some(String::from_utf8_lossy(value.as_bytes()))
     }
 
-    /// The charset that `Content-Type` names, in lower case.
+    /// The charset that `Content-Type` names, in lower case, if any.
     pub fn charset(&self) -> Option<String> {
         let content_type = self.header(CONTENT_TYPE.as_str())?.to_ascii_lowercase();
         let (_, after) = content_type.split_once("charset=")?;

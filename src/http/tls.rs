@@ -65,8 +65,7 @@ pub fn describe(error: &Error) -> String {
             format!("the server's certificate {problem}")
         }
         Error::InvalidMessage(_) => {
-            "the server does not speak TLS at this address; does it begin with http:// instead of https://?"
-                .to_owned()
+            "the server does not speak TLS at this address; did you mean http://?".to_owned()
         }
         Error::AlertReceived(
             AlertDescription::HandshakeFailure | AlertDescription::ProtocolVersion,

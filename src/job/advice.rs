@@ -1,4 +1,4 @@
-//! What to tell a user whose run ended early: one sentence, what to do next, and the exit code.
+//! The message and the exit code of a run that ended early: one sentence, and what to do next.
 
 use crate::disk::output::OutputError;
 use crate::exit::Exit;
@@ -14,9 +14,8 @@ use crate::source::throttle::Cause;
 use crate::warc::journal::ResumeError;
 
 const NO_NETWORK: &str = "`--from replica` needs no network";
-const REFUSED: &str =
-    "indexrank does not try to get around that: wait, and send less with --workers 4 or --rps 1";
-const READ: &str = "`indexrank read FILE` shows what is found in a saved page";
+const REFUSED: &str = "indexrank does not try to get around that: wait, and send fewer requests with --workers 4 or --rps 1";
+const READ: &str = "`indexrank read FILE` shows what indexrank finds in a saved page";
 const SIGINT: i32 = 2;
 
 /// Why a run ended before its rankings were written.
@@ -45,7 +44,7 @@ impl Stop {
         }
     }
 
-    /// A run that was cancelled.
+    /// The stop of a run that was cancelled.
     pub fn of_cancellation(cause: &Cause) -> Self {
         match cause {
             Cause::Signal(SIGINT) => Stop::resumable(Exit::Interrupted, "interrupted"),
@@ -61,7 +60,7 @@ impl Stop {
             }
             Cause::LongPause(pause) => {
                 let message = format!(
-                    "the site asks for a pause of {} s: run it again after that",
+                    "the site demands a pause of {} s (Retry-After); run the command again after that",
                     pause.as_secs()
                 );
                 Stop::resumable(Exit::Unreachable, message)
@@ -69,7 +68,7 @@ impl Stop {
         }
     }
 
-    /// An index that could not be walked to its end.
+    /// The stop of a run that could not walk its index to the end.
     pub fn of_walk(error: &WalkError, origin: &Origin, index: &str) -> Self {
         let is_first_page = error.page == IndexPageId::Number(1);
         let is_letter = matches!(error.page, IndexPageId::Letter(_));
@@ -108,7 +107,8 @@ impl Stop {
         }
     }
 
-    /// A harvest that cannot be ranked, because the layout has changed or no page was fetched.
+    /// The stop of a run whose harvest cannot be ranked: the layout has changed or no page was fetched.
+    /// `None` if it can be ranked.
     pub fn of_harvest(harvest: &Harvest) -> Option<Self> {
         if let Some(change) = layout_check::change(harvest) {
             let message = format!("{change}: the site's layout has changed; {READ}");

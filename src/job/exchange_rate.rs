@@ -16,7 +16,8 @@ use crate::source::retry::Attempts;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::trace::Label;
 
-/// A rate for another day than the run's is usual (weekends, holidays). More days apart are not.
+/// A rate may be for an earlier day than requested (weekends, holidays). More days apart than this get
+/// a warning.
 const MAX_DAYS_APART: i32 = 7;
 
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +28,7 @@ pub enum RateChoice {
     Given(Decimal),
 }
 
-/// Returns the rate to use, or a sentence that says why there is none.
+/// Returns the rate to use, or a sentence that says why no rate is available.
 pub fn find(choice: RateChoice, source: &Source, counters: &Counters) -> Result<Rate, String> {
     let date = match choice {
         RateChoice::Given(value) => return Ok(Rate::by_hand(value)),
@@ -46,7 +47,7 @@ pub fn find(choice: RateChoice, source: &Source, counters: &Counters) -> Result<
     rate.map_err(|error| format!("{}: {error}", source.address(&path)))
 }
 
-/// Header and document may disagree about the charset, and either may be right.
+/// Header and document may disagree about the charset, so a failed parse tries the other one.
 fn parse(page: &Page) -> Result<Rate, PageError> {
     let mut inflater = Inflater::default();
     let xml = page.inflate(&mut inflater)?;
@@ -70,7 +71,7 @@ fn parse_as(xml: &[u8], charset: Option<&str>) -> Result<Rate, PageError> {
         .map_err(|error| PageError::new(Reason::Unrecognised, error.to_string()).caused_by(error))
 }
 
-/// A sentence about a rate for a day far from the one wanted.
+/// Returns a warning if the rate is for a day far from the requested one.
 pub fn far_off(choice: RateChoice, rate: Option<&Rate>) -> Option<String> {
     let RateChoice::OfDay(requested) = choice else {
         return None;

@@ -1,4 +1,4 @@
-//! The end of a run: its warnings, its report, its files, and what becomes of the journal.
+//! The end of a run: collects warnings, writes the report and the files, keeps or removes the journal.
 
 use crate::exit::Exit;
 use crate::job::advice::Stop;
@@ -22,7 +22,7 @@ pub struct Outcome {
     pub exit: Exit,
     pub report: Report,
     pub rankings: Vec<(Figure, Vec<Place>)>,
-    /// Whether the same command with `--resume` fetches only what is missing.
+    /// Whether the same command with `--resume` fetches only the missing pages.
     pub resumable: bool,
 }
 
@@ -84,7 +84,7 @@ pub fn write(job: &Job, opened: Opened, ranked: Ranked) -> Result<Outcome, Stop>
     })
 }
 
-/// The end of a run without results.
+/// Ends a run without results: keeps its journal and completes the message.
 pub fn ended_early(source: Source, mut stop: Stop) -> Stop {
     stop.message += "; no result was changed";
     keep_pages(source.into_journal(), stop)
@@ -97,7 +97,7 @@ fn collect_warnings(
     rate: &Result<Rate, String>,
     counters: &Counters,
 ) -> impl Iterator<Item = String> {
-    // Replayed pages are as old as they are, so the age of their rate is no surprise.
+    // Archived and embedded pages have an old rate by design, so only `--from live` warns.
     let old_rate = match job.origin {
         Origin::Live => exchange_rate::far_off(job.rate, rate.as_ref().ok()),
         _ => None,
@@ -114,14 +114,14 @@ fn collect_warnings(
     .flatten()
 }
 
+/// A warning if `--resume` found no page in the journal.
 fn nothing_to_resume(job: &Job, counters: &Counters) -> Option<String> {
     let path = journal::journal_path(&job.outputs.folder, job.outputs.record.as_deref());
     (job.resume.is_some() && counters.resumed.get() == 0)
         .then(|| format!("{} has no page to resume from", path.display()))
 }
 
-/// Writes the files. The journal becomes the recording, if there is to be one; otherwise it is
-/// returned.
+/// Writes the files. With `--record`, the journal becomes the recording; otherwise it is returned.
 fn write_files(
     job: &Job,
     source: Source,
@@ -130,7 +130,7 @@ fn write_files(
 ) -> Result<Option<Journal>, Stop> {
     let record = job.outputs.record.as_ref();
     if let (Some(target), Some(why)) = (record, source.warning()) {
-        // The recording is a result like the others, and these are written all or none.
+        // The recording is a result too, and a run writes all of its results or none.
         let target = target.display();
         let message = format!("cannot write {target}: {why}; no result was changed");
         return Err(Stop::new(Exit::Output, message));
@@ -152,11 +152,11 @@ fn write_files(
     }
 }
 
-/// Leaves the journal if a resumed run could fetch what is missing, and removes it otherwise. Returns
-/// whether it is left.
+/// Keeps the journal if a resumed run could fetch the missing pages, and removes it otherwise. Returns
+/// whether it is kept.
 fn close_journal(journal: Option<Journal>, may_succeed_later: bool) -> bool {
     match journal {
-        Some(journal) if may_succeed_later => journal.leave().is_some(),
+        Some(journal) if may_succeed_later => journal.close_for_resume().is_some(),
         Some(journal) => {
             journal.remove();
             false
@@ -165,9 +165,10 @@ fn close_journal(journal: Option<Journal>, may_succeed_later: bool) -> bool {
     }
 }
 
-/// Leaves the journal for `--resume`, or for a look at the layout of its pages, and says where it is.
+/// Keeps the journal for `--resume`, or to inspect the layout of its pages, and adds its path to the
+/// message.
 fn keep_pages(journal: Option<Journal>, mut stop: Stop) -> Stop {
-    match journal.and_then(Journal::leave) {
+    match journal.and_then(Journal::close_for_resume) {
         Some((file, pages)) => {
             let pages = report::count(pages, "page", "pages");
             stop.message += &format!(", {pages} kept in {}", file.display());

@@ -34,7 +34,7 @@ use crate::source::get_with_retries::fetch_robots;
 use crate::source::throttle::Cause;
 use crate::telemetry::progress::Progress;
 
-/// What a run has fetched, and when.
+/// The results and the times of fetching.
 struct Fetched {
     harvest: Result<Harvest, WalkError>,
     /// The exchange rate, or why there is none.
@@ -65,8 +65,8 @@ pub fn run(mut job: Job) -> Result<Outcome, Stop> {
     finish::write(&job, opened, ranked)
 }
 
-/// Fetches robots.txt, the rate, the index and its companies, and shows the progress. Returns when all
-/// of them are there or the run is cancelled.
+/// Fetches robots.txt, the rate, the index and its companies, and shows the progress. Returns when
+/// everything is fetched or the run is cancelled.
 fn fetch_everything(job: &Job, opened: &Opened) -> Fetched {
     let Opened {
         source, counters, ..
@@ -77,7 +77,7 @@ fn fetch_everything(job: &Job, opened: &Opened) -> Fetched {
     let (running, ended) = bounded::<Infallible>(0);
     let (harvest, rate) = thread::scope(|scope| {
         scope.spawn(move || cancel_on_signal_or_timeout(job, source, &ended));
-        // Neither the index nor the rate waits for the other, nor for robots.txt.
+        // Index, rate and robots.txt are fetched at the same time.
         scope.spawn(|| fetch_robots(source, &job.user_agent, counters));
         let rate = scope.spawn(|| exchange_rate::find(job.rate, source, counters));
         let index = Index {
@@ -104,8 +104,8 @@ fn fetch_everything(job: &Job, opened: &Opened) -> Fetched {
     }
 }
 
-/// Cancels the run on a signal and after `--max-time`, and aborts its requests when something else has
-/// cancelled it. Returns when `ended` disconnects.
+/// Cancels the run on a signal and after `--max-time`. Aborts its requests if it is cancelled for
+/// another reason. Returns when `ended` disconnects.
 fn cancel_on_signal_or_timeout(job: &Job, source: &Source, ended: &Receiver<Infallible>) {
     let mut interrupts = job.interrupts.clone();
     let cancelled = source.throttle.cancellation();
@@ -137,7 +137,7 @@ fn check(job: &Job, source: &Source, harvest: Result<Harvest, WalkError>) -> Res
     }
 }
 
-/// All rankings; without a rate, all but that by price.
+/// All rankings; without a rate, all except the one by price.
 fn rank(job: &Job, harvest: &Harvest, rate: Option<&Rate>) -> Vec<(Figure, Vec<Place>)> {
     Figure::ALL
         .into_iter()

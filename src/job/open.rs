@@ -26,21 +26,22 @@ use crate::warc::journal::{self, Identity, Journal};
 use crate::warc::reader::Archive;
 use crate::warc::writer::Checksum;
 
-/// Files open beside the connections of workers and index pages: outputs, the journal, the connection
-/// for the rates.
+/// Maximum number of open files besides the connections of workers and index pages: outputs, the
+/// journal, the connection for the rates.
 const OTHER_FILES: usize = 32;
 
-/// What a run works with.
+/// Everything that a run needs.
 pub struct Opened {
     pub source: Source,
     pub counters: Arc<Counters>,
-    /// A warning about fewer workers than the user wanted.
+    /// A warning if the run has fewer workers than the user requested.
     pub warning: Option<String>,
     /// Held until the run has written its results.
     pub lock: FolderLock,
 }
 
-/// Opens everything that a run needs. `job` then has the number of workers that the system allows.
+/// Checks the outputs, locks the folder and opens the source. Lowers the number of workers in `job` to
+/// the number that the system allows.
 pub fn open(job: &mut Job) -> Result<Opened, Stop> {
     write::check(&job.outputs, job.origin.archive())?;
     let lock = FolderLock::acquire(&job.outputs.folder)?;
@@ -63,8 +64,7 @@ pub fn open(job: &mut Job) -> Result<Opened, Stop> {
     })
 }
 
-/// Lowers the number of workers to what the limit of open files allows. Returns a warning if that is
-/// fewer than the user wanted.
+/// Lowers the number of workers if the limit of open files is too low for them, and returns a warning.
 fn fit_open_files(job: &mut Job) -> Option<String> {
     let limit = usage::raise_open_file_limit().unwrap_or(u64::MAX) as usize;
     // The embedded market holds the other end of each connection.

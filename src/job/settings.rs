@@ -1,4 +1,4 @@
-//! What a run was asked to do.
+//! The settings of a run.
 
 use std::time::Duration;
 
@@ -30,10 +30,10 @@ pub struct Job {
     pub timeout: Duration,
     pub user_agent: String,
     pub proxy: ProxyChoice,
-    /// Requests per second at the most.
+    /// Maximum number of requests per second. `None` for no limit.
     pub rps: Option<f64>,
     pub ignore_robots: bool,
-    /// The time limit of the whole run.
+    /// The time limit of the whole run, if any.
     pub max_time: Option<Duration>,
     /// Resumes an interrupted run, with pages up to this age.
     pub resume: Option<Duration>,

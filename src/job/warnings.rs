@@ -3,14 +3,14 @@
 use crate::pipeline::harvest::Harvest;
 use crate::pipeline::walker::Walk;
 
-/// Paths that a sentence names. The report has all of them.
+/// Maximum number of paths in a sentence. The report has all of them.
 const NAMED: usize = 5;
 
-/// Companies listed under two paths.
+/// Warns about companies listed under two paths. `None` if there are none.
 pub fn of_duplicates(harvest: &Harvest) -> Option<String> {
     let first = harvest.duplicates.first()?;
     Some(format!(
-        "{} of {} listed addresses show a company that another address shows too: {} and {} are both {}",
+        "{} of {} listed pages are duplicates of another page; for example, {} and {} both show {}",
         harvest.duplicates.len(),
         harvest.listed,
         first.same_as,
@@ -19,7 +19,8 @@ pub fn of_duplicates(harvest: &Harvest) -> Option<String> {
     ))
 }
 
-/// Companies that the numbered pages lack, or the letter pages.
+/// Warns about companies missing from the numbered pages or from the letter pages. `None` if none is
+/// missing or only one kind of page was fetched.
 pub fn of_walks(walks: &[Walk], listed: usize) -> Option<String> {
     let [pages, letters] = walks else {
         return None;

@@ -1,4 +1,4 @@
-//! Detects a changed layout of the site by what its pages lack.
+//! Detects a changed layout of the site by the figures that its pages lack.
 //!
 //! A company may lack a figure: 2 % have no P/E. When more than a fifth of all pages lack a figure,
 //! the parser does not find it. A ranking by it would be wrong without looking wrong.
@@ -8,10 +8,11 @@ use crate::pipeline::harvest::Harvest;
 use crate::site::company::Company;
 use crate::site::landmarks::places;
 
-/// The layout has changed if more than this share of the pages is odd.
-const MAX_ODD_PER_CENT: usize = 20;
-/// Fewer odd pages than this may be chance, unless all pages are odd.
-const MIN_ODD: usize = 5;
+/// The layout has changed if more than this share of the pages is unusable: pages without the figure,
+/// pages that cannot be parsed, or duplicates.
+const MAX_UNUSABLE_PER_CENT: usize = 20;
+/// Fewer unusable pages than this may be chance, unless all pages are unusable.
+const MIN_UNUSABLE: usize = 5;
 
 /// A figure that nearly every company has.
 pub struct Expected {
@@ -45,8 +46,8 @@ pub const FIGURES: [Expected; 4] = [
     },
 ];
 
-/// Returns a sentence if the layout has changed: what is missing, on how many pages, and where the
-/// parser looked for it.
+/// Returns a sentence if the layout has changed: the missing figure, the number of pages without it,
+/// and where the parser looked for it.
 pub fn change(harvest: &Harvest) -> Option<String> {
     let unrecognised = harvest
         .failures
@@ -87,6 +88,6 @@ pub fn change(harvest: &Harvest) -> Option<String> {
     ))
 }
 
-fn is_too_many(odd: usize, all: usize) -> bool {
-    odd * 100 > all * MAX_ODD_PER_CENT && (odd >= MIN_ODD || odd == all)
+fn is_too_many(unusable: usize, all: usize) -> bool {
+    unusable * 100 > all * MAX_UNUSABLE_PER_CENT && (unusable >= MIN_UNUSABLE || unusable == all)
 }

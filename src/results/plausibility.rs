@@ -1,10 +1,10 @@
 //! Figures of a company that contradict each other. Pure: values in, values out.
 //!
-//! The site's own data can be wrong: a 52-week low of 15.32 dollars for Merck, which stood at 81
-//! dollars and at 75 a year before, decided a first place. The run warns about such figures and ranks
-//! them unchanged, because the right ones are unknown.
+//! A wrong 52-week low once decided a first place: 15.32 USD for Merck, whose price was 81 USD (75 a
+//! year before). The run warns about such figures and ranks them unchanged, because the right ones are
+//! unknown.
 //!
-//! Some figures must agree however a share moves: the price, the price a year ago (by the growth in
+//! Some figures must agree for any share: the price, the price a year ago (derived from the growth in
 //! the index), and the range of the 52 weeks between. The tolerances come from a real crawl of 496
 //! companies, of which 492 have all of these figures:
 //!
@@ -22,19 +22,20 @@ use serde::ser::{Serialize, Serializer};
 use crate::results::ranking::Exact;
 use crate::site::company::Company;
 
-/// Prices may be outside the range by half: the price is the current one, the range is last night's,
-/// and the growth in the index is of yet another moment.
+/// A price may be up to 1.5 × the 52-week high. The price is the current one, the range is from the
+/// last night, and the growth in the index is from yet another moment.
 const ABOVE_RANGE: Decimal = Decimal::from_parts(15, 0, 0, false, 1);
+/// A price may be down to 0.5 × the 52-week low, for the same reason.
 const BELOW_RANGE: Decimal = Decimal::from_parts(5, 0, 0, false, 1);
-/// A low below both prices by more than this factor. It would take a share that lost two thirds and
-/// regained them within a year. A factor of two would flag many more after a spring like that of 2020.
+/// Flags a low under a third of both prices: the share would have lost two thirds and recovered within
+/// a year. A factor of 2 would flag many correct lows after a crash like March 2020.
 const LOW_FACTOR: Decimal = Decimal::from_parts(3, 0, 0, false, 0);
-/// A high above both prices by more than this factor. Shares do triple and fall back: MRNA in 2021.
+/// Flags a high over five times both prices. A share can triple and fall back, as MRNA did in 2021.
 const HIGH_FACTOR: Decimal = Decimal::from_parts(5, 0, 0, false, 0);
-/// The factor for both where the growth is missing, so that only the current price is known. DVN
-/// rightly stood at 3.2 times its low, and at 3 times its price a year before.
+/// The factor for both rules if the growth is missing, because then only the current price is known.
+/// The price of DVN was correctly 3.2 times its low, and 3 times the price a year before.
 const FACTOR_WITHOUT_GROWTH: Decimal = Decimal::TEN;
-/// Beyond this, earnings are next to nothing and the ratio says nothing.
+/// Flags a P/E beyond ±10,000: earnings are then near zero, and the ratio is meaningless.
 const MAX_PE: Decimal = Decimal::from_parts(10_000, 0, 0, false, 0);
 
 /// Which figures contradict each other.
@@ -102,6 +103,9 @@ pub fn check(company: &Company) -> Vec<Contradiction> {
         })
         .collect()
 }
+
+// Each function below checks one rule. It returns a sentence if the company breaks the rule, and `None`
+// if not or if a figure is missing.
 
 fn price_outside_range(company: &Company) -> Option<String> {
     let price = company.page.price?;

@@ -148,12 +148,14 @@ pub fn ranking(
     best.into_sorted_vec().into_iter().map(place).collect()
 }
 
-/// Price in roubles: dollars × rate ÷ nominal, rounded half up to kopecks (two decimals).
+/// Price in roubles: dollars × rate ÷ nominal, rounded half up to kopecks (two decimals). `None`
+/// without a price.
 pub fn price_in_roubles(page: &CompanyPage, rate: &Rate) -> Option<Decimal> {
     rate.roubles(page.price?).map(half_up)
 }
 
 /// Potential profit in per cent: (52-week high ÷ low − 1) × 100, rounded half up to two decimals.
+/// `None` without a 52-week range.
 pub fn potential_profit(page: &CompanyPage) -> Option<Decimal> {
     let ratio = page.high52?.checked_div(page.low52?)?;
     (ratio - Decimal::ONE)

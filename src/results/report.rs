@@ -58,6 +58,7 @@ pub struct Report {
     pub seconds: f64,
     /// Null if there is no exchange rate; [`rate_error`](Self::rate_error) then says why.
     pub rate: Option<RateUsed>,
+    /// Why there is no exchange rate; null if there is one.
     pub rate_error: Option<String>,
     pub ledger: Ledger,
     /// The companies that the numbered and the letter pages listed, and how the two lists differ.
@@ -72,9 +73,10 @@ pub struct Report {
     pub suspicious: Vec<Contradiction>,
     pub warnings: Vec<String>,
     pub requests: u64,
-    /// Retries made, and the retry budget. Retries after a stale connection or a `Retry-After` are free:
-    /// they count as made, but not against the budget.
+    /// Retries made. Includes retries after a stale connection or a `Retry-After`, which do not count
+    /// against the budget.
     pub retries: u64,
+    /// Maximum number of retries of the run.
     pub retry_budget: u64,
     /// Sum of the pauses that the site demanded with `Retry-After`, in seconds.
     pub paused_seconds: f64,
@@ -88,8 +90,9 @@ pub struct Report {
     /// fetched.
     pub latency_ms: Option<Latency>,
     pub pages_per_second: f64,
-    /// CPU time and peak memory of the process. With `--from replica`, they include the server.
+    /// CPU time of the process. With `--from replica`, it includes the server.
     pub cpu_seconds: Option<f64>,
+    /// Peak memory of the process. With `--from replica`, it includes the server.
     pub peak_memory_bytes: Option<u64>,
     pub workers: usize,
     pub readers: usize,
@@ -140,11 +143,14 @@ impl Serialize for Missing {
     }
 }
 
-/// When a run began, and when its last page was parsed.
+/// The times of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
+    /// When the run began.
     pub started: Timestamp,
+    /// When the last page was parsed.
     pub finished: Timestamp,
+    /// The time between the two, from a monotonic clock.
     pub took: Duration,
 }
 
@@ -250,6 +256,7 @@ fn notes(companies: impl Iterator<Item = Company>) -> Vec<Note> {
         .collect()
 }
 
+/// `None` if no page was fetched.
 fn latency(sorted_micros: &[u32]) -> Option<Latency> {
     let milliseconds =
         |per_cent| percentile(sorted_micros, per_cent).map(|micros| f64::from(micros) / 1e3);

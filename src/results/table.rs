@@ -19,7 +19,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format of a file by its extension: `.csv`, `.ndjson` or `.jsonl`.
+    /// The format of a file by its extension: `.csv`, `.ndjson` or `.jsonl`. `None` for any other.
     pub fn of(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "csv" => Some(Format::Csv),

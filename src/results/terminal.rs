@@ -20,8 +20,9 @@ const MIN_WIDTH_FOR_TWO: usize = 100;
 const GAP: &str = "   ";
 /// Terminal columns of a table without its names: rank, code, figure and the padding of each.
 const WITHOUT_NAMES: usize = 32;
+/// Maximum width of a name, in terminal columns.
 const MAX_NAME: usize = 40;
-/// Failures, and contradictions, that are listed without `--verbose`.
+/// Maximum number of failures, and of contradictions, that are listed without `--verbose`.
 const MAX_LISTED: usize = 5;
 
 /// The rankings as tables for a terminal of `width` columns.

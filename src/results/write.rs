@@ -24,6 +24,7 @@ pub struct Outputs {
     pub table: Option<(PathBuf, Format)>,
     /// Archive to record into.
     pub record: Option<PathBuf>,
+    /// File of the trace.
     pub trace: Option<PathBuf>,
 }
 
@@ -36,12 +37,12 @@ pub enum OutputsError {
     Unwritable(#[from] OutputError),
 }
 
-/// Checks that every file can be written, and that no two of them, nor one and the archive that is the
-/// source, are the same.
+/// Checks that every output is writable, that no two outputs share a path, and that none overwrites the
+/// source archive.
 pub fn check(outputs: &Outputs, archive: Option<&Path>) -> Result<(), OutputsError> {
     if let (Some(archive), Some(_)) = (archive, &outputs.record) {
         let message = format!(
-            "--record keeps pages that come from a server; to keep these again, copy {}",
+            "--record needs a server; to duplicate an archive, copy {}",
             archive.display()
         );
         return Err(OutputsError::Conflict(message));
@@ -112,8 +113,8 @@ impl Contents {
     }
 }
 
-/// Writes every file under a temporary name, then renames all of them, so that a failure to write
-/// changes nothing.
+/// Writes every file under a temporary name, then renames all of them. So a failed write changes no
+/// result.
 pub fn write_all(
     outputs: &Outputs,
     contents: Contents,

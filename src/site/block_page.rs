@@ -24,7 +24,7 @@ const MARKERS: [&str; 12] = [
     "sign in to continue",
 ];
 
-/// The first marker that a page, given as UTF-8, contains.
+/// The first marker that a UTF-8 page contains. `None` if it contains none or exceeds [`MAX_BYTES`].
 pub fn marker(html: &[u8]) -> Option<&'static str> {
     if html.len() > MAX_BYTES {
         return None;

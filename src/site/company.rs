@@ -1,16 +1,16 @@
 //! One company page → [`CompanyPage`].
 //!
-//! A page has 230 KB. Parsing all of it takes several milliseconds, and only a heading and three
-//! figures are wanted. So [`parse`] scans the page for these texts first (`company_scan`). Where the
-//! scan is in doubt, [`parse_whole`] builds the whole tree and queries it with selectors. Tests
-//! compare both on real pages and on thousands of mutated ones.
+//! A page has 230 KB. Parsing all of it takes several milliseconds, but only a heading and three
+//! figures are needed. So [`parse`] scans the page for these texts first (`company_scan`). If the scan
+//! gives up, [`parse_whole`] builds the tree and queries it with selectors. Tests compare both on real
+//! pages and on thousands of mutated ones.
 //!
-//! They are known to differ on these pages:
+//! Known pages where the two return different results:
 //!
-//! * Far before a landmark, an element or a quote is left open. It may move or hide the landmark.
-//! * A landmark stands in an attribute value, or in an element whose content is not HTML.
+//! * An element or a quote far before a landmark is left open. It may move or hide the landmark.
+//! * A landmark is inside `<textarea>`, an attribute value or other non-HTML content.
 //! * A landmark is spelled with character references. The scan does not find it.
-//! * The page exceeds a limit of the tree. The scan still reads it.
+//! * The page exceeds a limit of the tree. The scan still parses it.
 
 use std::sync::LazyLock;
 
@@ -30,22 +30,24 @@ use crate::site::text::printable;
 /// A parsed company page. A figure that is missing or unusable is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CompanyPage {
-    /// The code in the price section, `BRK.B`. It identifies the company: `rel=canonical` and the
-    /// address are wrong on some real pages.
+    /// The code in the price section, such as `BRK.B`. It identifies the company, because
+    /// `rel=canonical` and the address are wrong on some real pages.
     pub code: String,
     pub name: String,
     /// The first current value on the page, in dollars, above zero.
     pub price: Option<Decimal>,
     /// Negative for a company that makes a loss; never zero.
     pub pe: Option<Decimal>,
-    /// In dollars, above zero and at most [`high52`](Self::high52). Either both are `Some` or neither.
+    /// The 52-week low in dollars, above zero and at most [`high52`](Self::high52).
     pub low52: Option<Decimal>,
+    /// The 52-week high in dollars. `Some` if and only if [`low52`](Self::low52) is.
     pub high52: Option<Decimal>,
     /// One note for each figure that the page shows but that is unusable, with its text.
     pub notes: Vec<String>,
 }
 
-/// A company of the index: its page, and what the index says of it. `P` is the parsed page.
+/// A company of the index: its page, and its path and growth from the index. `P` is the type of the
+/// parsed page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Company<P = CompanyPage> {
     pub page: P,
@@ -70,13 +72,13 @@ pub fn parse(html: &[u8]) -> Result<CompanyPage, NotACompany> {
     parse_scanned(html).unwrap_or_else(|| parse_whole(html))
 }
 
-/// Parses a company page by the scan alone. `None` where the scan is in doubt.
+/// Parses a company page by the scan alone. `None` if the scan gives up.
 pub fn parse_scanned(html: &[u8]) -> Option<Result<CompanyPage, NotACompany>> {
     Some(convert(scan(html)?, html))
 }
 
-/// Parses a company page by building its whole tree. [`parse`] must agree with this, and is 250 to
-/// 400 times faster.
+/// Parses a company page by building its whole tree. [`parse`] must return the same, except on the
+/// pages listed above, and is 250 to 400 times faster.
 pub fn parse_whole(html: &[u8]) -> Result<CompanyPage, NotACompany> {
     convert(select_fields(&dom::document(html)?), html)
 }
@@ -121,7 +123,7 @@ fn select_fields(html: &Html) -> Fields {
     fields
 }
 
-/// The text directly in the item of a header, which is the value.
+/// The text directly in the item of a header, which is the value. `None` if it is empty.
 fn value_beside(header: ElementRef) -> Option<String> {
     let item = header.parent()?;
     let texts = item
@@ -166,7 +168,8 @@ fn convert(fields: Fields, html: &[u8]) -> Result<CompanyPage, NotACompany> {
 }
 
 impl CompanyPage {
-    /// Parses a figure. Notes its text if it is no number or `is_usable` rejects it.
+    /// Parses a figure. If it is not a number or `is_usable` rejects it, returns `None` and notes its
+    /// text. Also `None` without a text.
     fn usable(
         &mut self,
         what: &str,
@@ -184,7 +187,8 @@ impl CompanyPage {
 }
 
 /// Replaces a placeholder by its figure. In the first generation of the site, an item contains
-/// `{{low52weeksDisplay}}`, and an inline script has the figure: `low52weeks: 114.04,`.
+/// `{{low52weeksDisplay}}`, and an inline script has the figure: `low52weeks: 114.04,`. `None` if the
+/// script has no figure.
 fn resolve_placeholder(value: Option<String>, key: &str, html: &[u8]) -> Option<String> {
     let value = value?;
     if !value.starts_with("{{") {

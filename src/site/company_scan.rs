@@ -36,7 +36,7 @@ impl Fields {
     }
 }
 
-/// The code in `, MMM`.
+/// The code in `, MMM`. `None` if it is empty.
 pub fn strip_comma(text: &str) -> Option<String> {
     let code = text.trim_start_matches(',').trim();
     (!code.is_empty()).then(|| code.to_owned())
@@ -44,8 +44,8 @@ pub fn strip_comma(text: &str) -> Option<String> {
 
 /// Scans the heading and the wanted items of a page.
 ///
-/// `None` where their shape differs from that of real pages, or where they touch a comment or a
-/// script. Real pages contain landmarks as text in these two places.
+/// `None` if their shape differs from that of real pages, or if they overlap a comment or a script.
+/// Real pages contain landmarks as text in comments and scripts.
 pub fn scan(html: &[u8]) -> Option<Fields> {
     let mut scan = Scan {
         html,
@@ -66,7 +66,7 @@ struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    /// Scans name, code and price. Returns the end of the name.
+    /// Scans name, code and price. Returns the end of the name, or `None` to give up.
     fn heading(&mut self) -> Option<usize> {
         let html = self.html;
         let places = find_heading(html)?;
@@ -74,8 +74,8 @@ impl Scan<'_> {
         let category = Element::around(html, places.category, "span", CODE)?;
         let price = Element::around(html, places.price, "span", PRICE)?;
         let code = Element::at(html, category.text.end)?;
-        // Each span must have exactly this tag: one span with two classes could be the name and the
-        // price. It must contain text alone.
+        // Each span must have exactly this tag, because one span with two classes could be both name
+        // and price. It must contain only text.
         let of_class = |class| format!("<span class=\"{class}\">");
         let tags = [of_class(NAME), of_class(PRICE), "<span>".to_owned()];
         for (span, tag) in [&name, &price, &code].into_iter().zip(tags) {
@@ -95,7 +95,8 @@ impl Scan<'_> {
         Some(name.text.end)
     }
 
-    /// Scans the items behind `at` until all three wanted values are found or the page ends.
+    /// Scans the items behind `at` until all three wanted values are found or the page ends. Returns
+    /// `None` to give up.
     fn items(&mut self, mut at: usize) -> Option<()> {
         static HEADER_FINDER: LazyLock<Finder> = LazyLock::new(|| Finder::new(HEADER));
 
@@ -103,7 +104,7 @@ impl Scan<'_> {
         while let Some(found) = HEADER_FINDER.find(&html[at..]) {
             let header = Element::around(html, at + found, "div", HEADER)?;
             at = header.text.end;
-            // An element inside the header would have a part of its text.
+            // Give up if the header contains another element; its text would be incomplete.
             if !html[at..].starts_with(b"</div>") {
                 return None;
             }
@@ -111,8 +112,8 @@ impl Scan<'_> {
             let Some(None) = self.fields.beside(&header_text) else {
                 continue;
             };
-            // The item must consist of the value and the header. Text in other places of the item
-            // would belong to the value too.
+            // The item must consist of the value and the header: any other text in the item would be
+            // part of the value.
             let item = Element::last_before(html, header.start, "div", ITEM)?;
             let after = &html[at + "</div>".len()..];
             if item.text.end != header.start || !after.trim_ascii_start().starts_with(b"</div>") {
@@ -143,10 +144,10 @@ struct Heading {
     price: usize,
 }
 
-/// Finds the name, the first category and the first price.
+/// Finds the name, the first category and the first price. Returns `None` to give up.
 ///
-/// The name must be the first landmark: inside a category, its span would be a code as well. A
-/// second name before category and price are found is a doubt too.
+/// Give up if the first landmark is not the name, because a name span inside a category also matches
+/// the code selector. Give up on a second name before category and price.
 fn find_heading(html: &[u8]) -> Option<Heading> {
     static PREFIX_FINDER: LazyLock<Finder> = LazyLock::new(|| Finder::new("price-section__"));
 

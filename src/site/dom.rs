@@ -2,8 +2,8 @@
 //!
 //! A page of a few kilobytes can keep a parser that follows the standard busy for minutes, or fill
 //! the memory. At every `<p>` the parser searches all open elements. After each `</p>` it reopens
-//! every `<b>` and `<a>` that was never closed. So this module feeds the parser tag by tag and counts
-//! what it does. A page that takes far more than real pages is rejected.
+//! every `<b>` and `<a>` that was never closed. So this module feeds the parser tag by tag and
+//! counts its nodes and calls. A page that needs far more than real pages is rejected.
 
 use std::borrow::Cow;
 use std::cell::{Cell, Ref, RefCell};
@@ -14,22 +14,23 @@ use html5ever::tree_builder::{ElementFlags, NodeOrText, QuirksMode, TreeSink};
 use html5ever::{Attribute, QualName, local_name, ns};
 use scraper::{Html, HtmlTreeSink};
 
-/// Real pages have 92 to 364 KB, copies saved from a browser up to 623 KB.
+/// Maximum size of a page in bytes. Real pages have 92 to 364 KB, copies saved from a browser up to
+/// 623 KB.
 pub const MAX_BYTES: usize = 2 << 20;
-/// Attributes and nodes of one tree. Real pages have up to 18,000. This many take about 5 MB, and
-/// every parser thread may build a tree at the same time.
+/// Maximum number of attributes and nodes of one tree. Real pages have up to 18,000. This many take
+/// about 5 MB, and every parser thread may build a tree at the same time.
 const MAX_NODES: usize = 40_000;
-/// Elements around an element. Real pages have up to 24.
+/// Maximum nesting depth of elements. Real pages have up to 24.
 const MAX_DEPTH: usize = 128;
-/// Calls of the parser to the tree that it builds. Real pages take up to 85,000.
+/// Maximum number of calls from the parser to the tree that it builds. Real pages take up to 85,000.
 const MAX_STEPS: usize = 2_000_000;
-/// Bytes fed in a row without a call to the tree. After this many, the parser is in a tag, a comment
-/// or a run of white space of this length. Real tags have up to 6 KB.
+/// Maximum number of consecutive bytes fed without a call to the tree. After this many, the parser
+/// is in a tag, a comment or a run of white space of this length. Real tags have up to 6 KB.
 const MAX_SILENT_BYTES: usize = 16 << 10;
-/// Characters of an element's text that are read. Nested elements all contain the same text, so
-/// each of them would read all of it. A name of two megabytes is no name.
+/// Maximum number of characters taken from the text of an element. Nested elements all contain the
+/// same text, so each of them would copy all of it.
 pub const MAX_TEXT: usize = 4 << 10;
-/// The longest piece in bytes that is fed to the parser at once.
+/// Maximum size in bytes of a piece that is fed to the parser at once.
 const MAX_PIECE: usize = 4 << 10;
 
 /// A page that exceeds a limit: parsing it would take too long or too much memory. No page of the
@@ -101,11 +102,14 @@ fn feed(parser: &mut Parser<LimitedTree>, piece: &str) -> Result<(), TooLarge> {
 
 type Handle = <HtmlTreeSink as TreeSink>::Handle;
 
-/// Builds the tree and counts what the parser does to it.
+/// Builds the tree and counts the calls of the parser.
 struct LimitedTree {
     tree: HtmlTreeSink,
+    /// Attributes and nodes created so far.
     nodes: Cell<usize>,
+    /// Calls of the parser so far.
     steps: Cell<usize>,
+    /// Whether a node was inserted below [`MAX_DEPTH`].
     is_too_deep: Cell<bool>,
     /// `steps` when the limits were last checked.
     checked_steps: Cell<usize>,

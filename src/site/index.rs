@@ -1,12 +1,13 @@
 //! One index page → [`IndexPage`].
 //!
-//! As with company pages, [`parse`] scans the page first (`index_scan`). Where the scan is in doubt,
-//! [`parse_whole`] builds the whole tree. They are known to differ on these pages:
+//! As with company pages, [`parse`] scans the page first (`index_scan`). If the scan gives up,
+//! [`parse_whole`] builds the tree. Known pages where the two return different results:
 //!
-//! * The head of the table contains a link to a company. The whole parse takes it for a row.
-//! * A table before the index table has the header "1 Year" in other bytes, such as `1&#32;Year`. The
-//!   whole parse takes that table.
-//! * The table stands in a text area, an attribute value or the like. The whole parse sees no table.
+//! * A company link in the table head: `parse_whole` returns it as a row, the scan does not.
+//! * A table before the index table has the header "1 Year" spelled with character references, such
+//!   as `1&#32;Year`. `parse_whole` returns the rows of that table.
+//! * The table is inside `<textarea>`, an attribute value or other non-HTML content. `parse_whole`
+//!   finds no table.
 
 use std::sync::LazyLock;
 
@@ -22,8 +23,8 @@ use crate::site::text::words;
 pub use crate::site::index_page::{IndexPage, Link};
 pub use crate::site::index_scan::parse_scanned;
 
-/// The largest number of pages that a walk fetches. No index has had this many: the S&P 500 has
-/// eleven. This many pages list at least as many companies as a walk takes.
+/// Maximum number of pages that a walk fetches; the S&P 500 has 11. At about 50 companies a page,
+/// 2,500 pages exceed `MAX_COMPANIES` (100,000), so this limit never applies first.
 pub const MAX_PAGES: u32 = 2_500;
 
 /// Why a page is not an index page.
@@ -47,20 +48,21 @@ pub fn parse(html: &[u8]) -> Result<IndexPage, NotAnIndex> {
     parse_scanned(html).map_or_else(|| parse_whole(html), Ok)
 }
 
-/// Parses an index page by building its whole tree. [`parse`] must agree with this.
+/// Parses an index page by building its whole tree. [`parse`] must return the same, except on the
+/// pages listed above.
 pub fn parse_whole(html: &[u8]) -> Result<IndexPage, NotAnIndex> {
     select_page(&dom::document(html)?).ok_or(NO_TABLE)
 }
 
 /// Parses a letter page, which has no pager and may list no companies.
 ///
-/// No real page of a letter without companies has been seen. A page counts as one if it has the bar
-/// of letters of this index and no row that could be a company's. The head of the table may be there
-/// or not. A page with a changed layout looks the same, so the walk over the letter pages rejects an
-/// index whose letter pages are all empty.
+/// No real site has yet served a letter page without companies, so the test is a guess: the page
+/// links to letters A and Z of this index, and no table row looks like a company. The table header
+/// is optional. A page with a changed layout looks the same, so the walk over the letter pages
+/// rejects an index whose letter pages are all empty.
 ///
-/// A letter page with several pages is an error, because the companies on the other pages would be
-/// lost without notice.
+/// A letter page whose pager links to more pages is an error; their companies would be lost
+/// silently.
 pub fn parse_letter(html: &[u8], index: &str) -> Result<IndexPage, NotAnIndex> {
     match parse(html) {
         Ok(page) if page.pages > 1 => Err(NotAnIndex::PagedLetter),
@@ -78,9 +80,9 @@ static CELL: LazyLock<Selector> = LazyLock::new(|| selector("td"));
 
 fn is_empty_letter(html: &Html, index: &str) -> bool {
     let has_bar = FIRST_AND_LAST_LETTER.iter().all(|letter| {
-        let end = letter_page(index, letter);
+        let path = letter_page(index, letter);
         let mut links = html.select(&LINK).filter_map(|link| link.attr("href"));
-        links.any(|href| href.ends_with(&end))
+        links.any(|href| href.ends_with(&path))
     });
     let links_to_company = |tr: &ElementRef| {
         let mut links = tr.select(&LINK).filter_map(|link| link.attr("href"));
@@ -96,12 +98,13 @@ fn is_empty_letter(html: &Html, index: &str) -> bool {
     has_bar && !has_company
 }
 
-/// Selects the rows of the first index table that has any, and the number of pages.
+/// Returns the rows of the first index table with at least one row, and the page count. `None` if
+/// there is no such table.
 fn select_page(html: &Html) -> Option<IndexPage> {
     let mut tables = html.select(&TABLE).filter_map(|table| {
         let column = year_column(table)?;
-        // A layout table around the index table has the same headers and rows, but they are not its
-        // own columns and rows.
+        // Skip a layout table: its selectors also match the headers and rows of the index table
+        // nested in it.
         let is_around_index_table = table
             .select(&TABLE)
             .any(|inner| year_column(inner).is_some());

@@ -1,4 +1,4 @@
-//! What an index page contains, and the parts that its scan and its whole parse have in common.
+//! The contents of an index page, and the functions that its scan and its whole parse share.
 
 use std::sync::LazyLock;
 
@@ -9,7 +9,7 @@ use crate::site::landmarks::index::{CHART_HEADER, PAGER, YEAR_HEADER};
 use crate::site::paths::COMPANY_PREFIX;
 use crate::site::text::words;
 
-/// Limit for the bytes of a slug. Real ones have up to 40.
+/// Maximum length of a slug in bytes. Real ones have up to 40.
 const MAX_SLUG: usize = 200;
 
 /// A company as the index lists it.
@@ -24,8 +24,8 @@ pub struct Link {
 }
 
 impl Link {
-    /// The path without `/stocks/`, which all paths in an index begin with: `mmm-stock`. To remember
-    /// a company, this takes less memory.
+    /// The path without its prefix `/stocks/`, such as `mmm-stock`. Every company path has this prefix,
+    /// so a list of companies needs less memory without it.
     pub fn slug(&self) -> &str {
         self.path.strip_prefix(COMPANY_PREFIX).unwrap_or(&self.path)
     }
@@ -58,7 +58,7 @@ pub fn selector(css: &str) -> Selector {
     Selector::parse(css).expect("a valid selector")
 }
 
-/// The position of the column with the growth over one year.
+/// The position of the column with the growth over one year. `None` if the table has no such header.
 pub fn year_column(table: ElementRef) -> Option<usize> {
     static HEADER: LazyLock<Selector> = LazyLock::new(|| selector("th"));
     table.select(&HEADER).position(|header| {
@@ -77,6 +77,7 @@ pub fn page_count(html: &Html) -> u32 {
     numbers.max().unwrap_or(1)
 }
 
+/// The page number in the query of a link. `None` without one.
 fn page_number(href: &str) -> Option<u32> {
     let (_, query) = href.split_once('?')?;
     query
@@ -86,8 +87,8 @@ fn page_number(href: &str) -> Option<u32> {
         .ok()
 }
 
-/// The path of a link to a company, relative or absolute, without query and fragment. The host in
-/// the link is ignored: company pages are requested from the site that the run was given.
+/// The path of a company link, relative or absolute, without query and fragment. `None` for other
+/// links. The host in the link is ignored: company pages are requested from the site of the run.
 pub fn company_path(href: &str) -> Option<&str> {
     let path = &href[href.find(COMPANY_PREFIX)?..];
     let path = path.split(['?', '#']).next()?.trim_end_matches('/');

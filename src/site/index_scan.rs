@@ -18,9 +18,10 @@ use crate::site::paths::COMPANY_PREFIX;
 use crate::site::scan::{Element, Tag, all_visible, append_collapsed, plain_tags, plain_text};
 use crate::site::text::words;
 
-/// Tags of one row that are scanned. Real rows have up to 58.
+/// Maximum number of tags in a row that is scanned. Real rows have up to 58.
 const MAX_ROW_TAGS: usize = 1000;
-/// Rows that are scanned. For a page with more, the limits of the tree decide whether it is parsed.
+/// Maximum number of rows that are scanned. A page with more is parsed as a whole, under the limits of
+/// the tree.
 const MAX_ROWS: usize = 4000;
 
 /// Scans an index page.
@@ -49,8 +50,8 @@ pub fn parse_scanned(html: &[u8]) -> Option<IndexPage> {
     })
 }
 
-/// The position of the row with the first cell. `None` if the table has other than plain tags or
-/// contains another table: then the first `</table>` is not its own.
+/// The position of the row with the first cell. `None` if the table has other than plain tags, or
+/// contains another table: the first `</table>` closes the inner table.
 fn find_first_row(table: &[u8]) -> Option<usize> {
     let (mut last_row, mut first_row) = (None, None);
     for (number, tag) in plain_tags(table).enumerate() {
@@ -65,7 +66,7 @@ fn find_first_row(table: &[u8]) -> Option<usize> {
     first_row
 }
 
-/// Appends the pager, if the page has one. `None` where the scan is in doubt.
+/// Appends the pager, if the page has one. Returns `None` to give up.
 fn append_pager(fragment: &mut String, html: &[u8]) -> Option<()> {
     let mut pagers = memmem::find_iter(html, PAGER.as_bytes());
     let Some(pager) = pagers.next() else {
@@ -74,7 +75,7 @@ fn append_pager(fragment: &mut String, html: &[u8]) -> Option<()> {
     let start = Element::around(html, pager, "div", PAGER)?.start;
     let end = pager + memmem::find(&html[pager..], b"</div>")?;
     for (number, tag) in plain_tags(&html[start..end]).enumerate() {
-        // If the pager contains another div, the first `</div>` is not its own.
+        // If the pager contains another div, the first `</div>` closes the inner div.
         if tag?.name == b"div" && number > 0 {
             return None;
         }
@@ -86,6 +87,7 @@ fn append_pager(fragment: &mut String, html: &[u8]) -> Option<()> {
     Some(())
 }
 
+/// Scans all rows from the first one with a cell. Returns `None` to give up.
 fn scan_rows(table: &[u8], year_column: usize) -> Option<Vec<Link>> {
     let mut links = Vec::new();
     let mut row = Vec::new();
@@ -107,8 +109,8 @@ fn scan_rows(table: &[u8], year_column: usize) -> Option<Vec<Link>> {
     Some(links)
 }
 
-/// Scans the tags from one `<tr>` up to the next. `None` also for a row without a link to a company:
-/// a parser may see a link that the scan does not.
+/// Scans the tags from one `<tr>` up to the next. Returns `None` to give up, also on a row without a
+/// company link: a parser may find a link that the scan does not.
 fn scan_row(table: &[u8], tags: &[Tag], year_column: usize) -> Option<Link> {
     let end = tags.iter().position(|tag| tag.name == b"/tr");
     let (row, after) = tags.split_at(end.unwrap_or(tags.len()));
@@ -155,20 +157,20 @@ fn is_plain_row(row: &[Tag], after: &[Tag]) -> bool {
             .all(|tag| matches!(tag.name, b"/tr" | b"tbody" | b"/tbody"))
 }
 
-/// The index of the first tag that links to a company.
+/// The index of the first tag that links to a company. `None` if there is none, or if a link before it
+/// may be one too.
 fn find_company_link(table: &[u8], row: &[Tag]) -> Option<usize> {
     let source = |tag: &Tag| &table[tag.start..tag.end];
     let link = row.iter().position(|tag| {
         tag.name == b"a" && memmem::find(source(tag), COMPANY_PREFIX.as_bytes()).is_some()
     })?;
-    // A link before it may lead to a company too, spelled with a character reference:
-    // `&#47;stocks/…`.
+    // A link before it may be a company link spelled with a character reference: `&#47;stocks/…`.
     let has_reference = |tag: &Tag| tag.name == b"a" && source(tag).contains(&b'&');
     (!row[..link].iter().any(has_reference)).then_some(link)
 }
 
-/// The text of the element that begins with the tag at `at`. `None` if other elements are in it, so
-/// that its end tag is not the next tag.
+/// The text of the element that begins with the tag at `at`. `None` if the next tag is not its end
+/// tag, because the element then contains other elements.
 fn element_text<'a>(
     table: &'a [u8],
     row: &[Tag],

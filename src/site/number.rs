@@ -32,7 +32,7 @@ pub fn parse_decimal_comma(text: &str) -> Result<Decimal, NotANumber> {
         .ok_or_else(|| NotANumber(text.trim().to_owned()))
 }
 
-/// Parses an optional sign and passes the rest to `parse_unsigned`.
+/// Parses an optional sign and passes the rest to `parse_unsigned`. `None` if the rest is not a number.
 fn parse_signed(text: &str, parse_unsigned: impl Fn(&str) -> Option<Decimal>) -> Option<Decimal> {
     let text = text.trim();
     let negative = text.strip_prefix(['-', '\u{2212}']);
@@ -42,7 +42,7 @@ fn parse_signed(text: &str, parse_unsigned: impl Fn(&str) -> Option<Decimal>) ->
     }
 }
 
-/// Parses digits with an optional comma between groups of three.
+/// Parses digits with an optional comma between groups of three. `None` for any other text.
 fn parse_grouped(text: &str) -> Option<Decimal> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if !whole.contains(',') {
@@ -59,7 +59,7 @@ fn parse_grouped(text: &str) -> Option<Decimal> {
     parse_plain(&text.replace(',', ""))
 }
 
-/// Parses ASCII digits with at most one point between them.
+/// Parses ASCII digits with at most one point between them. `None` for any other text.
 ///
 /// `Decimal`'s own parser also accepts `1_000` and `.5`, so the shape is checked first. It also
 /// rounds a number of more than 28 digits. `from_str_exact` rejects it.

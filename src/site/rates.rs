@@ -9,11 +9,11 @@ use serde::Deserialize;
 
 use crate::site::number;
 
-/// The largest daily file in bytes. Real ones have 34 to 55 currencies in 3 to 10 KB.
+/// Maximum size of a daily file in bytes. Real ones have 34 to 55 currencies in 3 to 10 KB.
 pub const MAX_BYTES: usize = 1 << 20;
 
-/// Exclusive limit for all numbers of a rate. No currency has cost this many roubles, or been quoted
-/// for this many units.
+/// Exclusive upper bound for all numbers of a rate. No currency has cost this many roubles, or been
+/// quoted for this many units.
 pub const MAX_RATE: Decimal = Decimal::from_parts(100_000_000, 0, 0, false, 0);
 const USD_ID: &str = "R01235";
 const USD_CODE: &str = "USD";
@@ -172,6 +172,7 @@ fn parse_dollar(currencies: &[Valute]) -> Result<(Decimal, Decimal), String> {
     Ok((value, nominal))
 }
 
+/// Parses `DD.MM.YYYY` or `DD/MM/YYYY`. `None` for any other text and for years before 1990.
 fn parse_date(text: &str) -> Option<Date> {
     let mut parts = text.trim().split(['.', '/']).map(str::parse::<i16>);
     let (day, month, year): (i16, i16, i16) = (

@@ -1,4 +1,4 @@
-//! robots.txt: which paths it allows a robot, and how far apart requests must be
+//! robots.txt: the paths that it allows a robot, and the minimum time between requests
 //! (RFC 9309, <https://www.rfc-editor.org/rfc/rfc9309>, and the older extension `Crawl-delay`).
 
 use std::time::Duration;
@@ -25,6 +25,7 @@ impl Rules {
         (!rule.is_allow()).then(|| rule.pattern())
     }
 
+    /// The minimum time between two requests, if robots.txt demands one.
     pub fn crawl_delay(&self) -> Option<Duration> {
         self.0.crawl_delay()
     }

@@ -1,8 +1,8 @@
-//! Reading a piece of HTML without parsing the page around it.
+//! Reads a piece of HTML without parsing the page around it.
 //!
-//! A scan may only take a text if an HTML parser of the whole page would see it in the same element.
-//! Where that is in doubt, these functions return `None` or `false`, and the caller parses the whole
-//! page.
+//! A position is *markup* if it is outside comments and scripts. A scan may only take a text if an
+//! HTML parser of the whole page would find it in the same element. If that is not certain, these
+//! functions return `None` or `false`, and the caller parses the whole page.
 
 use std::borrow::Cow;
 use std::iter;
@@ -12,20 +12,19 @@ use memchr::{memchr, memchr_iter, memchr3, memmem, memrchr, memrchr_iter};
 
 use crate::site::dom;
 
-/// Bytes before a landmark that are searched for the start of its tag.
+/// Maximum number of bytes between the start of a tag and a landmark in it.
 const MAX_TAG_DISTANCE: usize = 256;
 
-/// Whether no region touches a comment or a script. To a parser, both are text without elements.
-/// The regions must be sorted by their start.
+/// Whether all regions are markup. The regions must be sorted by their start.
 ///
 /// Only reading the page from its first byte would prove this. The check goes back to the nearest
-/// `</script>` instead, some kilobytes away: a parser sees elements behind it if no comment is open
+/// `</script>` instead, some kilobytes away: the position behind it is markup if no comment is open
 /// there.
 ///
-/// The check does not notice comment and script tags inside attribute values. Nor does it notice
-/// elements other than scripts whose content is not HTML, such as `<style>` and `<textarea>`.
+/// The check misses comment and script tags inside attribute values. It also misses elements other
+/// than scripts whose content is not HTML, such as `<style>` and `<textarea>`.
 pub fn all_visible(html: &[u8], regions: &[Range<usize>]) -> bool {
-    // A parser sees elements here: at the start of the page, and behind each region that passed.
+    // Always markup: the start of the page, then the end of each region that passed.
     let mut visible = 0;
     regions.iter().all(|region| {
         let from = check_start(html, visible.min(region.start), region.start);
@@ -34,8 +33,8 @@ pub fn all_visible(html: &[u8], regions: &[Range<usize>]) -> bool {
     })
 }
 
-/// Where the check of a region that starts at `place` must begin. A parser sees elements at
-/// `visible` and at the result.
+/// Returns where to start checking a region that starts at `place`; both `visible` and the result
+/// are markup.
 fn check_start(html: &[u8], visible: usize, place: usize) -> usize {
     let mut from = place;
     loop {
@@ -58,17 +57,17 @@ fn check_start(html: &[u8], visible: usize, place: usize) -> usize {
             .map(|at| (visible + at).saturating_sub(1))
             .find(|at| html[*at..].starts_with(b"<!--"));
         match comment {
-            // This `</script>` may end nothing: it stands in a comment, or in a script with an open
-            // `<!--`. In `<script><!-- <script></script> --></script>` only the last one ends the
-            // script.
+            // This `</script>` may not end a script: it may be inside a comment, or inside a script
+            // with an open `<!--`. In `<script><!-- <script></script> --></script>` only the last
+            // one ends the script.
             Some(at) if comment_len(&html[at..script_end]).is_none() => from = at,
             _ => return from,
         }
     }
 }
 
-/// Whether a parser that sees elements at `from` sees all elements of the region. Comments and
-/// scripts between the two must end before the region for certain.
+/// Whether the region is markup, if `from` is. Comments and scripts between the two must end before
+/// the region for certain.
 fn is_visible(html: &[u8], mut from: usize, region: &Range<usize>) -> bool {
     while let Some(found) = memchr(b'<', &html[from..region.end]) {
         let start = from + found;
@@ -96,7 +95,7 @@ enum Delimiter {
 }
 
 impl Delimiter {
-    /// The delimiter that `html` begins with.
+    /// The delimiter that `html` begins with, if any.
     fn at(html: &[u8]) -> Option<Self> {
         let (name, delimiter) = match *html.get(1..3)? {
             [b'!', b'-'] => return html.starts_with(b"<!--").then_some(Delimiter::Comment),
@@ -144,8 +143,8 @@ pub struct Element {
 }
 
 impl Element {
-    /// The element whose tag contains `place`. The tag must have this name, and the class must be
-    /// in its first attribute.
+    /// The element whose tag contains `place`. `None` unless the tag has this name and this class in
+    /// its first attribute.
     pub fn around(html: &[u8], place: usize, name: &str, class: &str) -> Option<Self> {
         let from = place.saturating_sub(MAX_TAG_DISTANCE);
         let start = from + memrchr(b'<', &html[from..place])?;
@@ -153,7 +152,7 @@ impl Element {
         (element.text.start > place).then_some(element)
     }
 
-    /// The element of the last tag that begins before `place`, under the same conditions.
+    /// The element of the last tag that begins before `place`. `None` under the same conditions.
     pub fn last_before(html: &[u8], place: usize, name: &str, class: &str) -> Option<Self> {
         let start = memrchr(b'<', &html[..place])?;
         Element::of_class(html, start, name, class)
@@ -168,12 +167,13 @@ impl Element {
         has_class.then_some(element)
     }
 
-    /// The element whose tag begins at `start`.
+    /// The element whose tag begins at `start`. `None` if the tag is not plain or the text contains
+    /// `>`.
     pub fn at(html: &[u8], start: usize) -> Option<Self> {
         let tag = Tag::at(html, start)?;
         let text_end = tag.end + memchr(b'<', &html[tag.end..])?;
         let text = tag.end..text_end;
-        // A `>` in the text is a sign that the tag stands in an attribute value of another tag:
+        // A `>` in the text suggests that the tag is inside an attribute value of another tag:
         // `<i title='<span>1.00'>`.
         let is_text = memchr(b'>', &html[text.clone()]).is_none();
         is_text.then_some(Element { start, text })
@@ -253,7 +253,7 @@ impl<'a> Tag<'a> {
 }
 
 /// The text of a piece of HTML without tags. A piece with character references is parsed, any other
-/// is taken unchanged.
+/// is returned unchanged. `None` if the result of the parser would not be certain.
 pub fn plain_text(piece: &[u8]) -> Option<Cow<'_, str>> {
     let text = String::from_utf8_lossy(piece);
     if !text.contains(['&', '\0']) {
@@ -280,8 +280,8 @@ pub fn plain_tags(html: &[u8]) -> impl Iterator<Item = Option<Tag<'_>>> {
     })
 }
 
-/// Whether a parser does not read the content of such an element as HTML, or by other rules. A `<`
-/// or `</` without a name is no tag, and only a parser knows what it is.
+/// Whether only a full parser can handle this tag: its content is not ordinary HTML, or the name is
+/// empty.
 fn needs_parser(name: &[u8]) -> bool {
     matches!(
         name,
@@ -303,8 +303,8 @@ fn needs_parser(name: &[u8]) -> bool {
     )
 }
 
-/// Appends a piece of a page, with one space for every run of white space. The parsed fields stay
-/// the same, and the parser has fewer characters to look at.
+/// Appends a piece of a page, with one space for every run of white space. This does not change the
+/// parsed fields and leaves the parser fewer characters.
 pub fn append_collapsed(fragment: &mut String, piece: &[u8]) {
     let text = String::from_utf8_lossy(piece);
     for (at, word) in text.split_ascii_whitespace().enumerate() {

@@ -4,7 +4,7 @@ use std::mem;
 
 use crate::site::dom::MAX_TEXT;
 
-/// Bytes kept of a name or figure. Real names have up to 60.
+/// Maximum size in bytes of a name or figure. Real names have up to 60.
 const MAX_LEN: usize = 200;
 
 /// Joins texts and replaces every run of white space with one space. Ignores all text after

@@ -1,6 +1,6 @@
-//! Fetching a page on a thread that has nothing else to do: it sleeps before each retry.
+//! Fetches a page on the calling thread, which sleeps before each retry.
 //!
-//! Company pages are retried by the pipeline instead, where no thread waits for them.
+//! Company pages are retried by the pipeline instead, which blocks no thread between attempts.
 
 use crate::http::decode::Inflater;
 use crate::http::error::Reason::{Blocked, Gone, Redirects, Status};
@@ -16,7 +16,7 @@ use crate::telemetry::lane::Lane;
 use crate::telemetry::trace::Label;
 
 /// Fetches a page and parses it, with as many attempts as the policy of its purpose allows. A page
-/// that does not parse is retried like one that did not arrive. `attempts` counts on.
+/// that fails to parse is retried like a failed request. Continues to count in `attempts`.
 pub fn get_with_retries<T>(
     source: &Source,
     request: Request,
@@ -29,7 +29,7 @@ pub fn get_with_retries<T>(
         let from_journal = page.as_ref().is_ok_and(|page| page.from_journal);
         let parsed = page.and_then(|page| catch_panic("parsing", || parse(page, lane)));
         match parsed {
-            // The journal gives a page once, so the next attempt asks the site.
+            // The journal gives each page once, so the next attempt sends a request.
             Err(_) if from_journal => {}
             Err(error) => wait_for_retry(source, request, attempts, error, lane)?,
             parsed => return parsed,
@@ -37,7 +37,7 @@ pub fn get_with_retries<T>(
     }
 }
 
-/// Sleeps until the next attempt is due. Returns the error if there is none.
+/// Sleeps until the next attempt is due. Returns `error` if there is no further attempt.
 pub fn wait_for_retry(
     source: &Source,
     request: Request,
@@ -60,15 +60,19 @@ pub fn fetch_robots(source: &Source, user_agent: &str, counters: &Counters) {
     if !source.robots.is_wanted() {
         return;
     }
-    // Every other request waits for the rules, so they must be set even after a panic.
+    // Company requests block until the rules are set, so they must be set even after a panic.
     let rules = catch_panic("fetching", || {
         let rules = request_rules(source, user_agent, counters)?;
         if let Some(delay) = rules.crawl_delay() {
             if delay > MAX_RETRY_AFTER {
-                let detail = format!("it wants {} s between requests", delay.as_secs());
+                let detail = format!(
+                    "it demands {} s between requests, more than the {} s that indexrank accepts",
+                    delay.as_secs(),
+                    MAX_RETRY_AFTER.as_secs()
+                );
                 return Err(PageError::new(Reason::Robots, detail));
             }
-            // The delay applies before the rules are set, so that no waiting request escapes it.
+            // The delay must apply before the rules are set, because that releases blocked requests.
             counters.crawl_delay_ms.set(delay.as_millis() as u64);
             source.throttle.space_requests(delay);
         }

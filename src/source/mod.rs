@@ -47,7 +47,7 @@ pub struct Site {
     pub pages: String,
     /// The same for the server of the exchange rates.
     pub rates: String,
-    /// Keeps every response.
+    /// The journal of the run, if it keeps one.
     pub journal: Option<Journal>,
 }
 
@@ -70,7 +70,8 @@ impl Source {
         }
     }
 
-    /// Returns the page of a path, if its status is 200. `buffer` is called for a buffer for its body.
+    /// Returns the page of a path; any status but 200 is an error. `buffer` returns a buffer for the
+    /// body.
     pub fn get(
         &self,
         request: Request,
@@ -95,9 +96,7 @@ impl Source {
         buffer: impl FnOnce() -> Vec<u8>,
         lane: &mut Lane,
     ) -> Result<Page, PageError> {
-        let _permit = self
-            .throttle
-            .acquire(request.purpose.policy().needs_permit)?;
+        let _permit = self.throttle.acquire(request.purpose.policy().is_counted)?;
         let started = Instant::now();
         let result = archive.get(request.path, buffer());
         lane.counters.requests.add(1);
@@ -117,7 +116,7 @@ impl Source {
     ) -> Result<Page, PageError> {
         let policy = request.purpose.policy();
         self.robots.allow(request)?;
-        let permit = self.throttle.acquire(policy.needs_permit)?;
+        let permit = self.throttle.acquire(policy.is_counted)?;
         let started = Instant::now();
         let address = site.address(request.path);
         let may_send = |path: &str| {
@@ -151,8 +150,8 @@ impl Source {
         Ok(page)
     }
 
-    /// Counts a failed attempt at a page and returns the delay before the next one, or `None` if there
-    /// is none. An archive gives the same answer every time.
+    /// Counts a failed attempt at a page. Returns the delay before the next attempt, or `None` to give
+    /// up. Archives are never retried: a second read gives the same result.
     pub fn delay_before_retry(
         &self,
         request: Request,
@@ -162,7 +161,7 @@ impl Source {
         if self.as_archive().is_some() {
             return None;
         }
-        let limit = request.purpose.policy().attempts;
+        let limit = request.purpose.policy().max_attempts;
         self.retries
             .next_delay(request.path, limit, attempts, error)
     }
@@ -179,7 +178,7 @@ impl Source {
         }
     }
 
-    /// The address of a path, as a user would look it up.
+    /// The address of a path: a URL of the site, or `FILE#PATH` for an archive.
     pub fn address(&self, path: &str) -> String {
         match &self.backend {
             Backend::Site(site) => site.address(path),
@@ -187,6 +186,7 @@ impl Source {
         }
     }
 
+    /// The archive, if the pages come from one.
     pub fn as_archive(&self) -> Option<&Archive> {
         match &self.backend {
             Backend::Archive(archive) => Some(archive),
@@ -194,7 +194,8 @@ impl Source {
         }
     }
 
-    /// A damage of the archive, or a failure to write the journal.
+    /// Why the archive is only partly readable, or why the journal could not be written. `None` if
+    /// neither happened.
     pub fn warning(&self) -> Option<String> {
         match &self.backend {
             Backend::Site(site) => site.journal.as_ref()?.failure(),
@@ -202,6 +203,7 @@ impl Source {
         }
     }
 
+    /// The journal, if the run has one.
     pub fn into_journal(self) -> Option<Journal> {
         match self.backend {
             Backend::Site(site) => site.journal,
@@ -220,7 +222,8 @@ impl Site {
         format!("{base}{path}")
     }
 
-    /// The page as an earlier run left it in the journal, if it may be used.
+    /// Takes the page from the journal of an interrupted run. `None` if the journal does not have it or
+    /// the request is not resumable.
     fn take_from_journal(&self, request: Request, lane: &Lane) -> Option<Page> {
         let journal = self.journal.as_ref()?;
         if !request.purpose.policy().resumable {

@@ -1,11 +1,11 @@
-//! What a request is for, and what follows from that.
+//! Kinds of requests, and the limits and rules that apply to each.
 
 use crate::http::body;
 use crate::http::page;
 use crate::source::retry::MAX_ATTEMPTS;
 use crate::warc::journal::Keep;
 
-/// What a request is for.
+/// The kind of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// A company page.
@@ -16,7 +16,7 @@ pub enum Purpose {
     Rates,
     /// robots.txt.
     Robots,
-    /// A second look at an index page, for a warning only.
+    /// Index page 1, fetched again after the walk to detect that the index has changed.
     Recheck,
 }
 
@@ -33,33 +33,33 @@ impl<'a> Request<'a> {
     }
 }
 
-/// What a purpose decides.
+/// Limits and rules for one kind of request.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
     /// The largest body, in bytes on the wire.
     pub max_body: u64,
-    /// What the journal keeps the response for.
+    /// Whether, and for what, the journal keeps the response.
     pub keep: Keep,
-    /// Whether the journal of an interrupted run may answer instead of the site.
+    /// Whether a resumed run may take the response from its journal.
     pub resumable: bool,
-    /// Whether a response with `Retry-After` pauses the whole host.
+    /// Whether a 429 or 503 with `Retry-After` pauses all requests.
     pub pauses_host: bool,
     /// Whether the request counts against the concurrency limit.
-    pub needs_permit: bool,
+    pub is_counted: bool,
     pub robots: RobotsPolicy,
-    /// Attempts at the most, the first included.
-    pub attempts: u32,
+    /// Maximum number of attempts, including the first.
+    pub max_attempts: u32,
 }
 
-/// Which requests robots.txt applies to.
+/// How robots.txt applies to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RobotsPolicy {
-    /// The request waits for the rules and obeys them.
+    /// Blocks until the rules are known and obeys them.
     Obey,
-    /// The request obeys the rules if they are known. If it was sent before, the response is checked
-    /// against them.
+    /// Obeys the rules if they have been fetched. Otherwise sends the request at once and discards the
+    /// response if the rules turn out to forbid it.
     ObeyIfKnown,
-    /// The rules are for another site, or are the response itself.
+    /// Ignores the rules: the request goes to another host, or fetches robots.txt itself.
     Exempt,
 }
 
@@ -70,14 +70,15 @@ impl Purpose {
             keep: Keep::ForResume,
             resumable: true,
             pauses_host: true,
-            needs_permit: true,
+            is_counted: true,
             robots: RobotsPolicy::Obey,
-            attempts: MAX_ATTEMPTS,
+            max_attempts: MAX_ATTEMPTS,
         };
-        // The others are few and everything waits for them, so the concurrency limit does not.
+        // Other requests are few, and company requests depend on most of them. So they do not count
+        // against the concurrency limit.
         let index = Policy {
             max_body: body::MAX_UNSHARED,
-            needs_permit: false,
+            is_counted: false,
             robots: RobotsPolicy::ObeyIfKnown,
             ..company
         };
@@ -100,7 +101,7 @@ impl Purpose {
                 resumable: false,
                 pauses_host: false,
                 robots: RobotsPolicy::Obey,
-                attempts: 1,
+                max_attempts: 1,
                 ..index
             },
         }

@@ -9,19 +9,19 @@ use http::header::{DATE, RETRY_AFTER};
 use crate::http::error::{PageError, Reason};
 use crate::seeded;
 
-/// Attempts at one page, the first included.
+/// Maximum number of attempts at one page, including the first.
 pub const MAX_ATTEMPTS: u32 = 4;
-/// A server that answers something other than HTTP seldom answers better the next time.
+/// A server that sends invalid HTTP seldom recovers, so it gets one retry.
 const MAX_ATTEMPTS_AFTER_PROTOCOL_ERROR: u32 = 2;
-/// Times that one page may be postponed by `Retry-After`. That is not a failure, but a site that
-/// always postpones must not hold a run for ever.
+/// Maximum number of times that `Retry-After` may postpone one page. That is not a failure, but a site
+/// that always postpones must not keep a run going without end.
 const MAX_POSTPONED: u32 = 10;
 /// The longest delay before the second attempt; it doubles with every attempt.
 pub const FIRST_DELAY: Duration = Duration::from_millis(500);
 const MAX_DELAY: Duration = Duration::from_secs(30);
 /// The longest pause or crawl delay that a run obeys. A longer one ends it.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
-/// Retries that a run may always make, however small its index.
+/// Minimum of the retry budget, for small indices.
 const MIN_BUDGET: u64 = 20;
 
 /// Attempts allowed at a page that fails for this reason: 1 if the failure is not transient.
@@ -42,7 +42,9 @@ pub fn is_transient(reason: Reason) -> bool {
 /// The attempts at one page so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Attempts {
+    /// Attempts that failed.
     pub made: u32,
+    /// Times that `Retry-After` postponed the page. These do not count as attempts.
     postponed: u32,
 }
 
@@ -52,8 +54,9 @@ pub struct Retries {
     /// Seed of the jitter. A delay depends on the seed, the path and the attempt alone.
     seed: u64,
     first_delay: Duration,
-    /// Companies listed so far, whose pages the run will request.
+    /// First attempts [announced](Retries::plan) so far: one for each listed company.
     planned: AtomicU64,
+    /// Retries charged to the budget so far.
     spent: AtomicU64,
 }
 
@@ -73,18 +76,18 @@ impl Retries {
         }
     }
 
-    /// Adds requests to the number that the budget is a share of.
+    /// Announces `requests` first attempts; the retry budget grows with them.
     pub fn plan(&self, requests: usize) {
         self.planned.fetch_add(requests as u64, Relaxed);
     }
 
-    /// How many retries the run may make: a quarter of all requests, and at least 20. More retries would
+    /// Maximum number of retries: a quarter of all requests, and at least 20. More retries would
     /// not help a site that fails this often.
     ///
     /// With a fifth instead, runs in which a fifth of the requests failed lost companies in two of
     /// twenty cases, because some pages fail more than once.
     pub fn budget(&self) -> u64 {
-        // A third of the planned requests is a quarter of all: 100 retries of 400 requests.
+        // planned ÷ 3 retries are a quarter of planned + retries: 300 + 100.
         (self.planned.load(Relaxed) / 3).max(MIN_BUDGET)
     }
 
@@ -92,7 +95,7 @@ impl Retries {
         self.spent.load(Relaxed)
     }
 
-    /// Counts a failed attempt and returns the delay before the next one. `None` if there is none: the
+    /// Counts a failed attempt. Returns the delay before the next attempt, or `None` to give up: the
     /// failure is not transient, `limit` attempts have been made, or the budget is spent.
     pub fn next_delay(
         &self,

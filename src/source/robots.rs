@@ -1,4 +1,4 @@
-//! The host's robots.txt while a run goes: fetched once, and waited for by every other request.
+//! robots.txt during a run: fetched once; company requests block until it is known.
 
 use std::sync::OnceLock;
 
@@ -6,7 +6,7 @@ use crate::http::error::{PageError, Reason};
 use crate::site::robots::Rules;
 use crate::source::purpose::{Request, RobotsPolicy};
 
-/// robots.txt of the host. Its request goes out beside that of the first index page.
+/// The rules of the host. robots.txt is fetched at the same time as the first index page.
 #[derive(Debug)]
 pub struct HostRules {
     /// Empty until the request has ended.

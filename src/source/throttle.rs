@@ -18,7 +18,7 @@ use crate::telemetry::counters::Counters;
 use crate::telemetry::lane::Lane;
 use crate::telemetry::trace::Phase;
 
-/// The concurrency limit is halved when more than half of this many results failed.
+/// Number of recent results that decide. The limit is halved when more than half of them failed.
 const WINDOW: u32 = 20;
 /// Successes in a row that raise the limit by one.
 const SUCCESSES_TO_RAISE: u32 = 10;
@@ -44,11 +44,13 @@ pub enum Cause {
 pub struct Throttle {
     /// Fast path: true while no limit, pause or cancellation is active. Taking the mutex on every
     /// request instead costs 5 % of throughput with 32 threads on two cores.
-    is_idle: AtomicBool,
-    /// Requests under way that count against the limit, now and at the most.
+    is_unrestricted: AtomicBool,
+    /// Requests under way that count against the concurrency limit.
     in_flight: AtomicUsize,
+    /// The maximum of `in_flight` so far.
     most_in_flight: AtomicUsize,
     state: Mutex<State>,
+    /// Notified when a blocked request may be able to continue.
     changed: Condvar,
     /// Carries no messages. It disconnects when the run is cancelled.
     cancelled: Receiver<Infallible>,
@@ -58,18 +60,24 @@ pub struct Throttle {
 struct State {
     /// Dropped on cancellation, which disconnects the receiver.
     not_cancelled: Option<Sender<Infallible>>,
+    /// Why the run was cancelled, if it was.
     cause: Option<Cause>,
+    /// The end of the current pause. `None` without a pause.
     paused_until: Option<Instant>,
-    /// The least time between two requests, and when the next one may be sent.
+    /// The minimum time between two requests; zero for no rate limit.
     interval: Duration,
+    /// When the next request may be sent, if `interval` is not zero.
     next_at: Instant,
-    /// The concurrency limit, now and at the most.
+    /// The current concurrency limit.
     limit: usize,
+    /// The maximum of `limit`, and its initial value.
     max_limit: usize,
-    /// The last results as bits, 1 for a failure, the newest in the lowest bit.
+    /// The last 20 results as bits: 1 for a failure, the newest in the lowest bit.
     failures: u32,
+    /// Results since the limit was last halved. Below 20, `failures` is not yet conclusive.
     results: u32,
     successes_in_a_row: u32,
+    /// Consecutive refusals; at 5 the run is cancelled.
     refusals_in_a_row: u32,
 }
 
@@ -78,7 +86,7 @@ impl Throttle {
     pub fn new(max_limit: usize) -> Self {
         let (not_cancelled, cancelled) = bounded(0);
         Throttle {
-            is_idle: AtomicBool::new(true),
+            is_unrestricted: AtomicBool::new(true),
             in_flight: AtomicUsize::new(0),
             most_in_flight: AtomicUsize::new(0),
             state: Mutex::new(State {
@@ -100,14 +108,14 @@ impl Throttle {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Every change leaves the state consistent, so a panic elsewhere does not spoil it.
+        // Every change leaves the state consistent, so a poisoned lock is still usable.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The state, for a change that requests must wait for.
-    fn leave_idle(&self) -> MutexGuard<'_, State> {
+    /// Locks the state and turns the fast path off.
+    fn restrict(&self) -> MutexGuard<'_, State> {
         let state = self.state();
-        self.is_idle.store(false, SeqCst);
+        self.is_unrestricted.store(false, SeqCst);
         state
     }
 
@@ -121,7 +129,7 @@ impl Throttle {
         let counted = usize::from(is_counted);
         let in_flight = self.in_flight.fetch_add(counted, SeqCst) + counted;
         self.most_in_flight.fetch_max(in_flight, SeqCst);
-        if self.is_idle.load(SeqCst) {
+        if self.is_unrestricted.load(SeqCst) {
             return Ok(permit);
         }
         // A request that waits is not in flight.
@@ -131,7 +139,7 @@ impl Throttle {
 
     /// Blocks until a further request under the same permit may be sent, such as a redirect.
     pub fn acquire_again(&self) -> Result<(), PageError> {
-        if self.is_idle.load(SeqCst) {
+        if self.is_unrestricted.load(SeqCst) {
             return Ok(());
         }
         self.wait_for_permit(false).map(drop)
@@ -168,7 +176,7 @@ impl Throttle {
             }
             self.in_flight.fetch_add(usize::from(is_counted), SeqCst);
             if state.limit == state.max_limit && state.interval.is_zero() {
-                self.is_idle.store(true, SeqCst);
+                self.is_unrestricted.store(true, SeqCst);
             }
             return Ok(Permit {
                 throttle: self,
@@ -194,9 +202,9 @@ impl Throttle {
         }
     }
 
-    /// Sends requests at least `interval` apart from now on. A longer interval set before stays.
+    /// Spaces requests at least `interval` apart from now on. A longer interval set before stays.
     pub fn space_requests(&self, interval: Duration) {
-        let mut state = self.leave_idle();
+        let mut state = self.restrict();
         state.interval = state.interval.max(interval);
         // The first request is already under way.
         state.next_at = state.next_at.max(Instant::now() + interval);
@@ -210,7 +218,7 @@ impl Throttle {
             return;
         }
         let now = Instant::now();
-        let mut state = self.leave_idle();
+        let mut state = self.restrict();
         let paused_from = state.paused_until.map_or(now, |until| until.max(now));
         let until = now + pause;
         if until > paused_from {
@@ -260,7 +268,7 @@ impl Throttle {
             // The pool may not have grown to the limit yet.
             let in_use = self.most_in_flight.load(SeqCst).max(1);
             state.limit = (state.limit.min(in_use) / 2).max(1);
-            self.is_idle.store(false, SeqCst);
+            self.is_unrestricted.store(false, SeqCst);
             let held_back = (state.max_limit - state.limit) as u64;
             counters.held_back.set(held_back);
             counters.most_held_back.raise_to(held_back);
@@ -276,16 +284,16 @@ impl Throttle {
 
     /// Rejects all requests from now on. The first cause stays.
     pub fn cancel(&self, cause: Cause) {
-        let mut state = self.leave_idle();
+        let mut state = self.restrict();
         state.cause.get_or_insert(cause);
         state.not_cancelled = None;
         drop(state);
         self.changed.notify_all();
     }
 
-    /// Why the run was cancelled, if it was.
+    /// Why the run was cancelled. `None` if it was not.
     pub fn cause(&self) -> Option<Cause> {
-        if self.is_idle.load(SeqCst) {
+        if self.is_unrestricted.load(SeqCst) {
             return None;
         }
         self.state().cause.clone()
@@ -297,12 +305,9 @@ impl Throttle {
     }
 }
 
-/// The failure of a page that was not requested because the run was cancelled.
+/// The error of a request that was rejected or aborted because the run was cancelled.
 pub fn cancelled() -> PageError {
-    PageError::new(
-        Reason::Stopped,
-        "the run was cancelled before the request was sent",
-    )
+    PageError::new(Reason::Stopped, "the run was cancelled")
 }
 
 /// Permission to have one request under way.
@@ -318,7 +323,7 @@ impl Drop for Permit<'_> {
             return;
         }
         self.throttle.in_flight.fetch_sub(1, SeqCst);
-        if !self.throttle.is_idle.load(SeqCst) {
+        if !self.throttle.is_unrestricted.load(SeqCst) {
             // With the lock, no thread misses this between its check and its wait.
             drop(self.throttle.state());
             self.throttle.changed.notify_all();

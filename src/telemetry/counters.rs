@@ -1,7 +1,7 @@
 //! Counters of a run, for the progress display and the report.
 //!
-//! All accesses are relaxed: the stages only add, and no decision depends on the order between two
-//! counters. One decision reads a counter at all: the fetcher pool grows while `fetched` stands still.
+//! Relaxed ordering suffices: counters are only added up and displayed. One exception steers the run:
+//! the fetcher pool grows when `fetched` stops rising.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -37,8 +37,9 @@ impl Counter {
 pub struct Counters {
     /// The timeline of every worker, if the run records one.
     pub trace: Trace,
-    /// Index pages known to exist, and index pages parsed.
+    /// Index pages known to exist.
     pub index_pages: Counter,
+    /// Index pages parsed so far.
     pub index_parsed: Counter,
     /// Companies listed on the index pages parsed so far.
     pub listed: Counter,
@@ -49,21 +50,24 @@ pub struct Counters {
     pub parsed: Counter,
     /// Companies without a usable page.
     pub failed: Counter,
-    /// Requests sent, retries and redirects included.
+    /// Requests sent, including retries and redirects.
     pub requests: Counter,
+    /// Retries among the requests.
     pub retries: Counter,
     /// Pages taken from the journal of an interrupted run.
     pub resumed: Counter,
     /// Pages that wait for their next attempt.
     pub waiting: Counter,
-    /// Workers without a permit because many requests fail: now, and at the most.
+    /// Workers that the lowered concurrency limit holds back now.
     pub held_back: Counter,
+    /// The maximum of `held_back` during the run.
     pub most_held_back: Counter,
     /// Milliseconds between requests that robots.txt demands.
     pub crawl_delay_ms: Counter,
     /// Milliseconds of pause that `Retry-After` has demanded.
     pub paused_ms: Counter,
-    /// Bytes of bodies as received, and inflated.
+    /// Bytes of bodies as received.
     pub bytes_wire: Counter,
+    /// Bytes of bodies after inflating.
     pub bytes_decoded: Counter,
 }

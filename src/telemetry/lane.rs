@@ -1,6 +1,6 @@
-//! One worker's lane of the trace: what it does, and from when to when.
+//! Records the spans of one worker for the trace.
 //!
-//! A lane belongs to one thread and shares nothing until it is dropped. Without a trace it keeps
+//! A lane belongs to one thread and shares nothing until it is dropped. Without a trace it records
 //! nothing and costs a comparison.
 
 use std::time::{Duration, Instant};
@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::trace::{Label, Phase, Span};
 
-/// Where one worker counts what it does and records when.
+/// Records the spans of one worker.
 ///
-/// A lane takes the lowest free row of its label and frees it when dropped. So the trace has as many
-/// rows of a label as workers ran at the same time, however many ran one after the other.
+/// Rows are reused: a label has as many rows as it had workers at the same time. A lane takes the
+/// lowest free row of its label and frees it when dropped.
 #[derive(Debug)]
 pub struct Lane<'a> {
     pub counters: &'a Counters,
@@ -79,7 +79,7 @@ impl Lane<'_> {
         }
     }
 
-    /// Takes the spans out, for another process to record.
+    /// Takes the spans out, to send them to the parent process.
     pub fn take(&mut self) -> Vec<Span> {
         std::mem::take(&mut self.spans)
     }

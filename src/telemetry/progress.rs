@@ -45,7 +45,7 @@ impl Style {
     }
 }
 
-/// The columns of the terminal on stderr, if it is a terminal.
+/// The columns of the terminal on stderr. `None` if stderr is not a terminal.
 fn columns() -> Option<u16> {
     terminal_size_of(stderr()).map(|(width, _)| width.0)
 }
@@ -55,6 +55,7 @@ fn columns() -> Option<u16> {
 pub struct Progress {
     /// Dropping it stops the display.
     stop: Option<Sender<()>>,
+    /// The thread that draws. `None` with [`Style::Nothing`].
     display: Option<JoinHandle<()>>,
 }
 
@@ -210,8 +211,9 @@ fn quantity(number: u64, singular: &str, plural: &str) -> String {
 
 struct Bars {
     all: MultiProgress,
-    /// An empty line above the bars. The library leaves the cursor in the last column, where the `^C` of
-    /// a user wraps. Then it clears one line too few at the top, which is this one.
+    /// An empty line above the bars. indicatif leaves the cursor in the last column, so an echoed
+    /// `^C` wraps to a new line. On exit the top line is then left uncleared; this empty line takes
+    /// its place.
     spacer: ProgressBar,
     index: ProgressBar,
     fetched: ProgressBar,

@@ -1,4 +1,4 @@
-//! The timeline of a run: what every worker did, and when.
+//! The timeline of a run: the spans of every worker.
 //!
 //! Workers record through a [`Lane`](crate::telemetry::lane::Lane) each; this file collects the lanes
 //! of ended workers and writes Chrome's trace format.
@@ -20,7 +20,7 @@ pub enum Label {
     Reader,
     /// A thread that fetches and parses.
     Worker,
-    /// The second look at page 1 of the index.
+    /// The second request for index page 1.
     Recheck,
     /// The request for robots.txt.
     Rules,
@@ -46,11 +46,13 @@ pub enum Phase {
     Pausing,
 }
 
-/// One stretch of work, in microseconds since the run began.
+/// A time span of one phase.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     pub phase: Phase,
+    /// Microseconds since the run began.
     pub start: u64,
+    /// Microseconds since the run began.
     pub end: u64,
     /// Path of the page.
     pub path: String,
@@ -125,7 +127,7 @@ struct OpenRow {
 }
 
 impl Recording {
-    /// Also after a panic elsewhere: the spans recorded before it may show its cause.
+    /// Locks the rows, also after a panic in another thread: the spans may show its cause.
     fn rows(&self) -> MutexGuard<'_, HashMap<Label, Vec<OpenRow>>> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! What the operating system says a process has used, and its limit of open files.
+//! CPU time and memory of a process, and its limit of open files, from the operating system.
 
 use std::time::Duration;
 
@@ -25,8 +25,8 @@ mod system {
         of_this_process().map(|usage| time(usage.user_time()) + time(usage.system_time()))
     }
 
-    /// Linux counts `VmHWM` for this program alone. The value of `getrusage` includes the memory of
-    /// the process that started this one.
+    /// Prefers `VmHWM` on Linux, which counts this program only. The value of `getrusage` includes the
+    /// memory of the parent process.
     pub fn peak_memory() -> Option<u64> {
         bytes_in_status("self", "VmHWM:")
             .or_else(|| of_this_process().map(|usage| usage.max_rss() as u64 * UNIT))
@@ -80,17 +80,19 @@ mod system {
     }
 }
 
-/// CPU time of all threads of this process, user and system.
+/// CPU time of all threads of this process, user and system. `None` if the system does not report it.
 pub fn cpu_time() -> Option<Duration> {
     system::cpu_time()
 }
 
-/// The largest resident memory of this process so far, in bytes.
+/// The largest resident memory of this process so far, in bytes. `None` if the system does not report
+/// it.
 pub fn peak_memory() -> Option<u64> {
     system::peak_memory()
 }
 
-/// The largest resident memory of any child process that has been waited for, in bytes.
+/// The largest resident memory of any child process that has been waited for, in bytes. `None` if the
+/// system does not report it.
 pub fn peak_memory_of_children() -> Option<u64> {
     system::peak_memory_of_children()
 }
@@ -101,8 +103,8 @@ pub fn memory_of(process: u32) -> Option<u64> {
     system::memory_of(process)
 }
 
-/// Raises the limit of open files and connections to the hard limit and returns the limit then in
-/// force. `None` if the system does not tell.
+/// Raises the limit of open files and connections to the hard limit. Returns the limit then in force,
+/// or `None` if the system does not report it.
 pub fn raise_open_file_limit() -> Option<u64> {
     system::raise_open_file_limit()
 }

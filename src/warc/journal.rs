@@ -4,8 +4,8 @@
 //! `--record`. A resumed run ([`Journal::resume`]) takes its pages from there if they are young
 //! enough.
 //!
-//! Keeping a journal takes 7 % of a run at 0 ms (0.180 s instead of 0.167 s, medians of 31 interleaved
-//! runs each), and nothing measurable behind a network.
+//! Keeping a journal takes 7 % of a run at 0 ms (0.180 s instead of 0.167 s, medians of 31
+//! interleaved runs each), and nothing measurable behind a network.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -30,16 +30,17 @@ use crate::warc::writer::{Checksum, Writer};
 const NAME: &str = "unfinished.warc";
 /// The first record, which identifies the run, is shorter than this.
 const MAX_FIRST_RECORD: u64 = 1024;
-/// Clocks of two machines differ a little. The age of a page from further in the future is unknown.
+/// Clocks of two machines differ a little. A page dated further in the future than this is fetched
+/// again; its date cannot be trusted.
 const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
 
-/// What a response is kept for.
+/// Whether, and for what, the journal keeps a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
     Nothing,
-    /// To be in the recording. A journal of such responses alone is not worth a `--resume`.
+    /// Keeps the response for the recording. A journal with only such responses is deleted.
     ForRecording,
-    /// To spare a resumed run the request.
+    /// Keeps the response so that a resumed run need not send the request again.
     ForResume,
 }
 
@@ -60,7 +61,8 @@ fn is_for_resume(path: &str) -> bool {
     path != paths::ROBOTS && !paths::is_rates(path)
 }
 
-/// Whether a new journal may replace the file at `path`: only a journal that no other run is writing.
+/// Whether a new journal may replace the file at `path`: only a journal that no other run is
+/// writing.
 fn check_replaceable(path: &Path) -> io::Result<()> {
     if path.symlink_metadata().is_err() {
         return Ok(());
@@ -110,15 +112,16 @@ pub enum ResumeError {
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
-    /// The journal has this name until it contains a page worth a `--resume`. Only such a page may
-    /// replace the journal of an earlier run.
+    /// The path until the journal contains a resumable page. Only then may it replace the journal
+    /// of an earlier run.
     temporary: PathBuf,
     renamed: Once,
     writer: Writer,
+    /// The pages of an interrupted run, if this run resumes it.
     earlier: Option<EarlierRun>,
 }
 
-/// The journal as an interrupted run left it.
+/// The pages that an interrupted run has kept.
 #[derive(Debug)]
 struct EarlierRun {
     archive: Archive,
@@ -197,8 +200,9 @@ impl Journal {
         })
     }
 
-    /// Takes the page of a path out of the journal of an interrupted run. Each page is given once: if
-    /// it turns out to be unusable, the next attempt asks the site.
+    /// Takes the page of a path from the journal of an interrupted run. `None` if there is no fresh
+    /// page. Each page is given once: if it is unusable, the next attempt requests it from the
+    /// site.
     pub fn take(&self, path: &str) -> Option<Page> {
         let earlier = self.earlier.as_ref()?;
         let mut fresh = earlier.fresh.lock().expect("no panic under this lock");
@@ -252,11 +256,11 @@ impl Journal {
         let _ = fs::remove_file(self.current_path());
     }
 
-    /// Closes the journal for a later `--resume`, and removes it if no page is worth that. Returns its
-    /// path and the number of pages that are.
-    pub fn leave(self) -> Option<(PathBuf, usize)> {
+    /// Closes the journal. Returns its path and the number of resumable pages; removes it and
+    /// returns `None` if there are none.
+    pub fn close_for_resume(self) -> Option<(PathBuf, usize)> {
         let path = self.current_path().to_owned();
-        // After a failed sync, the pages are counted as the file has them.
+        // After a failed sync, count the pages that are in the file.
         let _ = self.writer.finish();
         let pages = Archive::open(&path).map_or(0, |archive| {
             let pages = archive.good_pages();

@@ -25,11 +25,11 @@ use crate::warc::writer::crc32;
 /// The largest record that is parsed; larger ones are skipped. Bodies are limited to [`MAX_BODY`]
 /// bytes.
 const MAX_RECORD: usize = 32 << 20;
-/// Limits on the fields of the first record and the bytes of a path that stay in memory. With them,
-/// a hostile archive takes no more memory than an honest one.
+/// At most this many fields of the first record are kept, to bound memory for hostile archives.
 const MAX_FIRST_RECORD_FIELDS: usize = 32;
+/// Longer paths are skipped, for the same reason.
 const MAX_PATH: usize = 2 << 10;
-/// The head of a record has a few hundred bytes.
+/// Maximum size of the head of a record. Real ones have a few hundred bytes.
 const MAX_HEAD: usize = 64 << 10;
 const NO_RECORD: &str = "there is no WARC record";
 
@@ -65,8 +65,8 @@ struct Location {
 }
 
 impl Archive {
-    /// Reads the whole file once. A record truncated at the end, where a recording was interrupted,
-    /// is left out. A file that is not a WARC archive is an error.
+    /// Opens an archive and reads the whole file once. A truncated record at the end, left by an
+    /// interrupted recording, is ignored. A file that is not a WARC archive is an error.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         let mut file = BufReader::with_capacity(1 << 20, file);
@@ -116,7 +116,7 @@ impl Archive {
         &self.path
     }
 
-    /// A sentence about an archive that could not be read to its end.
+    /// A sentence that says where and why reading stopped. `None` if the archive was read to its end.
     pub fn damage(&self) -> Option<String> {
         let why = self.damage.as_ref()?;
         let pages = match self.contents.responses.len() {
@@ -129,7 +129,7 @@ impl Archive {
         ))
     }
 
-    /// A field of the first record, which says which program wrote the archive and why.
+    /// A field of the first record, such as `software`, if the record has it.
     pub fn about(&self, name: &str) -> Option<&str> {
         let mut fields = self.contents.about.iter();
         let (_, value) = fields.find(|(field, _)| field.eq_ignore_ascii_case(name))?;

@@ -14,7 +14,8 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Parses the record at the start of `bytes`. Returns it with the bytes after it.
+    /// Parses the record at the start of `bytes`. Returns it with the bytes after it, or `None` if
+    /// the record is invalid or incomplete.
     pub fn parse(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
         if !bytes.starts_with(b"WARC/") {
             return None;
@@ -27,20 +28,22 @@ impl<'a> Record<'a> {
         Some((record, rest[length..].trim_ascii_start()))
     }
 
-    /// The value of a header field.
+    /// The value of a header field, if present.
     pub fn field(&self, name: &str) -> Option<&'a str> {
         fields(self.head)
             .find(|(field, _)| field.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
     }
 
-    /// The `WARC-Date`: when the response arrived. The Unix epoch if the field is missing or invalid.
+    /// The `WARC-Date`: when the response arrived. The Unix epoch if the field is missing or
+    /// invalid.
     pub fn date(&self) -> Timestamp {
         let date = self.field("warc-date").and_then(|date| date.parse().ok());
         date.unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
-    /// For the record of a response: the decoded path and query of its address, and its status.
+    /// The decoded path and query of the address, and the status. `None` if the record is not a
+    /// valid response.
     pub fn path_and_status(&self) -> Option<(String, u16)> {
         if self.field("warc-type")? != "response" {
             return None;
@@ -75,6 +78,7 @@ pub struct HttpResponse<'a> {
 }
 
 impl<'a> HttpResponse<'a> {
+    /// Parses a response. `None` if its head is invalid, incomplete or has over 128 headers.
     pub fn parse(block: &'a [u8]) -> Option<Self> {
         let mut slots = [httparse::EMPTY_HEADER; 128];
         let mut response = httparse::Response::new(&mut slots);

@@ -180,7 +180,7 @@ impl Writer {
         }
     }
 
-    /// The first failure to write.
+    /// The first failure to write, if there was one.
     pub fn failure(&self) -> Option<String> {
         let archive = self.archive.lock().expect("no panic under this lock");
         archive.error.as_ref().map(io::Error::to_string)

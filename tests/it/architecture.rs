@@ -1,14 +1,12 @@
-//! The order of the rooms, and the homes of the crates.
-//!
-//! Reads every path in `src` that leads to another file, in `use` lines and elsewhere, and fails on an
-//! arrow against the order and on a circle of files.
+//! Checks the order of the rooms: a room imports only from rooms before it, files do not import each
+//! other in cycles, and each external crate is used only where `HOMES` lists it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The rooms in their order: a room imports only from rooms before it. `main` and its neighbours
-/// directly in `src` come last.
+/// The rooms in their order: a room imports only from rooms before it. `""` stands for files directly
+/// in `src`.
 const ROOMS: [&str; 12] = [
     "site",
     "disk",
@@ -27,9 +25,9 @@ const ROOMS: [&str; 12] = [
 /// Files that any room may import, because they import nothing.
 const LEAVES: [&str; 3] = ["exit.rs", "signals.rs", "seeded.rs"];
 
-/// Crates with a home, and the rooms or files that are this home. The replica is a server, which
-/// writes the formats that the rooms parse; the race has other clients and another job.
-const HOMES: [(&str, &[&str]); 17] = [
+/// External crates and the only rooms or files that may use them. `replica` appears where it writes a
+/// format that another room parses; `bin/compare` where a contender uses another library.
+const HOMES: [(&str, &[&str]); 16] = [
     ("ureq", &["http"]),
     ("rustls", &["http", "bin/compare/contenders/async_tokio.rs"]),
     ("scraper", &["site", "bin/compare/headings.rs"]),
@@ -46,15 +44,16 @@ const HOMES: [(&str, &[&str]); 17] = [
     ("rayon", &["pipeline", "bin/compare/contenders"]),
     ("tokio", &["bin/compare/contenders/async_tokio.rs"]),
     ("reqwest", &["bin/compare/contenders/async_tokio.rs"]),
-    ("rusqlite", &["store"]),
 ];
 
-/// A path in the code that leads to another file.
+/// A path in the code that refers to another file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Arrow {
-    /// The file, relative to `src`, and the line.
+    /// The importing file, relative to `src`.
     from: String,
+    /// The line of the path in `from`, counted from 1.
     line: usize,
+    /// The imported file, relative to `src`.
     to: String,
 }
 
@@ -68,23 +67,27 @@ fn rooms_import_only_from_rooms_before_them() {
         })
         .map(|Arrow { from, line, to }| format!("src/{from}:{line} imports src/{to}"))
         .collect();
-    assert!(wrong.is_empty(), "against the order:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "imports of a later room:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
-fn no_circle_of_files() {
+fn files_do_not_import_each_other_in_cycles() {
     let arrows = arrows(&sources());
     let mut targets: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for arrow in &arrows {
         targets.entry(&arrow.from).or_default().insert(&arrow.to);
     }
-    let leads_back = |arrow: &&Arrow| {
+    let is_in_cycle = |arrow: &&Arrow| {
         let mut reached = BTreeSet::from([&*arrow.to]);
-        let mut open = vec![&*arrow.to];
-        while let Some(file) = open.pop() {
+        let mut to_visit = vec![&*arrow.to];
+        while let Some(file) = to_visit.pop() {
             for next in targets.get(file).into_iter().flatten() {
                 if reached.insert(next) {
-                    open.push(next);
+                    to_visit.push(next);
                 }
             }
         }
@@ -92,14 +95,14 @@ fn no_circle_of_files() {
     };
     let wrong: Vec<String> = arrows
         .iter()
-        .filter(leads_back)
+        .filter(is_in_cycle)
         .map(|Arrow { from, line, to }| format!("src/{from}:{line} imports src/{to}"))
         .collect();
-    assert!(wrong.is_empty(), "in a circle:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "import cycles:\n{}", wrong.join("\n"));
 }
 
 #[test]
-fn each_crate_has_one_home() {
+fn crates_are_used_only_where_listed() {
     let mut wrong = Vec::new();
     for (file, code) in sources() {
         for (name, homes) in HOMES {
@@ -111,10 +114,14 @@ fn each_crate_has_one_home() {
             }
         }
     }
-    assert!(wrong.is_empty(), "not at home:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "crates used outside their homes:\n{}",
+        wrong.join("\n")
+    );
 }
 
-/// The test above reads what it should: these arrows exist, one for each kind of path.
+/// `arrows` finds each kind of path: `use`, nested groups, `super`, and paths in expressions.
 #[test]
 fn finds_every_kind_of_path() {
     let code = [
@@ -148,7 +155,7 @@ fn finds_every_kind_of_path() {
     assert_eq!(found, expected);
 }
 
-/// The place of a file's room in the order. The race is a program of its own, above all rooms.
+/// The position of a file's room in the order. `bin/compare` comes after all rooms.
 fn place(file: &str) -> usize {
     let room = match file.split_once('/') {
         Some(("bin", _)) => return ROOMS.len(),
@@ -156,7 +163,7 @@ fn place(file: &str) -> usize {
         None => "",
     };
     let place = ROOMS.iter().position(|one| *one == room);
-    place.unwrap_or_else(|| panic!("src/{room} is not in the order of the rooms"))
+    place.unwrap_or_else(|| panic!("add src/{room} to ROOMS"))
 }
 
 /// Whether a line names a crate as the root of a path.
@@ -188,7 +195,11 @@ fn sources() -> Vec<(String, String)> {
     let mut files = Vec::new();
     collect(&src, &mut files);
     files.sort();
-    assert!(files.len() > 50, "{} files", files.len());
+    assert!(
+        files.len() > 50,
+        "found only {} source files; is the path wrong?",
+        files.len()
+    );
     let relative = |file: &Path| {
         let relative = file.strip_prefix(&src).unwrap().to_str().unwrap();
         relative.replace('\\', "/")
@@ -199,7 +210,7 @@ fn sources() -> Vec<(String, String)> {
         .collect()
 }
 
-/// The arrows of all files. A file does not import itself, and declaring a module is no import.
+/// Finds the arrows of all files. Ignores `mod` declarations and paths within the same file.
 fn arrows(sources: &[(String, String)]) -> Vec<Arrow> {
     let files: BTreeSet<&str> = sources.iter().map(|(file, _)| &**file).collect();
     let mut arrows = BTreeSet::new();
@@ -235,7 +246,7 @@ fn declared_modules(code: &str) -> BTreeSet<String> {
 /// `use a::{b, c::D}` gives `a::b` and `a::c::D`.
 fn paths(code: &str) -> Vec<(usize, Vec<String>)> {
     let mut found = Vec::new();
-    // For each open brace, the segments before it if it opens a group of a path.
+    // One entry per open brace: the path prefix of a `use` group, `None` for other braces.
     let mut groups: Vec<Option<Vec<String>>> = Vec::new();
     let mut path: Vec<String> = Vec::new();
     let mut last_line = 0;
@@ -269,7 +280,8 @@ fn paths(code: &str) -> Vec<(usize, Vec<String>)> {
     found
 }
 
-/// Words, `::` and single characters of the code, without comments, strings and characters.
+/// Splits code into words, `::` and single punctuation characters. Skips comments and the contents of
+/// string literals. Returns each token with its line.
 fn tokens(code: &str) -> Vec<(usize, String)> {
     let mut tokens = Vec::new();
     for (number, line) in without_strings(code).lines().enumerate() {
@@ -291,7 +303,7 @@ fn tokens(code: &str) -> Vec<(usize, String)> {
     tokens
 }
 
-/// The code with the content of its string literals removed; lines stay.
+/// Removes string contents and keeps line breaks, so line numbers stay valid.
 fn without_strings(code: &str) -> String {
     let mut kept = String::new();
     let mut chars = code.chars().peekable();
@@ -325,7 +337,8 @@ fn without_strings(code: &str) -> String {
     kept
 }
 
-/// The file that a path leads to: the deepest module among its segments.
+/// The file that a path refers to: the deepest module among its segments. `None` if the path is not
+/// one of this crate.
 fn resolve(
     from: &str,
     path: &[String],
@@ -335,7 +348,7 @@ fn resolve(
     let mut modules = module_of(from);
     let mut segments = path.iter().map(String::as_str).peekable();
     match segments.next()? {
-        // The race is a crate of its own, so its root is another one.
+        // `bin/compare` is a separate crate, so `crate` means its own root.
         "crate" => modules = crate_root(from),
         "indexrank" => modules = Vec::new(),
         "self" => {}
@@ -375,6 +388,7 @@ fn module_of(file: &str) -> Vec<&str> {
     modules
 }
 
+/// The file of a module, if there is one.
 fn file_of(modules: &[&str], files: &BTreeSet<&str>) -> Option<String> {
     let path = modules.join("/");
     let candidates = match modules {

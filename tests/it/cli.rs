@@ -130,7 +130,7 @@ fn rejects_wrong_usage_with_a_hint_and_code_2() {
         (&["--proxy", "bla"], "is not the address of a proxy"),
         (
             &["--from", "torn.warc", "--record", "again.warc"],
-            "--record keeps pages that come from a server",
+            "--record needs a server",
         ),
         (
             &[

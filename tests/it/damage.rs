@@ -186,7 +186,7 @@ proptest! {
         };
         let journal = Journal::begin(path.clone(), Checksum::Crc32, &identity).unwrap();
         (0..pages).for_each(|number| journal.keep(&format!("http://here/{number}"), &page(number), Keep::ForResume));
-        journal.leave();
+        journal.close_for_resume();
         if pages > 0 {
             let mut bytes = fs::read(&path).unwrap();
             damage.iter().for_each(|damage| damage.apply(&mut bytes));
@@ -201,7 +201,7 @@ proptest! {
             prop_assert!(journal.take(&format!("/{number}")).is_none(), "the journal returns each page once");
         }
         journal.keep("http://here/last", &page(99), Keep::ForResume);
-        journal.leave();
+        journal.close_for_resume();
         // A second resume finds the appended page.
         if let Ok(journal) = resume() {
             let last = journal.take("/last");

@@ -2,7 +2,7 @@
 
 use indexrank::replica::Pages;
 
-use crate::run::{COMPANY, Fault, OK, Run, SIZE, always, gzip, market, once, page_of};
+use crate::run::{COMPANIES, COMPANY, Fault, OK, Run, always, company_html, gzip, market, once};
 use crate::support::{Reply, TestServer, json, ledger};
 
 /// A response of status 200 with one more header.
@@ -106,7 +106,7 @@ fn recovers_from_a_transient_failure_with_one_retry() {
         ),
         (
             "cut off",
-            Box::new(|| Reply::with_head(OK, &page_of(COMPANY)[..90_000])),
+            Box::new(|| Reply::with_head(OK, &company_html(COMPANY)[..90_000])),
         ),
         (
             "broken gzip",
@@ -167,7 +167,10 @@ fn loses_no_page_when_the_server_closes_after_each_response() {
     let run = Run::new(&server, &["--workers", "4"]);
     assert_eq!(run.ran.code, 0, "{}", run.ran.stderr);
     let report = json(&run.folder.path().join("rankings/run.json"));
-    assert_eq!(ledger(&report), [SIZE as u64, SIZE as u64, 0, 0, 0]);
+    assert_eq!(
+        ledger(&report),
+        [COMPANIES as u64, COMPANIES as u64, 0, 0, 0]
+    );
 }
 
 #[test]
@@ -183,7 +186,7 @@ fn follows_a_redirect_within_the_host() {
 
 #[test]
 fn fails_when_every_address_shows_the_same_company() {
-    let server = for_every_company(|| Reply::Page(page_of("/stocks/a-stock")));
+    let server = for_every_company(|| Reply::Page(company_html("/stocks/a-stock")));
     Run::new(&server, &[]).assert_failed(
         5,
         &["59 of 60 pages show the code of a company that is also listed at another address"],
@@ -230,12 +233,15 @@ fn fails_when_every_company_page_is_gone() {
 #[test]
 fn merges_and_reports_two_addresses_of_one_company() {
     let server = TestServer::start(market(), |path, _| {
-        (path == COMPANY).then(|| Reply::Page(page_of("/stocks/a-stock")))
+        (path == COMPANY).then(|| Reply::Page(company_html("/stocks/a-stock")))
     });
     let run = Run::new(&server, &[]);
     assert_eq!(run.ran.code, 0, "{}", run.ran.stderr);
     let report = json(&run.folder.path().join("rankings/run.json"));
-    assert_eq!(ledger(&report), [SIZE as u64, SIZE as u64 - 1, 0, 1, 0]);
+    assert_eq!(
+        ledger(&report),
+        [COMPANIES as u64, COMPANIES as u64 - 1, 0, 1, 0]
+    );
     assert_eq!(
         report["duplicates"].to_string(),
         r#"[{"code":"A","path":"/stocks/mmm-stock","same_as":"/stocks/a-stock"}]"#
@@ -243,7 +249,7 @@ fn merges_and_reports_two_addresses_of_one_company() {
     assert!(
         run.ran
             .stderr
-            .contains("/stocks/a-stock and /stocks/mmm-stock are both A"),
+            .contains("/stocks/a-stock and /stocks/mmm-stock both show A"),
         "{}",
         run.ran.stderr
     );

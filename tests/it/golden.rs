@@ -370,7 +370,7 @@ fn bounds_memory_while_parsers_lag() {
             return None;
         }
         // The unquoted attribute defeats the scan, so the parser builds the dom of the whole page.
-        let page = String::from_utf8(crate::run::page_of(path)).unwrap();
+        let page = String::from_utf8(crate::run::company_html(path)).unwrap();
         let heavy = page
             .replace(
                 "price-section__label\"",

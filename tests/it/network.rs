@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use indexrank::replica::{Faults, Line, Market, Pages, Plan, Server};
 use serde_json::Value;
 
-use crate::run::{COMPANY, Run, SIZE, market};
+use crate::run::{COMPANIES, COMPANY, Run, market};
 use crate::support::{Ran, Reply, TestServer, command, indexrank, json, ledger};
 
 /// Retries after 10 ms.
@@ -33,7 +33,7 @@ impl Outcome {
         assert_eq!(self.ran.code, 0, "{what}: {}", self.ran.stderr);
         assert_eq!(
             ledger(&self.report),
-            [SIZE as u64, SIZE as u64, 0, 0, 0],
+            [COMPANIES as u64, COMPANIES as u64, 0, 0, 0],
             "{what}"
         );
         let elapsed = self.elapsed;
@@ -193,8 +193,8 @@ fn ignores_an_invalid_retry_after_and_ends_the_run_on_a_long_one() {
         let Outcome { ran, elapsed, .. } = run(&format!("{kind}@{COMPANY}#1"), &[]);
         assert_eq!(ran.code, 4, "{kind}: {}", ran.stderr);
         for words in [
-            "the site asks for a pause of",
-            "run it again after that",
+            "the site demands a pause of",
+            "run the command again after that",
             "--resume",
         ] {
             assert!(ran.stderr.contains(words), "{kind}: {}", ran.stderr);
@@ -241,7 +241,10 @@ fn starts_fewer_workers_under_a_low_file_descriptor_limit() {
     assert_eq!(output.status.code(), Some(0), "{stderr}");
     assert!(stderr.contains("12 workers instead of 200"), "{stderr}");
     let report = json(&folder.path().join("rankings/run.json"));
-    assert_eq!(ledger(&report), [SIZE as u64, SIZE as u64, 0, 0, 0]);
+    assert_eq!(
+        ledger(&report),
+        [COMPANIES as u64, COMPANIES as u64, 0, 0, 0]
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use indexrank::site::company::Company;
 use indexrank::site::company::CompanyPage;
 use serde_json::{Value, json};
 
-use crate::run::{COMPANY, Run, market, page_of};
+use crate::run::{COMPANY, Run, company_html, market};
 use crate::support::{MARKET, Reply, TestServer, assert_expected_rankings, indexrank, json};
 
 fn company(code: &str, [price, pe, growth, low52, high52]: [&str; 5]) -> Company {
@@ -216,7 +216,7 @@ fn warns_at_the_end_and_leaves_the_rankings_unchanged() {
 fn flags_and_ranks_an_implausible_price() {
     let price = "price-section__current-value\">";
     let server = TestServer::start(market(), move |path, _| {
-        let page = || String::from_utf8(page_of(COMPANY)).unwrap();
+        let page = || String::from_utf8(company_html(COMPANY)).unwrap();
         (path == COMPANY).then(|| Reply::Page(page().replace(price, &format!("{price}9")).into()))
     });
     let run = Run::new(&server, &[]);

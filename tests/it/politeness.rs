@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indexrank::replica::{Market, SEED};
 
-use crate::run::{COMPANY, Run, SIZE, market};
+use crate::run::{COMPANIES, COMPANY, Run, market};
 use crate::support::{Reply, Request, TestServer, json, ledger};
 
 const ROBOTS: &str = "/robots.txt";
@@ -100,7 +100,7 @@ fn limits_requests_per_second() {
     let duration = requests[requests.len() - 1].at - requests[0].at;
     let rps = (requests.len() - 1) as f64 / duration.as_secs_f64();
     assert!(
-        requests.len() > SIZE && (38.0..42.0).contains(&rps),
+        requests.len() > COMPANIES && (38.0..42.0).contains(&rps),
         "{rps}"
     );
 }
@@ -175,7 +175,7 @@ fn unusable_robots_rules_end_the_run_and_malformed_ones_are_ignored() {
         let run = Run::new(&server, &["--max-time", "5"]);
         run.assert_failed(
             4,
-            &["robots.txt cannot be obeyed (it wants", "--ignore-robots"],
+            &["robots.txt cannot be obeyed (it demands", "--ignore-robots"],
         );
     }
     for status in ["501 Not Implemented", "505 Version", "599 What"] {

@@ -57,7 +57,7 @@ fn refetches_pages_older_than_max_age() {
 fn refetches_a_truncated_page_of_the_journal() {
     let server = TestServer::start(crate::run::market(), |path, earlier| {
         (path == crate::run::COMPANY && earlier < 5).then(|| {
-            let page = crate::run::page_of(path);
+            let page = crate::run::company_html(path);
             Reply::with_head(crate::run::OK, &page[..90_000])
         })
     });

@@ -1,4 +1,4 @@
-//! Runs the real binary against a small market whose server fails, and checks the results.
+//! Test fixture: runs the binary against a test server with faults, and asserts on the outcome.
 
 use std::fs;
 use std::io::Write;
@@ -11,18 +11,18 @@ use crate::support::{RANKINGS, Ran, Reply, TestServer, files, indexrank, json, l
 
 pub type Fault = Box<dyn Fn() -> Reply + Send + Sync>;
 
-/// Companies in the small market.
-pub const SIZE: usize = 60;
+/// Number of companies in the market of the test server.
+pub const COMPANIES: usize = 60;
 pub const COMPANY: &str = "/stocks/mmm-stock";
 pub const RATES: &str = "/scripts/XML_daily.asp";
 pub const INDEX_2: &str = "/index/components/s&p_500?p=2";
 
 pub fn market() -> Market {
-    Market::embedded(Some(SIZE), SEED)
+    Market::embedded(Some(COMPANIES), SEED)
 }
 
-/// The HTML of a company page of the small market.
-pub fn page_of(path: &str) -> Vec<u8> {
+/// The HTML of a company page of [`market`].
+pub fn company_html(path: &str) -> Vec<u8> {
     let market = market();
     let company = market
         .companies()
@@ -38,7 +38,8 @@ pub fn gzip(body: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A finished run whose output folder held old rankings before.
+/// A finished run. Its output folder started with files that contain `old`, so tests see which were
+/// replaced.
 pub struct Run {
     pub folder: tempfile::TempDir,
     pub ran: Ran,
@@ -63,7 +64,8 @@ impl Run {
         fs::read_to_string(self.folder.path().join("rankings").join(name)).unwrap()
     }
 
-    /// The run ended early with this exit code, one sentence with these words, and unchanged results.
+    /// Asserts that the run failed with `code`, printed exactly one error that contains all of `words`,
+    /// and left the results unchanged.
     #[track_caller]
     pub fn assert_failed(&self, code: i32, words: &[&str]) {
         assert_eq!(self.ran.code, code, "{}", self.ran.stderr);
@@ -75,13 +77,13 @@ impl Run {
                 self.ran.stderr
             );
         }
-        let sentences = self
+        let errors = self
             .ran
             .stderr
             .lines()
             .filter(|line| line.starts_with("indexrank: "))
             .filter(|line| !line.contains("to resume: "));
-        assert_eq!(sentences.count(), 1, "{}", self.ran.stderr);
+        assert_eq!(errors.count(), 1, "{}", self.ran.stderr);
         for name in RANKINGS.into_iter().chain(["run.json"]) {
             assert_eq!(self.read(name), "old", "{name}");
         }
@@ -90,12 +92,15 @@ impl Run {
         assert_eq!(names.len(), 5, "{names:?}");
     }
 
-    /// The run ranked all companies but [`COMPANY`], which failed for this reason.
+    /// Asserts that only [`COMPANY`] is missing, with this reason.
     #[track_caller]
     pub fn assert_without_the_company(&self, reason: &str) {
         assert_eq!(self.ran.code, 3, "{}", self.ran.stderr);
         let report = json(&self.folder.path().join("rankings/run.json"));
-        assert_eq!(ledger(&report), [SIZE as u64, SIZE as u64 - 1, 1, 0, 0]);
+        assert_eq!(
+            ledger(&report),
+            [COMPANIES as u64, COMPANIES as u64 - 1, 1, 0, 0]
+        );
         assert_eq!(report["failures"][0]["path"], COMPANY);
         assert_eq!(report["failures"][0]["reason"], reason, "{report}");
         assert!(
@@ -104,22 +109,22 @@ impl Run {
                 .unwrap()
                 .ends_with(COMPANY)
         );
-        assert!(
-            self.ran.stderr.contains("1 of 60 companies is missing"),
-            "{}",
-            self.ran.stderr
-        );
+        let warning = format!("1 of {COMPANIES} companies is missing");
+        assert!(self.ran.stderr.contains(&warning), "{}", self.ran.stderr);
         assert!(self.ran.stderr.contains(COMPANY));
         assert!(!self.read("price.json").contains("\"MMM\""));
     }
 
-    /// The run ranked every company after this many retries. Its rankings equal those of a run against
-    /// a server without faults.
+    /// Asserts that the run ranked every company after this many retries. Its rankings must equal those
+    /// of a run against a server without faults.
     #[track_caller]
     pub fn assert_complete(&self, retries: u64) {
         assert_eq!(self.ran.code, 0, "{}", self.ran.stderr);
         let report = json(&self.folder.path().join("rankings/run.json"));
-        assert_eq!(ledger(&report), [SIZE as u64, SIZE as u64, 0, 0, 0]);
+        assert_eq!(
+            ledger(&report),
+            [COMPANIES as u64, COMPANIES as u64, 0, 0, 0]
+        );
         assert_eq!(report["retries"], retries);
         let quiet = Run::new(&TestServer::start(market(), |_, _| None), &[]);
         for name in RANKINGS {

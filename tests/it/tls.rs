@@ -13,7 +13,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::run::{COMPANY, SIZE, market};
+use crate::run::{COMPANIES, COMPANY, market};
 use crate::support::{RANKINGS, Ran, TestServer, indexrank, json, ledger};
 
 /// A certificate authority. Clients trust it if its `pem` is in their `--ca-file`.
@@ -253,7 +253,10 @@ fn does_not_follow_a_redirect_from_https_to_http() {
     let ran = server.run(folder.path(), &authority.pem, &[]);
     assert_eq!(ran.code, 3, "{}", ran.stderr);
     let report = json(&folder.path().join("rankings/run.json"));
-    assert_eq!(ledger(&report), [SIZE as u64, SIZE as u64 - 1, 1, 0, 0]);
+    assert_eq!(
+        ledger(&report),
+        [COMPANIES as u64, COMPANIES as u64 - 1, 1, 0, 0]
+    );
     assert_eq!(report["failures"][0]["reason"], "offsite", "{report}");
     assert_eq!(plain.connections.load(Ordering::SeqCst), 0);
 }

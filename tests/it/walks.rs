@@ -10,7 +10,7 @@ use indexrank::site::paths::LETTERS;
 use indexrank::telemetry::counters::Counters;
 use serde_json::{Value, json};
 
-use crate::run::{COMPANY, INDEX_2, Run, SIZE, market};
+use crate::run::{COMPANIES, COMPANY, INDEX_2, Run, market};
 use crate::stages::source_at;
 use crate::support::{
     MARKET, RANKINGS, Ran, Reply, TestServer, assert_expected_rankings, command, indexrank, json,
@@ -67,7 +67,7 @@ fn walks_numbered_pages_by_default() {
             is_letter(path).then(|| panic!("{path} was asked for"))
         });
         let (_, _, report) = walk_site(server.address(), walk);
-        assert_eq!(report["walks"], one_walk("pages", SIZE));
+        assert_eq!(report["walks"], one_walk("pages", COMPANIES));
         assert_eq!(report["warnings"], json!([]));
         assert_eq!(server.asked(LETTER_A), 0);
     }

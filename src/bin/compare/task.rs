@@ -209,7 +209,7 @@ impl Task {
         source
             .into_journal()
             .context("the source has no journal")?
-            .leave();
+            .close_for_resume();
         Ok(())
     }
 }

@@ -1,5 +1,5 @@
-//! Takes any file as a journal: a run resumes from it or rejects it. The next run finds a page that was
-//! kept after resuming.
+//! Resumes from arbitrary bytes as a journal, unless it is rejected. The next run must find a page
+//! that was kept after resuming.
 #![no_main]
 
 use std::fs;
@@ -11,9 +11,9 @@ use indexrank::warc::writer::Checksum;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let folder = tempfile::tempdir().expect("create a temporary folder");
     let path = folder.path().join("unfinished.warc");
-    fs::write(&path, bytes).expect("disk space");
+    fs::write(&path, bytes).expect("write the input");
     let identity = Identity(Vec::new());
     let age = Duration::from_secs(60);
     let resume = || Journal::resume(path.clone(), Checksum::Crc32, &identity, age);
@@ -28,8 +28,8 @@ fuzz_target!(|bytes: &[u8]| {
         large: None,
     };
     journal.keep("http://here/the-last", &page, Keep::ForResume);
-    journal.leave();
-    let journal = resume().expect("a journal that was resumed can be resumed again");
+    journal.close_for_resume();
+    let journal = resume().expect("resume the journal a second time");
     let last = journal.take("/the-last");
-    assert_eq!(last.expect("kept before").body, b"kept");
+    assert_eq!(last.expect("find the page that was kept").body, b"kept");
 });
