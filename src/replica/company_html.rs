@@ -112,7 +112,7 @@ fn chart(page: &mut String, rng: &mut Rng) {
     push_line!(page, "\t];\n</script>");
 }
 
-/// Key figures of past years. Their "P/E Ratio" is a trap: the current one stands in the snapshot.
+/// Key figures of past years. Their "P/E Ratio" is a trap: only the snapshot has the current one.
 fn fundamentals(page: &mut String, rng: &mut Rng) {
     for title in ["Key Figures", "Historical Ratios"] {
         push_line!(

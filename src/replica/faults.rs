@@ -100,7 +100,7 @@ pub enum RetryAfter {
     Seconds(u64),
     /// The date this many seconds from now.
     Date(i64, DateFormat),
-    /// Any other text, sent as it is.
+    /// Any other text, sent unchanged.
     Text(String),
 }
 

@@ -1,4 +1,4 @@
-//! What each fault sends, byte by byte.
+//! The exact bytes that the server sends for each fault.
 
 use std::io::{self, Write};
 use std::net::TcpStream;
@@ -9,17 +9,18 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use super::faults::{DateFormat, Fault, RetryAfter};
 use super::pages::{Pages, Response};
-use Then::{CloseAfter, Drip, KeepOpen, ResetAfter};
+use AfterReply::{CloseAfter, Drip, KeepOpen, ResetAfter};
 
-/// Bytes of the head, far above any limit on heads.
-const ENDLESS: usize = 4 << 20;
-/// Bytes of the body; the client accepts 2 MiB.
-const HUGE: usize = 9 << 20;
-/// Bytes that the gzip body inflates to; the client inflates at most 2 MiB.
-const BOMB: usize = 40 << 20;
+/// Size of the response head of `endless-head`. The client accepts 28 KiB.
+const ENDLESS_HEAD_LEN: usize = 4 << 20;
+/// Size of the body of `huge`. The client accepts 2 MiB.
+const HUGE_BODY_LEN: usize = 9 << 20;
+/// Size that the gzip body of `bomb` inflates to. The client inflates at most 2 MiB.
+const BOMB_INFLATED_LEN: usize = 40 << 20;
 /// `drip` sends one byte per interval.
 const DRIP_INTERVAL: Duration = Duration::from_millis(100);
-/// A reset can discard bytes that were sent just before it, so they get this long to arrive.
+/// Delay between the last byte and the reset. A reset discards unread data, so an immediate one would
+/// hide the bytes before it.
 const RESET_DELAY: Duration = Duration::from_millis(10);
 const NO_WAIT: Duration = Duration::ZERO;
 
@@ -34,8 +35,8 @@ const CHALLENGE: &str = "<!DOCTYPE html><html><head><title>Just a moment...</tit
 const CONSENT: &str = "<!DOCTYPE html><html><head><title>Before you continue</title></head><body>\
     <form action=\"/consent\"><h1>We value your privacy</h1><button>Accept all</button></form></body></html>";
 
-/// What the server does once the bytes of a reply are sent.
-enum Then {
+/// What to do with the connection after the bytes of a reply.
+enum AfterReply {
     /// Read the next request of the connection.
     KeepOpen,
     /// Send these bytes one by one, then read the next request.
@@ -51,9 +52,9 @@ pub(super) fn respond(
     path: &str,
     pages: &Pages,
 ) -> io::Result<bool> {
-    let (bytes, then) = reply(fault, path, pages);
+    let (bytes, after) = reply(fault, path, pages);
     stream.write_all(&bytes)?;
-    match then {
+    match after {
         KeepOpen => Ok(true),
         Drip(body) => {
             for byte in body {
@@ -74,8 +75,8 @@ pub(super) fn respond(
     }
 }
 
-/// The table: fault → bytes to send, and what follows them.
-fn reply(fault: &Fault, path: &str, pages: &Pages) -> (Vec<u8>, Then) {
+/// Returns the bytes to send for a fault, and what to do with the connection afterwards.
+fn reply(fault: &Fault, path: &str, pages: &Pages) -> (Vec<u8>, AfterReply) {
     let page = pages.get(path);
     let plain = || page.map_or_else(|| b"<html></html>".to_vec(), Response::plain_body);
     let gzipped = || page.map_or(&b""[..], Response::gzipped_body);
@@ -83,7 +84,7 @@ fn reply(fault: &Fault, path: &str, pages: &Pages) -> (Vec<u8>, Then) {
     match fault {
         // A status without a page.
         Fault::Status(status) => (status_only(*status, ""), KeepOpen),
-        Fault::RetryAfter(value) => (busy(value), KeepOpen),
+        Fault::RetryAfter(value) => (unavailable_until(value), KeepOpen),
         Fault::RedirectLoop => (redirect(path), KeepOpen),
         Fault::Redirect(target) => (redirect(target), KeepOpen),
         Fault::RedirectNowhere => (status_only(302, ""), KeepOpen),
@@ -98,7 +99,7 @@ fn reply(fault: &Fault, path: &str, pages: &Pages) -> (Vec<u8>, Then) {
         Fault::StallBody(wait) => (half_of_announced(gzipped()), CloseAfter(*wait)),
         Fault::Drip => (ok(&gzip_headers(gzipped()), b""), Drip(gzipped().to_vec())),
 
-        // HTTP that breaks its own framing.
+        // Invalid HTTP: broken framing, or not HTTP at all.
         Fault::Cut => (unframed(half(&plain())), CloseAfter(NO_WAIT)),
         Fault::BadChunk => (ok(CHUNKED, b"5\r\n<html\r\nzz\r\n>"), CloseAfter(NO_WAIT)),
         Fault::NoLastChunk => (ok(CHUNKED, b"5\r\n<html\r\n"), CloseAfter(NO_WAIT)),
@@ -108,7 +109,7 @@ fn reply(fault: &Fault, path: &str, pages: &Pages) -> (Vec<u8>, Then) {
 
         // More bytes than a client should accept.
         Fault::EndlessHead => (endless_head(), CloseAfter(NO_WAIT)),
-        Fault::Huge => (unframed(&vec![b' '; HUGE]), CloseAfter(NO_WAIT)),
+        Fault::Huge => (unframed(&vec![b' '; HUGE_BODY_LEN]), CloseAfter(NO_WAIT)),
         Fault::Bomb => (bomb(), KeepOpen),
 
         // A body that its headers describe wrongly.
@@ -118,7 +119,7 @@ fn reply(fault: &Fault, path: &str, pages: &Pages) -> (Vec<u8>, Then) {
         Fault::Encoding(name) => (encoded(name, &plain()), KeepOpen),
         Fault::Charset(name) => (with_charset(name, &plain()), KeepOpen),
 
-        // A well-formed response with another page than the client asked for.
+        // A well-formed response with an unexpected body.
         Fault::Empty => (html_page(b""), KeepOpen),
         Fault::Fragment => (html_page(half(&plain())), KeepOpen),
         Fault::Challenge => (html_page(CHALLENGE.as_bytes()), KeepOpen),
@@ -129,7 +130,7 @@ fn reply(fault: &Fault, path: &str, pages: &Pages) -> (Vec<u8>, Then) {
     }
 }
 
-/// A response of status 200 with these header lines, each with its line end.
+/// A 200 response. `headers` are whole lines, each ending in CRLF.
 fn ok(headers: &str, body: &[u8]) -> Vec<u8> {
     [OK.as_bytes(), headers.as_bytes(), b"\r\n", body].concat()
 }
@@ -150,12 +151,12 @@ fn gzip_page(body: &[u8]) -> Vec<u8> {
     ok(&gzip_headers(body), body)
 }
 
-/// The length of the whole gzipped body, but only the first half of its bytes.
+/// A response that announces the whole body in Content-Length and sends half of it.
 fn half_of_announced(body: &[u8]) -> Vec<u8> {
     ok(&gzip_headers(body), half(body))
 }
 
-/// Neither length nor chunks: the body ends with the connection.
+/// A response without Content-Length or chunks; only closing the connection ends the body.
 fn unframed(body: &[u8]) -> Vec<u8> {
     ok("Connection: close\r\n", body)
 }
@@ -180,11 +181,11 @@ fn with_charset(name: &str, body: &[u8]) -> Vec<u8> {
 
 fn endless_head() -> Vec<u8> {
     let line = format!("X-More: {}\r\n", "x".repeat(1000));
-    (OK.to_owned() + &line.repeat(ENDLESS / line.len())).into_bytes()
+    (OK.to_owned() + &line.repeat(ENDLESS_HEAD_LEN / line.len())).into_bytes()
 }
 
 fn bomb() -> Vec<u8> {
-    gzip_page(Response::new("text/html", &vec![b' '; BOMB]).gzipped_body())
+    gzip_page(Response::new("text/html", &vec![b' '; BOMB_INFLATED_LEN]).gzipped_body())
 }
 
 /// A response of this status with an empty body and these additional header lines.
@@ -196,7 +197,7 @@ fn status_only(status: u16, headers: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status} {reason}\r\n{headers}Content-Length: 0\r\n\r\n").into_bytes()
 }
 
-fn busy(value: &RetryAfter) -> Vec<u8> {
+fn unavailable_until(value: &RetryAfter) -> Vec<u8> {
     status_only(503, &format!("Retry-After: {}\r\n", header_value(value)))
 }
 
@@ -240,8 +241,8 @@ fn with_renamed_labels(body: &[u8]) -> Vec<u8> {
         .into_bytes()
 }
 
-/// The page of `/stocks/a-stock` for every address but a numbered index page. A numbered index page
-/// becomes the one before it, and the first stays the first.
+/// For `?p=N`, the index page N − 1 (page 1 for N = 1). For any other path, the page of
+/// `/stocks/a-stock`. `None` if the market has no such page.
 fn other_page(path: &str, pages: &Pages) -> Option<Vec<u8>> {
     let other = match path.rsplit_once("?p=") {
         Some((index, number)) => {
@@ -253,8 +254,8 @@ fn other_page(path: &str, pages: &Pages) -> Option<Vec<u8>> {
     Some(pages.get(&other)?.plain_body())
 }
 
-/// A copy of the first index page. It links to companies that no other page lists and to an index
-/// page with a number 100 higher than its own.
+/// The first index page with every company renamed, and a pager that links to page N + 100. `None`
+/// unless `path` ends in `?p=N`.
 fn growing_index(path: &str, pages: &Pages) -> Option<Vec<u8>> {
     let (index, number) = path.rsplit_once("?p=")?;
     let first = pages.get(&format!("{index}?p=1"))?.plain_body();
@@ -274,7 +275,7 @@ fn reset_on_close(stream: &TcpStream) {
         l_onoff: 1,
         l_linger: 0,
     };
-    // If the option cannot be set, the client sees an early close, which is as much of a fault.
+    // If this fails, the socket closes with FIN. That is still a fault, only a different one.
     let _ = setsockopt(stream, Linger, &no_linger);
 }
 

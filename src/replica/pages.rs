@@ -138,7 +138,7 @@ impl Pages {
     }
 }
 
-/// `filter_map` on all cores. Compressing a page takes about a millisecond.
+/// `filter_map` on all cores, because compressing a page takes about a millisecond.
 fn map_in_parallel<T: Sync, U: Send>(items: &[T], make: impl Fn(&T) -> Option<U> + Sync) -> Vec<U> {
     let cores = thread::available_parallelism().map_or(1, |cores| cores.get());
     let chunk_size = items.len().div_ceil(cores).max(1);

@@ -19,11 +19,11 @@ use super::plan::Plan;
 use super::request::Request;
 use crate::seeded;
 
-/// Bytes of a request head; more are refused with 431.
+/// Maximum size of a request head in bytes. Larger heads are refused with 431.
 const MAX_HEAD: usize = 64 << 10;
-/// Bytes of stack of a connection's thread.
+/// Stack size of a connection's thread in bytes.
 const STACK: usize = 256 << 10;
-/// Bytes that a connection sends before another has its turn, if bandwidth is limited.
+/// Bytes that a connection sends before the next connection may send, if bandwidth is limited.
 const PACKET: usize = 16 << 10;
 
 /// A server that runs until the process ends.
@@ -60,7 +60,7 @@ impl Line {
     }
 }
 
-/// What a server has counted since its start.
+/// The counters of a server since its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     pub requests: u64,

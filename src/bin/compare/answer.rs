@@ -45,6 +45,7 @@ impl Answer {
             .or_else(|| self.company_difference(expected))
     }
 
+    /// The first difference between the rankings. `None` if they are equal or this answer has none.
     fn ranking_difference(&self, expected: &Answer) -> Option<String> {
         if self.rankings.is_empty() {
             return None;
@@ -75,6 +76,7 @@ impl Answer {
         })
     }
 
+    /// The first different line of the tables of companies. `None` if they are equal or one is missing.
     fn company_difference(&self, expected: &Answer) -> Option<String> {
         let mut got = self.companies.as_ref()?.lines();
         let mut expected = expected.companies.as_ref()?.lines();

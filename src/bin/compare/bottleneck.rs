@@ -96,7 +96,7 @@ impl Bottleneck {
     }
 }
 
-/// Seconds from a request to its page.
+/// Seconds from a request to its page. `None` if `sequential` has no measurement to take it from.
 ///
 /// Foreign servers have an unknown latency. `sequential`, with one request at a time, measures it
 /// best. The server of a race adds the configured latency and, on average over many pages, half of

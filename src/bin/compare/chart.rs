@@ -10,11 +10,13 @@ use crate::number_format::grouped;
 
 /// Width of every chart in SVG units. One unit is one pixel if the page is wide enough.
 const WIDTH: f64 = 960.0;
-/// Width of the column of names on the left. The axis starts here.
-const LABELS: f64 = 132.0;
-const AXIS: f64 = WIDTH - LABELS - 16.0;
+/// Width of the label column; the plot area begins to its right.
+const LABEL_WIDTH: f64 = 132.0;
+/// Width of the plot area, with a right margin of 16.
+const PLOT_WIDTH: f64 = WIDTH - LABEL_WIDTH - 16.0;
 
-/// The phases in painting order, with their CSS class and description.
+/// The phases drawn in timelines, with their CSS class and description. Later phases cover earlier
+/// ones. `Pausing` is not drawn.
 pub const PHASES: [(Phase, &str, &str); 5] = [
     (Phase::Waiting, "waiting", "waiting for a response"),
     (Phase::Receiving, "receiving", "receiving the body"),
@@ -23,7 +25,7 @@ pub const PHASES: [(Phase, &str, &str); 5] = [
     (Phase::Reading, "reading", "parsing"),
 ];
 
-/// One bar: a value, with the smallest and the largest measured value.
+/// One bar: the median, with a whisker from the slowest to the fastest run.
 pub struct Bar {
     pub name: String,
     pub value: f64,
@@ -31,16 +33,17 @@ pub struct Bar {
     pub max: f64,
     /// Text to the right of the bar.
     pub label: String,
-    pub is_product: bool,
+    /// Drawn in the accent colour: indexrank's own pipeline.
+    pub is_highlighted: bool,
 }
 
-/// Horizontal bars with their names. `limit` is a vertical line at the maximum possible value. It is
-/// left out if it is more than a quarter beyond the longest bar.
+/// Draws horizontal bars with their names. `limit` is the name and value of an upper bound, drawn as a
+/// vertical line. The line is omitted if the bound exceeds 1.25 × the largest `max`.
 pub fn bars(id: &str, title: &str, unit: &str, bars: &[Bar], limit: Option<(&str, f64)>) -> Markup {
     const STEP: f64 = 26.0;
     const VALUE_WIDTH: f64 = 190.0;
     let longest = bars.iter().map(|bar| bar.max).fold(0.0, f64::max);
-    let scale = (AXIS - VALUE_WIDTH) / longest;
+    let scale = (PLOT_WIDTH - VALUE_WIDTH) / longest;
     let bottom = bars.len() as f64 * STEP + 8.0;
     let visible_limit = limit.filter(|(_, limit)| *limit <= longest * 1.25);
     let description: Vec<String> = bars
@@ -52,27 +55,27 @@ pub fn bars(id: &str, title: &str, unit: &str, bars: &[Bar], limit: Option<(&str
             title id=(format!("{id}-t")) { (title) }
             desc id=(format!("{id}-d")) { (description.join("; ")) }
             @for tick in ticks(longest) {
-                @let x = LABELS + tick * scale;
+                @let x = LABEL_WIDTH + tick * scale;
                 line.grid x1=(px(x)) x2=(px(x)) y1="0" y2=(px(bottom)) {}
                 text.tick x=(px(x)) y=(px(bottom + 14.0)) text-anchor="middle" { (grouped(tick)) }
             }
-            text.tick x=(px(LABELS - 8.0)) y=(px(bottom + 14.0)) text-anchor="end" { (unit) }
+            text.tick x=(px(LABEL_WIDTH - 8.0)) y=(px(bottom + 14.0)) text-anchor="end" { (unit) }
             @if let Some((limit_name, limit)) = visible_limit {
-                @let x = LABELS + limit * scale;
+                @let x = LABEL_WIDTH + limit * scale;
                 line.limit x1=(px(x)) x2=(px(x)) y1="0" y2=(px(bottom)) {}
                 text.tick.limit x=(px(x)) y=(px(bottom + 30.0)) text-anchor="middle" { (limit_name) " " (grouped(limit.round())) }
             }
-            @for (at, bar) in bars.iter().enumerate() {
-                @let y = at as f64 * STEP + 6.0;
+            @for (index, bar) in bars.iter().enumerate() {
+                @let y = index as f64 * STEP + 6.0;
                 @let center = y + 8.0;
-                g.product[bar.is_product] {
-                    text x=(px(LABELS - 8.0)) y=(px(y + 12.0)) text-anchor="end" { (bar.name) }
-                    rect.bar x=(px(LABELS)) y=(px(y)) width=(px(bar.value * scale)) height="16" data-name=(bar.name) data-value=(bar.value) {}
+                g.product[bar.is_highlighted] {
+                    text x=(px(LABEL_WIDTH - 8.0)) y=(px(y + 12.0)) text-anchor="end" { (bar.name) }
+                    rect.bar x=(px(LABEL_WIDTH)) y=(px(y)) width=(px(bar.value * scale)) height="16" data-name=(bar.name) data-value=(bar.value) {}
                     path.spread d=(format!(
                         "M{0} {center}H{1}M{0} {2}v8M{1} {2}v8",
-                        px(LABELS + bar.min * scale), px(LABELS + bar.max * scale), center - 4.0
+                        px(LABEL_WIDTH + bar.min * scale), px(LABEL_WIDTH + bar.max * scale), center - 4.0
                     )) {}
-                    text.value x=(px(LABELS + bar.max * scale + 8.0)) y=(px(y + 12.0)) { (bar.label) }
+                    text.value x=(px(LABEL_WIDTH + bar.max * scale + 8.0)) y=(px(y + 12.0)) { (bar.label) }
                 }
             }
         }
@@ -83,13 +86,14 @@ pub fn bars(id: &str, title: &str, unit: &str, bars: &[Bar], limit: Option<(&str
 pub struct Series {
     pub name: String,
     pub points: Vec<(f64, f64)>,
-    pub is_product: bool,
+    /// Drawn in the accent colour: indexrank's own pipeline.
+    pub is_highlighted: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
 pub enum XAxis {
-    /// Logarithmic, with a tick and a dot at each value. The text is the unit.
-    Doublings(&'static str),
+    /// Base-2 logarithmic, with a tick and a dot at each measured x.
+    Log2 { unit: &'static str },
     /// Seconds since the start of the run.
     Time,
 }
@@ -97,9 +101,11 @@ pub enum XAxis {
 /// The scales of a line chart.
 struct Scales {
     x_axis: XAxis,
-    /// The first tick, the last value and the highest value.
+    /// The smallest x. Time axes start at 0 instead.
     first_x: f64,
+    /// The largest x.
     last_x: f64,
+    /// The largest y; the y axis starts at 0.
     max_y: f64,
 }
 
@@ -112,7 +118,7 @@ impl Scales {
 
     fn x(&self, value: f64) -> f64 {
         let share = match self.x_axis {
-            XAxis::Doublings(_) => {
+            XAxis::Log2 { .. } => {
                 let doublings = (self.last_x / self.first_x).log2();
                 (value / self.first_x).log2() / doublings.max(f64::EPSILON)
             }
@@ -134,12 +140,12 @@ impl Scales {
     }
 }
 
-/// A line chart. The name of each line is at its right end.
+/// Draws a line chart. The name of each line is at its right end.
 pub fn lines(id: &str, title: &str, x_axis: XAxis, y_unit: &str, series: &[Series]) -> Markup {
     let points = || series.iter().flat_map(|line| &line.points);
     let last_x = points().map(|(x, _)| *x).fold(0.0, f64::max);
     let (x_ticks, x_unit) = match x_axis {
-        XAxis::Doublings(unit) => {
+        XAxis::Log2 { unit } => {
             let mut values: Vec<f64> = points().map(|(x, _)| *x).collect();
             values.sort_by(f64::total_cmp);
             values.dedup();
@@ -167,8 +173,8 @@ pub fn lines(id: &str, title: &str, x_axis: XAxis, y_unit: &str, series: &[Serie
                 text.tick x=(px(scales.x(*tick))) y=(px(Scales::BOTTOM + 18.0)) text-anchor="middle" { (grouped(*tick)) }
             }
             text.tick x=(px(Scales::RIGHT)) y=(px(Scales::BOTTOM + 36.0)) text-anchor="end" { (x_unit) }
-            @for (at, line) in series.iter().enumerate() {
-                g class=(format!("series s{at}{}", if line.is_product { " product" } else { "" })) {
+            @for (index, line) in series.iter().enumerate() {
+                g class=(format!("series s{index}{}", if line.is_highlighted { " product" } else { "" })) {
                     polyline points=(scales.polyline(&line.points)) {}
                     @if has_dots {
                         @for (x, y) in &line.points {
@@ -182,8 +188,8 @@ pub fn lines(id: &str, title: &str, x_axis: XAxis, y_unit: &str, series: &[Serie
     }
 }
 
-/// The names of lines beside their ends, with the last value if `with_value`. A leader connects
-/// each name with its line, because names of close ends are moved apart.
+/// Draws the names of lines beside their ends, with the last value if `with_value`. Names are moved
+/// apart where lines end close together, so a thin line connects each name to its line.
 fn line_names(scales: &Scales, series: &[Series], with_value: bool) -> Markup {
     let mut names: Vec<(f64, _)> = series
         .iter()
@@ -201,7 +207,7 @@ fn line_names(scales: &Scales, series: &[Series], with_value: bool) -> Markup {
                 "M{} {}L{} {}",
                 px(scales.x(end.0) + 5.0), px(scales.y(end.1)), px(right + 16.0), px(*y)
             )) {}
-            text.product[line.is_product] x=(px(right + 20.0)) y=(px(y + 4.0)) {
+            text.product[line.is_highlighted] x=(px(right + 20.0)) y=(px(y + 4.0)) {
                 (line.name) @if with_value { " " (grouped(end.1.round())) }
             }
         }
@@ -210,12 +216,12 @@ fn line_names(scales: &Scales, series: &[Series], with_value: bool) -> Markup {
 
 /// Moves labels, sorted by position, down until each is at least `gap` below the previous one.
 fn move_apart<T>(labels: &mut [(f64, T)], gap: f64) {
-    for at in 1..labels.len() {
-        labels[at].0 = labels[at].0.max(labels[at - 1].0 + gap);
+    for index in 1..labels.len() {
+        labels[index].0 = labels[index].0.max(labels[index - 1].0 + gap);
     }
 }
 
-/// One row for each worker, coloured by phase over time.
+/// Draws one row for each worker, coloured by phase over time.
 pub fn timeline(id: &str, title: &str, timeline: &Timeline) -> Markup {
     let rows: Vec<&Row> = timeline
         .rows
@@ -230,21 +236,21 @@ pub fn timeline(id: &str, title: &str, timeline: &Timeline) -> Markup {
         .unwrap_or(1) as f64;
     let height = (420.0 / rows.len() as f64).clamp(3.0, 14.0);
     let bottom = rows.len() as f64 * height;
-    let scale = AXIS / end;
+    let scale = PLOT_WIDTH / end;
     let (unit, micros_per_unit) = if end < 1e6 { ("ms", 1e3) } else { ("s", 1e6) };
-    // Index of the first row and number of rows of each role.
-    let mut roles: BTreeMap<Label, (usize, usize)> = BTreeMap::new();
-    for (at, row) in rows.iter().enumerate() {
-        roles.entry(row.role).or_insert((at, 0)).1 += 1;
+    // For each label: (index of its first row, number of its rows).
+    let mut labels: BTreeMap<Label, (usize, usize)> = BTreeMap::new();
+    for (index, row) in rows.iter().enumerate() {
+        labels.entry(row.role).or_insert((index, 0)).1 += 1;
     }
     html! {
         svg viewBox=(format!("0 0 {WIDTH} {}", bottom + 26.0)) role="img" aria-labelledby=(format!("{id}-t")) {
             title id=(format!("{id}-t")) { (title) }
-            @for (role, (first, count)) in &roles {
+            @for (label, (first, count)) in &labels {
                 @let (top, band) = (*first as f64 * height, *count as f64 * height);
                 @let center = (*first as f64 + *count as f64 / 2.0) * height;
-                rect.band x=(px(LABELS)) y=(px(top)) width=(px(AXIS)) height=(px(band)) {}
-                text x=(px(LABELS - 8.0)) y=(px(center + 4.0)) text-anchor="end" { (count) " " (role_label(*role, *count)) }
+                rect.band x=(px(LABEL_WIDTH)) y=(px(top)) width=(px(PLOT_WIDTH)) height=(px(band)) {}
+                text x=(px(LABEL_WIDTH - 8.0)) y=(px(center + 4.0)) text-anchor="end" { (caption(*label, *count)) }
             }
             @for (phase, class, _) in PHASES {
                 @let path = phase_path(&rows, phase, height, scale);
@@ -253,7 +259,7 @@ pub fn timeline(id: &str, title: &str, timeline: &Timeline) -> Markup {
                 }
             }
             @for tick in ticks(end) {
-                @let x = LABELS + tick * scale;
+                @let x = LABEL_WIDTH + tick * scale;
                 line.grid x1=(px(x)) x2=(px(x)) y1="0" y2=(px(bottom + 4.0)) {}
                 text.tick x=(px(x)) y=(px(bottom + 18.0)) text-anchor="middle" {
                     (grouped(tick / micros_per_unit)) @if tick == 0.0 { " " (unit) }
@@ -263,13 +269,13 @@ pub fn timeline(id: &str, title: &str, timeline: &Timeline) -> Markup {
     }
 }
 
-/// All spans of one phase as one SVG path, because a page has thousands of spans. Spans less than
-/// 0.05 units apart are joined.
+/// All spans of one phase as one SVG path, because one element per span would put thousands of
+/// elements into the report. Spans less than 0.05 SVG units apart are joined.
 fn phase_path(rows: &[&Row], phase: Phase, height: f64, scale: f64) -> String {
     let max_gap = (0.05 / scale) as u64;
     let mut path = String::new();
-    for (at, row) in rows.iter().enumerate() {
-        let y = px((at as f64 + 0.5) * height);
+    for (index, row) in rows.iter().enumerate() {
+        let y = px((index as f64 + 0.5) * height);
         let mut spans: Vec<&Span> = row
             .spans
             .iter()
@@ -281,7 +287,10 @@ fn phase_path(rows: &[&Row], phase: Phase, height: f64, scale: f64) -> String {
             while let Some(next) = spans.next_if(|next| next.start <= end + max_gap) {
                 end = end.max(next.end);
             }
-            let (x, width) = (LABELS + start as f64 * scale, (end - start) as f64 * scale);
+            let (x, width) = (
+                LABEL_WIDTH + start as f64 * scale,
+                (end - start) as f64 * scale,
+            );
             // Writing to a string cannot fail.
             let _ = write!(path, "M{x:.1} {y}h{width:.2}");
         }
@@ -289,16 +298,23 @@ fn phase_path(rows: &[&Row], phase: Phase, height: f64, scale: f64) -> String {
     path
 }
 
-fn role_label(role: Label, count: usize) -> String {
-    let name = format!("{role:?}").to_lowercase();
-    match (role, count) {
-        (Label::Rate | Label::Index, _) => format!("for the {name}"),
-        (_, 1) => name,
-        _ => format!("{name}s"),
-    }
+/// The text beside the rows of a label, such as `32 fetchers`.
+fn caption(label: Label, count: usize) -> String {
+    let (singular, plural) = match label {
+        Label::Rate => return "exchange rate".to_owned(),
+        Label::Recheck => return "index recheck".to_owned(),
+        Label::Rules => return "robots.txt".to_owned(),
+        Label::Index => ("index thread", "index threads"),
+        Label::Fetcher => ("fetcher", "fetchers"),
+        Label::Reader => ("parser", "parsers"),
+        Label::Worker => ("worker", "workers"),
+        Label::Waiting => ("retry waiting", "retries waiting"),
+    };
+    let noun = if count == 1 { singular } else { plural };
+    format!("{count} {noun}")
 }
 
-/// The distance between ticks: 1, 2 or 5 times a power of ten, about a fifth of `max`.
+/// The distance between ticks: the smallest of 1, 2 or 5 × 10ⁿ that is at least `max` ÷ 5.
 fn tick_step(max: f64) -> f64 {
     let rough = (max / 5.0).max(f64::MIN_POSITIVE);
     let power = 10f64.powf(rough.log10().floor());
@@ -309,11 +325,11 @@ fn tick_step(max: f64) -> f64 {
     factor.unwrap_or(10.0) * power
 }
 
-/// About five ticks from zero to at most `max`.
+/// Three to six ticks, from zero to at most `max`.
 fn ticks(max: f64) -> Vec<f64> {
     let step = tick_step(max);
     (0..=(max / step) as usize)
-        .map(|at| at as f64 * step)
+        .map(|index| index as f64 * step)
         .collect()
 }
 

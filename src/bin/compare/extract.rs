@@ -10,9 +10,11 @@ pub enum Extract {
     Fetched {
         bytes: usize,
     },
-    /// Size of the body after inflating, and the numbers of h1, h2, h3 and h4.
+    /// The headings of the page.
     Headings {
+        /// Size of the body after inflating.
         bytes: usize,
+        /// The numbers of h1, h2, h3 and h4.
         counts: [usize; 4],
     },
     /// The page was fetched and inflated, but not parsed.

@@ -94,14 +94,14 @@ fn throughput_by_workers(sets: &[RoundSet], latency_ms: u64) -> Markup {
         .map(|(name, points)| Series {
             name: name.to_owned(),
             points,
-            is_product: name == PRODUCT,
+            is_highlighted: name == PRODUCT,
         })
         .collect();
     let title = format!("Throughput against pages in flight, server waits {latency_ms} ms");
     html! {
         section {
             h2 { (title) }
-            figure { (chart::lines(&format!("workers-{latency_ms}"), &title, XAxis::Doublings("pages in flight"), "pages/s", &series)) }
+            figure { (chart::lines(&format!("workers-{latency_ms}"), &title, XAxis::Log2 { unit: "pages in flight" }, "pages/s", &series)) }
             table {
                 caption { "Pages per second" }
                 thead { tr { th scope="col" { "Contender" } @for set in &sets { th scope="col" { (set.workers) " in flight" } } } }
@@ -150,7 +150,7 @@ fn bar(entry: &Entry) -> Option<Bar> {
         min: pages / wall.max,
         max: pages / wall.min,
         label: format!("{} pages/s, {:.3} s", grouped(value.round()), wall.median),
-        is_product: entry.name() == PRODUCT,
+        is_highlighted: entry.name() == PRODUCT,
     })
 }
 
@@ -242,7 +242,7 @@ fn series_of_samples(set: &RoundSet, points: impl Fn(&[Sample]) -> Vec<(f64, f64
         .map(|entry| Series {
             name: entry.name().to_owned(),
             points: points(entry.samples()),
-            is_product: entry.name() == PRODUCT,
+            is_highlighted: entry.name() == PRODUCT,
         })
         .collect()
 }

@@ -57,17 +57,17 @@ impl Entry {
         self.runs.first().map_or(&[], |run| &run.samples)
     }
 
-    /// Wall time in seconds.
+    /// Wall time in seconds. `None` without a counted run.
     pub fn wall(&self) -> Option<Spread> {
         Spread::of(self.walls())
     }
 
-    /// The median of a value over all runs.
+    /// The median of a value over all runs. `None` without a counted run.
     pub fn median(&self, value: impl Fn(&Run) -> f64) -> Option<f64> {
         median(self.runs.iter().map(value))
     }
 
-    /// Requests of a run, index and exchange rate included.
+    /// Requests of a run, including index and exchange rate. `None` without a counted run.
     pub fn requests(&self) -> Option<f64> {
         self.median(|run| run.traffic.requests as f64)
     }
@@ -122,7 +122,7 @@ pub struct RoundSet {
 }
 
 impl RoundSet {
-    /// Wall time of the contender against which speedups are measured.
+    /// Wall time of the contender that speedups are relative to. `None` if it did not take part.
     pub fn baseline_wall(&self) -> Option<Spread> {
         self.entries
             .iter()
@@ -134,7 +134,7 @@ impl RoundSet {
 /// Runs all rounds.
 ///
 /// Round 0, the warm-up, is not counted. It provides the timelines, the number of rounds that fit
-/// into the budget, and the answer with which all runs are compared.
+/// into the budget, and the answer that all runs are compared with.
 pub fn run(
     args: &RaceArgs,
     participants: &[Participant],
@@ -216,7 +216,7 @@ fn wants_samples(args: &RaceArgs, participant: &Participant, round: u32) -> bool
     args.html.is_some() && round == 1 && is_contender
 }
 
-/// Why a run disqualifies its participant.
+/// Why a run disqualifies its participant. `None` if the run is correct.
 fn mistake(run: &Run, expected: Option<&Answer>) -> Option<String> {
     match run.lost() {
         0 => {}

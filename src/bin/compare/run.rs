@@ -25,9 +25,12 @@ use crate::task::Task;
 /// The cost and the answer of one run.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// As measured by the contender itself; for a program of the user, of the whole process.
+    /// Wall time in seconds, measured by the contender itself. For a program of the user, the time of
+    /// the whole process.
     pub wall_s: f64,
+    /// CPU time in seconds, measured in the same way.
     pub cpu_s: f64,
+    /// Peak memory in MB, measured in the same way.
     pub peak_mb: f64,
     /// `None` for a program of the user.
     pub measurement: Option<Measurement>,
@@ -183,7 +186,7 @@ fn wait(
     })
 }
 
-/// The last line of a file that is not blank.
+/// The last non-blank line of a file. `None` if it has none or cannot be read.
 fn last_line(file: &Path) -> Option<String> {
     let text = fs::read_to_string(file).ok()?;
     let line = text.lines().rfind(|line| !line.trim().is_empty())?;

@@ -17,10 +17,10 @@ use crate::server::Server;
 use crate::task::{Task, Work};
 
 const INDEX: &str = "s&p_500";
-/// Pages in flight while the setup itself fetches pages, before the first run.
+/// Maximum number of pages in flight while the setup fetches pages, before the first run.
 const SETUP_WORKERS: usize = 16;
 
-/// Where the pages of a round set come from, and the work on them.
+/// The source of the pages of a round set, and the work on them.
 pub struct Setup {
     pub latency_ms: u64,
     /// `None` for pages in memory and for addresses of the user.

@@ -12,7 +12,7 @@ use crate::contenders::{ALL, PRODUCT};
 use crate::export;
 use crate::participant::Participant;
 
-/// Returns all participants, or what is wrong with the options.
+/// Returns all participants. Fails if the options are invalid.
 pub fn check(args: &RaceArgs) -> Result<Vec<Participant>> {
     check_outputs(args)?;
     check_conditions(args)?;

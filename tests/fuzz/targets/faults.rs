@@ -1,5 +1,5 @@
-//! Takes any text as the faults of `serve --faults`: rejects it with a message, or picks a fault or none
-//! for each request.
+//! Parses arbitrary text as the faults of `serve --faults`, and picks a fault or none for each
+//! request. A rejected text must get a message.
 #![no_main]
 
 use indexrank::replica::{Faults, Plan};

@@ -1,4 +1,4 @@
-//! Parses any text as a number, or rejects it. A parsed number has exactly the digits of the text.
+//! Parses arbitrary text as a number. A parsed number must have exactly the digits of the text.
 #![no_main]
 
 use indexrank::site::number;

@@ -1,4 +1,5 @@
-//! Takes any bytes as an index page: the scan and the HTML parser return a page or an error.
+//! Parses arbitrary bytes as an index page. The scan and the HTML parser must return a page or an
+//! error.
 #![no_main]
 
 use indexrank::site::index;

@@ -1,4 +1,5 @@
-//! Inflates any body up to the limit, or rejects it. A reused buffer does not change the result.
+//! Inflates arbitrary bodies. Results must stay within the limit, and a reused buffer must not
+//! change them.
 #![no_main]
 
 use indexrank::http::decode::{Inflater, MAX_INFLATED};

@@ -1,4 +1,4 @@
-//! Parses any text as a list of exchange rates, or rejects it. A parsed rate and its nominal are positive.
+//! Parses arbitrary text as a list of exchange rates. A parsed rate and its nominal must be positive.
 #![no_main]
 
 use indexrank::site::rates;

@@ -1,4 +1,5 @@
-//! Inspects any file as `indexrank read` does: inflates it, decodes its charset, tries every parser.
+//! Inspects arbitrary bytes as `indexrank read` does: inflates them, decodes the charset, tries
+//! every parser.
 #![no_main]
 
 use indexrank::inspect;

@@ -1,4 +1,4 @@
-//! Parses any `Retry-After` and `Date`. The pause is positive, or there is none.
+//! Parses arbitrary `Retry-After` and `Date` headers. A pause must be positive.
 #![no_main]
 
 use std::time::Duration;

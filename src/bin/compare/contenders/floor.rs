@@ -12,12 +12,12 @@ use indexrank::telemetry::counters::Counters;
 use indexrank::telemetry::lane::Lane;
 use indexrank::telemetry::trace::Phase;
 
-use super::shared::{Outcome, run_stages, with_rate};
+use super::shared::{Outcome, run_stages, with_exchange_rate};
 use crate::extract::Extract;
 use crate::task::Task;
 
 pub fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
-    with_rate(task, counters, |source| {
+    with_exchange_rate(task, counters, |source| {
         run_stages(task, source, counters, inflate)
     })
 }

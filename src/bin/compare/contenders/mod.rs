@@ -25,7 +25,7 @@ pub use processes::worker;
 
 /// The contender that is the product. Tables and charts highlight it.
 pub const PRODUCT: &str = "pipeline";
-/// The contender against which speedups are measured.
+/// The contender that speedups are relative to.
 pub const BASELINE: &str = "sequential";
 
 pub struct Contender {

@@ -55,7 +55,7 @@ pub fn worker_pool(
 }
 
 /// Runs `harvest` while a second thread fetches the exchange rate.
-pub fn with_rate(
+pub fn with_exchange_rate(
     task: &Task,
     counters: &Counters,
     harvest: impl FnOnce(&Source) -> Result<Harvest<Extract>, String>,
