@@ -131,7 +131,7 @@ pub fn parse_html<T, E: Error + Send + Sync + 'static>(
 /// 3. Otherwise the charset of the header applies, then the one declared in the document.
 ///
 /// Input declared as UTF-8, or without a declaration, is not validated: the parsers use a few
-/// hundred bytes of a page and check these. A document over [`MAX_BYTES`] is returned unchanged,
+/// hundred bytes of a page and check these. A document over `MAX_BYTES` is returned unchanged,
 /// because no parser accepts it.
 pub fn to_utf8<'a>(bytes: &'a [u8], charset: Option<&str>) -> Cow<'a, [u8]> {
     if bytes.len() > MAX_BYTES {
