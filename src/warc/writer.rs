@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use data_encoding::BASE32;
-use flate2::{Compress, Compression, Crc, FlushCompress, Status};
+use flate2::write::GzEncoder;
+use flate2::{Compression, Crc};
 use http::StatusCode;
 use sha1::{Digest, Sha1};
 
@@ -36,8 +37,8 @@ pub enum Checksum {
 #[derive(Debug)]
 struct ArchiveFile {
     file: File,
-    /// `None` for an archive without compression.
-    members: Option<GzipMembers>,
+    /// Whether every record is a gzip member.
+    gzip: bool,
     /// The first failure to write. The run goes on without the archive; [`Writer::finish`] returns it.
     error: Option<io::Error>,
 }
@@ -45,8 +46,8 @@ struct ArchiveFile {
 impl ArchiveFile {
     /// Writes a record from its parts, without copying them together.
     fn append(&mut self, parts: &[&[u8]], level: Compression) -> io::Result<()> {
-        if let Some(members) = &mut self.members {
-            return self.file.write_all(members.member(parts, level)?);
+        if self.gzip {
+            return self.file.write_all(&gzip_member(parts, level)?);
         }
         let slices: Vec<IoSlice> = parts.iter().map(|part| IoSlice::new(part)).collect();
         let mut written = self.file.write_vectored(&slices)?;
@@ -100,7 +101,7 @@ impl Writer {
         };
         let archive = ArchiveFile {
             file: opened().map_err(OutputError::at(path))?,
-            members: gzip.then(GzipMembers::new),
+            gzip,
             error: None,
         };
         Ok(Writer {
@@ -196,55 +197,15 @@ impl Writer {
     }
 }
 
-/// Makes gzip members with one shared compressor. One compressor for each of 128 fetchers would take
-/// 50 MB.
-#[derive(Debug)]
-struct GzipMembers {
-    compressor: Compress,
-    buffer: Vec<u8>,
-}
-
-impl GzipMembers {
-    fn new() -> Self {
-        GzipMembers {
-            // The level is set for each member.
-            compressor: Compress::new(Compression::none(), false),
-            buffer: Vec::new(),
-        }
+/// Compresses the concatenated parts into one gzip member (RFC 1952). The caller holds the lock of the
+/// archive, so there is one compressor at a time: one for each of 128 fetchers would take 50 MB.
+fn gzip_member(parts: &[&[u8]], level: Compression) -> io::Result<Vec<u8>> {
+    let length = parts.iter().map(|part| part.len()).sum();
+    let mut member = GzEncoder::new(Vec::with_capacity(length), level);
+    for part in parts {
+        member.write_all(part)?;
     }
-
-    /// Compresses the concatenated parts into one complete gzip member (RFC 1952).
-    fn member(&mut self, parts: &[&[u8]], level: Compression) -> io::Result<&[u8]> {
-        const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
-        self.buffer.clear();
-        self.buffer.extend_from_slice(&HEADER);
-        self.compressor.reset();
-        self.compressor.set_level(level)?;
-        let mut crc = Crc::new();
-        for (number, part) in parts.iter().enumerate() {
-            let flush = if number + 1 == parts.len() {
-                FlushCompress::Finish
-            } else {
-                FlushCompress::None
-            };
-            crc.update(part);
-            let start = self.compressor.total_in();
-            loop {
-                self.buffer.reserve(part.len() + 1024);
-                let read = (self.compressor.total_in() - start) as usize;
-                let status =
-                    self.compressor
-                        .compress_vec(&part[read..], &mut self.buffer, flush)?;
-                let all_read = self.compressor.total_in() - start == part.len() as u64;
-                if all_read && (flush == FlushCompress::None || status == Status::StreamEnd) {
-                    break;
-                }
-            }
-        }
-        self.buffer.extend_from_slice(&crc.sum().to_le_bytes());
-        self.buffer.extend_from_slice(&crc.amount().to_le_bytes());
-        Ok(&self.buffer)
-    }
+    member.finish()
 }
 
 /// The `WARC-Block-Digest` of a journal's record.
