@@ -3,7 +3,9 @@
 //! One program, one job: walk the index → fetch the pages → parse them → rank → write.
 //!
 //! ```text
-//!  walker (1 thread) ──Task──► fetchers (N blocking threads) ──Fetched──► parsers (rayon pool) ──► Harvest ──► rankings, files
+//!         ┌───────────── events: index page · parsed · failed ──────────┐
+//!         ▼                                 │                           │
+//!  walker (1 thread) ──Task──► fetchers (N blocking threads) ──► parsers (rayon pool) ──► Harvest ──► rankings, files
 //! ```
 //!
 //! The code lies in rooms. A room imports only from rooms above it in this table;
@@ -28,8 +30,8 @@
 //! [`exit`], [`signals`] and `seeded` import nothing, so any room may import them. The race between
 //! ways of doing the job is a program of its own in `src/bin/compare`; no room imports it.
 //!
-//! To see the concurrency, read in this order: [`pipeline`], `pipeline/fetchers.rs`,
-//! `pipeline/parsers.rs`, [`pipeline::walker`].
+//! To see the concurrency, read in this order: [`pipeline`], `pipeline/walker.rs`,
+//! `pipeline/fetchers.rs`, `source/throttle.rs`.
 
 pub mod cli;
 pub mod console;

@@ -18,7 +18,7 @@ const TEMPORARY_PREFIX: &str = ".indexrank-";
 #[error("cannot write {}: {cause}; choose another place for it", .path.display())]
 pub struct OutputError {
     pub path: PathBuf,
-    #[source]
+    /// Part of the message, so it is no `#[source]`: a chain of causes would print it twice.
     pub cause: io::Error,
 }
 

@@ -12,7 +12,6 @@ use crate::site::rates::{self, Rate};
 use crate::source::Source;
 use crate::source::get_with_retries::get_with_retries;
 use crate::source::purpose::{Purpose, Request};
-use crate::source::retry::Attempts;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::trace::Label;
 
@@ -37,13 +36,7 @@ pub fn find(choice: RateChoice, source: &Source, counters: &Counters) -> Result<
     let path = paths::rates(date);
     let request = Request::new(Purpose::Rates, &path);
     let lane = &mut counters.lane(Label::Rate);
-    let rate = get_with_retries(
-        source,
-        request,
-        &mut Attempts::default(),
-        lane,
-        |page, _| parse(&page),
-    );
+    let rate = get_with_retries(source, request, lane, |page, _| parse(&page));
     rate.map_err(|error| format!("{}: {error}", source.address(&path)))
 }
 

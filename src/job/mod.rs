@@ -22,16 +22,17 @@ use crate::job::advice::Stop;
 use crate::job::finish::Ranked;
 use crate::job::open::Opened;
 use crate::job::settings::Job;
-use crate::pipeline;
 use crate::pipeline::harvest::Harvest;
-use crate::pipeline::index_pages::{Index, WalkError};
+use crate::pipeline::index_walk::{IndexWalk, WalkError};
 use crate::pipeline::threads::join;
+use crate::pipeline::{self, Walk, parse_company};
 use crate::results::ranking::{self, Figure, Place};
 use crate::results::report::Times;
 use crate::site::rates::Rate;
 use crate::source::Source;
 use crate::source::get_with_retries::fetch_robots;
 use crate::source::throttle::Cause;
+use crate::telemetry::counters::Counters;
 use crate::telemetry::progress::Progress;
 
 /// The results and the times of fetching.
@@ -80,13 +81,7 @@ fn fetch_everything(job: &Job, opened: &Opened) -> Fetched {
         // Index, rate and robots.txt are fetched at the same time.
         scope.spawn(|| fetch_robots(source, &job.user_agent, counters));
         let rate = scope.spawn(|| exchange_rate::find(job.rate, source, counters));
-        let index = Index {
-            source,
-            name: &job.index,
-            workers: job.sizes.fetchers,
-            counters,
-        };
-        let harvest = pipeline::run(job.walk, index, job.sizes);
+        let harvest = walk_index(job, source, counters);
         let rate = join(rate);
         drop(running);
         (harvest, rate)
@@ -104,11 +99,20 @@ fn fetch_everything(job: &Job, opened: &Opened) -> Fetched {
     }
 }
 
+fn walk_index(job: &Job, source: &Source, counters: &Counters) -> Result<Harvest, WalkError> {
+    let walk = IndexWalk::new(source, &job.index, job.walk, counters).with_recheck();
+    walk.check_letters()?;
+    let walk = Walk::Index(walk);
+    let mut harvest = pipeline::run(walk, source, job.sizes, counters, parse_company)?;
+    harvest.settle();
+    Ok(harvest)
+}
+
 /// Cancels the run on a signal and after `--max-time`. Aborts its requests if it is cancelled for
 /// another reason. Returns when `ended` disconnects.
 fn cancel_on_signal_or_timeout(job: &Job, source: &Source, ended: &Receiver<Infallible>) {
     let mut interrupts = job.interrupts.clone();
-    let cancelled = source.throttle.cancellation();
+    let cancelled = source.cancellation();
     let timeout = job.max_time.map_or_else(never, after);
     loop {
         select! {
@@ -119,7 +123,10 @@ fn cancel_on_signal_or_timeout(job: &Job, source: &Source, ended: &Receiver<Infa
             recv(timeout) -> _ => {
                 return source.cancel(Cause::MaxTime(job.max_time.unwrap_or_default()));
             }
-            recv(cancelled) -> _ => return source.abort_requests(),
+            recv(cancelled) -> _ => {
+                // The throttle of the site has cancelled the run, so requests to all hosts end.
+                return source.cause().into_iter().for_each(|cause| source.cancel(cause));
+            }
             recv(ended) -> _ => return,
         }
     }
@@ -127,7 +134,7 @@ fn cancel_on_signal_or_timeout(job: &Job, source: &Source, ended: &Receiver<Infa
 
 /// Returns the harvest if it can be ranked.
 fn check(job: &Job, source: &Source, harvest: Result<Harvest, WalkError>) -> Result<Harvest, Stop> {
-    if let Some(cause) = source.throttle.cause() {
+    if let Some(cause) = source.cause() {
         return Err(Stop::of_cancellation(&cause));
     }
     let harvest = harvest.map_err(|error| Stop::of_walk(&error, &job.origin, &job.index))?;
@@ -143,7 +150,7 @@ fn rank(job: &Job, harvest: &Harvest, rate: Option<&Rate>) -> Vec<(Figure, Vec<P
         .into_iter()
         .filter(|figure| *figure != Figure::Price || rate.is_some())
         .map(|figure| {
-            let companies = harvest.companies.iter();
+            let companies = &harvest.companies;
             let places = ranking::ranking(companies, figure, rate, job.pe_range, job.top);
             (figure, places)
         })

@@ -11,7 +11,6 @@ use crate::http::client::{Client, Options};
 use crate::http::proxy::ProxyChoice;
 use crate::job::advice::Stop;
 use crate::job::settings::{Job, RetryTiming};
-use crate::pipeline::index_pages::SIDE_BY_SIDE;
 use crate::replica::{self, Market};
 use crate::results::write;
 use crate::site::paths::{LIVE_PAGES, LIVE_RATES};
@@ -26,8 +25,8 @@ use crate::warc::journal::{self, Identity, Journal};
 use crate::warc::reader::Archive;
 use crate::warc::writer::Checksum;
 
-/// Maximum number of open files besides the connections of workers and index pages: outputs, the
-/// journal, the connection for the rates.
+/// Maximum number of open files besides the connections of workers: outputs, the journal, the
+/// connection for the rates.
 const OTHER_FILES: usize = 32;
 
 /// Everything that a run needs.
@@ -69,7 +68,7 @@ fn fit_open_files(job: &mut Job) -> Option<String> {
     let limit = usage::raise_open_file_limit().unwrap_or(u64::MAX) as usize;
     // The embedded market holds the other end of each connection.
     let ends = if job.origin == Origin::Replica { 2 } else { 1 };
-    let possible = (limit.saturating_sub(OTHER_FILES) / ends).saturating_sub(SIDE_BY_SIDE);
+    let possible = limit.saturating_sub(OTHER_FILES) / ends;
     if job.sizes.fetchers <= possible.max(1) {
         return None;
     }
@@ -95,8 +94,7 @@ fn open_source(job: &Job) -> Result<Source, Stop> {
         }
     };
     let client = Client::new(Options {
-        // One for each worker and each index page fetched beside them, and one for the rate.
-        connections: job.sizes.fetchers + SIDE_BY_SIDE + 1,
+        connections: job.sizes.fetchers,
         timeout: job.timeout,
         user_agent: job.user_agent.clone(),
         proxy: proxy(job),
@@ -111,12 +109,12 @@ fn open_source(job: &Job) -> Result<Source, Stop> {
     let mut source = Source::site(site, job.sizes.fetchers);
     if let Some(rps) = job.rps {
         let interval = Duration::from_secs_f64(1.0 / rps);
-        source.throttle.space_requests(interval);
+        source.pages_host.throttle.space_requests(interval);
     }
     let RetryTiming { seed, first_delay } = job.retry;
     source.retries = Retries::new(seed.unwrap_or_else(|| fastrand::u64(..)), first_delay);
     if !job.ignore_robots {
-        source.robots = HostRules::obeyed();
+        source.pages_host.robots = HostRules::obeyed();
     }
     Ok(source)
 }

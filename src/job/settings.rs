@@ -8,7 +8,7 @@ use crate::http::proxy::ProxyChoice;
 use crate::http::tls::Authorities;
 use crate::job::exchange_rate::RateChoice;
 use crate::pipeline::PoolSizes;
-use crate::pipeline::walker::WalkMode;
+use crate::pipeline::index_walk::WalkMode;
 use crate::results::ranking::PeRange;
 use crate::results::write::Outputs;
 use crate::source::origin::Origin;

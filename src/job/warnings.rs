@@ -1,7 +1,7 @@
 //! Warnings about a run that wrote its rankings, one sentence each.
 
 use crate::pipeline::harvest::Harvest;
-use crate::pipeline::walker::Walk;
+use crate::pipeline::series::WalkReport;
 
 /// Maximum number of paths in a sentence. The report has all of them.
 const NAMED: usize = 5;
@@ -21,7 +21,7 @@ pub fn of_duplicates(harvest: &Harvest) -> Option<String> {
 
 /// Warns about companies missing from the numbered pages or from the letter pages. `None` if none is
 /// missing or only one kind of page was fetched.
-pub fn of_walks(walks: &[Walk], listed: usize) -> Option<String> {
+pub fn of_walks(walks: &[WalkReport], listed: usize) -> Option<String> {
     let [pages, letters] = walks else {
         return None;
     };
@@ -36,7 +36,7 @@ pub fn of_walks(walks: &[Walk], listed: usize) -> Option<String> {
     ))
 }
 
-fn lacking(walk: &Walk) -> String {
+fn lacking(walk: &WalkReport) -> String {
     let all = walk.lacks.len();
     if all == 0 {
         return "none".to_owned();

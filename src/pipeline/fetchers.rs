@@ -1,12 +1,7 @@
-//! The fetcher pool: it grows on demand, and fetchers that are not needed exit.
-//!
-//! Starting and joining a thread costs 0.1 ms, and a page that waits in a thread leaves the cache of
-//! the processor.
+//! The fetcher pool: threads that fetch one page after another. It starts small and grows on demand.
 
 use std::convert::Infallible;
 use std::mem;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::{self, Scope};
 use std::time::Duration;
 
@@ -14,63 +9,17 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use crate::http::error::{PageError, catch_panic};
 use crate::http::page::Page;
-use crate::pipeline::task::Task;
+use crate::pipeline::task::{Event, Fetched, Target, Task};
+use crate::pipeline::threads::PanicGuard;
 use crate::source::Source;
-use crate::source::purpose::{Purpose, Request};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::trace::Label;
 
-/// How often the pool checks whether the parsers have pages.
+/// How often the pool checks whether the parsers have pages. A page takes 0.1 ms or more even on
+/// loopback, so a shorter interval would see the same pages again.
 const POLL: Duration = Duration::from_millis(1);
-/// Polls that decide about growth while pages do come.
+/// Polls that decide about growth while pages do arrive.
 const POLLS_TO_DECIDE: u32 = 16;
-
-/// What a fetcher sends to the parsers: a task with its page, or why there is none.
-pub struct Fetched {
-    pub task: Task,
-    pub page: Result<Page, PageError>,
-}
-
-/// The number of pages still to fetch, and of fetchers to fetch them.
-pub struct Demand {
-    fetchers: AtomicUsize,
-    /// Pages that are listed and not finished. During the walk, [`UNKNOWN`] more.
-    remaining: AtomicUsize,
-}
-
-/// Stands for the pages that the rest of the walk may list.
-const UNKNOWN: usize = usize::MAX / 2;
-
-impl Default for Demand {
-    fn default() -> Self {
-        Demand {
-            fetchers: AtomicUsize::new(0),
-            remaining: AtomicUsize::new(UNKNOWN),
-        }
-    }
-}
-
-impl Demand {
-    pub fn page_listed(&self) {
-        self.remaining.fetch_add(1, Relaxed);
-    }
-
-    pub fn page_finished(&self) {
-        self.remaining.fetch_sub(1, Relaxed);
-    }
-
-    pub fn walk_ended(&self) {
-        self.remaining.fetch_sub(UNKNOWN, Relaxed);
-    }
-
-    /// Takes one fetcher off the count if the others suffice for the remaining pages. (A fetcher that
-    /// panicked is still counted, but then the whole run ends.)
-    fn scale_down(&self) -> bool {
-        let remaining = self.remaining.load(Relaxed);
-        let fewer = |fetchers| (fetchers > remaining).then(|| fetchers - 1);
-        self.fetchers.fetch_update(Relaxed, Relaxed, fewer).is_ok()
-    }
-}
 
 /// What every fetcher works with.
 #[derive(Clone)]
@@ -80,28 +29,30 @@ pub struct Fetcher<'a> {
     pub tasks: Receiver<Task>,
     /// Empty buffers that the parsers give back.
     pub spare_buffers: Receiver<Vec<u8>>,
+    /// Company pages go to the parsers.
     pub pages: Sender<Fetched>,
-    pub demand: Arc<Demand>,
+    /// Index pages go to the walker.
+    pub events: Sender<Event>,
 }
 
 impl<'a> Fetcher<'a> {
     /// Starts `few` fetchers and doubles their number whenever the parsers run out of pages, up to
-    /// `workers`. Returns when there are enough, or when `pipeline_ended` disconnects.
+    /// `most`. Returns when there are enough, or when `run_ended` disconnects.
     ///
     /// Where pages arrive as fast as they are parsed, more fetchers only make pages wait: 32 of them
     /// take 1.2 times as long as 4. Where a page takes 50 ms, all fetchers run after 5 ms.
     pub fn scale_up<'scope>(
         self,
         scope: &'scope Scope<'scope, '_>,
-        workers: usize,
         few: usize,
-        pipeline_ended: &Receiver<Infallible>,
+        most: usize,
+        run_ended: &Receiver<Infallible>,
     ) where
         'a: 'scope,
     {
-        let (mut started, mut wanted) = (0, workers.min(few));
+        let (mut started, mut wanted) = (0, most.min(few));
         let (mut polls, mut starved) = (0, 0);
-        let mut fetched = 0;
+        let mut arrived = 0;
         loop {
             while started < wanted {
                 let fetcher = self.clone();
@@ -113,21 +64,23 @@ impl<'a> Fetcher<'a> {
                     Err(error) => panic!("cannot start a thread for a fetcher: {error}"),
                 }
             }
-            let enough = workers.min(self.demand.remaining.load(Relaxed));
-            if started >= enough
-                || pipeline_ended.recv_timeout(POLL) != Err(RecvTimeoutError::Timeout)
-            {
+            if started >= most || run_ended.recv_timeout(POLL) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
-            let fetched_before = mem::replace(&mut fetched, self.counters.fetched.get());
+            // Index pages count too: while they arrive, the parsers starve for want of links, not of
+            // fetchers.
+            let arrived_before = mem::replace(
+                &mut arrived,
+                self.counters.fetched.get() + self.counters.index_parsed.get(),
+            );
             if self.tasks.is_empty() {
                 continue;
             }
             polls += 1;
             starved += u32::from(self.pages.is_empty());
             // A short gap may be chance where pages do arrive, so only more polls decide there.
-            if 2 * starved > polls && (fetched == fetched_before || polls >= POLLS_TO_DECIDE) {
-                wanted = workers.min(2 * started);
+            if 2 * starved > polls && (arrived == arrived_before || polls >= POLLS_TO_DECIDE) {
+                wanted = most.min(2 * started);
                 (polls, starved) = (0, 0);
             }
             // Older polls count for less.
@@ -137,48 +90,32 @@ impl<'a> Fetcher<'a> {
         }
     }
 
-    /// Fetches one page after another, until the tasks end or the other fetchers suffice.
+    /// Fetches one page after another, until the tasks end or no one receives the pages.
     fn run(&self) {
-        self.demand.fetchers.fetch_add(1, Relaxed);
+        let _guard = PanicGuard(&self.events);
         let mut lane = self.counters.lane(Label::Fetcher);
         for task in &self.tasks {
-            let buffer = || self.spare_buffers.try_recv().unwrap_or_default();
-            let request = Request::new(Purpose::Company, &task.link.path);
-            let page = catch_panic("fetching", || self.source.get(request, buffer, &mut lane));
-            self.counters.fetched.add(1);
-            if self.pages.send(Fetched { task, page }).is_err() {
-                // The parsers have ended. Tasks left in the channel would keep the retry queue alive.
-                self.tasks.iter().for_each(drop);
-                return;
-            }
-            if self.demand.scale_down() {
+            let buffer = || match task.target {
+                Target::Company(_) => self.spare_buffers.try_recv().unwrap_or_default(),
+                _ => Vec::new(),
+            };
+            let get = || self.source.get(task.request(), buffer, &mut lane);
+            let page = catch_panic("fetching", get);
+            if !self.hand_over(task, page) {
                 return;
             }
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_fetcher_exits_only_if_the_others_suffice() {
-        let demand = Demand::default();
-        demand.fetchers.store(4, Relaxed);
-        for _ in 0..3 {
-            demand.page_listed();
+    /// Sends a page to its receiver. Returns false if that has ended.
+    fn hand_over(&self, task: Task, page: Result<Page, PageError>) -> bool {
+        let is_company = matches!(task.target, Target::Company(_));
+        let fetched = Fetched { task, page };
+        if is_company {
+            self.counters.fetched.add(1);
+            self.pages.send(fetched).is_ok()
+        } else {
+            self.events.send(Event::IndexPage(fetched)).is_ok()
         }
-        assert!(!demand.scale_down(), "the walk may list more");
-        demand.walk_ended();
-        let exits = || (0..9).filter(|_| demand.scale_down()).count();
-        assert_eq!(exits(), 1, "4 fetchers, 3 pages");
-        assert_eq!(exits(), 0);
-        demand.page_finished();
-        demand.page_finished();
-        assert_eq!(exits(), 2);
-        demand.page_finished();
-        assert_eq!(exits(), 1, "the last one");
-        assert_eq!(exits(), 0);
     }
 }

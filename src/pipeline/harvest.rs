@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::http::error::{PageError, Reason};
-use crate::pipeline::packed::Packed;
-use crate::pipeline::walker::Walk;
+use crate::http::error::PageError;
+use crate::pipeline::series::WalkReport;
 use crate::site::company::{Company, CompanyPage};
 use crate::site::index::Link;
 
@@ -43,7 +42,7 @@ pub struct Ledger {
 /// `P` is the parsed page.
 #[derive(Debug)]
 pub struct Harvest<P = CompanyPage> {
-    pub companies: Packed<Company<P>>,
+    pub companies: Vec<Company<P>>,
     pub failures: Vec<Failure>,
     pub duplicates: Vec<Duplicate>,
     /// One entry for each page fetched: how long its request took, in microseconds.
@@ -51,7 +50,7 @@ pub struct Harvest<P = CompanyPage> {
     /// Distinct companies in the index.
     pub listed: usize,
     /// What the numbered and the letter pages listed.
-    pub walks: Vec<Walk>,
+    pub walks: Vec<WalkReport>,
     /// A sentence about an index that changed during the walk.
     pub index_changed: Option<String>,
 }
@@ -59,7 +58,7 @@ pub struct Harvest<P = CompanyPage> {
 impl<P> Default for Harvest<P> {
     fn default() -> Self {
         Harvest {
-            companies: Packed::default(),
+            companies: Vec::new(),
             failures: Vec::new(),
             duplicates: Vec::new(),
             latencies: Vec::new(),
@@ -70,23 +69,15 @@ impl<P> Default for Harvest<P> {
     }
 }
 
-impl<P: Serialize> Harvest<P> {
-    /// Adds the result of a company: its parsed page or its failure.
-    pub fn add(&mut self, link: Link, result: Result<P, PageError>) {
-        match result {
-            Ok(page) => self.companies.push(&Company {
-                page,
-                path: link.path,
-                growth: link.growth,
-            }),
-            // The page was not requested, so the company counts as not attempted.
-            Err(error) if error.reason == Reason::Stopped => {}
-            Err(error) => self.failures.push(Failure { link, error }),
-        }
-    }
-}
-
 impl<P> Harvest<P> {
+    pub fn add_company(&mut self, link: Link, page: P) {
+        self.companies.push(Company {
+            page,
+            path: link.path,
+            growth: link.growth,
+        });
+    }
+
     /// Adds the time that the request of a page took.
     pub fn add_latency(&mut self, elapsed: Duration) {
         let micros = elapsed.as_micros().try_into();
@@ -96,7 +87,9 @@ impl<P> Harvest<P> {
     /// Merges the harvest of another parser. Duplicates and the number of listed companies are known
     /// only at the end, so neither harvest has any yet.
     pub fn absorb(&mut self, mut other: Harvest<P>) {
-        self.companies.append(other.companies);
+        // Not more than needed: of 100,000 companies, half of the memory would be slack.
+        self.companies.reserve_exact(other.companies.len());
+        self.companies.append(&mut other.companies);
         self.failures.append(&mut other.failures);
         self.latencies.append(&mut other.latencies);
     }
@@ -125,26 +118,19 @@ impl Harvest {
         self.failures
             .sort_unstable_by(|a, b| a.link.path.cmp(&b.link.path));
         self.latencies.sort_unstable();
-        let companies = mem::take(&mut self.companies);
-        let mut kept: Option<Company> = None;
-        for company in companies.sorted_by(|a, b| code_and_path(a).cmp(&code_and_path(b))) {
-            match &kept {
-                Some(kept) if kept.page.code == company.page.code => {
-                    self.duplicates.push(Duplicate {
-                        path: company.path,
-                        code: company.page.code,
-                        same_as: kept.path.clone(),
-                    });
-                }
-                _ => {
-                    self.companies.push(&company);
-                    kept = Some(company);
-                }
+        self.companies
+            .sort_unstable_by(|a, b| (&a.page.code, &a.path).cmp(&(&b.page.code, &b.path)));
+        let duplicates = &mut self.duplicates;
+        self.companies.dedup_by(|company, kept| {
+            let is_duplicate = company.page.code == kept.page.code;
+            if is_duplicate {
+                duplicates.push(Duplicate {
+                    path: mem::take(&mut company.path),
+                    code: mem::take(&mut company.page.code),
+                    same_as: kept.path.clone(),
+                });
             }
-        }
+            is_duplicate
+        });
     }
-}
-
-fn code_and_path(company: &Company) -> (&str, &str) {
-    (&company.page.code, &company.path)
 }

@@ -1,36 +1,107 @@
-//! A company page that has to be fetched, on its way through the stages.
+//! What travels through the pipeline: tasks to the fetchers, pages to the parsers, events to the walker.
 
-use std::time::Instant;
+use std::fmt;
 
-use crossbeam_channel::Sender;
-
+use crate::http::error::PageError;
+use crate::http::page::Page;
 use crate::site::index::Link;
+use crate::site::paths;
+use crate::source::purpose::{Purpose, Request};
 use crate::source::retry::Attempts;
 
-/// A company page to fetch.
-///
-/// Every task owns a sender of the retry queue. So the queue's channel disconnects when the last task
-/// is gone, whether it was finished, given up, or dropped by a thread that panicked.
+/// A page to fetch. The walker hands it out, and gets it back in an [`Event`] unless it was parsed.
 #[derive(Debug)]
 pub struct Task {
-    pub link: Link,
+    pub target: Target,
     pub attempts: Attempts,
-    pub retry_queue: Sender<DelayedTask>,
 }
 
-/// A task and when its next attempt is due.
 #[derive(Debug)]
-pub struct DelayedTask {
+pub enum Target {
+    Company(Link),
+    IndexPage {
+        id: IndexPageId,
+        path: String,
+    },
+    /// The second look at the first index page.
+    Recheck {
+        path: String,
+    },
+}
+
+/// Which page of an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IndexPageId {
+    /// `?p=1` and so on.
+    Number(u32),
+    /// `/A` to `/Z`, `/0-9`.
+    Letter(&'static str),
+}
+
+/// A company page as fetched, or why there is none.
+#[derive(Debug)]
+pub struct Fetched {
     pub task: Task,
-    pub due: Instant,
+    pub page: Result<Page, PageError>,
+}
+
+/// What has become of a task. Every task ends in one event.
+#[derive(Debug)]
+pub enum Event {
+    /// An index page as fetched, or why there is none.
+    IndexPage(Fetched),
+    /// A company is in a harvest.
+    Parsed,
+    /// A company page was not fetched, or does not parse.
+    Failed {
+        task: Task,
+        error: PageError,
+        /// The page came from the journal, so the site has not been asked yet.
+        from_journal: bool,
+    },
+    /// A thread panicked. The run ends, and the panic goes on where the thread is joined.
+    Panicked,
 }
 
 impl Task {
-    /// Moves the task to the retry queue. Returns it if the queue has ended.
-    pub fn retry_at(self, due: Instant) -> Result<(), Task> {
-        let queue = self.retry_queue.clone();
-        queue
-            .send(DelayedTask { task: self, due })
-            .map_err(|unsent| unsent.0.task)
+    pub fn new(target: Target) -> Self {
+        Task {
+            target,
+            attempts: Attempts::default(),
+        }
+    }
+
+    pub fn path(&self) -> &str {
+        match &self.target {
+            Target::Company(link) => &link.path,
+            Target::IndexPage { path, .. } | Target::Recheck { path } => path,
+        }
+    }
+
+    pub fn request(&self) -> Request<'_> {
+        let purpose = match self.target {
+            Target::Company(_) => Purpose::Company,
+            Target::IndexPage { .. } => Purpose::Index,
+            Target::Recheck { .. } => Purpose::Recheck,
+        };
+        Request::new(purpose, self.path())
+    }
+}
+
+impl IndexPageId {
+    pub fn path(self, index: &str) -> String {
+        match self {
+            IndexPageId::Number(number) => paths::numbered_page(index, number),
+            IndexPageId::Letter(letter) => paths::letter_page(index, letter),
+        }
+    }
+}
+
+impl fmt::Display for IndexPageId {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            IndexPageId::Number(number) => write!(f, "page {number}"),
+            IndexPageId::Letter(letter) => write!(f, "letter page {letter}"),
+        }
     }
 }

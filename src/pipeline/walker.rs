@@ -1,205 +1,168 @@
-//! The walker: it walks the pages of an index in their order and sends every company on once.
-//!
-//! The numbered pages are walked here, the letter pages in `letters`. Two walks exist because the
-//! site drops rows after it has cut an index into numbered pages: on 2022-01-01 these listed 496
-//! companies of the S&P 500, the letter pages 505.
+//! The walker: the scheduler of a run. It hands out tasks, and decides what follows from their events.
 
-use serde::Serialize;
+use crossbeam_channel::{Receiver, Sender, TrySendError, at, never, select};
 
-use crate::http::decode::{self, Inflater};
-use crate::http::error::Reason;
-use crate::pipeline::addresses::Addresses;
-use crate::pipeline::index_pages::{CompaniesSeen, Index, IndexPageId, IndexPageParser, WalkError};
-use crate::pipeline::letters;
-use crate::site::index::{self, Link, MAX_PAGES};
-use crate::source::purpose::{Purpose, Request};
-use crate::telemetry::trace::Label;
+use crate::http::error::{PageError, Reason};
+use crate::pipeline::harvest::Failure;
+use crate::pipeline::index_walk::{IndexWalk, WalkError};
+use crate::pipeline::retry_queue::RetryQueue;
+use crate::pipeline::task::{Event, Fetched, Target, Task};
+use crate::site::index::Link;
+use crate::source::Source;
+use crate::telemetry::counters::Counters;
 
-/// Which pages of an index are walked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WalkMode {
-    /// The numbered pages.
-    Pages,
-    Letters,
-    /// The numbered pages, then the letter pages. The first row of a company counts.
-    Both,
+/// Where the companies of a run come from.
+#[expect(clippy::large_enum_variant, reason = "a run has one")]
+pub enum Walk<'a> {
+    Index(IndexWalk<'a>),
+    /// A list of addresses.
+    List(std::vec::IntoIter<Link>),
 }
 
-/// What a walk has listed.
-#[derive(Debug, Clone)]
-pub struct Walked {
-    /// Distinct companies.
-    pub listed: usize,
-    pub walks: Vec<Walk>,
-    /// A sentence about an index that changed during the walk.
-    pub changed: Option<String>,
-}
-
-/// What the numbered or the letter pages have listed. After a walk of both, also how they differ.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Walk {
-    /// `pages` or `letters`.
-    pub way: &'static str,
-    /// Distinct companies.
-    pub listed: usize,
-    /// Paths of the companies that only these pages list, in alphabetical order.
-    pub only: Vec<String>,
-    /// Paths of the companies that only the other pages list.
-    pub lacks: Vec<String>,
-}
-
-/// Walks an index and passes every company to `send` once, in the order of the pages. `send` returns
-/// false if the fetchers have ended; then the walk ends too.
-pub fn walk(
-    mode: WalkMode,
-    index: Index,
-    send: impl FnMut(Link) -> bool,
-) -> Result<Walked, WalkError> {
-    if mode != WalkMode::Pages {
-        letters::check_availability(index)?;
+impl Walk<'_> {
+    /// Companies listed so far.
+    pub fn listed(&self) -> usize {
+        match self {
+            Walk::Index(walk) => walk.listed(),
+            Walk::List(links) => links.len(),
+        }
     }
-    let mut seen = CompaniesSeen::new(index, send);
-    let walks = match mode {
-        WalkMode::Pages => {
-            numbered_pages(index, &mut seen)?;
-            vec![single_walk("pages", seen.all.len())]
+
+    fn next_task(&mut self) -> Option<Task> {
+        match self {
+            Walk::Index(walk) => walk.next_task(),
+            Walk::List(links) => links.next().map(Target::Company).map(Task::new),
         }
-        WalkMode::Letters => {
-            let letters = letters::letter_pages(index, &mut seen)?;
-            vec![single_walk("letters", letters.len())]
+    }
+
+    fn stop(&mut self) {
+        match self {
+            Walk::Index(walk) => walk.stop(),
+            Walk::List(links) => links.by_ref().for_each(drop),
         }
-        WalkMode::Both => {
-            if numbered_pages(index, &mut seen)? {
-                let pages = seen.all.clone();
-                let letters = letters::letter_pages(index, &mut seen)?;
-                compare(&pages, &letters)
-            } else {
-                // The fetchers have ended, so there is nothing to compare.
-                Vec::new()
+    }
+}
+
+/// What the walker works with.
+pub struct Walker<'a> {
+    pub source: &'a Source,
+    pub counters: &'a Counters,
+    pub tasks: Sender<Task>,
+    /// The other end of `tasks`, to take back what no fetcher has taken yet.
+    pub queued: Receiver<Task>,
+    pub events: Receiver<Event>,
+}
+
+impl<'a> Walker<'a> {
+    /// Hands out tasks until all have ended. Returns the companies that failed for good. An index page
+    /// that fails for good ends the run at once.
+    pub fn run(self, walk: &mut Walk<'a>) -> Result<Vec<Failure>, WalkError> {
+        let result = self.schedule(walk);
+        // The fetchers end when this sender is dropped. After an early end, they need not fetch what
+        // is still queued.
+        drop(self.tasks);
+        self.queued.try_iter().for_each(drop);
+        result
+    }
+
+    /// The walker never blocks on a send: the channel takes what fits, and every task that a fetcher
+    /// takes ends in an event.
+    fn schedule(&self, walk: &mut Walk<'a>) -> Result<Vec<Failure>, WalkError> {
+        let mut failures = Vec::new();
+        let mut retries = RetryQueue::new(self.source, self.counters);
+        // Tasks handed out and not ended, and one that did not fit into the channel.
+        let mut open = 0;
+        let mut unsent = None;
+        let mut cancelled = self.source.cancellation();
+        loop {
+            while let Some(task) = unsent
+                .take()
+                .or_else(|| retries.pop_due())
+                .or_else(|| walk.next_task())
+            {
+                match self.tasks.try_send(task) {
+                    Ok(()) => open += 1,
+                    Err(TrySendError::Full(task) | TrySendError::Disconnected(task)) => {
+                        unsent = Some(task);
+                        break;
+                    }
+                }
+            }
+            if open == 0 && unsent.is_none() && retries.is_empty() {
+                return Ok(failures);
+            }
+            select! {
+                recv(self.events) -> event => match event {
+                    Ok(Event::Panicked) | Err(_) => return Ok(failures),
+                    Ok(event) => {
+                        open -= 1;
+                        self.handle(event, walk, &mut retries, &mut failures)?;
+                    }
+                },
+                recv(retries.next_due().map_or_else(never, at)) -> _ => {}
+                recv(cancelled) -> _ => {
+                    // Companies without a result count as not attempted.
+                    cancelled = never();
+                    unsent = None;
+                    retries.close();
+                    walk.stop();
+                }
             }
         }
-    };
-    Ok(Walked {
-        listed: seen.all.len(),
-        walks,
-        changed: match mode {
-            WalkMode::Pages | WalkMode::Both => recheck_first_page(index, &seen.first_page),
-            WalkMode::Letters => None,
-        },
-    })
-}
+    }
 
-/// Walks the numbered pages like [`walk`], without the second look. Returns the number of companies.
-pub fn walk_numbered_pages(
-    index: Index,
-    send: impl FnMut(Link) -> bool,
-) -> Result<usize, WalkError> {
-    let mut seen = CompaniesSeen::new(index, send);
-    numbered_pages(index, &mut seen)?;
-    Ok(seen.all.len())
-}
-
-/// Walks the numbered pages. Returns false if the fetchers have ended.
-///
-/// The pager of the first page tells how many pages there are, so the first page is fetched alone.
-/// The others are fetched side by side, in groups, and parsed in their order.
-fn numbered_pages(
-    index: Index,
-    seen: &mut CompaniesSeen<impl FnMut(Link) -> bool>,
-) -> Result<bool, WalkError> {
-    let counters = index.counters;
-    let mut parser = IndexPageParser::new(index);
-    let mut pages = 1;
-    let mut next = 1;
-    counters.index_pages.add(1);
-    while next <= pages.min(MAX_PAGES) {
-        let group = if next == 1 {
-            1
-        } else {
-            index.side_by_side() as u32
-        };
-        let last = pages.min(MAX_PAGES).min(next + group - 1);
-        let seen_before = seen.all.len();
-        let numbers = (next..=last).map(IndexPageId::Number);
-        let fetchers_run = index.fetch_in_order(numbers, |fetched| {
-            let id = fetched.id;
-            let page = parser.parse(fetched, index::parse)?;
-            counters.index_parsed.add(1);
-            if page.pages > pages {
-                counters.index_pages.add(u64::from(page.pages - pages));
-                pages = page.pages;
+    fn handle(
+        &self,
+        event: Event,
+        walk: &mut Walk<'a>,
+        retries: &mut RetryQueue<'a>,
+        failures: &mut Vec<Failure>,
+    ) -> Result<(), WalkError> {
+        match (event, walk) {
+            (
+                Event::Failed {
+                    task,
+                    error,
+                    from_journal,
+                },
+                _,
+            ) => match retries.push(task, error, from_journal) {
+                None => self.counters.fetched.sub(1),
+                Some((task, error)) => self.give_up(task, error, failures),
+            },
+            (Event::IndexPage(Fetched { task, page }), Walk::Index(walk)) => {
+                match page {
+                    Ok(page) => walk.page_arrived(task, page),
+                    Err(error) => {
+                        if let Some((task, error)) = retries.push(task, error, false) {
+                            walk.page_lost(task, error);
+                        }
+                    }
+                }
+                // Pages are parsed in their order, so this one may have to wait for others, and others
+                // may have waited for this one.
+                while let Some(unparsed) = walk.parse_next()? {
+                    let from_journal = unparsed.from_journal;
+                    if let Some((task, error)) =
+                        retries.push(unparsed.task, unparsed.error, from_journal)
+                    {
+                        walk.page_lost(task, error);
+                    }
+                }
             }
-            seen.add(id, page.rows)
-        })?;
-        if !fetchers_run {
-            return Ok(false);
+            (Event::Parsed | Event::Panicked | Event::IndexPage(_), _) => {}
         }
-        // Some sites answer every number past the end with the last page.
-        if seen.all.len() == seen_before {
-            break;
+        Ok(())
+    }
+
+    fn give_up(&self, task: Task, error: PageError, failures: &mut Vec<Failure>) {
+        self.counters.parsed.add(1);
+        self.counters.failed.add(1);
+        // Companies that were not requested count as not attempted.
+        if let Target::Company(link) = task.target
+            && error.reason != Reason::Stopped
+        {
+            failures.push(Failure { link, error });
         }
-        if last == MAX_PAGES && pages > MAX_PAGES {
-            let detail = format!("the index has more than {MAX_PAGES} pages");
-            return Err(index.error(IndexPageId::Number(last), Reason::TooLarge, &detail));
-        }
-        next = last + 1;
     }
-    Ok(true)
-}
-
-/// Fetches the first page once more after the walk and describes how it has changed. An index that
-/// changes during the walk may list a company twice or not at all.
-///
-/// The answer is for a warning only, so the request has one attempt and the page is not kept.
-fn recheck_first_page(index: Index, first_page: &Addresses) -> Option<String> {
-    // An archive does not change.
-    if index.source.as_archive().is_some() {
-        return None;
-    }
-    let path = IndexPageId::Number(1).path(index.name);
-    let mut lane = index.counters.lane(Label::Recheck);
-    let request = Request::new(Purpose::Recheck, &path);
-    let page = index.source.get(request, Vec::new, &mut lane).ok()?;
-    let page = decode::parse_html(&page, &mut Inflater::default(), &mut lane, index::parse).ok()?;
-    let now: Addresses = page.rows.iter().map(Link::slug).collect();
-    let added = now.difference(first_page).count();
-    let removed = first_page.difference(&now).count();
-    (added + removed > 0).then(|| {
-        format!(
-            "the index changed during the walk (its first page: {added} added, {removed} removed); \
-             companies may be missing, run it again"
-        )
-    })
-}
-
-fn single_walk(way: &'static str, listed: usize) -> Walk {
-    Walk {
-        way,
-        listed,
-        only: Vec::new(),
-        lacks: Vec::new(),
-    }
-}
-
-fn compare(pages: &Addresses, letters: &Addresses) -> Vec<Walk> {
-    let difference = |one: &Addresses, other: &Addresses| {
-        let mut paths: Vec<String> = one.difference(other).map(Link::path_of).collect();
-        paths.sort_unstable();
-        paths
-    };
-    let (only_pages, only_letters) = (difference(pages, letters), difference(letters, pages));
-    vec![
-        Walk {
-            way: "pages",
-            listed: pages.len(),
-            only: only_pages.clone(),
-            lacks: only_letters.clone(),
-        },
-        Walk {
-            way: "letters",
-            listed: letters.len(),
-            only: only_letters,
-            lacks: only_pages,
-        },
-    ]
 }

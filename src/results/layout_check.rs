@@ -71,9 +71,9 @@ pub fn change(harvest: &Harvest) -> Option<String> {
         ));
     }
     let mut missing = [0; FIGURES.len()];
-    for company in harvest.companies.iter() {
+    for company in &harvest.companies {
         for (expected, missing) in FIGURES.iter().zip(&mut missing) {
-            *missing += usize::from(!(expected.is_there)(&company));
+            *missing += usize::from(!(expected.is_there)(company));
         }
     }
     let (expected, missing) = FIGURES

@@ -77,8 +77,8 @@ impl Serialize for Figures {
 }
 
 /// The contradictions of all companies, in their order.
-pub fn check_all(companies: impl Iterator<Item = Company>) -> Vec<Contradiction> {
-    companies.flat_map(|company| check(&company)).collect()
+pub fn check_all(companies: &[Company]) -> Vec<Contradiction> {
+    companies.iter().flat_map(check).collect()
 }
 
 /// The contradictions of one company, in the order of [`Rule`].

@@ -1,7 +1,5 @@
 //! Ranks companies by each of the four figures. Pure functions, no I/O.
 
-use std::collections::BinaryHeap;
-
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -95,20 +93,10 @@ impl Serialize for Place {
 #[derive(Serialize)]
 pub struct Exact(#[serde(with = "rust_decimal::serde::arbitrary_precision")] pub Decimal);
 
-/// A company with its sort key. The derived order is the order of the ranking: by ascending key, then
-/// by code.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Ranked {
-    key: Decimal,
-    code: String,
-    name: String,
-    value: Decimal,
-}
-
 /// The first `top` companies by a figure. Companies without the figure are left out, and equal
 /// figures are ordered by code. Without a rate, the ranking by price is empty.
 pub fn ranking(
-    companies: impl Iterator<Item = Company>,
+    companies: &[Company],
     figure: Figure,
     rate: Option<&Rate>,
     pe_range: PeRange,
@@ -123,29 +111,25 @@ pub fn ranking(
         Figure::Growth => company.growth,
         Figure::PotentialProfit => potential_profit(&company.page),
     };
-    // A max-heap of the best `top` companies so far. The worst of them is popped first.
-    let mut best = BinaryHeap::new();
-    for company in companies {
-        let Some(value) = value(&company) else {
-            continue;
+    let mut ranked: Vec<(Decimal, &CompanyPage)> = companies
+        .iter()
+        .filter_map(|company| Some((value(company)?, &company.page)))
+        .collect();
+    ranked.sort_unstable_by(|(a, company_a), (b, company_b)| {
+        let by_figure = if figure == Figure::Pe {
+            a.cmp(b)
+        } else {
+            b.cmp(a)
         };
-        best.push(Ranked {
-            key: if figure == Figure::Pe { value } else { -value },
-            code: company.page.code,
-            name: company.page.name,
-            value,
-        });
-        if best.len() > top {
-            best.pop();
-        }
-    }
-    let place = |ranked: Ranked| Place {
-        code: ranked.code,
-        name: ranked.name,
+        by_figure.then_with(|| company_a.code.cmp(&company_b.code))
+    });
+    let place = |(value, page): (Decimal, &CompanyPage)| Place {
+        code: page.code.clone(),
+        name: page.name.clone(),
         figure,
-        value: ranked.value.normalize(),
+        value: value.normalize(),
     };
-    best.into_sorted_vec().into_iter().map(place).collect()
+    ranked.into_iter().take(top).map(place).collect()
 }
 
 /// Price in roubles: dollars × rate ÷ nominal, rounded half up to kopecks (two decimals). `None`

@@ -11,10 +11,10 @@ use serde::Serialize;
 use crate::http::error::PageError;
 use crate::pipeline::PoolSizes;
 use crate::pipeline::harvest::{Duplicate, Failure, Harvest, Ledger};
-use crate::pipeline::walker::Walk;
+use crate::pipeline::series::WalkReport;
 use crate::results::layout_check::FIGURES;
 use crate::results::plausibility::{self, Contradiction};
-use crate::site::company::{Company, CompanyPage};
+use crate::site::company::Company;
 use crate::site::rates::Rate;
 use crate::source::Source;
 use crate::source::origin::Origin;
@@ -62,7 +62,7 @@ pub struct Report {
     pub rate_error: Option<String>,
     pub ledger: Ledger,
     /// The companies that the numbered and the letter pages listed, and how the two lists differ.
-    pub walks: Vec<Walk>,
+    pub walks: Vec<WalkReport>,
     pub failures: Vec<FailureReport>,
     pub duplicates: Vec<Duplicate>,
     /// For each figure, the codes of the companies that lack it.
@@ -181,7 +181,6 @@ impl Report {
             ..
         } = facts;
         let seconds = times.took.as_secs_f64();
-        let companies = || harvest.companies.iter();
         Report {
             version: env!("CARGO_PKG_VERSION"),
             source: facts.origin.to_string(),
@@ -199,9 +198,9 @@ impl Report {
             walks: harvest.walks.clone(),
             failures: failure_reports(harvest, source),
             duplicates: harvest.duplicates.clone(),
-            missing: missing(companies()),
-            notes: notes(companies()),
-            suspicious: plausibility::check_all(companies()),
+            missing: missing(&harvest.companies),
+            notes: notes(&harvest.companies),
+            suspicious: plausibility::check_all(&harvest.companies),
             warnings: facts.warnings,
             requests: counters.requests.get(),
             retries: counters.retries.get(),
@@ -231,11 +230,11 @@ fn failure_reports(harvest: &Harvest, source: &Source) -> Vec<FailureReport> {
     harvest.failures.iter().map(report).collect()
 }
 
-fn missing(companies: impl Iterator<Item = Company>) -> Missing {
+fn missing(companies: &[Company]) -> Missing {
     let mut missing = FIGURES.map(|expected| (expected.figure, Vec::new()));
     for company in companies {
         for (expected, (_, codes)) in FIGURES.iter().zip(&mut missing) {
-            if !(expected.is_there)(&company) {
+            if !(expected.is_there)(company) {
                 codes.push(company.page.code.clone());
             }
         }
@@ -243,17 +242,14 @@ fn missing(companies: impl Iterator<Item = Company>) -> Missing {
     Missing(missing.into())
 }
 
-fn notes(companies: impl Iterator<Item = Company>) -> Vec<Note> {
-    let of_page = |CompanyPage { code, notes, .. }: CompanyPage| {
-        let note = move |note| Note {
-            code: code.clone(),
-            note,
-        };
-        notes.into_iter().map(note)
-    };
-    companies
-        .flat_map(|company| of_page(company.page))
-        .collect()
+fn notes(companies: &[Company]) -> Vec<Note> {
+    let notes = companies.iter().flat_map(|Company { page, .. }| {
+        page.notes.iter().map(|note| Note {
+            code: page.code.clone(),
+            note: note.clone(),
+        })
+    });
+    notes.collect()
 }
 
 /// `None` if no page was fetched.

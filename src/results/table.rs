@@ -41,16 +41,16 @@ const FIGURES: [&str; 7] = [
 ];
 
 /// A company as a row of the table: the columns of texts, then those of figures.
-struct Row {
-    texts: [String; TEXTS.len()],
+struct Row<'a> {
+    texts: [&'a str; TEXTS.len()],
     figures: [Option<Decimal>; FIGURES.len()],
 }
 
-impl Row {
-    fn new(company: Company, rate: Option<&Rate>) -> Self {
-        let page = company.page;
-        let price_rub = rate.and_then(|rate| ranking::price_in_roubles(&page, rate));
-        let profit = ranking::potential_profit(&page);
+impl<'a> Row<'a> {
+    fn new(company: &'a Company, rate: Option<&Rate>) -> Self {
+        let page = &company.page;
+        let price_rub = rate.and_then(|rate| ranking::price_in_roubles(page, rate));
+        let profit = ranking::potential_profit(page);
         let figures = [
             page.price,
             price_rub,
@@ -61,14 +61,14 @@ impl Row {
             profit,
         ];
         Row {
-            texts: [page.code, page.name, company.path],
+            texts: [&page.code, &page.name, &company.path],
             figures: figures.map(|figure| figure.map(|figure| figure.normalize())),
         }
     }
 
     /// The cells of a CSV row.
     fn cells(&self) -> impl Iterator<Item = String> {
-        let texts = self.texts.iter().cloned();
+        let texts = self.texts.iter().map(|text| (*text).to_owned());
         let figures = self
             .figures
             .iter()
@@ -77,7 +77,7 @@ impl Row {
     }
 }
 
-impl Serialize for Row {
+impl Serialize for Row<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_map(Some(TEXTS.len() + FIGURES.len()))?;
         for (column, text) in TEXTS.iter().zip(&self.texts) {
@@ -92,19 +92,15 @@ impl Serialize for Row {
 
 /// The bytes of the table: one row per company, in the order given. A missing figure is empty in CSV
 /// and null in NDJSON.
-pub fn write(
-    companies: impl Iterator<Item = Company>,
-    rate: Option<&Rate>,
-    format: Format,
-) -> Vec<u8> {
-    let rows = companies.map(|company| Row::new(company, rate));
+pub fn write(companies: &[Company], rate: Option<&Rate>, format: Format) -> Vec<u8> {
+    let rows = companies.iter().map(|company| Row::new(company, rate));
     match format {
         Format::NdJson => rows.flat_map(|row| report::json_line(&row)).collect(),
         Format::Csv => csv(rows).expect("writing to memory does not fail"),
     }
 }
 
-fn csv(rows: impl Iterator<Item = Row>) -> io::Result<Vec<u8>> {
+fn csv<'a>(rows: impl Iterator<Item = Row<'a>>) -> io::Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     csv.write_record(TEXTS.iter().chain(&FIGURES))?;
     for row in rows {

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use crate::disk::output::{self, OutputError, StagedFile};
-use crate::pipeline::packed::Packed;
 use crate::results::ranking::{Figure, Place};
 use crate::results::report;
 use crate::results::table::{self, Format};
@@ -87,7 +86,7 @@ impl Contents {
     pub fn new(
         outputs: &Outputs,
         rankings: &[(Figure, Vec<Place>)],
-        companies: &Packed<Company>,
+        companies: &[Company],
         rate: Option<&Rate>,
         timeline: Option<Timeline>,
     ) -> Self {
@@ -96,7 +95,7 @@ impl Contents {
             (file, report::json(places))
         });
         let table = outputs.table.iter().map(|(file, format)| {
-            let table = table::write(companies.iter(), rate, *format);
+            let table = table::write(companies, rate, *format);
             (file.clone(), table)
         });
         let trace = outputs.trace.iter().zip(timeline);

@@ -48,7 +48,7 @@ pub struct CompanyPage {
 
 /// A company of the index: its page, and its path and growth from the index. `P` is the type of the
 /// parsed page.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Company<P = CompanyPage> {
     pub page: P,
     pub path: String,

@@ -1,6 +1,7 @@
 //! Fetches a page on the calling thread, which sleeps before each retry.
 //!
-//! Company pages are retried by the pipeline instead, which blocks no thread between attempts.
+//! Index and company pages are retried by the pipeline instead, which blocks no thread between
+//! attempts.
 
 use crate::http::decode::Inflater;
 use crate::http::error::Reason::{Blocked, Gone, Redirects, Status};
@@ -16,14 +17,14 @@ use crate::telemetry::lane::Lane;
 use crate::telemetry::trace::Label;
 
 /// Fetches a page and parses it, with as many attempts as the policy of its purpose allows. A page
-/// that fails to parse is retried like a failed request. Continues to count in `attempts`.
+/// that fails to parse is retried like a failed request.
 pub fn get_with_retries<T>(
     source: &Source,
     request: Request,
-    attempts: &mut Attempts,
     lane: &mut Lane,
     mut parse: impl FnMut(Page, &mut Lane) -> Result<T, PageError>,
 ) -> Result<T, PageError> {
+    let mut attempts = Attempts::default();
     loop {
         let page = source.get(request, Vec::new, lane);
         let from_journal = page.as_ref().is_ok_and(|page| page.from_journal);
@@ -31,33 +32,21 @@ pub fn get_with_retries<T>(
         match parsed {
             // The journal gives each page once, so the next attempt sends a request.
             Err(_) if from_journal => {}
-            Err(error) => wait_for_retry(source, request, attempts, error, lane)?,
+            Err(error) => match source.delay_before_retry(request, &mut attempts, &error) {
+                Some(delay) => {
+                    source.throttle(request.purpose).sleep(delay);
+                    lane.counters.retries.add(1);
+                }
+                None => return Err(error),
+            },
             parsed => return parsed,
         }
     }
 }
 
-/// Sleeps until the next attempt is due. Returns `error` if there is no further attempt.
-pub fn wait_for_retry(
-    source: &Source,
-    request: Request,
-    attempts: &mut Attempts,
-    error: PageError,
-    lane: &Lane,
-) -> Result<(), PageError> {
-    match source.delay_before_retry(request, attempts, &error) {
-        Some(delay) => {
-            source.throttle.sleep(delay);
-            lane.counters.retries.add(1);
-            Ok(())
-        }
-        None => Err(error),
-    }
-}
-
 /// Fetches robots.txt and applies its crawl delay, unless the run ignores it.
 pub fn fetch_robots(source: &Source, user_agent: &str, counters: &Counters) {
-    if !source.robots.is_wanted() {
+    if !source.pages_host.robots.is_wanted() {
         return;
     }
     // Company requests block until the rules are set, so they must be set even after a panic.
@@ -74,11 +63,11 @@ pub fn fetch_robots(source: &Source, user_agent: &str, counters: &Counters) {
             }
             // The delay must apply before the rules are set, because that releases blocked requests.
             counters.crawl_delay_ms.set(delay.as_millis() as u64);
-            source.throttle.space_requests(delay);
+            source.pages_host.throttle.space_requests(delay);
         }
         Ok(rules)
     });
-    source.robots.set(rules);
+    source.pages_host.robots.set(rules);
 }
 
 /// A site without robots.txt (most statuses of 400 to 499) allows everything (RFC 9309, 2.3.1.3).
@@ -89,16 +78,10 @@ fn request_rules(
 ) -> Result<Rules, PageError> {
     let request = Request::new(Purpose::Robots, paths::ROBOTS);
     let lane = &mut counters.lane(Label::Rules);
-    let rules = get_with_retries(
-        source,
-        request,
-        &mut Attempts::default(),
-        lane,
-        |page, _| {
-            let mut inflater = Inflater::default();
-            Ok(Rules::parse(page.inflate(&mut inflater)?, user_agent))
-        },
-    );
+    let rules = get_with_retries(source, request, lane, |page, _| {
+        let mut inflater = Inflater::default();
+        Ok(Rules::parse(page.inflate(&mut inflater)?, user_agent))
+    });
     match rules {
         Err(error) if matches!(error.reason, Gone | Blocked | Status | Redirects) => {
             Ok(Rules::allow_all())

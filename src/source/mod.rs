@@ -3,21 +3,25 @@
 //! Another retry rule goes into `retry`; a rule for one kind of request (attempts, size, robots.txt, journal) into `purpose`; another limit on all requests into `throttle`.
 
 pub mod get_with_retries;
+pub mod host;
 pub mod origin;
 pub mod purpose;
 pub mod retry;
 pub mod robots;
 pub mod throttle;
 
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
 
 use crate::http::client::Client;
 use crate::http::error::{PageError, Reason};
 use crate::http::page::Page;
 use crate::site::paths;
-use crate::source::purpose::Request;
+use crate::source::host::Host;
+use crate::source::purpose::{Purpose, Request};
 use crate::source::retry::{Attempts, Retries};
-use crate::source::robots::HostRules;
 use crate::source::throttle::{Cause, Throttle};
 use crate::telemetry::lane::Lane;
 use crate::warc::journal::{Journal, Keep};
@@ -27,9 +31,11 @@ use crate::warc::reader::Archive;
 #[derive(Debug)]
 pub struct Source {
     backend: Backend,
-    pub throttle: Throttle,
+    /// The host of the index and the companies.
+    pub pages_host: Host,
+    /// The host of the exchange rates, if it is another one.
+    rates_host: Option<Host>,
     pub retries: Retries,
-    pub robots: HostRules,
 }
 
 #[derive(Debug)]
@@ -52,9 +58,13 @@ pub struct Site {
 }
 
 impl Source {
-    /// A site with at most `workers` company requests under way, no rate limit and no robots.txt.
+    /// A site with at most `workers` requests under way at each host, no rate limit and no robots.txt.
     pub fn site(site: Site, workers: usize) -> Self {
-        Source::new(Backend::Site(site), workers)
+        let rates_host = (site.pages != site.rates).then(|| Host::new(workers));
+        Source {
+            rates_host,
+            ..Source::new(Backend::Site(site), workers)
+        }
     }
 
     pub fn archive(archive: Archive, workers: usize) -> Self {
@@ -64,9 +74,9 @@ impl Source {
     fn new(backend: Backend, workers: usize) -> Self {
         Source {
             backend,
-            throttle: Throttle::new(workers),
+            pages_host: Host::new(workers),
+            rates_host: None,
             retries: Retries::default(),
-            robots: HostRules::ignored(),
         }
     }
 
@@ -86,6 +96,8 @@ impl Source {
             },
             Backend::Archive(archive) => self.look_up(archive, request, buffer, lane)?,
         };
+        let host = self.host(request.purpose);
+        host.robots.check_response(request)?;
         page.require_status_200()
     }
 
@@ -96,7 +108,7 @@ impl Source {
         buffer: impl FnOnce() -> Vec<u8>,
         lane: &mut Lane,
     ) -> Result<Page, PageError> {
-        let _permit = self.throttle.acquire(request.purpose.policy().is_counted)?;
+        let _permit = self.throttle(request.purpose).acquire()?;
         let started = Instant::now();
         let result = archive.get(request.path, buffer());
         lane.counters.requests.add(1);
@@ -115,13 +127,14 @@ impl Source {
         lane: &mut Lane,
     ) -> Result<Page, PageError> {
         let policy = request.purpose.policy();
-        self.robots.allow(request)?;
-        let permit = self.throttle.acquire(policy.is_counted)?;
+        let host = self.host(request.purpose);
+        host.robots.allow(request)?;
+        let permit = host.throttle.acquire()?;
         let started = Instant::now();
         let address = site.address(request.path);
         let may_send = |path: &str| {
-            self.robots.allow(Request { path, ..request })?;
-            self.throttle.acquire_again()
+            host.robots.allow(Request { path, ..request })?;
+            host.throttle.acquire_again()
         };
         let result = site
             .client
@@ -130,7 +143,7 @@ impl Source {
         drop(permit);
         // Cancelling aborts the requests under way. Their failures say nothing about the page, and an
         // aborted body may look complete.
-        if self.throttle.cause().is_some() {
+        if self.cause().is_some() {
             return Err(throttle::cancelled());
         }
         let page = result?;
@@ -139,7 +152,7 @@ impl Source {
         }
         let retry_after = retry::retry_after(&page.headers);
         if let (true, 429 | 503, Some(pause)) = (policy.pauses_host, page.status, retry_after) {
-            self.throttle.pause(pause, lane);
+            host.throttle.pause(pause, lane);
             let detail = format!(
                 "HTTP status {}, with a Retry-After of {} s",
                 page.status,
@@ -166,13 +179,34 @@ impl Source {
             .next_delay(request.path, limit, attempts, error)
     }
 
-    /// Cancels the run: rejects all later requests and aborts those under way.
-    pub fn cancel(&self, cause: Cause) {
-        self.throttle.cancel(cause);
-        self.abort_requests();
+    /// The throttle that requests of this purpose pass.
+    pub fn throttle(&self, purpose: Purpose) -> &Throttle {
+        &self.host(purpose).throttle
     }
 
-    pub fn abort_requests(&self) {
+    fn host(&self, purpose: Purpose) -> &Host {
+        match (purpose, &self.rates_host) {
+            (Purpose::Rates, Some(host)) => host,
+            _ => &self.pages_host,
+        }
+    }
+
+    /// Why the run was cancelled, if it was.
+    pub fn cause(&self) -> Option<Cause> {
+        self.pages_host.throttle.cause()
+    }
+
+    /// A channel that disconnects when the run is cancelled.
+    pub fn cancellation(&self) -> Receiver<Infallible> {
+        self.pages_host.throttle.cancellation()
+    }
+
+    /// Cancels the run: rejects all later requests and aborts those under way. The first cause stays.
+    pub fn cancel(&self, cause: Cause) {
+        if let Some(host) = &self.rates_host {
+            host.throttle.cancel(cause.clone());
+        }
+        self.pages_host.throttle.cancel(cause);
         if let Backend::Site(site) = &self.backend {
             site.client.shut_down();
         }

@@ -44,8 +44,6 @@ pub struct Policy {
     pub resumable: bool,
     /// Whether a 429 or 503 with `Retry-After` pauses all requests.
     pub pauses_host: bool,
-    /// Whether the request counts against the concurrency limit.
-    pub is_counted: bool,
     pub robots: RobotsPolicy,
     /// Maximum number of attempts, including the first.
     pub max_attempts: u32,
@@ -70,15 +68,11 @@ impl Purpose {
             keep: Keep::ForResume,
             resumable: true,
             pauses_host: true,
-            is_counted: true,
             robots: RobotsPolicy::Obey,
             max_attempts: MAX_ATTEMPTS,
         };
-        // Other requests are few, and company requests depend on most of them. So they do not count
-        // against the concurrency limit.
         let index = Policy {
             max_body: body::MAX_UNSHARED,
-            is_counted: false,
             robots: RobotsPolicy::ObeyIfKnown,
             ..company
         };

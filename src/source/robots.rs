@@ -61,6 +61,15 @@ impl HostRules {
         }
     }
 
+    /// Whether a response may be used whose request did not wait for the rules. May block until they are
+    /// known.
+    pub fn check_response(&self, request: Request) -> Result<(), PageError> {
+        match request.purpose.policy().robots {
+            RobotsPolicy::ObeyIfKnown => self.check(request.path),
+            RobotsPolicy::Obey | RobotsPolicy::Exempt => Ok(()),
+        }
+    }
+
     /// Whether a path may be requested. Blocks until the rules are known.
     pub fn check(&self, path: &str) -> Result<(), PageError> {
         match self.state.wait() {

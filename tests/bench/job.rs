@@ -6,8 +6,8 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use indexrank::http::client::{Client, Options};
 use indexrank::http::proxy::ProxyChoice;
-use indexrank::pipeline::index_pages::{Index, SIDE_BY_SIDE};
-use indexrank::pipeline::{self, PoolSizes};
+use indexrank::pipeline::index_walk::{IndexWalk, WalkMode};
+use indexrank::pipeline::{self, PoolSizes, Walk, parse_company};
 use indexrank::replica::{Line, Market, Pages, SEED, Server};
 use indexrank::source::{Site, Source};
 use indexrank::telemetry::counters::Counters;
@@ -34,7 +34,7 @@ fn job(criterion: &mut Criterion) {
                 };
                 let site = Site {
                     client: Client::new(Options {
-                        connections: sizes.fetchers + SIDE_BY_SIDE + 1,
+                        connections: sizes.fetchers,
                         timeout: Duration::from_secs(45),
                         user_agent: "indexrank-bench".to_owned(),
                         proxy: ProxyChoice::Direct,
@@ -45,13 +45,10 @@ fn job(criterion: &mut Criterion) {
                     journal: None,
                 };
                 let source = Source::site(site, sizes.fetchers);
-                let index = Index {
-                    source: &source,
-                    name: "s&p_500",
-                    workers: sizes.fetchers,
-                    counters: &Counters::default(),
-                };
-                let harvest = pipeline::run_numbered_pages(index, sizes);
+                let counters = Counters::default();
+                let walk = IndexWalk::new(&source, "s&p_500", WalkMode::Pages, &counters);
+                let walk = Walk::Index(walk);
+                let harvest = pipeline::run(walk, &source, sizes, &counters, parse_company);
                 assert_eq!(harvest.expect("an index").companies.len(), COMPANIES);
             });
         });

@@ -4,7 +4,6 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use indexrank::http::decode::Inflater;
-use indexrank::pipeline::packed::Packed;
 use indexrank::replica::{Market, Pages, SEED};
 use indexrank::results::ranking::{Figure, PeRange, ranking};
 use indexrank::site::company;
@@ -51,7 +50,7 @@ fn stages(criterion: &mut Criterion) {
         bench.iter(|| rates::parse(black_box(&xml)).expect("rates"));
     });
 
-    let companies: Packed<Company> = (0..500)
+    let companies: Vec<Company> = (0..500)
         .map(|number| Company {
             page: company::parse(&company.plain_body()).expect("a company page"),
             path: format!("/stocks/{number}-stock"),
@@ -61,10 +60,8 @@ fn stages(criterion: &mut Criterion) {
     let rate = Rate::by_hand(Decimal::new(766_501, 4));
     criterion.bench_function("rank 500 companies by four figures", |bench| {
         bench.iter(|| {
-            Figure::ALL.map(|figure| {
-                let companies = black_box(&companies).iter();
-                ranking(companies, figure, Some(&rate), PeRange::Any, 10)
-            })
+            Figure::ALL
+                .map(|figure| ranking(black_box(&companies), figure, Some(&rate), PeRange::Any, 10))
         });
     });
 }

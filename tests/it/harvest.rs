@@ -1,7 +1,7 @@
 //! The harvest merges duplicates, and the layout check judges it.
 
 use indexrank::http::error::{PageError, Reason};
-use indexrank::pipeline::harvest::{Duplicate, Harvest};
+use indexrank::pipeline::harvest::{Duplicate, Failure, Harvest};
 use indexrank::results::layout_check;
 use indexrank::site::company::CompanyPage;
 use indexrank::site::index::Link;
@@ -37,14 +37,17 @@ fn merges_and_reports_two_addresses_of_one_company() {
         ..Harvest::default()
     };
     for (slug, code) in [("uaa", "UA"), ("b", "B"), ("ua", "UA")] {
-        harvest.add(link(slug), Ok(page(code)));
+        harvest.add_company(link(slug), page(code));
     }
-    harvest.add(link("c"), Err(error(Reason::Gone)));
+    harvest.failures.push(Failure {
+        link: link("c"),
+        error: error(Reason::Gone),
+    });
     harvest.settle();
     let codes: Vec<_> = harvest
         .companies
         .iter()
-        .map(|company| (company.page.code, company.path))
+        .map(|company| (company.page.code.clone(), company.path.clone()))
         .collect();
     assert_eq!(
         codes,
@@ -80,7 +83,7 @@ fn detects_a_changed_layout() {
             if number < odd {
                 spoil(&mut page);
             }
-            harvest.add(link("x"), Ok(page));
+            harvest.add_company(link("x"), page);
         }
         harvest
     };
@@ -106,7 +109,10 @@ fn detects_a_changed_layout() {
 
     let mut harvest = harvest_of(10, 0, no_pe);
     for _ in 0..6 {
-        harvest.add(link("y"), Err(error(Reason::Unrecognised)));
+        harvest.failures.push(Failure {
+            link: link("y"),
+            error: error(Reason::Unrecognised),
+        });
     }
     assert!(
         layout_check::change(&harvest)

@@ -3,7 +3,7 @@
 use indexrank::replica::{Market, Pages, SEED};
 
 use crate::run::{Fault, INDEX_2, OK, RATES, Run, always, gzip, market};
-use crate::support::{Reply, TestServer, json};
+use crate::support::{Reply, TestServer, indexrank, json, ledger};
 
 /// Path of the numbered pages, without the number.
 const INDEX: &str = "/index/components/s&p_500?p=";
@@ -100,8 +100,9 @@ fn stops_when_index_pages_repeat() {
         }))
     });
     Run::new(&server, &[]).assert_complete(0);
-    assert_eq!(server.asked(&format!("{INDEX}17")), 1);
-    assert_eq!(server.asked(&format!("{INDEX}34")), 0);
+    // At most 64 pages are requested ahead of the page that is parsed.
+    assert_eq!(server.asked(&format!("{INDEX}3")), 1);
+    assert_eq!(server.asked(&format!("{INDEX}68")), 0);
 }
 
 #[test]
@@ -216,4 +217,53 @@ fn warns_when_the_index_changes_during_the_walk() {
     let run = Run::new(&server, &[]);
     run.assert_complete(0);
     assert!(!run.ran.stderr.contains("changed"), "{}", run.ran.stderr);
+}
+
+/// A market of five index pages.
+fn five_pages() -> Market {
+    Market::embedded(Some(240), SEED)
+}
+
+/// Pages arrive in any order and are parsed in theirs, whichever of them is retried.
+#[test]
+fn retries_an_index_page_at_every_position() {
+    for position in 1..=5 {
+        let server = TestServer::start(five_pages(), move |path, before| {
+            let fails = path == format!("{INDEX}{position}") && before < 3;
+            fails.then(|| Reply::status("503 Service Unavailable"))
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let arguments = ["--from", server.address(), "--retry-pause", "1", "-q"];
+        let ran = indexrank(folder.path(), &arguments);
+        assert_eq!(ran.code, 0, "{position}: {}", ran.stderr);
+        let report = json(&folder.path().join("rankings/run.json"));
+        assert_eq!(ledger(&report), [240, 240, 0, 0, 0], "{position}");
+        assert_eq!(report["retries"], 3, "{position}");
+    }
+}
+
+/// What is queued behind the page is not fetched.
+#[test]
+fn an_index_page_that_fails_for_good_ends_the_run_at_every_position() {
+    for position in 1..=5 {
+        let server = TestServer::start(five_pages(), move |path, _| {
+            let fails = path == format!("{INDEX}{position}");
+            fails.then(|| Reply::status("404 Not Found"))
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let arguments = ["--from", server.address(), "--workers", "2", "-q"];
+        let ran = indexrank(folder.path(), &arguments);
+        assert_eq!(ran.code, 4, "{position}: {}", ran.stderr);
+        assert!(
+            ran.stderr
+                .contains(&format!("page {position} of the index")),
+            "{position}: {}",
+            ran.stderr
+        );
+        let companies = server.requests();
+        let companies = companies
+            .iter()
+            .filter(|request| request.path.starts_with("/stocks/"));
+        assert!(companies.count() < 50, "{position}");
+    }
 }

@@ -23,11 +23,11 @@ mod index_faults;
 mod inspect;
 #[cfg(unix)]
 mod interrupted;
+mod large;
 mod mutations;
 #[cfg(unix)]
 mod network;
 mod number;
-mod packed;
 mod page;
 mod plausibility;
 mod politeness;

@@ -1,19 +1,17 @@
 //! Whole runs over networks and servers that are slow, overloaded or absent.
 
-use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+
 use std::thread;
 use std::time::{Duration, Instant};
 
-use indexrank::replica::{Faults, Line, Market, Pages, Plan, Server};
+use indexrank::replica::{Faults, Line, Pages, Plan, Server};
 use serde_json::Value;
 
 use crate::run::{COMPANIES, COMPANY, Run, market};
-use crate::support::{Ran, Reply, TestServer, command, indexrank, json, ledger};
+use crate::support::{Ran, Reply, TestServer, indexrank, json, ledger};
 
 /// Retries after 10 ms.
 const QUICK: [&str; 2] = ["--retry-pause", "10"];
@@ -239,7 +237,7 @@ fn starts_fewer_workers_under_a_low_file_descriptor_limit() {
         .unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{stderr}");
-    assert!(stderr.contains("12 workers instead of 200"), "{stderr}");
+    assert!(stderr.contains("28 workers instead of 200"), "{stderr}");
     let report = json(&folder.path().join("rankings/run.json"));
     assert_eq!(
         ledger(&report),
@@ -329,78 +327,4 @@ fn a_refused_run_does_not_wait_for_stalled_responses() {
         ran.stderr
     );
     assert!(elapsed < Duration::from_secs(3), "{elapsed:?}");
-}
-
-/// How many threads of a process have the name `fetcher`.
-#[cfg(target_os = "linux")]
-fn count_fetchers(process: u32) -> usize {
-    let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
-    let names = tasks.flatten().map(|task| task.path().join("comm"));
-    let names = names.filter_map(|name| fs::read_to_string(name).ok());
-    names.filter(|name| name.trim() == "fetcher").count()
-}
-
-/// Polls a condition for up to 10 s.
-#[cfg(target_os = "linux")]
-fn wait_until(condition: impl Fn() -> bool) -> bool {
-    (0..2000).any(|_| {
-        thread::sleep(Duration::from_millis(5));
-        condition()
-    })
-}
-
-/// The server holds back the first page until at most half of the fetchers are left. Without early
-/// exits, all fetchers would exit together after the last page.
-#[test]
-#[cfg(target_os = "linux")]
-fn idle_fetchers_exit_while_the_last_page_is_pending() {
-    const PAGES: usize = 12;
-    #[derive(Default)]
-    struct State {
-        process: AtomicU32,
-        requested: AtomicUsize,
-        /// Fetchers that are left when the server releases the first page.
-        remaining: Mutex<Option<usize>>,
-    }
-    let state = Arc::new(State::default());
-    let server_state = Arc::clone(&state);
-    let server = TestServer::start(Market::embedded(Some(PAGES), 0), move |path, _| {
-        let state = &server_state;
-        if path.starts_with("/stocks/") {
-            let number = state.requested.fetch_add(1, SeqCst);
-            assert!(
-                wait_until(|| state.requested.load(SeqCst) == PAGES),
-                "not every page is requested"
-            );
-            let process = state.process.load(SeqCst);
-            if number == 0 {
-                // Some fetchers stay: they returned before the page that made them superfluous was
-                // parsed.
-                wait_until(|| count_fetchers(process) <= PAGES / 2);
-                *state.remaining.lock().unwrap() = Some(count_fetchers(process));
-            } else {
-                thread::sleep(Duration::from_millis(20 * number as u64));
-            }
-        }
-        None
-    });
-    let folder = tempfile::tempdir().unwrap();
-    let options = [
-        "--from",
-        server.address(),
-        "--workers",
-        "12",
-        "--readers",
-        "1",
-        "-q",
-    ];
-    let mut run = command(folder.path(), &options).spawn().unwrap();
-    state.process.store(run.id(), SeqCst);
-    assert!(run.wait().unwrap().success());
-    let remaining = state.remaining.lock().unwrap();
-    let remaining = remaining.expect("the first page was requested");
-    assert!(
-        remaining <= PAGES / 2,
-        "{remaining} of {PAGES} fetchers are still running"
-    );
 }

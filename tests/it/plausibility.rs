@@ -186,7 +186,7 @@ fn flags_only_merck_in_the_crawl() {
         })
         .collect();
     assert_eq!(companies.len(), 496);
-    let flagged: Vec<(String, Rule)> = check_all(companies.into_iter())
+    let flagged: Vec<(String, Rule)> = check_all(&companies)
         .into_iter()
         .map(|suspicion| (suspicion.code, suspicion.rule))
         .collect();

@@ -1,11 +1,14 @@
 //! robots.txt, rate limits, refusals and the user agent.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread;
 use std::time::Duration;
 
 use indexrank::replica::{Market, SEED};
 
 use crate::run::{COMPANIES, COMPANY, Run, market};
-use crate::support::{Reply, Request, TestServer, json, ledger};
+use crate::support::{Reply, Request, TestServer, indexrank, json, ledger};
 
 const ROBOTS: &str = "/robots.txt";
 
@@ -216,4 +219,27 @@ fn redirects_obey_robots_txt_and_the_rate_limit() {
     let run = Run::new(&server, &["--rps", "5", "--ignore-robots"]);
     assert_eq!(run.ran.code, 0, "{}", run.ran.stderr);
     assert_spaced(&server.requests());
+}
+
+/// Index pages, robots.txt and the rate count like company pages.
+#[test]
+fn never_has_more_requests_under_way_than_workers() {
+    for workers in [1, 2, 8] {
+        let in_flight = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
+        let counts = Arc::clone(&in_flight);
+        let market = Market::embedded(Some(240), SEED);
+        let server = TestServer::start(market, move |_, _| {
+            let (now, most) = &*counts;
+            most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+            thread::sleep(Duration::from_millis(2));
+            now.fetch_sub(1, SeqCst);
+            None
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let number = workers.to_string();
+        let arguments = ["--from", server.address(), "--workers", &number, "-q"];
+        let ran = indexrank(folder.path(), &arguments);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert_eq!(in_flight.1.load(SeqCst), workers);
+    }
 }

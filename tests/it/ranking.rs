@@ -38,7 +38,7 @@ fn company(text: &str) -> Company {
 fn ranked(companies: &[&str], figure: Figure, range: PeRange, top: usize) -> String {
     let companies: Vec<Company> = companies.iter().map(|text| company(text)).collect();
     let rate = Rate::by_hand("76.6501".parse().unwrap());
-    let places = ranking(companies.iter().cloned(), figure, Some(&rate), range, top);
+    let places = ranking(&companies, figure, Some(&rate), range, top);
     places
         .into_iter()
         .map(|place| format!("{} {}", place.code, place.value))
@@ -150,23 +150,11 @@ fn serializes_keys_in_order_and_numbers_in_full() {
             r#"[{"code":"A","name":"A Inc.","potential profit":496.61}]"#,
         ),
     ] {
-        let places = ranking(
-            companies.iter().cloned(),
-            figure,
-            Some(&rate),
-            PeRange::Any,
-            10,
-        );
+        let places = ranking(&companies, figure, Some(&rate), PeRange::Any, 10);
         assert_eq!(serde_json::to_string(&places).unwrap(), expected);
     }
     assert_eq!(
-        ranking(
-            companies.iter().cloned(),
-            Figure::Price,
-            None,
-            PeRange::Any,
-            10
-        ),
+        ranking(&companies, Figure::Price, None, PeRange::Any, 10),
         []
     );
 }

@@ -16,7 +16,7 @@ use indexrank::http::client::{Client, Options};
 use indexrank::http::error::{PageError, Reason};
 use indexrank::http::proxy::ProxyChoice;
 use indexrank::pipeline::harvest::Harvest;
-use indexrank::pipeline::{PoolSizes, Stages, TaskSender};
+use indexrank::pipeline::{self, PoolSizes, Walk};
 use indexrank::replica::Market;
 use indexrank::site::index::Link;
 use indexrank::site::paths::numbered_page;
@@ -75,29 +75,24 @@ fn within_ten_seconds<T: Send + 'static>(
     result.unwrap_or_else(|_| panic!("{what} does not end within 10 s"))
 }
 
-/// Runs the stages over [`PAGES`] pages. `parse` gets the number of the parse, and `produce` the number
-/// of the page. Returns the harvest and the number of retries.
+fn links(count: usize) -> Walk<'static> {
+    Walk::List((0..count).map(link).collect::<Vec<_>>().into_iter())
+}
+
+/// Runs the stages over [`PAGES`] pages. `parse` gets the number of the parse. Returns the harvest and
+/// the number of retries.
 fn run(
     sizes: PoolSizes,
     parse: impl Fn(usize) -> Result<(), PageError> + Sync + Send + 'static,
-    produce: impl Fn(usize) + Send + Sync + 'static,
 ) -> thread::Result<(Harvest<()>, u64)> {
     within_ten_seconds("a run", move || {
         let source = source(sizes.fetchers);
         let counters = Counters::default();
         let parses = AtomicUsize::new(0);
-        let stages = Stages::new(&source, sizes, &counters);
-        let (harvest, ()) = stages.run(
-            |_, _, _| parse(parses.fetch_add(1, Relaxed)),
-            |tasks| {
-                for number in 0..PAGES {
-                    produce(number);
-                    if !tasks.send(link(number)) {
-                        return;
-                    }
-                }
-            },
-        );
+        let harvest = pipeline::run(links(PAGES), &source, sizes, &counters, |_, _, _| {
+            parse(parses.fetch_add(1, Relaxed))
+        })
+        .unwrap();
         assert_eq!(counters.waiting.get(), 0);
         (harvest, counters.retries.get())
     })
@@ -133,7 +128,7 @@ fn a_panic_in_a_parser_fails_only_its_page() {
                     Ok(())
                 }
             };
-            let (harvest, _) = run(sizes, parse, |_| ()).unwrap();
+            let (harvest, _) = run(sizes, parse).unwrap();
             assert_eq!(
                 (harvest.companies.len(), harvest.failures.len()),
                 (PAGES - 1, 1)
@@ -148,7 +143,7 @@ fn retries_a_page_after_a_parse_failure() {
     for sizes in SIZES {
         for at in 0..PAGES {
             let parse = move |number| if number == at { busy() } else { Ok(()) };
-            let (harvest, retries) = run(sizes, parse, |_| ()).unwrap();
+            let (harvest, retries) = run(sizes, parse).unwrap();
             assert_eq!(
                 (harvest.companies.len(), harvest.failures.len()),
                 (PAGES, 0)
@@ -156,7 +151,7 @@ fn retries_a_page_after_a_parse_failure() {
             assert_eq!(retries, 1);
         }
         // Every attempt fails: up to three retries a page, until the budget of 20 retries is spent.
-        let (harvest, retries) = run(sizes, |_| busy(), |_| ()).unwrap();
+        let (harvest, retries) = run(sizes, |_| busy()).unwrap();
         assert_eq!(
             (harvest.companies.len(), harvest.failures.len()),
             (0, PAGES)
@@ -165,35 +160,7 @@ fn retries_a_page_after_a_parse_failure() {
     }
 }
 
-#[test]
-fn a_panic_in_the_producer_ends_the_run() {
-    for sizes in SIZES {
-        for at in 0..PAGES {
-            let produce = move |number| {
-                if number == at {
-                    panic!("at {at}")
-                }
-            };
-            assert!(run(sizes, |_| Ok(()), produce).is_err());
-            // The retry queue holds pages meanwhile.
-            let produce = move |number| {
-                if number == at {
-                    panic!("at {at}")
-                }
-            };
-            assert!(
-                run(
-                    sizes,
-                    |number| if number < 3 { busy() } else { Ok(()) },
-                    produce
-                )
-                .is_err()
-            );
-        }
-    }
-}
-
-/// Pages in the retry queue are returned at once, without a request, when the run is cancelled.
+/// Pages in the retry queue are dropped when the run is cancelled.
 #[test]
 fn cancellation_at_any_page_ends_the_run() {
     for sizes in SIZES {
@@ -203,21 +170,14 @@ fn cancellation_at_any_page_ends_the_run() {
                 source.retries = Retries::new(1, Duration::from_secs(1000));
                 let counters = Counters::default();
                 let parses = AtomicUsize::new(0);
-                let stages = Stages::new(&source, sizes, &counters);
-                let (harvest, ()) = stages.run::<(), _>(
-                    |_, _, _| {
-                        if parses.fetch_add(1, Relaxed) == at {
-                            source.cancel(Cause::Signal(2));
-                        }
-                        busy()
-                    },
-                    |tasks| {
-                        for number in 0..PAGES {
-                            tasks.send(link(number));
-                        }
-                    },
-                );
-                harvest
+                let harvest = pipeline::run(links(PAGES), &source, sizes, &counters, |_, _, _| {
+                    if parses.fetch_add(1, Relaxed) == at {
+                        source.cancel(Cause::Signal(2));
+                    }
+                    busy()
+                });
+                assert_eq!(counters.waiting.get(), 0);
+                harvest.unwrap()
             });
             // Only pages whose response had arrived before the cancellation fail. The others are not
             // requested.
@@ -262,10 +222,10 @@ fn starts_every_fetcher_while_responses_are_pending() {
         let parsed = within_ten_seconds("a run", move || {
             let source = source_at(&server_of_simultaneous_responses(fetchers), fetchers);
             let counters = Counters::default();
-            let stages = Stages::new(&source, PoolSizes { fetchers, parsers }, &counters);
-            let produce = |tasks: TaskSender| (0..fetchers).all(|number| tasks.send(link(number)));
-            let (harvest, _) = stages.run(|_, _, _| Ok(()), produce);
-            harvest.companies.len()
+            let sizes = PoolSizes { fetchers, parsers };
+            let harvest =
+                pipeline::run(links(fetchers), &source, sizes, &counters, |_, _, _| Ok(()));
+            harvest.unwrap().companies.len()
         });
         assert_eq!(parsed.unwrap(), fetchers);
     }

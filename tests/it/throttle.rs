@@ -166,7 +166,7 @@ fn concurrent_permits(throttle: &Throttle, fetchers: usize) -> usize {
         for _ in 0..fetchers {
             let (granted_sender, release) = (granted_sender.clone(), release.clone());
             scope.spawn(move || {
-                let permit = throttle.acquire(true);
+                let permit = throttle.acquire();
                 // Fetchers that get their permit after the count find no receiver.
                 let _ = granted_sender.send(());
                 // Nothing is sent: the channel disconnects after the count.
@@ -240,8 +240,8 @@ fn a_pause_blocks_fetchers_and_index_requests() {
     // A pause that ends earlier adds nothing.
     throttle.pause(Duration::from_millis(100), &mut lane);
     let started = Instant::now();
-    for is_counted in [true, false] {
-        throttle.acquire(is_counted).unwrap();
+    for _ in 0..2 {
+        throttle.acquire().unwrap();
         assert!(started.elapsed() > Duration::from_millis(290));
     }
     assert_eq!(counters.paused_ms.get(), 300);
@@ -259,14 +259,14 @@ fn cancellation_wakes_every_waiting_thread() {
             (0..20).for_each(|_| {
                 throttle.record_result::<()>("/", &Err(failure(Reason::Busy)), counters)
             });
-            std::mem::forget(throttle.acquire(true));
+            std::mem::forget(throttle.acquire());
         },
     ];
     for block in blocks {
         let throttle = Throttle::new(2);
         block(&throttle, &counters, long);
         let reason = thread::scope(|scope| {
-            let waiting = scope.spawn(|| throttle.acquire(true).map(drop));
+            let waiting = scope.spawn(|| throttle.acquire().map(drop));
             let sleeping = scope.spawn(|| throttle.sleep(long));
             thread::sleep(Duration::from_millis(50));
             throttle.cancel(Cause::Signal(2));

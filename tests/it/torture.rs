@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use indexrank::job::exchange_rate;
-use indexrank::pipeline::index_pages::Index;
-use indexrank::pipeline::{self, PoolSizes};
+use indexrank::pipeline::index_walk::{IndexWalk, WalkMode};
+use indexrank::pipeline::{self, PoolSizes, Walk, parse_company};
 use indexrank::replica::{Faults, Line, Market, Pages, Plan, SEED, Server, kinds};
 use indexrank::results::ranking::{self, Figure, PeRange};
 use indexrank::results::report;
@@ -265,13 +265,9 @@ fn permanent_faults_cost_only_their_companies() {
     let archive = Archive::open(&quiet).unwrap();
     let source = Source::archive(archive, sizes.fetchers);
     let counters = Counters::default();
-    let index = Index {
-        source: &source,
-        name: "s&p_500",
-        workers: sizes.fetchers,
-        counters: &counters,
-    };
-    let harvest = pipeline::run_numbered_pages(index, sizes).unwrap();
+    let walk = IndexWalk::new(&source, "s&p_500", WalkMode::Pages, &counters);
+    let walk = Walk::Index(walk);
+    let harvest = pipeline::run(walk, &source, sizes, &counters, parse_company).unwrap();
     let usd =
         exchange_rate::find(exchange_rate::RateChoice::OfDay(None), &source, &counters).unwrap();
     for figure in Figure::ALL {
@@ -280,8 +276,9 @@ fn permanent_faults_cost_only_their_companies() {
                 .iter()
                 .any(|failure| failure["path"] == *company.path)
         };
-        let companies = harvest.companies.iter().filter(is_present);
-        let places = ranking::ranking(companies, figure, Some(&usd), PeRange::Any, 10);
+        let companies = harvest.companies.iter().filter(|one| is_present(one));
+        let companies: Vec<Company> = companies.cloned().collect();
+        let places = ranking::ranking(&companies, figure, Some(&usd), PeRange::Any, 10);
         let file = folder.path().join("rankings").join(figure.file_name());
         assert_eq!(
             std::fs::read(file).unwrap(),

@@ -2,8 +2,8 @@
 
 use std::process::Stdio;
 
-use indexrank::pipeline::index_pages::Index;
-use indexrank::pipeline::walker::{WalkMode, walk};
+use indexrank::pipeline::index_walk::{IndexWalk, WalkMode};
+use indexrank::pipeline::{self, PoolSizes, Walk};
 use indexrank::replica::{Line, Market, Pages, SEED, Server};
 use indexrank::site::index::parse_letter;
 use indexrank::site::paths::LETTERS;
@@ -396,23 +396,18 @@ fn ends_an_endless_index_with_an_error() {
     let server = TestServer::start(market(), move |path, _| Some(Reply::Page(page(path))));
     for mode in [WalkMode::Pages, WalkMode::Letters] {
         let source = source_at(server.address(), 1);
-        let mut listed = 0;
-        let send = |_| {
-            listed += 1;
-            true
+        let counters = Counters::default();
+        let walk = Walk::Index(IndexWalk::new(&source, INDEX, mode, &counters).with_recheck());
+        let sizes = PoolSizes {
+            fetchers: 2,
+            parsers: 1,
         };
-        let index = Index {
-            source: &source,
-            name: INDEX,
-            workers: 2,
-            counters: &Counters::default(),
-        };
-        let result = walk(mode, index, send);
+        let result = pipeline::run(walk, &source, sizes, &counters, |_, _, _| Ok(()));
         let error = result.unwrap_err().to_string();
         assert!(
             error.contains("lists more than 100000 companies"),
             "{error}"
         );
-        assert_eq!(listed, 3900 * 25);
+        assert_eq!(counters.listed.get(), 3900 * 25);
     }
 }

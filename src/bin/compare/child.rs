@@ -142,9 +142,9 @@ impl Results {
             ..Harvest::default()
         };
         let mut list_lines = Vec::new();
-        for Company { page, path, growth } in extracts.companies.iter() {
+        for Company { page, path, growth } in extracts.companies {
             match page {
-                Extract::Company(page) => harvest.companies.push(&Company { page, path, growth }),
+                Extract::Company(page) => harvest.companies.push(Company { page, path, growth }),
                 Extract::Fetched { bytes } => {
                     list_lines.push(report::json_line(&json!({"address": path, "bytes": bytes})));
                 }
@@ -174,10 +174,10 @@ impl Results {
         let companies = &self.harvest.companies;
         fs::write(
             out.join(COMPANIES_FILE),
-            table::write(companies.iter(), rate, table::Format::NdJson),
+            table::write(companies, rate, table::Format::NdJson),
         )?;
         for figure in Figure::ALL {
-            let places = ranking(companies.iter(), figure, rate, PeRange::Any, 10);
+            let places = ranking(companies, figure, rate, PeRange::Any, 10);
             fs::write(out.join(figure.file_name()), report::json(&places))?;
         }
         Ok(())

@@ -23,7 +23,7 @@ pub enum Fault {
 impl Fault {
     /// Damages the harvest, aborts the process, or blocks forever.
     pub fn inject(self, harvest: &mut Harvest<Extract>) {
-        let mut companies: Vec<_> = harvest.companies.iter().collect();
+        let companies = &mut harvest.companies;
         match self {
             Fault::Loses => {
                 companies.pop();
@@ -42,6 +42,5 @@ impl Fault {
                 thread::park();
             },
         }
-        harvest.companies = companies.into_iter().collect();
     }
 }

@@ -15,7 +15,7 @@
 //! |---|---|
 //! | `machine`, `progress`, `headings` | cores and CPU model, progress line, headings of a page |
 //! | `stats`, `minimum_time`, `number_format` | statistics, minimum time of a job, numbers as text (pure) |
-//! | `extract`, `fault`, `task` | the result of parsing a page, injected faults, the task of a run |
+//! | `extract`, `fault`, `blocking_walk`, `task` | the result of parsing a page, injected faults, the index walk of contenders with their own threads, the task of a run |
 //! | `contenders` | the implementations of the job, one file each |
 //! | `cli` | command-line options |
 //! | `child` | the child processes: the server, and one run of a contender |
@@ -28,6 +28,7 @@
 //! | `validate` | checks of the options, selection of participants |
 
 mod answer;
+mod blocking_walk;
 mod bottleneck;
 mod chart;
 mod child;

@@ -5,12 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use indexrank::pipeline::index_pages::Index;
-use indexrank::pipeline::walker::walk_numbered_pages;
 use indexrank::telemetry::counters::Counters;
 use tempfile::TempDir;
 use url::Url;
 
+use crate::blocking_walk;
 use crate::child::ServeOptions;
 use crate::cli::{RaceArgs, WorkArg};
 use crate::server::Server;
@@ -107,16 +106,12 @@ impl Setup {
 fn company_paths(task: &Task) -> Result<Vec<String>> {
     let source = task.source().map_err(anyhow::Error::msg)?;
     let mut paths = Vec::new();
-    let index = Index {
-        source: &source,
-        name: INDEX,
-        workers: task.workers,
-        counters: &Counters::default(),
-    };
-    walk_numbered_pages(index, |link| {
+    let counters = Counters::default();
+    let walked = blocking_walk::walk(&source, INDEX, task.workers, &counters, |link| {
         paths.push(link.path);
         true
-    })?;
+    });
+    walked.map_err(anyhow::Error::msg)?;
     Ok(paths)
 }
 

@@ -11,8 +11,8 @@ use indexrank::http::error::PageError;
 use indexrank::http::page::Page;
 use indexrank::http::proxy::ProxyChoice;
 use indexrank::job::exchange_rate::{self, RateChoice};
-use indexrank::pipeline::index_pages::{Index, SIDE_BY_SIDE};
-use indexrank::pipeline::{self, PoolSizes, walker};
+use indexrank::pipeline::index_walk::{IndexWalk, WalkMode};
+use indexrank::pipeline::{self, PoolSizes, Walk};
 use indexrank::site::index::Link;
 use indexrank::site::rates::Rate;
 use indexrank::source::{Site, Source};
@@ -24,6 +24,7 @@ use indexrank::warc::reader::Archive;
 use indexrank::warc::writer::Checksum;
 use serde::{Deserialize, Serialize};
 
+use crate::blocking_walk::{self, SIDE_BY_SIDE};
 use crate::extract::Extract;
 use crate::fault::Fault;
 use crate::headings;
@@ -88,7 +89,7 @@ impl Task {
 
     fn site_source(&self, journal: Option<Journal>) -> Source {
         let client = Client::new(Options {
-            connections: self.workers + SIDE_BY_SIDE + 1,
+            connections: self.workers + SIDE_BY_SIDE,
             timeout: TIMEOUT,
             user_agent: USER_AGENT.to_owned(),
             proxy: ProxyChoice::Direct,
@@ -114,6 +115,19 @@ impl Task {
         }
     }
 
+    /// The walk of the product over the same links.
+    pub fn walk<'a>(
+        &'a self,
+        source: &'a Source,
+        counters: &'a Counters,
+    ) -> Result<Walk<'a>, String> {
+        Ok(match self.work.index() {
+            // Without the second look at the first page, as the other contenders have none.
+            Some(index) => Walk::Index(IndexWalk::new(source, index, WalkMode::Pages, counters)),
+            None => Walk::List(self.links_from_file()?.into_iter()),
+        })
+    }
+
     /// Passes every link to `send` until it returns false. Links of an index follow as soon as an
     /// index page arrives, with up to `side_by_side` index pages in flight. Returns the number of
     /// listed links.
@@ -125,15 +139,7 @@ impl Task {
         send: impl FnMut(Link) -> bool,
     ) -> Result<usize, String> {
         match self.work.index() {
-            Some(name) => {
-                let index = Index {
-                    source,
-                    name,
-                    workers: side_by_side,
-                    counters,
-                };
-                walker::walk_numbered_pages(index, send).map_err(|error| error.to_string())
-            }
+            Some(index) => blocking_walk::walk(source, index, side_by_side, counters, send),
             None => {
                 let links = self.links_from_file()?;
                 let listed = links.len();
@@ -193,17 +199,12 @@ impl Task {
     pub fn record(&self, index: &str, file: &Path) -> anyhow::Result<()> {
         let journal = Journal::begin(file.to_owned(), Checksum::Crc32, &Identity(Vec::new()))?;
         let (source, counters) = (self.site_source(Some(journal)), Counters::default());
-        let index = Index {
-            source: &source,
-            name: index,
-            workers: self.workers,
-            counters: &counters,
-        };
+        let walk = Walk::Index(IndexWalk::new(&source, index, WalkMode::Pages, &counters));
         let sizes = PoolSizes {
             fetchers: self.workers,
             parsers: 1,
         };
-        pipeline::run_numbered_pages(index, sizes)?;
+        pipeline::run(walk, &source, sizes, &counters, pipeline::parse_company)?;
         exchange_rate::find(RateChoice::OfDay(None), &source, &counters)
             .map_err(anyhow::Error::msg)?;
         source

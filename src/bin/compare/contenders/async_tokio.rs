@@ -14,7 +14,6 @@ use indexrank::http::decode::{self, Inflater};
 use indexrank::http::error::{PageError, Reason};
 use indexrank::http::page::{MAX_BODY, Page};
 use indexrank::pipeline::harvest::Harvest;
-use indexrank::pipeline::index_pages::SIDE_BY_SIDE;
 use indexrank::site::index::{self, IndexPage, Link};
 use indexrank::site::paths;
 use indexrank::site::rates::{self, Rate};
@@ -30,7 +29,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::shared::Outcome;
+use super::shared::{Outcome, add};
+use crate::blocking_walk::SIDE_BY_SIDE;
 use crate::extract::Extract;
 use crate::task::{TIMEOUT, Task, USER_AGENT};
 
@@ -226,7 +226,7 @@ async fn visit(scraper: Arc<Scraper>, link: Link) -> Harvest<Extract> {
         harvest.add_latency(page.elapsed);
         INFLATER.with_borrow_mut(|inflater| scraper.task.extract(&page, inflater, &mut lane))
     });
-    harvest.add(link, result);
+    add(&mut harvest, link, result);
     harvest
 }
 

@@ -13,7 +13,7 @@ use indexrank::telemetry::counters::Counters;
 use indexrank::telemetry::trace::{Label, Span};
 use serde::{Deserialize, Serialize};
 
-use super::shared::{Outcome, Worker, worker_pool};
+use super::shared::{Outcome, Worker, add, worker_pool};
 use crate::extract::Extract;
 use crate::task::Task;
 
@@ -68,7 +68,7 @@ fn feed(
         let page = report
             .page
             .map_err(|error| PageError::new(Reason::Status, error));
-        harvest.add(link, page);
+        add(&mut harvest, link, page);
     }
     // The child ends when its stdin closes.
     drop(paths);
@@ -85,7 +85,7 @@ pub fn worker(task: &Task) -> anyhow::Result<()> {
         let bytes_before = counters.bytes_wire.get();
         worker.visit(Link::to(path?));
         let mut harvest = std::mem::take(&mut worker.harvest);
-        let page = match harvest.companies.iter().next() {
+        let page = match harvest.companies.pop() {
             Some(company) => Ok(company.page),
             None => Err(harvest
                 .failures

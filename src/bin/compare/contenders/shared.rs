@@ -6,8 +6,8 @@ use crossbeam_channel::{Receiver, bounded};
 use indexrank::http::decode::Inflater;
 use indexrank::http::error::PageError;
 use indexrank::http::page::Page;
-use indexrank::pipeline::harvest::Harvest;
-use indexrank::pipeline::{PoolSizes, Stages, TASKS};
+use indexrank::pipeline::harvest::{Failure, Harvest};
+use indexrank::pipeline::{self, PoolSizes};
 use indexrank::site::index::Link;
 use indexrank::site::rates::Rate;
 use indexrank::source::Source;
@@ -19,6 +19,17 @@ use indexrank::telemetry::trace::Label;
 use crate::extract::Extract;
 use crate::machine;
 use crate::task::Task;
+
+/// Links that may wait for a thread.
+const QUEUED: usize = 800;
+
+/// Adds a page or its failure to a harvest.
+pub fn add(harvest: &mut Harvest<Extract>, link: Link, result: Result<Extract, PageError>) {
+    match result {
+        Ok(page) => harvest.add_company(link, page),
+        Err(error) => harvest.failures.push(Failure { link, error }),
+    }
+}
 
 /// All pages, and the exchange rate if the task needs one; or why the run failed.
 pub type Outcome = Result<(Harvest<Extract>, Option<Rate>), String>;
@@ -32,7 +43,7 @@ pub fn worker_pool(
 ) -> Outcome {
     let source = &task.source()?;
     let work = &work;
-    let (link_out, link_in) = bounded(TASKS);
+    let (link_out, link_in) = bounded(QUEUED);
     thread::scope(|scope| {
         let rate = scope.spawn(|| task.rate(source, counters));
         let send = move |link| link_out.send(link).is_ok();
@@ -78,12 +89,8 @@ pub fn run_stages(
         fetchers: task.workers,
         parsers: machine::cores(),
     };
-    let stages = Stages::new(source, sizes, counters);
-    let (mut harvest, listed) = stages.run(extract, |tasks| {
-        task.for_each_link(source, task.workers, counters, |link| tasks.send(link))
-    });
-    harvest.listed = listed?;
-    Ok(harvest)
+    let walk = task.walk(source, counters)?;
+    pipeline::run(walk, source, sizes, counters, extract).map_err(|error| error.to_string())
 }
 
 /// Fetches and parses one page after the other, with its own buffers and harvest.
@@ -118,6 +125,6 @@ impl<'a> Worker<'a> {
             self.body = page.body;
             extract
         });
-        self.harvest.add(link, result);
+        add(&mut self.harvest, link, result);
     }
 }
