@@ -91,6 +91,8 @@ impl<'a> Walker<'a> {
             if open == 0 && unsent.is_none() && retries.is_empty() {
                 return Ok(failures);
             }
+            // While the channel is full, a retry that is due has to wait for an event too.
+            let due = retries.next_due().filter(|_| unsent.is_none());
             select! {
                 recv(self.events) -> event => match event {
                     Ok(Event::Panicked) | Err(_) => return Ok(failures),
@@ -99,7 +101,7 @@ impl<'a> Walker<'a> {
                         self.handle(event, walk, &mut retries, &mut failures)?;
                     }
                 },
-                recv(retries.next_due().map_or_else(never, at)) -> _ => {}
+                recv(due.map_or_else(never, at)) -> _ => {}
                 recv(cancelled) -> _ => {
                     // Companies without a result count as not attempted.
                     cancelled = never();
