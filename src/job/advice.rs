@@ -59,6 +59,9 @@ impl Stop {
                     format!("the site refuses requests, the last one {path}: {error}; {REFUSED}");
                 Stop::resumable(Exit::Unreachable, message)
             }
+            Cause::WalkFailed => {
+                Stop::resumable(Exit::Unreachable, "the index could not be walked")
+            }
             Cause::LongPause(pause) => {
                 let message = format!(
                     "the site demands a pause of {} s (Retry-After); run the command again after that",

@@ -82,6 +82,10 @@ fn fetch_everything(job: &Job, opened: &Opened) -> Fetched {
         scope.spawn(|| fetch_robots(source, &job.user_agent, counters));
         let rate = scope.spawn(|| exchange_rate::find(job.rate, source, counters));
         let harvest = walk_index(job, source, counters);
+        if harvest.is_err() {
+            // Nor is the rate needed any more.
+            source.cancel(Cause::WalkFailed);
+        }
         let rate = join(rate);
         drop(running);
         (harvest, rate)
@@ -134,8 +138,10 @@ fn cancel_on_signal_or_timeout(job: &Job, source: &Source, ended: &Receiver<Infa
 
 /// Returns the harvest if it can be ranked.
 fn check(job: &Job, source: &Source, harvest: Result<Harvest, WalkError>) -> Result<Harvest, Stop> {
-    if let Some(cause) = source.cause() {
-        return Err(Stop::of_cancellation(&cause));
+    match source.cause() {
+        // The walk's own error says more.
+        None | Some(Cause::WalkFailed) => {}
+        Some(cause) => return Err(Stop::of_cancellation(&cause)),
     }
     let harvest = harvest.map_err(|error| Stop::of_walk(&error, &job.origin, &job.index))?;
     match Stop::of_harvest(&harvest) {

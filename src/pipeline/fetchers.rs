@@ -50,6 +50,7 @@ impl<'a> Fetcher<'a> {
     ) where
         'a: 'scope,
     {
+        let _guard = PanicGuard(&self.events);
         let (mut started, mut wanted) = (0, most.min(few));
         let (mut polls, mut starved) = (0, 0);
         let mut arrived = 0;

@@ -87,7 +87,7 @@ impl<P> Harvest<P> {
     /// Merges the harvest of another parser. Duplicates and the number of listed companies are known
     /// only at the end, so neither harvest has any yet.
     pub fn absorb(&mut self, mut other: Harvest<P>) {
-        // Not more than needed: of 100,000 companies, half of the memory would be slack.
+        // Exactly, because doubling could leave half of the memory unused.
         self.companies.reserve_exact(other.companies.len());
         self.companies.append(&mut other.companies);
         self.failures.append(&mut other.failures);

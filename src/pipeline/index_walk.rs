@@ -22,6 +22,8 @@ use crate::telemetry::trace::Label;
 pub const MAX_COMPANIES: usize = 100_000;
 /// Index pages requested and not parsed yet, at the most. Each may hold a body of 1 MiB.
 const MAX_AHEAD: usize = 64;
+/// Numbered pages in a row without a new company that end the walk.
+const MAX_STALE: usize = 16;
 /// No index page is requested while this many companies wait for a fetcher.
 const MAX_LINKS: usize = 2_000;
 
@@ -186,7 +188,19 @@ impl<'a> IndexWalk<'a> {
         }
     }
 
-    /// A page failed for good. That ends the walk when its turn comes, unless the walk ends before.
+    /// Whether a page still matters: its series goes on, or it is the second look.
+    pub fn needs(&self, task: &Task) -> bool {
+        match task.target {
+            Target::IndexPage { id, .. } => {
+                let series = self.series.front();
+                series.is_some_and(|series| series.kind.position(id).is_some())
+            }
+            _ => true,
+        }
+    }
+
+    /// A page failed for good. The walk fails when it reaches this page, or ignores it if the series
+    /// ends before.
     pub fn page_lost(&mut self, task: Task, error: PageError) {
         // The second look is for a warning only.
         if !matches!(task.target, Target::Recheck { .. }) {
@@ -278,8 +292,8 @@ impl<'a> IndexWalk<'a> {
 
     /// Counts a page as parsed, and ends its series after the last page.
     ///
-    /// Some sites answer every number past the end with the last page, so a numbered page without a new
-    /// company is the last one.
+    /// Some sites answer every number past the end with the last page, so a series ends after 16 numbered
+    /// pages in a row without a new company. One such page may be a fault of a cache.
     fn advance(&mut self, known: usize, has_new: bool) -> Result<(), WalkError> {
         let Some(series) = self.series.front_mut() else {
             return Ok(());
@@ -291,7 +305,8 @@ impl<'a> IndexWalk<'a> {
             self.counters.index_pages.add(more as u64);
             series.known = known;
         }
-        let is_past_end = series.kind == Kind::Numbers && !has_new;
+        series.stale = if has_new { 0 } else { series.stale + 1 };
+        let is_past_end = series.kind == Kind::Numbers && series.stale >= MAX_STALE;
         if !is_past_end && series.parsed == MAX_PAGES as usize && series.known > series.parsed {
             let detail = format!("the index has more than {MAX_PAGES} pages");
             let last = IndexPageId::Number(MAX_PAGES);
@@ -334,7 +349,9 @@ impl<'a> IndexWalk<'a> {
     /// Describes how the first page has changed during the walk. An index that changes may list a
     /// company twice or not at all.
     fn compare_first_page(&mut self, page: &Page) {
-        let parsed = decode::parse_html(page, &mut self.inflater, &mut self.lane, index::parse);
+        let parsed = catch_panic("parsing", || {
+            decode::parse_html(page, &mut self.inflater, &mut self.lane, index::parse)
+        });
         let Ok(page) = parsed else { return };
         let now: Slugs = page.rows.iter().map(|link| link.slug().into()).collect();
         let added = now.difference(&self.first_page).count();
@@ -347,9 +364,9 @@ impl<'a> IndexWalk<'a> {
         }
     }
 
-    /// Distinct companies in the index; 0 before the walk has ended.
+    /// Distinct companies listed so far.
     pub fn listed(&self) -> usize {
-        self.listed
+        self.listed.max(self.seen.len())
     }
 
     /// What each finished series has listed.

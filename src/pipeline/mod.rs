@@ -18,8 +18,8 @@
 //! ends when the channel that it receives from disconnects. All threads are scoped, so all have ended
 //! when [`run`] returns.
 //!
-//! **No deadlock.** Fetchers block on parsers, and nothing else blocks on a send: the walker sends only
-//! what fits, `events` is unbounded and holds at most one message per open task, and buffers go back
+//! **No deadlock.** Only fetchers ever block on a send, to the parsers, and parsers never block on one.
+//! The walker sends only what fits, `events` is unbounded and holds at most one message per open task, and buffers go back
 //! with `try_send`.
 //!
 //! **Speed.** On a real crawl (496 companies, 507 HTML pages, 113 MB of HTML, 23 MB gzipped), with
@@ -138,6 +138,8 @@ pub fn run<'a, P: Send>(
         };
         // Every thread of the pool runs this once, with a harvest of its own.
         let harvests = parser_pool.broadcast(|_| parser.run());
+        // Without it, the walker's channel of events could never disconnect.
+        drop(parser);
         let mut harvests = harvests.into_iter();
         let mut harvest = harvests.next().unwrap_or_default();
         harvests.for_each(|one| harvest.absorb(one));

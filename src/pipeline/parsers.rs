@@ -41,8 +41,8 @@ where
             lane.set_path(task.path());
             let from_journal = page.as_ref().is_ok_and(|page| page.from_journal);
             let result = page.and_then(|page| self.parse_page(page, &mut inflater, &mut lane));
-            // A bad page of the journal says nothing about the site.
-            if !(from_journal && result.is_err()) {
+            // Pages of the journal say nothing about the site as it is now.
+            if !from_journal {
                 let throttle = self.source.throttle(task.request().purpose);
                 throttle.record_result(task.path(), &result, self.counters);
             }

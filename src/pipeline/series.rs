@@ -37,6 +37,8 @@ pub struct Series {
     pub parsed: usize,
     /// Pages that wait for their turn to be parsed.
     pub waiting: BTreeMap<usize, (Task, Result<Page, PageError>)>,
+    /// The last pages in a row without a new company.
+    pub stale: usize,
     /// Rows parsed so far.
     pub rows: usize,
     /// The companies listed, if two series are compared.
@@ -83,6 +85,7 @@ impl Series {
             requested: 0,
             parsed: 0,
             waiting: BTreeMap::new(),
+            stale: 0,
             rows: 0,
             listed: Slugs::new(),
             unknown: Vec::new(),

@@ -9,6 +9,7 @@ use crate::pipeline::retry_queue::RetryQueue;
 use crate::pipeline::task::{Event, Fetched, Target, Task};
 use crate::site::index::Link;
 use crate::source::Source;
+use crate::source::throttle::Cause;
 use crate::telemetry::counters::Counters;
 
 /// Where the companies of a run come from.
@@ -59,15 +60,27 @@ impl<'a> Walker<'a> {
     pub fn run(self, walk: &mut Walk<'a>) -> Result<Vec<Failure>, WalkError> {
         let result = self.schedule(walk);
         // The fetchers end when this sender is dropped. After an early end, they need not fetch what
-        // is still queued.
+        // is still queued, nor wait for a permit.
         drop(self.tasks);
         self.queued.try_iter().for_each(drop);
-        result
+        match result {
+            Ok(Some(failures)) => Ok(failures),
+            Ok(None) => {
+                self.source.cancel(Cause::WalkFailed);
+                Ok(Vec::new())
+            }
+            Err(error) => {
+                self.source.cancel(Cause::WalkFailed);
+                Err(error)
+            }
+        }
     }
 
-    /// The walker never blocks on a send: the channel takes what fits, and every task that a fetcher
-    /// takes ends in an event.
-    fn schedule(&self, walk: &mut Walk<'a>) -> Result<Vec<Failure>, WalkError> {
+    /// Returns the companies that failed for good, or `None` if a thread panicked.
+    ///
+    /// The walker never blocks on a send. A task that does not fit into the channel waits in `unsent`
+    /// until the next event, and an event must come: a full channel means that tasks are open.
+    fn schedule(&self, walk: &mut Walk<'a>) -> Result<Option<Vec<Failure>>, WalkError> {
         let mut failures = Vec::new();
         let mut retries = RetryQueue::new(self.source, self.counters);
         // Tasks handed out and not ended, and one that did not fit into the channel.
@@ -89,13 +102,13 @@ impl<'a> Walker<'a> {
                 }
             }
             if open == 0 && unsent.is_none() && retries.is_empty() {
-                return Ok(failures);
+                return Ok(Some(failures));
             }
-            // While the channel is full, a retry that is due has to wait for an event too.
+            // While a task is unsent, a due retry would not fit either, and the loop would spin.
             let due = retries.next_due().filter(|_| unsent.is_none());
             select! {
                 recv(self.events) -> event => match event {
-                    Ok(Event::Panicked) | Err(_) => return Ok(failures),
+                    Ok(Event::Panicked) | Err(_) => return Ok(None),
                     Ok(event) => {
                         open -= 1;
                         self.handle(event, walk, &mut retries, &mut failures)?;
@@ -135,6 +148,8 @@ impl<'a> Walker<'a> {
             (Event::IndexPage(Fetched { task, page }), Walk::Index(walk)) => {
                 match page {
                     Ok(page) => walk.page_arrived(task, page),
+                    // The walk stops when the cancellation arrives, or does not need the page any more.
+                    Err(error) if error.reason == Reason::Stopped || !walk.needs(&task) => {}
                     Err(error) => {
                         if let Some((task, error)) = retries.push(task, error, false) {
                             walk.page_lost(task, error);

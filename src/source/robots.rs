@@ -80,6 +80,7 @@ impl HostRules {
                 }
                 None => Ok(()),
             },
+            State::Unavailable(error) if error.reason == Reason::Stopped => Err(error.clone()),
             State::Unavailable(error) => {
                 let detail = format!(
                     "the site's robots.txt cannot be obeyed ({error}), so no request is known to be allowed"

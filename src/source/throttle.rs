@@ -35,6 +35,8 @@ pub enum Cause {
     MaxTime(Duration),
     /// The site refused several requests in a row; this is the last of them.
     Refused { path: String, error: PageError },
+    /// The index could not be walked to its end, or a thread panicked. The walk has its own error.
+    WalkFailed,
     /// The site asked for a pause of more than two minutes.
     LongPause(Duration),
 }
@@ -248,9 +250,11 @@ impl Throttle {
     /// half of the last 20 pages failed, raises it by one after 10 successes in a row. Cancels the run
     /// after five refusals in a row.
     pub fn record_result<T>(&self, path: &str, result: &Result<T, PageError>, counters: &Counters) {
+        use Reason::{Postponed, Robots, Stopped};
+        // The site has answered none of these.
         let failed = match result {
             Ok(_) => false,
-            Err(error) if matches!(error.reason, Reason::Stopped | Reason::Postponed) => return,
+            Err(error) if matches!(error.reason, Stopped | Postponed | Robots) => return,
             Err(error) => retry::is_transient(error.reason),
         };
         let mut state = self.state();

@@ -1,6 +1,7 @@
 //! Failing index pages and exchange rates.
 
 use indexrank::replica::{Market, Pages, SEED};
+use indexrank::site::index;
 
 use crate::run::{Fault, INDEX_2, OK, RATES, Run, always, gzip, market};
 use crate::support::{Reply, TestServer, indexrank, json, ledger};
@@ -100,9 +101,10 @@ fn stops_when_index_pages_repeat() {
         }))
     });
     Run::new(&server, &[]).assert_complete(0);
-    // At most 64 pages are requested ahead of the page that is parsed.
-    assert_eq!(server.asked(&format!("{INDEX}3")), 1);
-    assert_eq!(server.asked(&format!("{INDEX}68")), 0);
+    // Sixteen pages in a row without a new company end the walk, and at most 64 pages are requested
+    // ahead of the page that is parsed.
+    assert_eq!(server.asked(&format!("{INDEX}18")), 1);
+    assert_eq!(server.asked(&format!("{INDEX}82")), 0);
 }
 
 #[test]
@@ -266,4 +268,37 @@ fn an_index_page_that_fails_for_good_ends_the_run_at_every_position() {
             .filter(|request| request.path.starts_with("/stocks/"));
         assert!(companies.count() < 50, "{position}");
     }
+}
+
+/// A cache that answers one number with another page costs the companies of that page, and no others.
+#[test]
+fn a_repeated_index_page_does_not_end_the_walk() {
+    let second = five_pages().index_page(2).into_bytes();
+    let server = TestServer::start(five_pages(), move |path, _| {
+        (path == format!("{INDEX}3")).then(|| Reply::Page(second.clone()))
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let ran = indexrank(folder.path(), &["--from", server.address(), "-q"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let report = json(&folder.path().join("rankings/run.json"));
+    let lost = index::parse(five_pages().index_page(3).as_bytes()).unwrap();
+    assert_eq!(report["ledger"]["listed"], 240 - lost.rows.len());
+}
+
+/// Fetchers that wait for their turn do not hold up the end of a run whose index has failed.
+#[test]
+fn a_failed_index_ends_a_run_whose_fetchers_wait() {
+    let page_2 = format!("{INDEX}2");
+    let failing = page_2.clone();
+    let server = TestServer::start(five_pages(), move |path, _| {
+        (path == failing).then(|| Reply::status("404 Not Found"))
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--from", server.address(), "--rps", "20", "-q"];
+    let ran = indexrank(folder.path(), &arguments);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(ran.stderr.contains("page 2 of the index"), "{}", ran.stderr);
+    let requests = server.requests();
+    let failed_at = requests.iter().position(|one| one.path == page_2).unwrap();
+    assert!(requests.len() - failed_at <= 3, "{requests:?}");
 }
