@@ -20,7 +20,7 @@ use crate::telemetry::trace::Label;
 
 /// More companies than any index has, or any two. Each takes some 60 bytes of memory here.
 pub const MAX_COMPANIES: usize = 100_000;
-/// Index pages requested and not parsed yet, at the most. Each may hold a body of 1 MiB.
+/// Maximum number of index pages requested and not yet parsed. Each may hold a body of 1 MiB.
 const MAX_AHEAD: usize = 64;
 /// Numbered pages in a row without a new company that end the walk.
 const MAX_STALE: usize = 16;

@@ -74,7 +74,7 @@ use crate::telemetry::lane::Lane;
 /// Threads of the two pools.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolSizes {
-    /// Threads that fetch, at the most.
+    /// Maximum number of threads that fetch.
     pub fetchers: usize,
     /// Threads that parse.
     pub parsers: usize,
@@ -111,7 +111,6 @@ pub fn run<'a, P: Send>(
             source,
             counters,
             tasks: tasks_out,
-            queued: tasks_in.clone(),
             events: events_in,
         };
         let walker = scope.spawn(move || {

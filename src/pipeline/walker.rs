@@ -49,8 +49,6 @@ pub struct Walker<'a> {
     pub source: &'a Source,
     pub counters: &'a Counters,
     pub tasks: Sender<Task>,
-    /// The other end of `tasks`, to take back what no fetcher has taken yet.
-    pub queued: Receiver<Task>,
     pub events: Receiver<Event>,
 }
 
@@ -59,21 +57,11 @@ impl<'a> Walker<'a> {
     /// that fails for good ends the run at once.
     pub fn run(self, walk: &mut Walk<'a>) -> Result<Vec<Failure>, WalkError> {
         let result = self.schedule(walk);
-        // The fetchers end when this sender is dropped. After an early end, they need not fetch what
-        // is still queued, nor wait for a permit.
-        drop(self.tasks);
-        self.queued.try_iter().for_each(drop);
-        match result {
-            Ok(Some(failures)) => Ok(failures),
-            Ok(None) => {
-                self.source.cancel(Cause::WalkFailed);
-                Ok(Vec::new())
-            }
-            Err(error) => {
-                self.source.cancel(Cause::WalkFailed);
-                Err(error)
-            }
+        if !matches!(result, Ok(Some(_))) {
+            // Ends the requests under way and those still queued.
+            self.source.cancel(Cause::WalkFailed);
         }
+        result.map(Option::unwrap_or_default)
     }
 
     /// Returns the companies that failed for good, or `None` if a thread panicked.
