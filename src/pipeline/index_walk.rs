@@ -135,10 +135,7 @@ impl<'a> IndexWalk<'a> {
         let first = Kind::Letters.page(0);
         if let Some(archive) = self.source.as_archive() {
             let paths = LETTERS.map(|letter| IndexPageId::Letter(letter).path(self.name));
-            if !archive
-                .paths()
-                .any(|stored| paths.iter().any(|path| path == stored))
-            {
+            if !paths.iter().any(|path| archive.stored_path(path).is_some()) {
                 let detail = "the archive has no letter pages: it was recorded without --walk letters or both";
                 return Err(self.error(first, PageError::new(Reason::NotArchived, detail)));
             }

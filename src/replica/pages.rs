@@ -11,6 +11,7 @@ use super::market::Market;
 use crate::http::decode::Inflater;
 use crate::http::page::Page;
 use crate::site::paths::{self, LETTERS};
+use crate::warc::path_map::PathMap;
 use crate::warc::reader::Archive;
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -23,7 +24,7 @@ const RATES_ERROR: &[u8] =
 /// A map from path and query to the response.
 #[derive(Debug)]
 pub struct Pages {
-    responses: HashMap<String, Response>,
+    responses: PathMap<Response>,
     /// For rates of a date that `responses` lacks. Pages of an archive have none.
     no_rates: Option<Response>,
 }
@@ -103,7 +104,7 @@ impl Pages {
             Some((company.path.clone(), html(market.company_page(company))))
         }));
         Pages {
-            responses,
+            responses: responses.into_iter().collect(),
             no_rates: Some(Response::new("application/xml; charset=utf-8", RATES_ERROR)),
         }
     }
@@ -127,14 +128,16 @@ impl Pages {
         }
     }
 
-    /// The response to a path with its query, percent-decoded; `None` stands for 404.
+    /// The response to a path with its query as a client spells it; `None` stands for 404. [`PathMap`]
+    /// says which other spelling of a path finds its page.
     pub fn get(&self, path: &str) -> Option<&Response> {
         let is_rates_of_a_date = path
             .strip_prefix(&paths::rates(None))
             .is_some_and(|query| query.starts_with('?'));
-        self.responses
-            .get(path)
-            .or_else(|| self.no_rates.as_ref().filter(|_| is_rates_of_a_date))
+        match self.responses.find(path) {
+            Ok((_, response)) => Some(response),
+            Err(_) => self.no_rates.as_ref().filter(|_| is_rates_of_a_date),
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 use percent_encoding::percent_decode_str;
 
 pub(super) struct Request {
-    /// Path and query, percent-decoded.
+    /// Path and query as the client spells them, to find the page.
+    pub target: String,
+    /// Path and query, percent-decoded with invalid UTF-8 replaced, for delays and fault rules.
     pub path: String,
     /// Whether the method is HEAD.
     pub head_only: bool,
@@ -46,6 +48,7 @@ impl Request {
         let gzip = header("accept-encoding").split(',').any(accepts_gzip);
         let path = percent_decode_str(target).decode_utf8_lossy().into_owned();
         Ok(Request {
+            target: target.to_owned(),
             path,
             head_only: method == "HEAD",
             keep_alive,

@@ -180,10 +180,10 @@ fn serve(mut stream: TcpStream, state: &State) -> io::Result<()> {
         let fault = plan.as_ref().and_then(|plan| plan.next(path));
         let keep_alive = match (request, fault) {
             (Ok(request), Some(fault)) => {
-                misbehave::respond(connection.stream, fault, &request.path, &state.pages)?
+                misbehave::respond(connection.stream, fault, &request.target, &state.pages)?
             }
             (Ok(request), None) => {
-                let found = state.pages.get(&request.path);
+                let found = state.pages.get(&request.target);
                 let bytes = found.map_or(0, |response| response.gzipped_message.len() as u64);
                 state.bytes.fetch_add(bytes, Relaxed);
                 connection.send_response(&request, found)?;

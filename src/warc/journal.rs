@@ -24,7 +24,6 @@ use crate::disk::output::{self, OutputError};
 use crate::http::page::Page;
 use crate::site::paths;
 use crate::warc::reader::Archive;
-use crate::warc::record;
 use crate::warc::writer::{Checksum, Writer};
 
 const NAME: &str = "unfinished.warc";
@@ -125,7 +124,7 @@ pub struct Journal {
 #[derive(Debug)]
 struct EarlierRun {
     archive: Archive,
-    /// Paths of the pages that are young enough and not yet taken.
+    /// Paths, as stored, of the pages that are young enough and not yet taken.
     fresh: Mutex<HashSet<String>>,
 }
 
@@ -200,13 +199,14 @@ impl Journal {
         })
     }
 
-    /// Takes the page of a path from the journal of an interrupted run. `None` if there is no fresh
-    /// page. Each page is given once: if it is unusable, the next attempt requests it from the
-    /// site.
+    /// Takes the page of a path, found as by [`Archive::get`], from the journal of an interrupted run.
+    /// `None` if there is no fresh page. Each page is given once: if it is unusable, the next attempt
+    /// requests it from the site.
     pub fn take(&self, path: &str) -> Option<Page> {
         let earlier = self.earlier.as_ref()?;
+        let path = earlier.archive.stored_path(path)?;
         let mut fresh = earlier.fresh.lock().expect("no panic under this lock");
-        if !fresh.remove(&*record::decoded(path)) {
+        if !fresh.remove(path) {
             return None;
         }
         let page = earlier.archive.get(path, Vec::new()).ok()?;

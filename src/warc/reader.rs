@@ -3,9 +3,8 @@
 //! The format is WARC 1.1 (<https://iipc.github.io/warc-specifications/specifications/warc-format/warc-1.1/>).
 //! Compressed archives have one gzip member per record, as its annex D requires. A page is found by
 //! the path and query of its address, whatever the host. So an archive of one server can replace
-//! another server.
+//! another server. [`PathMap`] says when another spelling of a path finds its page.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -19,7 +18,8 @@ use jiff::Timestamp;
 
 use crate::http::error::{PageError, Reason};
 use crate::http::page::{MAX_BODY, Page};
-use crate::warc::record::{self, GZIP_MAGIC, HttpResponse, Record, decoded};
+use crate::warc::path_map::PathMap;
+use crate::warc::record::{self, GZIP_MAGIC, HttpResponse, Record};
 use crate::warc::writer::crc32;
 
 /// The largest record that is parsed; larger ones are skipped. Bodies are limited to [`MAX_BODY`]
@@ -49,8 +49,7 @@ pub struct Archive {
 /// The contents of an archive.
 #[derive(Debug, Default)]
 struct Contents {
-    /// Responses by decoded path and query.
-    responses: HashMap<String, Location>,
+    responses: PathMap<Location>,
     /// The fields of the first record, if that is a `warcinfo` record.
     about: Vec<(String, String)>,
 }
@@ -119,7 +118,7 @@ impl Archive {
     /// A sentence that says where and why reading stopped. `None` if the archive was read to its end.
     pub fn damage(&self) -> Option<String> {
         let why = self.damage.as_ref()?;
-        let pages = match self.contents.responses.len() {
+        let pages = match self.contents.responses.iter().len() {
             1 => "1 page before that is".to_owned(),
             number => format!("{number} pages before that are"),
         };
@@ -141,29 +140,37 @@ impl Archive {
         self.end
     }
 
-    /// Path and query of every page with status 200, and when its response arrived.
+    /// Path and query of every page with status 200, as stored, and when its response arrived.
     pub fn good_pages(&self) -> impl Iterator<Item = (&str, Timestamp)> {
         let responses = self.contents.responses.iter();
         let good = responses.filter(|(_, location)| location.is_ok);
-        good.map(|(path, location)| (path.as_str(), location.date))
+        good.map(|(path, location)| (path, location.date))
     }
 
-    /// Path and query of every page, in no order.
+    /// Path and query of every page, as stored and in no order.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
-        self.contents.responses.keys().map(String::as_str)
+        self.contents.responses.iter().map(|(path, _)| path)
     }
 
-    /// Reads the page of a path and query; its body replaces the content of `buffer`.
+    /// The path and query of the page that [`get`](Self::get) reads for `path`, as stored. `None` if
+    /// the archive does not contain the page.
+    pub fn stored_path(&self, path: &str) -> Option<&str> {
+        let (stored, _) = self.contents.responses.find(path).ok()?;
+        Some(stored)
+    }
+
+    /// Reads the page of a path and query; its body replaces the content of `buffer`. Without a page of
+    /// exactly this spelling, it is the only page whose path has the same percent-decoded bytes.
     ///
-    /// The error is [`Reason::NotArchived`] if the archive does not contain the page,
+    /// The error is [`Reason::NotArchived`] if there is none or more than one such page,
     /// [`Reason::Truncated`] if its record is damaged, and [`Reason::TooLarge`] if its body has more than
     /// [`MAX_BODY`] bytes.
     pub fn get(&self, path: &str, mut buffer: Vec<u8>) -> Result<Page, PageError> {
         let started = Instant::now();
-        let location = self.contents.responses.get(&decoded(path)).ok_or_else(|| {
+        let (_, location) = self.contents.responses.find(path).map_err(|no_match| {
             PageError::new(
                 Reason::NotArchived,
-                format!("the archive {} does not contain it", self.path.display()),
+                format!("the archive {} {no_match}", self.path.display()),
             )
         })?;
         let damaged = |what: &str| {
@@ -253,9 +260,9 @@ impl Contents {
             is_ok: status == 200,
             date: record.date(),
         };
-        // Of several responses for a path, the last one with status 200 counts: a successful retry, or
-        // the newest copy. If none has status 200, the first counts.
-        let known = self.responses.entry(path).or_insert(location);
+        // Of several responses for one spelling of a path, the last one with status 200 counts: a
+        // successful retry, or the newest copy. If none has status 200, the first counts.
+        let known = self.responses.or_insert(path, location);
         if location.is_ok {
             *known = location;
         }

@@ -3,7 +3,6 @@
 use http::header::{CONTENT_ENCODING, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
-use percent_encoding::percent_decode_str;
 
 pub const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
@@ -42,9 +41,9 @@ impl<'a> Record<'a> {
         date.unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
-    /// The decoded path and query of the address, and the status. `None` if the record is not a
+    /// The path and query of the address as stored, and the status. `None` if the record is not a
     /// valid response.
-    pub fn path_and_status(&self) -> Option<(String, u16)> {
+    pub fn path_and_status(&self) -> Option<(&'a str, u16)> {
         if self.field("warc-type")? != "response" {
             return None;
         }
@@ -53,13 +52,8 @@ impl<'a> Record<'a> {
         let (_, after_scheme) = address.split_once("://")?;
         let path = &after_scheme[after_scheme.find('/')?..];
         let response = HttpResponse::parse(self.block)?;
-        Some((decoded(path), response.status))
+        Some((path, response.status))
     }
-}
-
-/// Percent-decodes a path. Programs write `s%26p_500` or `s&p_500` for the same address.
-pub fn decoded(path: &str) -> String {
-    percent_decode_str(path).decode_utf8_lossy().into_owned()
 }
 
 /// The `name: value` lines of a record's head, or of the block of a `warcinfo` record.

@@ -37,6 +37,7 @@ mod rates;
 #[cfg(unix)]
 mod resume;
 mod server;
+mod spellings;
 mod stages;
 mod throttle;
 mod tls;

@@ -1,11 +1,13 @@
 //! The embedded market's server, tested through a raw socket instead of the program's own client.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use indexrank::replica::{Faults, Line, Market, Pages, SEED, Server};
+use indexrank::warc::reader::Archive;
 
 use crate::support::MARKET;
 
@@ -18,7 +20,11 @@ struct Response {
 
 impl Client {
     fn connect() -> Self {
-        Client(TcpStream::connect(MARKET.address().trim_start_matches("http://")).unwrap())
+        Client::connect_to(&MARKET.address())
+    }
+
+    fn connect_to(address: &str) -> Self {
+        Client(TcpStream::connect(address.trim_start_matches("http://")).unwrap())
     }
 
     fn send(&mut self, request: &str) {
@@ -115,6 +121,62 @@ fn answers_pipelined_requests_in_order() {
             "HTTP/1.1 200 OK"
         ]
     );
+}
+
+#[test]
+fn finds_market_pages_in_any_spelling() {
+    let mut client = Client::connect();
+    let page = |client: &mut Client, path: &str| {
+        client.send(&get(path, ""));
+        client.receive(true)
+    };
+    let exact = page(&mut client, "/index/components/s&p_500?p=2").body;
+    for path in [
+        "/index/components/s%26p_500?p=2",
+        "/index/components/s&p%5f500?p=2",
+        "/index/components/s&p%5F500?p=2",
+        "/index/components/%73&p_500%3Fp=2",
+    ] {
+        assert!(page(&mut client, path).body == exact, "{path}");
+    }
+    let double = page(&mut client, "/index/components/s%2526p_500?p=2");
+    assert!(double.head.starts_with("HTTP/1.1 404"), "{}", double.head);
+}
+
+/// The two names in Latin-1 differ in one byte. The third is UTF-8 in lower-case escapes.
+#[test]
+fn serves_archived_pages_under_names_in_any_encoding() {
+    let paths = ["/nestl%e8", "/nestl%e9", "/m%c3%bcller"];
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.warc");
+    let records = paths.map(|path| {
+        let http = format!("HTTP/1.1 200 OK\r\n\r\nthe page {path}");
+        let length = http.len();
+        format!(
+            "WARC/1.1\r\nWARC-Type: response\r\nWARC-Target-URI: http://x{path}\r\n\
+             Content-Length: {length}\r\n\r\n{http}\r\n\r\n"
+        )
+    });
+    fs::write(&file, records.concat()).unwrap();
+    let pages = Pages::of_archive(&Archive::open(&file).unwrap());
+    let server = Server::start(pages, 0, Line::default(), None).unwrap();
+    let mut client = Client::connect_to(&server.address());
+    for (asked, found) in [
+        (paths[0], paths[0]),
+        (paths[1], paths[1]),
+        (paths[2], paths[2]),
+        ("/nestl%E8", paths[0]),
+        ("/nestl%E9", paths[1]),
+        ("/m%C3%BCller", paths[2]),
+        ("/m%C3%bcller", paths[2]),
+    ] {
+        client.send(&get(asked, ""));
+        let body = String::from_utf8(client.receive(true).body).unwrap();
+        assert_eq!(body, format!("the page {found}"), "{asked}");
+    }
+    client.send(&get("/nestl%ea", ""));
+    let head = client.receive(true).head;
+    assert!(head.starts_with("HTTP/1.1 404"), "{head}");
 }
 
 #[test]

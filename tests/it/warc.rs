@@ -9,6 +9,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use indexrank::http::error::Reason;
 use indexrank::http::page::Page;
+use indexrank::replica::Pages;
+use indexrank::warc::journal::{Identity, Journal, Keep};
 use indexrank::warc::reader::Archive;
 use indexrank::warc::writer::{Checksum, Writer};
 
@@ -108,6 +110,156 @@ fn finds_pages_by_path_in_plain_and_gzipped_archives() {
             );
         }
     }
+}
+
+/// Keeps pages under these paths in a journal and resumes it. The body of each page is its path.
+fn resumed_journal(folder: &Path, paths: &[&str]) -> Journal {
+    let file = folder.join("unfinished.warc");
+    let identity = Identity(vec![("software", "indexrank/1".to_owned())]);
+    let journal = Journal::begin(file.clone(), Checksum::Crc32, &identity).unwrap();
+    for path in paths {
+        let page = Page {
+            status: 200,
+            headers: http::HeaderMap::new(),
+            body: path.as_bytes().to_vec(),
+            waited: Duration::ZERO,
+            elapsed: Duration::ZERO,
+            from_journal: false,
+            large: None,
+        };
+        journal.keep(&format!("http://here{path}"), &page, Keep::ForResume);
+    }
+    journal.close_for_resume();
+    let max_age = Duration::from_secs(60);
+    Journal::resume(file, Checksum::Crc32, &identity, max_age).unwrap()
+}
+
+/// Asks an archive, the server of that archive, and a journal of these pages for a path. `expected` is
+/// the path of the page that each must find, as stored.
+#[track_caller]
+fn check_spelling(stored: &[&str], asked: &str, expected: Option<&str>) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.warc");
+    let records = stored.iter().map(|path| response(path, "200 OK", path));
+    fs::write(&file, records.collect::<Vec<_>>().concat()).unwrap();
+    let archive = Archive::open(&file).unwrap();
+    let of_archive = get(&archive, asked);
+    assert_eq!(
+        of_archive.as_deref(),
+        expected.ok_or(&Reason::NotArchived),
+        "{asked} in the archive of {stored:?}"
+    );
+    assert_eq!(
+        archive.stored_path(asked),
+        expected,
+        "path of {asked} in the archive of {stored:?}"
+    );
+    let text = |body| String::from_utf8(body).unwrap();
+    let of_server = Pages::of_archive(&archive);
+    let of_server = of_server.get(asked).map(|page| text(page.plain_body()));
+    assert_eq!(
+        of_server.as_deref(),
+        expected,
+        "{asked} served of {stored:?}"
+    );
+    let journal = resumed_journal(folder.path(), stored);
+    let of_journal = journal.take(asked).map(|page| text(page.body));
+    assert_eq!(
+        of_journal.as_deref(),
+        expected,
+        "{asked} in the journal of {stored:?}"
+    );
+}
+
+#[test]
+fn finds_the_exact_spelling_of_a_path_or_the_only_other_one() {
+    let index = "/index/components/s&p_500?p=1";
+    let escaped_index = "/index/components/s%26p_500?p=1";
+    let nestle = ["/stocks/nestl%e8-stock", "/stocks/nestl%e9-stock"];
+    for (stored, asked, found) in [
+        // The only spelling.
+        (&[escaped_index][..], index, Some(escaped_index)),
+        (&[index], escaped_index, Some(index)),
+        (&["/%C3%BC"], "/%c3%bc", Some("/%C3%BC")),
+        (&["/%c3%bc"], "/%C3%BC", Some("/%c3%bc")),
+        (&["/%c3%bc"], "/ü", Some("/%c3%bc")),
+        (&["/ü"], "/%C3%bc", Some("/ü")),
+        (&["/a%2fb"], "/a/b", Some("/a%2fb")),
+        // Bytes that are not UTF-8.
+        (&nestle, nestle[0], Some(nestle[0])),
+        (&nestle, nestle[1], Some(nestle[1])),
+        (&nestle, "/stocks/nestl%E9-stock", Some(nestle[1])),
+        (&nestle, "/stocks/nestl%ea-stock", None),
+        (&nestle, "/stocks/nestl\u{fffd}-stock", None),
+        (&nestle[..1], nestle[1], None),
+        // Several spellings of the same bytes.
+        (&["/a%26b", "/a&b"], "/a%26b", Some("/a%26b")),
+        (&["/a%26b", "/a&b"], "/a&b", Some("/a&b")),
+        (&["/a%26b", "/a&b"], "/%61&b", None),
+        (&["/a&b", "/a%26b"], "/%61&b", None),
+        (&["/a%26b", "/%61&b"], "/a&b", None),
+        (&["/a%26b", "/%61&b", "/a&b"], "/a&b", Some("/a&b")),
+        (&["/a%26b", "/%61&b", "/a&b"], "/%61%26b", None),
+        (&["/%c3", "/%C3"], "/%c3", Some("/%c3")),
+        (&["/%c3", "/%C3"], "/%C3", Some("/%C3")),
+        (&["/a/b", "/a%2fb"], "/a/b", Some("/a/b")),
+        (&["/a/b", "/a%2fb"], "/a%2fb", Some("/a%2fb")),
+        (&["/a/b", "/a%2fb"], "/a%2Fb", None),
+        (&["/a?b", "/a%3fb"], "/a?b", Some("/a?b")),
+        (&["/a?b", "/a%3fb"], "/a%3fb", Some("/a%3fb")),
+        // A path is decoded once.
+        (&["/%2541"], "/%41", None),
+        (&["/%2541"], "/A", None),
+        (&["/%2541"], "/%25%34%31", Some("/%2541")),
+        (&["/%41"], "/%2541", None),
+        (&["/%41", "/%2541"], "/A", Some("/%41")),
+        // A per cent sign that begins no escape.
+        (&["/100%"], "/100%25", Some("/100%")),
+        (&["/100%25"], "/100%", Some("/100%25")),
+        (&["/100%", "/100%25"], "/100%", Some("/100%")),
+        (&["/100%", "/100%25"], "/%3100%", None),
+    ] {
+        check_spelling(stored, asked, found);
+    }
+}
+
+/// A retry that succeeds replaces the failure of its own spelling, not that of another one.
+#[test]
+fn the_last_ok_response_of_each_spelling_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.warc");
+    let records = [
+        response("/a%26b", "503 Busy", ""),
+        response("/a%26b", "200 OK", "first of %26"),
+        response("/a&b", "404 Not Found", ""),
+        response("/a%26b", "200 OK", "last of %26"),
+        response("/a%26b", "503 Busy", ""),
+    ];
+    fs::write(&file, records.concat()).unwrap();
+    let archive = Archive::open(&file).unwrap();
+    assert_eq!(get(&archive, "/a%26b"), Ok("last of %26".to_owned()));
+    assert_eq!(get(&archive, "/a&b"), Err(Reason::Gone));
+    let good: Vec<&str> = archive.good_pages().map(|(path, _)| path).collect();
+    assert_eq!(good, ["/a%26b"]);
+    assert_eq!(archive.paths().count(), 2);
+    let error = archive.get("/%61&b", Vec::new()).unwrap_err();
+    assert!(
+        error
+            .detail
+            .contains("several pages whose paths differ from it only in percent-encoding"),
+        "{}",
+        error.detail
+    );
+}
+
+#[test]
+fn the_journal_gives_a_page_once_under_any_spelling() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = resumed_journal(folder.path(), &["/a%26b", "/c"]);
+    assert!(journal.take("/a&b").is_some());
+    assert!(journal.take("/a%26b").is_none());
+    assert!(journal.take("/a&b").is_none());
+    assert!(journal.take("/c").is_some());
 }
 
 /// Cuts the second of two records at every byte. The first stays readable, and the reader reports

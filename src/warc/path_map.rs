@@ -1,0 +1,106 @@
+//! A map from path and query to a value, for lookups that may spell the path in another way.
+//!
+//! Programs write `s%26p_500` or `s&p_500` for the same page, and `%C3` or `%c3` for the same byte. But
+//! two spellings can also be two pages, `a%2fb` and `a/b` for example, and some sites encode other
+//! bytes than UTF-8. So an exact match wins, and paths are compared as decoded bytes only without one.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use percent_encoding::percent_decode_str;
+
+/// Values by path and query.
+#[derive(Debug)]
+pub struct PathMap<T> {
+    /// By the path as stored.
+    by_spelling: HashMap<String, T>,
+    /// Paths with escapes by their decoded bytes: the only spelling, or `None` if there are several.
+    /// A path without escapes is its own decoded form, so it needs no second entry.
+    by_bytes: HashMap<Vec<u8>, Option<String>>,
+}
+
+/// Why a path has no value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoMatch {
+    #[error("does not contain it")]
+    Missing,
+    #[error(
+        "does not contain it, but several pages whose paths differ from it only in percent-encoding"
+    )]
+    Ambiguous,
+}
+
+impl<T> PathMap<T> {
+    /// The value of exactly this spelling. Inserts `value` if there is none.
+    pub fn or_insert(&mut self, path: &str, value: T) -> &mut T {
+        match self.by_spelling.entry(path.to_owned()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                if let Cow::Owned(bytes) = decoded(path) {
+                    self.by_bytes
+                        .entry(bytes)
+                        .and_modify(|only| *only = None)
+                        .or_insert_with(|| Some(path.to_owned()));
+                }
+                unknown.insert(value)
+            }
+        }
+    }
+
+    /// The path as stored and the value: of exactly this spelling, or else of the only path with the
+    /// same decoded bytes.
+    pub fn find(&self, path: &str) -> Result<(&str, &T), NoMatch> {
+        if let Some(exact) = self.get(path) {
+            return Ok(exact);
+        }
+        let bytes = decoded(path);
+        let escaped = self.by_bytes.get(&*bytes);
+        let unescaped = std::str::from_utf8(&bytes)
+            .ok()
+            .filter(|text| matches!(decoded(text), Cow::Borrowed(_)))
+            .and_then(|text| self.get(text));
+        match (escaped, unescaped) {
+            (None, None) => Err(NoMatch::Missing),
+            (None, Some(only)) => Ok(only),
+            (Some(Some(only)), None) => self.get(only).ok_or(NoMatch::Missing),
+            _ => Err(NoMatch::Ambiguous),
+        }
+    }
+
+    fn get(&self, path: &str) -> Option<(&str, &T)> {
+        let (path, value) = self.by_spelling.get_key_value(path)?;
+        Some((path, value))
+    }
+
+    /// All paths as stored and their values, in no order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &T)> {
+        let entries = self.by_spelling.iter();
+        entries.map(|(path, value)| (path.as_str(), value))
+    }
+}
+
+impl<T> Default for PathMap<T> {
+    fn default() -> Self {
+        PathMap {
+            by_spelling: HashMap::new(),
+            by_bytes: HashMap::new(),
+        }
+    }
+}
+
+/// Of several values for one spelling, the first is kept.
+impl<T> FromIterator<(String, T)> for PathMap<T> {
+    fn from_iter<I: IntoIterator<Item = (String, T)>>(values: I) -> Self {
+        let mut map = PathMap::default();
+        for (path, value) in values {
+            map.or_insert(&path, value);
+        }
+        map
+    }
+}
+
+/// The bytes that a path stands for; borrowed if it has no escapes.
+fn decoded(path: &str) -> Cow<'_, [u8]> {
+    percent_decode_str(path).into()
+}
