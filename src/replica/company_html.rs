@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use fastrand::Rng;
 
+use super::chart_html::chart;
 use super::html::{
     escaped, footer, head, navigation, pad_with_news, push_line, random_amount, random_word,
 };
@@ -22,20 +23,21 @@ pub(super) fn company_page(company: &Listing, rng: &mut Rng) -> String {
             escaped(&company.name),
             company.code
         ),
+        canonical(company),
         rng,
     );
     navigation(&mut page);
     price_script(&mut page, company);
-    price_section(&mut page, company, true);
+    price_section(&mut page, company, Quote::Current, rng);
     // Most real pages show a second section with another price outside trading hours.
     if rng.u8(..100) < 88 {
         let other = Listing {
             price: random_amount(rng, 900),
             ..company.clone()
         };
-        price_section(&mut page, &other, false);
+        price_section(&mut page, &other, Quote::Close, rng);
     }
-    chart(&mut page, rng);
+    chart(&mut page, company, rng);
     fundamentals(&mut page, rng);
     pad_with_news(&mut page, size, rng);
     snapshot(&mut page, company, rng);
@@ -55,23 +57,54 @@ fn price_script(page: &mut String, company: &Listing) {
         page,
         "<script>\n\twindow.priceSections = window.priceSections || {{ configs: [] }};\n\twindow.priceSections.configs.push({{\n\
         \t\tregionSelector: '#price-section-main',\n\
-        \t\tpriceSection: {{\"label\":\"{name}\",\"category\":\"Stock\",\"symbol\":\"{}\",\"currentValue\":\"{}\",\"isFuture\":false}}\n\t}});\n</script>",
+        \t\tpriceSection: {{\"label\":\"{name}\",\"category\":\"Stock\",\"symbol\":\"{}\",\"currency\":\"\",\"currentValue\":\"{}\",\"isFuture\":false}}\n\t}});\n\
+        \twindow.addInstrumentConfigs = window.addInstrumentConfigs || [];\n\twindow.addInstrumentConfigs.push({{\n\
+        \t\tconfig: {{\n\t\t\tsidePanelName: 'addInstrument',\n\t\t\tloginUrl: '/mymarkets?r={}'\n\t\t}}\n\t}});\n</script>",
         company.code,
-        group_thousands(&company.price)
+        group_thousands(&company.price),
+        as_parameter(&company.path)
     );
 }
 
-fn price_section(page: &mut String, company: &Listing, is_main: bool) {
-    let (id, class) = if is_main {
-        ("main", "price-section")
-    } else {
-        ("future", "price-section price-section--future")
+/// A text as the value of a query parameter, percent-encoded with lower-case digits.
+fn as_parameter(text: &str) -> String {
+    let encoded = text.bytes().map(|byte| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).into(),
+        _ => format!("%{byte:02x}"),
+    });
+    encoded.collect()
+}
+
+/// The path that the page gives as its own in `rel=canonical`. Three pages of the crawl name another
+/// company.
+fn canonical(company: &Listing) -> &str {
+    match company.code.as_str() {
+        "GOOG" => "/stocks/googl-stock",
+        "RMD" => "/stocks/rsmdf-stock",
+        "UA" => "/stocks/uaa-stock",
+        _ => &company.path,
+    }
+}
+
+/// The two price sections of a page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Quote {
+    /// The first section, with the name above it.
+    Current,
+    /// The section for the hours without trading.
+    Close,
+}
+
+fn price_section(page: &mut String, company: &Listing, quote: Quote, rng: &mut Rng) {
+    let (id, class) = match quote {
+        Quote::Current => ("main", "price-section"),
+        Quote::Close => ("future", "price-section price-section--future"),
     };
     push_line!(
         page,
         "<section id=\"price-section-{id}\" class=\"{class}\">\n\t<div class=\"price-section__row\">"
     );
-    if is_main {
+    if quote == Quote::Current {
         push_line!(
             page,
             "\t\t<h1 class=\"price-section__identifiers\">\n\t\t\t<span class=\"price-section__label\">{} </span>\n\
@@ -86,30 +119,31 @@ fn price_section(page: &mut String, company: &Listing, is_main: bool) {
         \t\t\t<span class=\"price-section__breakpoint\"></span>\n\t\t\t<span class=\"price-section__absolute-value\">\n-0.61\n\t\t\t</span>\n\t\t</div>",
         group_thousands(&company.price)
     );
+    // Codes of four letters and more are Nasdaq's.
+    let exchange = if company.code.len() > 3 {
+        "NAS"
+    } else {
+        "NYSE"
+    };
     push_line!(
         page,
-        "\t\t<div class=\"price-section__additionals\">\n\t\t\t<span>Official Close 1/31/2022</span>\n\t\t</div>\n\t</div>\n</section>"
+        "\t\t<div class=\"price-section__additionals\">\n\t\t\t<span></span>\n\t\t\t<span>{}</span>\n\
+        \t\t\t<span class=\"padding-left--smaller\">{exchange}</span>\n\t\t</div>\n\t</div>\n</section>",
+        time_of_quote(quote, rng)
     );
 }
 
-fn chart(page: &mut String, rng: &mut Rng) {
-    push_line!(page, "<script>\n\tvar chartData = [");
-    let mut close = rng.f64() * 300.0 + 20.0;
-    for day in 0..500 {
-        close *= 0.98 + rng.f64() * 0.04;
-        push_line!(
-            page,
-            "{{\"Close\":{close:.2},\"Open\":{:.2},\"High\":{:.2},\"Low\":{:.2},\"Volume\":{},\"Date\":\"202{}-{:02}-{:02} 00:00\"}},",
-            close * 0.99,
-            close * 1.01,
-            close * 0.98,
-            rng.u32(100_000..90_000_000),
-            day / 365,
-            day / 31 % 12 + 1,
-            day % 28 + 1
-        );
+/// The day of a closing price, or in a quarter of the sections the time of a current price without
+/// its day.
+fn time_of_quote(quote: Quote, rng: &mut Rng) -> String {
+    if rng.u8(..4) == 0 {
+        let (minute, second) = (rng.u8(..60), rng.u8(..60));
+        return format!("{:02}:{minute:02}:{second:02} PM", rng.u8(1..12));
     }
-    push_line!(page, "\t];\n</script>");
+    match quote {
+        Quote::Current => "Official Close 1/28/2022".to_owned(),
+        Quote::Close => "Official Close 1/31/2022".to_owned(),
+    }
 }
 
 /// Key figures of past years. Their "P/E Ratio" is a trap: only the snapshot has the current one.

@@ -8,6 +8,7 @@ use std::fmt::Write;
 use fastrand::Rng;
 
 use crate::site::number::group_thousands;
+use crate::site::paths::LIVE_PAGES;
 
 /// Appends a formatted line to a page.
 macro_rules! push_line {
@@ -97,7 +98,8 @@ pub(super) fn capitalized(word: &str) -> String {
         .unwrap_or_default()
 }
 
-pub(super) fn head(page: &mut String, title: &str, rng: &mut Rng) {
+/// The head, with the site's own address for this page. `canonical` is its path.
+pub(super) fn head(page: &mut String, title: &str, canonical: &str, rng: &mut Rng) {
     push_line!(
         page,
         "<!DOCTYPE html><html lang=\"en\"><head>\n<!-- Performance timing - Start -->\n<script data-load-strategy=\"domready\">"
@@ -126,7 +128,11 @@ pub(super) fn head(page: &mut String, title: &str, rng: &mut Rng) {
             rng.u32(..0x100_0000)
         );
     }
-    push_line!(page, "</head>\n<body>");
+    push_line!(
+        page,
+        "<link rel=\"canonical\" href=\"{LIVE_PAGES}{}\" />\n</head>\n<body>",
+        escaped(canonical)
+    );
 }
 
 pub(super) fn navigation(page: &mut String) {

@@ -23,7 +23,8 @@ pub(super) enum IndexPage<'a> {
 
 pub(super) fn index_page(rows: &[&Listing], kind: IndexPage, rng: &mut Rng) -> String {
     let mut page = String::with_capacity(160 << 10);
-    head(&mut page, "S&amp;P 500 Companies", rng);
+    let canonical = "/index/components/s&p_500";
+    head(&mut page, "S&amp;P 500 Companies", canonical, rng);
     navigation(&mut page);
     quote_table(&mut page, rng);
     letter_links(&mut page, kind);

@@ -2,6 +2,7 @@
 //! Nothing in here fetches or parses a page: the server works for any HTTP client.
 //! Another fault goes into `faults` (its name) and `misbehave` (its bytes), other markup into `index_html` or `company_html`.
 
+mod chart_html;
 mod company_html;
 mod faults;
 mod html;

@@ -24,6 +24,7 @@ mod inspect;
 #[cfg(unix)]
 mod interrupted;
 mod large;
+mod market;
 mod mutations;
 #[cfg(unix)]
 mod network;
