@@ -343,13 +343,14 @@ pub struct ServeArgs {
         long_help = "Inject faults, e.g. '503@20%,reset#1'; see Faults at the end of this help"
     )]
     pub faults: Option<Faults>,
-    /// Serve N companies in the embedded market, 1 to 100000 [default: 496]
+    /// Serve N companies in the index s&p_500 of the embedded market, 1 to 100000 [default: 496]
     ///
     /// The first 496 have the figures of a crawl of the S&P 500 on 2022-01-31. Further companies are
-    /// synthetic and depend on --seed.
+    /// synthetic and depend on --seed. The market has two more indices: dax, 40 companies quoted in
+    /// euros, and mixed, 50 companies quoted in several currencies, of which one is unknown to the bank.
     #[arg(long, value_name = "N", value_parser = whole_number::<1, MAX_COMPANIES>)]
     pub companies: Option<usize>,
-    /// Drop N companies from the numbered index pages of the embedded market, 0 to 100000
+    /// Drop N companies from the numbered pages of s&p_500 in the embedded market, 0 to 100000
     ///
     /// Only the letter pages list these companies, so `indexrank --walk both` reports them. The first
     /// company of each page is never dropped, so no page is empty.

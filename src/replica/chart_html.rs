@@ -35,13 +35,15 @@ fn settings(page: &mut String, company: &Listing, rng: &mut Rng) {
             rng.u16(1..7_000)
         )
     });
+    let currency = company.stated_currency();
+    let currency = currency.map_or(String::new(), |code| format!("\"Currency\" : \"{code}\", "));
     let slug = company.path.trim_start_matches("/stocks/");
     let slug = slug.strip_suffix("-stock").unwrap_or(slug);
     push_line!(
         page,
         "<div class=\"responsivePosition\" id=\"DetailChart\">\n<script>\n\tvar detailChartViewmodel = {{ \
         \"TKData\" : \"1,{instrument},65,333\", \"PushIdentifier\" : \"Y{instrument:017}\", \"PushDataField\" : null, \
-        \"StockUrl\" : \"/stocks/{slug}/price\", \"Currency\" : \"USD\", \"StockMarketsExchanges\" : [{}], \
+        \"StockUrl\" : \"/stocks/{slug}/price\", {currency}\"StockMarketsExchanges\" : [{}], \
         \"ActiveTab\" : \"OneYear\" }};\n</script>\n</div>",
         exchanges.join(", ")
     );

@@ -119,11 +119,12 @@ fn price_section(page: &mut String, company: &Listing, quote: Quote, rng: &mut R
         \t\t\t<span class=\"price-section__breakpoint\"></span>\n\t\t\t<span class=\"price-section__absolute-value\">\n-0.61\n\t\t\t</span>\n\t\t</div>",
         group_thousands(&company.price)
     );
-    // Codes of four letters and more are Nasdaq's.
-    let exchange = if company.code.len() > 3 {
-        "NAS"
-    } else {
-        "NYSE"
+    let exchange = match company.stated_currency() {
+        Some("EUR") => "XETRA",
+        Some("GBX" | "GBP") => "LSE",
+        // Codes of four letters and more are Nasdaq's.
+        _ if company.code.len() > 3 => "NAS",
+        _ => "NYSE",
     };
     push_line!(
         page,

@@ -86,6 +86,15 @@ const WORDS: [&str; 64] = [
     "strategy",
 ];
 
+/// The random numbers of one page. They depend on the seed and the page's path alone.
+pub(super) fn page_rng(seed: u64, path: &str) -> Rng {
+    // FNV-1a, started with the market's seed.
+    let seed = path.bytes().fold(seed, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    });
+    Rng::with_seed(seed)
+}
+
 pub(super) fn random_word(rng: &mut Rng) -> &'static str {
     WORDS[rng.usize(..WORDS.len())]
 }

@@ -1,5 +1,6 @@
 //! An index page, with three traps of the real one. A quote table with company links precedes the table
-//! of components. The pager has gaps and an image. Some rows have no name.
+//! of components. The pager has gaps and an image. Some rows have no name. Every page links to other
+//! indices.
 
 use std::fmt::Write;
 
@@ -10,24 +11,56 @@ use super::html::{
 };
 use super::listing::Listing;
 use crate::site::number::group_thousands;
-use crate::site::paths::LETTERS;
+use crate::site::paths::{INDEX_PREFIX, LETTERS};
+
+/// Indices that every page links to: the name as in paths, and the title.
+const TABS: [(&str, &str); 4] = [
+    ("dow_jones", "Dow Jones"),
+    ("s&p_500", "S&P 500"),
+    ("nasdaq_100", "NASDAQ 100"),
+    ("dax", "DAX"),
+];
+
+/// A page of an index, without its rows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct IndexPage<'a> {
+    /// Name of the index, as in paths.
+    pub(super) index: &'a str,
+    pub(super) title: &'a str,
+    pub(super) kind: Kind<'a>,
+}
 
 /// The two kinds of index pages.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum IndexPage<'a> {
+pub(super) enum Kind<'a> {
     /// Page `number` of `pages`, from 1, with a pager.
     Numbered { number: u32, pages: u32 },
     /// All companies of one letter, without a pager.
     Letter(&'a str),
 }
 
-pub(super) fn index_page(rows: &[&Listing], kind: IndexPage, rng: &mut Rng) -> String {
-    let mut page = String::with_capacity(160 << 10);
-    let canonical = "/index/components/s&p_500";
-    head(&mut page, "S&amp;P 500 Companies", canonical, rng);
-    navigation(&mut page);
-    quote_table(&mut page, rng);
-    letter_links(&mut page, kind);
+impl IndexPage<'_> {
+    pub(super) fn html(&self, rows: &[&Listing], rng: &mut Rng) -> String {
+        let mut page = String::with_capacity(160 << 10);
+        let title = format!("{0} Stock | {0} Companies", escaped(self.title));
+        let canonical = format!("{INDEX_PREFIX}{}", self.index);
+        head(&mut page, &title, &canonical, rng);
+        navigation(&mut page);
+        quote_table(&mut page, rng);
+        tabs(&mut page, self.index);
+        letter_links(&mut page, self);
+        components(&mut page, rows, rng);
+        if let Kind::Numbered { number, pages } = self.kind {
+            pager(&mut page, number, pages);
+        }
+        pad_with_news(&mut page, 120 << 10, rng);
+        footer(&mut page);
+        page
+    }
+}
+
+/// The table of the companies.
+fn components(page: &mut String, rows: &[&Listing], rng: &mut Rng) {
     push_line!(
         page,
         "<div class=\"table-responsive\">\n\t<table class=\"table table__layout--fixed\">"
@@ -53,15 +86,9 @@ pub(super) fn index_page(rows: &[&Listing], kind: IndexPage, rng: &mut Rng) -> S
         "\t\t\t</tr>\n\t\t</thead>\n\t\t<tbody class=\"table__tbody\">"
     );
     for company in rows {
-        index_row(&mut page, company, rng);
+        index_row(page, company, rng);
     }
     push_line!(page, "\t\t</tbody>\n\t</table>\n</div>");
-    if let IndexPage::Numbered { number, pages } = kind {
-        pager(&mut page, number, pages);
-    }
-    pad_with_news(&mut page, 120 << 10, rng);
-    footer(&mut page);
-    page
 }
 
 fn index_row(page: &mut String, company: &Listing, rng: &mut Rng) {
@@ -176,17 +203,37 @@ fn quote_table(page: &mut String, rng: &mut Rng) {
     push_line!(page, "</table>");
 }
 
+/// The links to other indices.
+fn tabs(page: &mut String, index: &str) {
+    push_line!(page, "<ul class=\"tab\">");
+    for (name, title) in TABS {
+        let active = if name == index {
+            "tab__item--active"
+        } else {
+            ""
+        };
+        push_line!(
+            page,
+            "\t<li class=\"tab__item {active}\">\n\t\t<a class=\"tab__link\" href=\"{INDEX_PREFIX}{}\">{}</a>\n\t</li>",
+            escaped(name),
+            escaped(title)
+        );
+    }
+    push_line!(page, "</ul>");
+}
+
 /// The links to the letter pages, which every index page has.
-fn letter_links(page: &mut String, kind: IndexPage) {
+fn letter_links(page: &mut String, IndexPage { index, kind, .. }: &IndexPage) {
+    let index = escaped(index);
     push_line!(page, "<div class=\"tab__subnav\">");
     for letter in LETTERS {
         let active = match kind {
-            IndexPage::Letter(current) if current == letter => "tab__subnav__item--active",
+            Kind::Letter(current) if *current == letter => "tab__subnav__item--active",
             _ => "",
         };
         push_line!(
             page,
-            "\t\t<a href=\"/index/components/s&amp;p_500/{letter}\" class=\"tab__subnav__item {active}\">\n\t\t\t{letter}\n\t\t</a>"
+            "\t\t<a href=\"{INDEX_PREFIX}{index}/{letter}\" class=\"tab__subnav__item {active}\">\n\t\t\t{letter}\n\t\t</a>"
         );
     }
     push_line!(page, "</div>");
@@ -194,8 +241,10 @@ fn letter_links(page: &mut String, kind: IndexPage) {
 
 /// The name in the index, which is shorter than on the company page: "3M" for "3M Co.".
 fn index_name(name: &str) -> String {
-    let short = [" Inc.", " Inc", " Co.", " Corp.", " PLC", " Ltd."]
-        .iter()
-        .find_map(|end| name.strip_suffix(end));
+    let short = [
+        " Inc.", " Inc", " Co.", " Corp.", " PLC", " Ltd.", " AG", " SE",
+    ]
+    .iter()
+    .find_map(|end| name.strip_suffix(end));
     escaped(short.unwrap_or(name))
 }

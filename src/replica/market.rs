@@ -1,56 +1,71 @@
-//! The companies of the embedded market.
+//! The embedded market: three stock indices, their companies, and the exchange rates.
 //!
-//! The first 496 have the figures of a real crawl of the S&P 500 on 31 January 2022. The exchange
-//! rate is the Bank of Russia's of 4 February 2022. A larger market continues with synthetic companies,
-//! which depend on the seed alone. None of them comes near a top ten.
+//! | Index | Companies |
+//! |---|---|
+//! | `s&p_500` | The first 496 have the figures of a real crawl on 31 January 2022. A larger index continues with synthetic companies, which depend on the seed alone. None of them comes near a top ten. |
+//! | `dax` | 40, quoted in euros. Three addresses contain percent-encoded umlauts. The figures are invented, of a realistic size. |
+//! | `mixed` | 50 on two pages: 15 of the S&P 500, 13 of the DAX, 18 British ones quoted in pence (`GBX`), and one each in `GBP`, `JPY` and `XXQ`, which no bank lists. The page of one states no currency. |
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use encoding_rs::WINDOWS_1251;
 use fastrand::Rng;
-use jiff::civil::{Date, date};
+use jiff::civil::Date;
 
 use super::company_html::company_page;
-use super::html;
-use super::index_html::{IndexPage, index_page};
+use super::html::page_rng;
+use super::index::Index;
 use super::listing::Listing;
+use super::rates;
+use super::synthetic::synthetic_company;
 
 /// The default seed.
 pub const SEED: u64 = 500;
 
-const COMPANIES: &str = include_str!("../../testdata/market.csv");
-/// Rows per numbered index page; the crawl had 496 companies on eleven pages.
-const ROWS: usize = 46;
+const SP_500: &str = include_str!("../../testdata/market.csv");
+const DAX: &str = include_str!("../../testdata/dax.csv");
+/// A row with a path alone stands for a company of the other two indices.
+const MIXED: &str = include_str!("../../testdata/mixed.csv");
 
-/// A market with its companies in index order.
+/// Three stock indices and the companies in them.
+///
+/// Methods that do not name an index belong to `s&p_500`.
 #[derive(Debug)]
 pub struct Market {
-    companies: Vec<Listing>,
-    /// Positions in `companies` that no numbered index page lists.
-    dropped: HashSet<usize>,
+    indices: [Index; 3],
     seed: u64,
 }
 
 impl Market {
-    /// Name of the only index, as in paths, percent-decoded.
+    /// Name of the first index, as in paths, percent-decoded.
     pub const INDEX: &str = "s&p_500";
     /// The date of the exchange rates.
-    pub const DATE: Date = date(2022, 2, 4);
+    pub const DATE: Date = rates::DATE;
 
-    /// The first `count` companies, 496 by default. Beyond 496 the companies are synthetic.
+    /// A market with `count` companies in the S&P 500, 496 by default. Beyond 496 the companies are
+    /// synthetic. The other indices are always complete.
     pub fn embedded(count: Option<usize>, seed: u64) -> Self {
-        let mut companies: Vec<Listing> = csv::Reader::from_reader(COMPANIES.as_bytes())
-            .deserialize()
-            .collect::<Result<_, _>>()
-            .expect("the embedded list is well formed");
-        let count = count.unwrap_or(companies.len());
-        companies.truncate(count);
+        let mut sp_500 = parse(SP_500);
+        let dax = parse(DAX);
+        let known: HashMap<&str, &Listing> = sp_500
+            .iter()
+            .chain(&dax)
+            .map(|company| (&*company.path, company))
+            .collect();
+        let resolve = |company: Listing| match known.get(&*company.path) {
+            Some(known) => (*known).clone(),
+            None => company,
+        };
+        let mixed = parse(MIXED).into_iter().map(resolve).collect();
+        let count = count.unwrap_or(sp_500.len());
+        sp_500.truncate(count);
         let mut rng = Rng::with_seed(seed);
-        companies
-            .extend((companies.len()..count).map(|number| synthetic_company(number, &mut rng)));
+        sp_500.extend((sp_500.len()..count).map(|number| synthetic_company(number, &mut rng)));
         Market {
-            companies,
-            dropped: HashSet::new(),
+            indices: [
+                Index::new(Market::INDEX, "S&P 500", sp_500, seed),
+                Index::new("dax", "DAX", dax, seed),
+                Index::new("mixed", "Mixed Currencies", mixed, seed),
+            ],
             seed,
         }
     }
@@ -60,148 +75,67 @@ impl Market {
     /// The real site does the same: it drops rows after it has divided the index into pages. The seed
     /// selects the companies. The first company of each page stays, so that no page is empty.
     pub fn dropping(mut self, count: usize) -> Self {
-        let mut candidates: Vec<usize> = (0..self.companies.len())
-            .filter(|position| position % ROWS != 0)
-            .collect();
-        Rng::with_seed(self.seed).shuffle(&mut candidates);
-        self.dropped = candidates.into_iter().take(count).collect();
+        self.indices[0].drop_rows(count);
         self
     }
 
     /// The companies that no numbered index page lists.
     pub fn dropped(&self) -> impl Iterator<Item = &Listing> {
-        let companies = self.companies.iter().enumerate();
-        let dropped = companies.filter(|(position, _)| self.dropped.contains(position));
-        dropped.map(|(_, company)| company)
+        self.indices[0].dropped()
+    }
+
+    pub fn indices(&self) -> &[Index] {
+        &self.indices
+    }
+
+    /// The index of this name, as in paths, percent-decoded.
+    pub fn index(&self, name: &str) -> Option<&Index> {
+        self.indices.iter().find(|index| index.name == name)
     }
 
     pub fn companies(&self) -> &[Listing] {
-        &self.companies
+        &self.indices[0].companies
+    }
+
+    /// The companies of all indices, each once.
+    pub fn all_companies(&self) -> Vec<&Listing> {
+        let mut paths = HashSet::new();
+        let companies = self.indices.iter().flat_map(|index| &index.companies);
+        companies
+            .filter(|company| paths.insert(&*company.path))
+            .collect()
     }
 
     /// The number of numbered index pages.
     pub fn index_pages(&self) -> u32 {
-        self.companies.len().div_ceil(ROWS) as u32
+        self.indices[0].pages()
     }
 
-    /// The HTML of a numbered index page; `number` counts from 1.
-    ///
-    /// A number above [`index_pages`](Self::index_pages) gives a page without rows; 0 panics.
+    /// The HTML of a numbered index page, as by [`Index::page`].
     pub fn index_page(&self, number: u32) -> String {
-        let first = (number as usize - 1) * ROWS;
-        let companies = self.companies.iter().enumerate();
-        let rows: Vec<&Listing> = companies
-            .skip(first)
-            .take(ROWS)
-            .filter(|(position, _)| !self.dropped.contains(position))
-            .map(|(_, company)| company)
-            .collect();
-        let kind = IndexPage::Numbered {
-            number,
-            pages: self.index_pages(),
-        };
-        let mut rng = Rng::with_seed(self.seed ^ u64::from(number));
-        index_page(&rows, kind, &mut rng)
+        self.indices[0].page(number)
     }
 
-    /// The HTML of a letter page, `A` to `Z` or `0-9`. Without companies its table has no rows.
+    /// The HTML of a letter page, as by [`Index::letter_page`].
     pub fn letter_page(&self, letter: &str) -> String {
-        let companies = self.companies.iter();
-        let rows: Vec<&Listing> = companies
-            .filter(|company| letter_of(&company.name) == letter)
-            .collect();
-        let initial = letter.bytes().next().map_or(0, u64::from);
-        let mut rng = Rng::with_seed(self.seed ^ initial << 32);
-        index_page(&rows, IndexPage::Letter(letter), &mut rng)
+        self.indices[0].letter_page(letter)
     }
 
     /// The HTML of a company page. It depends on the company and the seed, not on other companies.
     pub fn company_page(&self, company: &Listing) -> String {
-        // FNV-1a over the path, started with the market's seed.
-        let company_seed = company.path.bytes().fold(self.seed, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-        });
-        company_page(company, &mut Rng::with_seed(company_seed))
+        company_page(company, &mut page_rng(self.seed, &company.path))
     }
 
     /// The exchange rates as the Bank of Russia sends them: XML on one line, in windows-1251.
     pub fn rates(&self) -> Vec<u8> {
-        let currencies = [
-            (
-                "R01010",
-                "036",
-                "AUD",
-                "1",
-                "Австралийский доллар",
-                "54,7435",
-            ),
-            (
-                "R01035",
-                "826",
-                "GBP",
-                "1",
-                "Фунт стерлингов Соединенного королевства",
-                "103,9605",
-            ),
-            ("R01235", "840", "USD", "1", "Доллар США", "76,6501"),
-            ("R01239", "978", "EUR", "1", "Евро", "86,5609"),
-            ("R01375", "156", "CNY", "10", "Китайских юаней", "120,5008"),
-            ("R01820", "392", "JPY", "100", "Японских иен", "66,8102"),
-        ];
-        let list: String = currencies
-            .map(|(id, number, code, nominal, name, value)| {
-                format!(
-                    "<Valute ID=\"{id}\"><NumCode>{number}</NumCode><CharCode>{code}</CharCode>\
-                     <Nominal>{nominal}</Nominal><Name>{name}</Name><Value>{value}</Value></Valute>"
-                )
-            })
-            .concat();
-        let date = Market::DATE.strftime("%d.%m.%Y");
-        let xml = format!(
-            "<?xml version=\"1.0\" encoding=\"windows-1251\"?>\
-             <ValCurs Date=\"{date}\" name=\"Foreign Currency Market\">{list}</ValCurs>"
-        );
-        WINDOWS_1251.encode(&xml).0.into_owned()
+        rates::rates()
     }
 }
 
-/// The letter page that lists a company of this name.
-fn letter_of(name: &str) -> String {
-    match name.chars().next() {
-        Some(first) if first.is_ascii_alphabetic() => first.to_ascii_uppercase().to_string(),
-        _ => "0-9".to_owned(),
-    }
-}
-
-/// A company with average figures. Its code has five letters, from `ZAAAA` on, and no real company has
-/// such a code.
-fn synthetic_company(number: usize, rng: &mut Rng) -> Listing {
-    let mut letters = [b'Z', b'A', b'A', b'A', b'A'];
-    let mut rest = number;
-    for letter in letters.iter_mut().rev() {
-        *letter = letter.wrapping_add((rest % 26) as u8).min(b'Z');
-        rest /= 26;
-    }
-    let code = String::from_utf8_lossy(&letters).into_owned();
-    let low = rng.u64(1_000..20_000);
-    // Growth stays below 70 %, because the tenth company of the real ranking grew by 84 %.
-    let high = low + rng.u64(0..low * 7 / 10);
-    let (price, year_ago) = (rng.u64(low..=high), rng.u64(low..=high));
-    let growth = 100.0 * (price as f64 / year_ago as f64 - 1.0);
-    let money = |cents: u64| format!("{}.{:02}", cents / 100, cents % 100);
-    Listing {
-        path: format!("/stocks/{}-stock", code.to_lowercase()),
-        name: format!(
-            "{} {}",
-            html::capitalized(html::random_word(rng)),
-            rng.choice(["Inc.", "Corp.", "Group PLC", "Co."])
-                .unwrap_or("")
-        ),
-        price: money(price),
-        pe: money(rng.u64(1_000..8_000)),
-        low52: money(low),
-        high52: money(high),
-        growth: format!("{growth:.2}"),
-        code,
-    }
+/// Parses an embedded list of companies.
+fn parse(list: &str) -> Vec<Listing> {
+    let companies = csv::Reader::from_reader(list.as_bytes()).into_deserialize();
+    companies
+        .collect::<Result<_, _>>()
+        .expect("the embedded list is well formed")
 }

@@ -1,4 +1,4 @@
-//! The embedded market: synthetic companies, their pages, and an HTTP/1.1 server on 127.0.0.1 that can misbehave.
+//! The embedded market: three stock indices, the pages of their companies, and an HTTP/1.1 server on 127.0.0.1 that can misbehave.
 //! Nothing in here fetches or parses a page: the server works for any HTTP client.
 //! Another fault goes into `faults` (its name) and `misbehave` (its bytes), other markup into `index_html` or `company_html`.
 
@@ -6,16 +6,20 @@ mod chart_html;
 mod company_html;
 mod faults;
 mod html;
+mod index;
 mod index_html;
 mod listing;
 mod market;
 mod misbehave;
 mod pages;
 mod plan;
+mod rates;
 mod request;
 mod server;
+mod synthetic;
 
 pub use faults::{Faults, kinds};
+pub use index::Index;
 pub use listing::Listing;
 pub use market::{Market, SEED};
 pub use pages::Pages;

@@ -76,22 +76,22 @@ impl Response {
 
 impl Pages {
     /// All pages of a market: numbered pages, letter pages, company pages, rates and `robots.txt`.
+    /// A company of several indices has one page.
     pub fn of_market(market: &Market) -> Self {
         let html = |page: String| Response::new(HTML, page.as_bytes());
-        let mut responses: HashMap<String, Response> = (1..=market.index_pages())
-            .map(|number| {
-                let path = paths::numbered_page(Market::INDEX, number);
-                (path, html(market.index_page(number)))
-            })
-            .collect();
-        responses.insert(
-            format!("/index/components/{}", Market::INDEX),
-            html(market.index_page(1)),
-        );
-        responses.extend(map_in_parallel(&LETTERS, |letter| {
-            let path = paths::letter_page(Market::INDEX, letter);
-            Some((path, html(market.letter_page(letter))))
-        }));
+        let mut responses = HashMap::new();
+        for index in market.indices() {
+            let first = format!("{}{}", paths::INDEX_PREFIX, index.name);
+            responses.insert(first, html(index.page(1)));
+            responses.extend((1..=index.pages()).map(|number| {
+                let path = paths::numbered_page(index.name, number);
+                (path, html(index.page(number)))
+            }));
+            responses.extend(map_in_parallel(&LETTERS, |letter| {
+                let path = paths::letter_page(index.name, letter);
+                Some((path, html(index.letter_page(letter))))
+            }));
+        }
         let rates = market.rates();
         for date in [None, Some(Market::DATE)] {
             responses.insert(paths::rates(date), Response::new(XML, &rates));
@@ -100,7 +100,7 @@ impl Pages {
             paths::ROBOTS.to_owned(),
             Response::new("text/plain", ROBOTS),
         );
-        responses.extend(map_in_parallel(market.companies(), |company| {
+        responses.extend(map_in_parallel(&market.all_companies(), |company| {
             Some((company.path.clone(), html(market.company_page(company))))
         }));
         Pages {

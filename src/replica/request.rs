@@ -46,15 +46,18 @@ impl Request {
             connection.contains("keep-alive")
         };
         let gzip = header("accept-encoding").split(',').any(accepts_gzip);
-        let path = percent_decode_str(target).decode_utf8_lossy().into_owned();
         Ok(Request {
             target: target.to_owned(),
-            path,
+            path: decoded(target),
             head_only: method == "HEAD",
             keep_alive,
             gzip,
         })
     }
+}
+
+fn decoded(path: &str) -> String {
+    percent_decode_str(path).decode_utf8_lossy().into_owned()
 }
 
 /// Whether one coding of `Accept-Encoding` allows gzip; a weight of 0 forbids it (RFC 9110, 12.5.3).
