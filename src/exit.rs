@@ -20,6 +20,8 @@ pub enum Exit {
     NoRate = 6,
     /// A file cannot be written.
     Output = 7,
+    /// Too few companies have a usable page, so no file is written.
+    TooFew = 8,
     /// Ended by SIGINT (Ctrl-C): 128 plus the signal's number, as in shells.
     Interrupted = 130,
     /// Ended by SIGTERM.

@@ -48,11 +48,12 @@ fn dispatch(cli: Cli) -> Result<Exit, Stop> {
 fn rank(args: RunArgs) -> Result<Exit, Stop> {
     let (job, verbosity) = args.into_job(signals::receive());
     let outcome = job::run(job)?;
-    print(&stdout_of(&outcome, verbosity))?;
+    let printed = print(&stdout_of(&outcome, verbosity));
     for line in stderr_of(&outcome, verbosity) {
         say(&line);
     }
-    Ok(outcome.exit)
+    let written = outcome.end?;
+    printed.map(|()| written.exit)
 }
 
 /// What a run prints to stdout: the report as JSON, nothing, or the tables.
@@ -77,10 +78,9 @@ fn stderr_of(outcome: &Outcome, verbosity: Verbosity) -> Vec<String> {
     let report = &outcome.report;
     let mut lines = terminal::problems(report, verbosity.verbose);
     if !verbosity.quiet {
-        let contradictions = terminal::contradictions(&report.suspicious, verbosity.verbose);
-        lines.extend(contradictions);
+        lines.extend(terminal::contradictions(report, verbosity.verbose));
     }
-    if outcome.resumable {
+    if matches!(&outcome.end, Ok(written) if written.resumable) {
         lines.push(format!(
             "to fetch only what is missing: {}",
             resume_command()

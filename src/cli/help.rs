@@ -27,6 +27,7 @@ Exit codes:
     5  layout of the pages not recognised
     6  rankings written except price.json: no exchange rate
     7  output cannot be written
+    8  no file written: too few companies (--min-companies)
   130  interrupted (SIGINT, Ctrl-C)
   143  terminated (SIGTERM)";
 

@@ -24,8 +24,8 @@ use rust_decimal::Decimal;
 
 use crate::cli::help::{EXAMPLES_AND_EXIT_CODES, FAULTS};
 use crate::cli::values::{
-    date, header_value, index_name, rate, recording, requests_per_second, seconds, servable, table,
-    whole_number,
+    date, header_value, index_name, min_companies, rate, recording, requests_per_second, seconds,
+    servable, table, whole_number,
 };
 use crate::http::proxy::ProxyChoice;
 use crate::http::tls::Authorities;
@@ -34,6 +34,7 @@ use crate::job::settings::{Job, RetryTiming};
 use crate::pipeline::PoolSizes;
 use crate::pipeline::index_walk::{MAX_COMPANIES, WalkMode};
 use crate::replica::{Faults, Line, Plan, SEED};
+use crate::results::coverage::MinCompanies;
 use crate::results::ranking::PeRange;
 use crate::results::table;
 use crate::results::write::Outputs;
@@ -140,6 +141,13 @@ pub struct RunArgs {
     /// P/E ratios to rank
     #[arg(long, value_enum, default_value = "any", help_heading = "Results")]
     pe: PeArg,
+    /// Write files only with at least N companies, or N% of the listed [default: 95%, or all but two]
+    ///
+    /// By default, 5 % of the listed companies may be missing, or two if that is more. With too few
+    /// companies, the tables are shown, but no file is written or replaced. The exit code is 8, and
+    /// --resume continues the run. A company listed twice is not missing.
+    #[arg(long, value_name = "N|N%", value_parser = min_companies, help_heading = "Results")]
+    min_companies: Option<MinCompanies>,
     /// Also write all companies, one row each, to FILE.csv, FILE.ndjson or FILE.jsonl
     ///
     /// The rows are ordered by code.
@@ -288,6 +296,7 @@ impl RunArgs {
                 PeArg::Any => PeRange::Any,
                 PeArg::Positive => PeRange::Positive,
             },
+            min_companies: self.min_companies.unwrap_or(MinCompanies::Usual),
             rate: self
                 .usd_rub
                 .map_or(RateChoice::OfDay(self.rate_date), RateChoice::Given),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 
+use crate::results::coverage::MinCompanies;
 use crate::results::table::Format;
 use crate::site::{number, rates};
 use crate::source::origin::Origin;
@@ -18,6 +19,17 @@ pub fn whole_number<const MIN: usize, const MAX: usize>(text: &str) -> Result<us
         .ok()
         .filter(|number| (MIN..=MAX).contains(number));
     number.ok_or_else(|| format!("expected a whole number from {MIN} to {MAX}"))
+}
+
+/// A number of companies, or a share of the listed ones like `95%`.
+pub fn min_companies(text: &str) -> Result<MinCompanies, String> {
+    let min = match text.strip_suffix('%') {
+        Some(share) => whole_number::<1, 100>(share).map(MinCompanies::PerCent),
+        None => whole_number::<1, 1_000_000>(text).map(MinCompanies::Number),
+    };
+    min.map_err(|_| {
+        "expected a whole number from 1 to 1000000, or a share from 1% to 100%".to_owned()
+    })
 }
 
 /// The name of an index as a segment of a path, so without slashes and escapes.

@@ -3,10 +3,11 @@
 use crate::disk::output::OutputError;
 use crate::exit::Exit;
 use crate::http::error::Reason;
-use crate::pipeline::harvest::Harvest;
+use crate::pipeline::harvest::{Harvest, Ledger};
 use crate::pipeline::index_walk::WalkError;
 use crate::pipeline::task::IndexPageId;
 use crate::replica::Market;
+use crate::results::coverage::Shortfall;
 use crate::results::layout_check;
 use crate::results::write::OutputsError;
 use crate::source::origin::Origin;
@@ -129,6 +130,15 @@ impl Stop {
             first.error
         );
         Some(Stop::resumable(Exit::Unreachable, message))
+    }
+
+    /// The stop of a run that has too few companies. Resuming it is useless if no page is missing.
+    pub fn of_shortfall(shortfall: &Shortfall, ledger: &Ledger) -> Self {
+        let message = format!("{shortfall}; --min-companies changes that");
+        Stop {
+            resumable: ledger.failed + ledger.not_attempted > 0,
+            ..Stop::new(Exit::TooFew, message)
+        }
     }
 }
 

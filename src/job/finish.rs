@@ -1,4 +1,5 @@
-//! The end of a run: collects warnings, writes the report and the files, keeps or removes the journal.
+//! The end of a run: collects warnings, writes the report and the files if there are enough companies,
+//! keeps or removes the journal.
 
 use crate::exit::Exit;
 use crate::job::advice::Stop;
@@ -6,6 +7,7 @@ use crate::job::open::Opened;
 use crate::job::settings::Job;
 use crate::job::{exchange_rate, warnings};
 use crate::pipeline::harvest::Harvest;
+use crate::results::coverage::{self, Shortfall};
 use crate::results::ranking::{Figure, Place};
 use crate::results::report::{self, Facts, Report, Times};
 use crate::results::write::{self, Contents};
@@ -16,12 +18,19 @@ use crate::source::retry;
 use crate::telemetry::counters::Counters;
 use crate::warc::journal::{self, Journal};
 
-/// A run that wrote its files.
+/// A run that has its rankings.
 #[derive(Debug)]
 pub struct Outcome {
-    pub exit: Exit,
     pub report: Report,
     pub rankings: Vec<(Figure, Vec<Place>)>,
+    /// The end of a run that wrote its files, or why it wrote none: too few companies.
+    pub end: Result<Written, Stop>,
+}
+
+/// The end of a run that wrote its files.
+#[derive(Debug)]
+pub struct Written {
+    pub exit: Exit,
     /// Whether the same command with `--resume` fetches only the missing pages.
     pub resumable: bool,
 }
@@ -35,7 +44,7 @@ pub struct Ranked {
     pub rankings: Vec<(Figure, Vec<Place>)>,
 }
 
-/// Writes all files of a run. After an error no result has changed.
+/// Writes all files of a run, or none if it has too few companies. After an error no result has changed.
 pub fn write(job: &Job, opened: Opened, ranked: Ranked) -> Result<Outcome, Stop> {
     let Opened {
         source,
@@ -49,13 +58,18 @@ pub fn write(job: &Job, opened: Opened, ranked: Ranked) -> Result<Outcome, Stop>
         times,
         rankings,
     } = ranked;
-    let contents = Contents::new(
-        &job.outputs,
-        &rankings,
-        &harvest.companies,
-        rate.as_ref().ok(),
-        counters.trace.timeline(),
-    );
+    let contents = match coverage::shortfall(&harvest.ledger(), job.min_companies) {
+        Some(shortfall) => Err(shortfall),
+        None => Ok(Contents::new(
+            &job.outputs,
+            &rankings,
+            &harvest.companies,
+            rate.as_ref().ok(),
+            counters.trace.timeline(),
+        )),
+    };
+    let files = contents.as_ref();
+    let files = files.map(|contents| contents.files(&job.outputs));
     let mut warnings: Vec<String> = warning.into_iter().collect();
     warnings.extend(collect_warnings(job, &source, &harvest, &rate, &counters));
     let report = Report::new(Facts {
@@ -68,23 +82,35 @@ pub fn write(job: &Job, opened: Opened, ranked: Ranked) -> Result<Outcome, Stop>
         rate: &rate,
         counters: &counters,
         warnings,
-        files: contents.files(&job.outputs),
+        files: files.map_err(Shortfall::to_string),
     });
-    let may_succeed_later = report.rate.is_none()
-        || harvest
-            .failures
-            .iter()
-            .any(|failure| retry::is_transient(failure.error.reason));
-    let journal = write_files(job, source, contents, &report)?;
+    let end = match contents {
+        Ok(contents) => {
+            let journal = write_files(job, source, contents, &report)?;
+            Ok(Written {
+                exit: exit_code(&report),
+                resumable: close_journal(journal, may_succeed_later(&report)),
+            })
+        }
+        Err(shortfall) => {
+            let stop = Stop::of_shortfall(&shortfall, &report.ledger);
+            Err(ended_early(source, stop))
+        }
+    };
     Ok(Outcome {
-        exit: exit_code(&report),
         report,
         rankings,
-        resumable: close_journal(journal, may_succeed_later),
+        end,
     })
 }
 
-/// Ends a run without results: keeps its journal and completes the message.
+/// Whether a resumed run may get the rate or a page that is missing.
+fn may_succeed_later(report: &Report) -> bool {
+    let mut failures = report.failures.iter();
+    report.rate.is_none() || failures.any(|failure| retry::is_transient(failure.error.reason))
+}
+
+/// Ends a run without files: keeps its journal and completes the message.
 pub fn ended_early(source: Source, mut stop: Stop) -> Stop {
     stop.message += "; no result was changed";
     keep_pages(source.into_journal(), stop)

@@ -9,6 +9,7 @@ use crate::http::tls::Authorities;
 use crate::job::exchange_rate::RateChoice;
 use crate::pipeline::PoolSizes;
 use crate::pipeline::index_walk::WalkMode;
+use crate::results::coverage::MinCompanies;
 use crate::results::ranking::PeRange;
 use crate::results::write::Outputs;
 use crate::source::origin::Origin;
@@ -24,6 +25,8 @@ pub struct Job {
     /// Length of each ranking.
     pub top: usize,
     pub pe_range: PeRange,
+    /// The least number of companies to write any file.
+    pub min_companies: MinCompanies,
     pub rate: RateChoice,
     pub outputs: Outputs,
     /// The time limit of one attempt.

@@ -96,6 +96,8 @@ pub struct Report {
     pub peak_memory_bytes: Option<u64>,
     pub workers: usize,
     pub readers: usize,
+    /// Why this run wrote no file; null if it wrote its files.
+    pub not_written: Option<String>,
     /// The files that this run wrote, as the user named them.
     pub files: Vec<String>,
 }
@@ -166,7 +168,8 @@ pub struct Facts<'a> {
     pub rate: &'a Result<Rate, String>,
     pub counters: &'a Counters,
     pub warnings: Vec<String>,
-    pub files: Vec<String>,
+    /// The files that the run writes, or why it writes none.
+    pub files: Result<Vec<String>, String>,
 }
 
 impl Report {
@@ -216,7 +219,8 @@ impl Report {
             peak_memory_bytes: usage::peak_memory(),
             workers: sizes.fetchers,
             readers: sizes.parsers,
-            files: facts.files,
+            not_written: facts.files.as_ref().err().cloned(),
+            files: facts.files.unwrap_or_default(),
         }
     }
 }

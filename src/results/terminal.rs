@@ -111,7 +111,8 @@ fn two_decimals(value: Decimal) -> String {
     group_thousands(&format!("{rounded:.2}"))
 }
 
-/// Two lines: the exchange rate with its date, if there is one, and a summary of the run.
+/// The exchange rate with its date, if there is one; a summary of the run; and why no file is written,
+/// if none is. One line each.
 pub fn closing_lines(report: &Report) -> String {
     let mut text = String::new();
     if let Some(rate) = &report.rate {
@@ -130,20 +131,33 @@ pub fn closing_lines(report: &Report) -> String {
     let companies = count(ledger.ok, "company", "companies");
     let workers = count(report.workers, "worker", "workers");
     let failures = count(ledger.failed + ledger.not_attempted, "failure", "failures");
-    let folder = report
-        .files
-        .first()
-        .and_then(|file| Path::new(file).parent())
-        .unwrap_or("".as_ref());
-    let _ = writeln!(
+    let _ = write!(
         text,
-        "{companies} in {:.2} s, {:.0} pages/s, {:.1} MB, {workers}, {failures}; files in {}",
+        "{companies} in {:.2} s, {:.0} pages/s, {:.1} MB, {workers}, {failures}",
         report.seconds,
         report.pages_per_second,
         report.bytes_on_the_wire as f64 / 1e6,
-        folder.display(),
     );
+    if let Some(folder) = report
+        .files
+        .first()
+        .and_then(|file| Path::new(file).parent())
+    {
+        let _ = write!(text, "; files in {}", folder.display());
+    }
+    text.push('\n');
+    if let Some(why) = &report.not_written {
+        let _ = writeln!(text, "no file written, {why}");
+    }
     text
+}
+
+/// Where the lists are that the terminal shows only in part.
+fn whole_lists(report: &Report) -> &'static str {
+    match report.not_written {
+        Some(_) => "all with --verbose",
+        None => "all in run.json",
+    }
 }
 
 /// The problems of a run, one line each: warnings, a missing rate, and missing companies. Lists every
@@ -175,13 +189,19 @@ pub fn problems(report: &Report, verbose: bool) -> Vec<String> {
     }
     if missing > max_listed {
         let more = missing - max_listed;
-        lines.push(format!("  and {more} more, all in run.json"));
+        let whole = whole_lists(report);
+        lines.push(format!("  and {more} more, {whole}"));
     }
     lines
 }
 
 /// One warning for each figure that looks wrong. Lists all if `verbose`, otherwise the first five.
-pub fn contradictions(all: &[Contradiction], verbose: bool) -> Vec<String> {
+pub fn contradictions(report: &Report, verbose: bool) -> Vec<String> {
+    list_contradictions(&report.suspicious, verbose, whole_lists(report))
+}
+
+/// `whole` says where the rest is if not all are listed.
+pub fn list_contradictions(all: &[Contradiction], verbose: bool, whole: &str) -> Vec<String> {
     let max_listed = if verbose { all.len() } else { MAX_LISTED };
     let warning = |contradiction: &Contradiction| {
         let Contradiction { code, why, .. } = contradiction;
@@ -194,7 +214,7 @@ pub fn contradictions(all: &[Contradiction], verbose: bool) -> Vec<String> {
             "more figure looks",
             "more figures look",
         );
-        lines.push(format!("warning: {more} wrong, all in run.json"));
+        lines.push(format!("warning: {more} wrong, {whole}"));
     }
     lines
 }

@@ -30,6 +30,12 @@ fn rejects_wrong_usage_with_a_hint_and_code_2() {
         ),
         (&["--readers", "-1"], "--readers"),
         (&["--top", "0"], "expected a whole number from 1 to 1000000"),
+        (
+            &["--min-companies", "0"],
+            "expected a whole number from 1 to 1000000, or a share from 1% to 100%",
+        ),
+        (&["--min-companies", "101%"], "or a share from 1% to 100%"),
+        (&["--min-companies", "0.5"], "or a share from 1% to 100%"),
         (&["--timeout", "0"], "expected seconds from 0.001 to 86400"),
         (
             &["--timeout", "NaN"],
@@ -318,6 +324,7 @@ fn help_lists_every_exit_code() {
         Exit::Layout,
         Exit::NoRate,
         Exit::Output,
+        Exit::TooFew,
         Exit::Interrupted,
         Exit::Terminated,
     ];

@@ -261,7 +261,8 @@ fn ranks_a_truncated_archive_and_warns() {
         &bytes[..bytes.len() * 9 / 10],
     )
     .unwrap();
-    let ran = indexrank(folder.path(), &["--from", "run.warc.gz"]);
+    let from = ["--from", "run.warc.gz", "--min-companies", "1"];
+    let ran = indexrank(folder.path(), &from);
     assert_eq!(ran.code, 3, "{}", ran.stderr);
     assert!(
         ran.stderr

@@ -13,6 +13,7 @@ mod compare;
 mod compare_html;
 #[cfg(feature = "compare")]
 mod compare_work;
+mod coverage;
 mod damage;
 mod faults;
 mod golden;

@@ -234,7 +234,9 @@ fn flags_and_ranks_an_implausible_price() {
 #[test]
 fn lists_five_contradictions_unless_verbose() {
     let all: Vec<Contradiction> = (0..7).flat_map(|_| flagged("- 20000 - - -")).collect();
-    let lines = |count: usize, verbose| terminal::contradictions(&all[..count], verbose);
+    let lines = |count: usize, verbose| {
+        terminal::list_contradictions(&all[..count], verbose, "all in run.json")
+    };
     let warning = "warning: A: P/E 20000 looks wrong (beyond ±10,000); ranked unchanged";
     assert_eq!(lines(0, false), [""; 0]);
     assert_eq!(lines(5, false), [warning; 5]);

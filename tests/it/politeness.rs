@@ -149,7 +149,8 @@ fn five_consecutive_refusals_end_the_run() {
             .contains(&path.to_owned())
             .then(|| Reply::status("403 Forbidden"))
     });
-    let run = Run::new(&server, &["--workers", "1", "--readers", "1"]);
+    let options = ["--workers", "1", "--readers", "1", "--min-companies", "1"];
+    let run = Run::new(&server, &options);
     assert_eq!(run.ran.code, 3, "{}", run.ran.stderr);
     let report = json(&run.folder.path().join("rankings/run.json"));
     assert_eq!(ledger(&report)[2], 8);

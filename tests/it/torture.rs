@@ -163,7 +163,14 @@ fn limits_memory_against_a_hostile_server() {
     for spec in [mixed, "huge@85%@/stocks/*"] {
         server.misbehave(plan(spec, 5));
         for workers in ["32", "128"] {
-            let options = ["--workers", workers, "--retry-pause", "20"];
+            let options = [
+                "--workers",
+                workers,
+                "--retry-pause",
+                "20",
+                "--min-companies",
+                "1",
+            ];
             let outcome = run(&server, &format!("{spec}, {workers}"), &options);
             assert_eq!(outcome.ran.code, 3, "{}", outcome.ran.stderr);
             let report = outcome.report.unwrap();
@@ -224,9 +231,10 @@ fn permanent_faults_cost_only_their_companies() {
     let folder = tempfile::tempdir().unwrap();
     let address = server.address();
     let recording = folder.path().join("kept.warc");
+    let from = ["--from", &*address, "--min-companies", "1"];
     let ran = indexrank(
         folder.path(),
-        &["--from", &address, "--record", "kept.warc", "-v"],
+        &[&from[..], &["--record", "kept.warc", "-v"]].concat(),
     );
     assert_eq!(ran.code, 3, "{}", ran.stderr);
     let report = json(&folder.path().join("rankings/run.json"));

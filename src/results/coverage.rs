@@ -1,0 +1,73 @@
+//! Whether enough of the listed companies have a usable page. A top ten of four companies must not
+//! replace one of 496.
+//!
+//! A company is missing if its page failed for any reason or was not requested. A duplicate is not
+//! missing: its company is ranked under the other path.
+
+use std::fmt;
+
+use crate::pipeline::harvest::Ledger;
+
+/// Share of the listed companies that may be missing. On a real index of 496 companies, a handful of
+/// pages are gone or broken on any day.
+const MAX_MISSING_PER_CENT: usize = 5;
+/// This many may always be missing. In an index of 30 companies, 5 % would be only one.
+const MAY_BE_MISSING: usize = 2;
+
+/// The least number of companies that a run needs to write its files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MinCompanies {
+    /// All listed companies except 5 % of them, or except two if that is more.
+    Usual,
+    /// This number of companies.
+    Number(usize),
+    /// This share of the listed companies in per cent, at most 100.
+    PerCent(usize),
+}
+
+impl MinCompanies {
+    /// The number of companies needed. Duplicates are not counted as listed.
+    pub fn needed(self, ledger: &Ledger) -> usize {
+        let listed = ledger.listed - ledger.skipped;
+        match self {
+            MinCompanies::Usual => {
+                let may_be_missing = (listed * MAX_MISSING_PER_CENT / 100).max(MAY_BE_MISSING);
+                listed.saturating_sub(may_be_missing)
+            }
+            MinCompanies::Number(number) => number,
+            MinCompanies::PerCent(share) => (listed * share).div_ceil(100),
+        }
+    }
+}
+
+/// Too few companies: what a run has, and what it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shortfall {
+    pub companies: usize,
+    pub listed: usize,
+    pub needed: usize,
+}
+
+/// `None` if there are enough companies.
+pub fn shortfall(ledger: &Ledger, min: MinCompanies) -> Option<Shortfall> {
+    let needed = min.needed(ledger);
+    (ledger.ok < needed).then_some(Shortfall {
+        companies: ledger.ok,
+        listed: ledger.listed,
+        needed,
+    })
+}
+
+impl fmt::Display for Shortfall {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Shortfall {
+            companies,
+            listed,
+            needed,
+        } = self;
+        write!(
+            f,
+            "too few companies: {companies} of {listed}, at least {needed} are needed"
+        )
+    }
+}
