@@ -8,6 +8,7 @@ use crate::job::settings::Job;
 use crate::job::{exchange_rate, warnings};
 use crate::pipeline::harvest::Harvest;
 use crate::results::coverage::{self, Shortfall};
+use crate::results::layout_check;
 use crate::results::ranking::{Figure, Place};
 use crate::results::report::{self, Facts, Report, Times};
 use crate::results::write::{self, Contents};
@@ -138,6 +139,7 @@ fn collect_warnings(
     ]
     .into_iter()
     .flatten()
+    .chain(layout_check::unusually_missing(&harvest.companies))
 }
 
 /// A warning if `--resume` found no page in the journal.

@@ -135,13 +135,24 @@ pub struct Latency {
     pub max: f64,
 }
 
-/// Codes of companies by the figure that they lack, in the order of [`FIGURES`].
+/// For each of [`FIGURES`], the codes of the companies that lack it.
 #[derive(Debug, Clone)]
-pub struct Missing(Vec<(&'static str, Vec<String>)>);
+pub struct Missing([Vec<String>; FIGURES.len()]);
+
+impl Missing {
+    /// The figures that companies lack, by their names in messages, and the number of these companies.
+    pub fn counts(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        let figures = FIGURES.iter().zip(&self.0);
+        figures
+            .filter(|(_, codes)| !codes.is_empty())
+            .map(|(figure, codes)| (figure.name, codes.len()))
+    }
+}
 
 impl Serialize for Missing {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(figure, codes)| (figure, codes)))
+        let figures = FIGURES.iter().zip(&self.0);
+        serializer.collect_map(figures.map(|(figure, codes)| (figure.key, codes)))
     }
 }
 
@@ -235,15 +246,12 @@ fn failure_reports(harvest: &Harvest, source: &Source) -> Vec<FailureReport> {
 }
 
 fn missing(companies: &[Company]) -> Missing {
-    let mut missing = FIGURES.map(|expected| (expected.figure, Vec::new()));
-    for company in companies {
-        for (expected, (_, codes)) in FIGURES.iter().zip(&mut missing) {
-            if !(expected.is_there)(company) {
-                codes.push(company.page.code.clone());
-            }
-        }
-    }
-    Missing(missing.into())
+    Missing(std::array::from_fn(|figure| {
+        let lacking = companies
+            .iter()
+            .filter(|company| !(FIGURES[figure].is_there)(company));
+        lacking.map(|company| company.page.code.clone()).collect()
+    }))
 }
 
 fn notes(companies: &[Company]) -> Vec<Note> {

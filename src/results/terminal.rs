@@ -111,8 +111,8 @@ fn two_decimals(value: Decimal) -> String {
     group_thousands(&format!("{rounded:.2}"))
 }
 
-/// The exchange rate with its date, if there is one; a summary of the run; and why no file is written,
-/// if none is. One line each.
+/// The exchange rate with its date, if there is one; a summary of the run; how many companies lack which
+/// figure; and why no file is written, if none is. One line each.
 pub fn closing_lines(report: &Report) -> String {
     let mut text = String::new();
     if let Some(rate) = &report.rate {
@@ -146,6 +146,15 @@ pub fn closing_lines(report: &Report) -> String {
         let _ = write!(text, "; files in {}", folder.display());
     }
     text.push('\n');
+    let missing = report.missing.counts();
+    let missing: Vec<String> = missing
+        .map(|(figure, companies)| format!("{figure} {companies}"))
+        .collect();
+    let _ = if missing.is_empty() {
+        writeln!(text, "no figure is missing")
+    } else {
+        writeln!(text, "without {}", missing.join(", "))
+    };
     if let Some(why) = &report.not_written {
         let _ = writeln!(text, "no file written, {why}");
     }

@@ -320,3 +320,52 @@ fn duplicates_are_not_missing() {
     let report = json(&run.folder.path().join("rankings/run.json"));
     assert_eq!(ledger(&report), [60, 56, 0, 4, 0]);
 }
+
+/// A server of 60 companies, of which `count` have no P/E and two no 52-week range. Three have no P/E in
+/// any case.
+fn without_pe(count: usize) -> TestServer {
+    let market = market(60);
+    let pages = Pages::of_market(&market);
+    let companies = market.companies().iter();
+    let with_pe = companies.filter(|company| company.pe.parse::<f64>().is_ok());
+    let spoiled = with_pe.map(|company| company.path.clone());
+    let spoiled: Vec<String> = spoiled.take(count - 3).collect();
+    TestServer::start(market, move |path, _| {
+        let position = spoiled.iter().position(|spoiled| spoiled == path)?;
+        let page = String::from_utf8(pages.get(path)?.plain_body()).ok()?;
+        let mut page = page.replace("P/E Ratio", "Beta");
+        if position < 2 {
+            page = page.replace("52 Week", "26 Week");
+        }
+        Some(Reply::Page(page.into_bytes()))
+    })
+}
+
+#[test]
+fn says_how_many_companies_lack_which_figure() {
+    for count in [5, 12] {
+        let run = Run::new(&without_pe(count), &[]);
+        let Ran {
+            code,
+            stdout,
+            stderr,
+        } = &run.ran;
+        assert_eq!(*code, 0, "{stderr}");
+        let line = format!("\nwithout P/E {count}, 52-week range 2\n");
+        assert!(stdout.ends_with(&line), "{stdout}");
+        let warning = format!(
+            "{count} of 60 companies have no P/E, more than the usual 3 %; if their pages show it, the \
+             layout has changed (looked for at snapshot__header \"P/E Ratio\")"
+        );
+        let line = format!("indexrank: warning: {warning}\n");
+        assert!(stderr.contains(&line), "{stderr}");
+        let report = json(&run.folder.path().join("rankings/run.json"));
+        assert_eq!(report["warnings"].as_array().unwrap(), &[warning]);
+    }
+    Run::new(&without_pe(13), &[]).assert_failed(5, &["13 of 60 pages show no P/E"]);
+    for (companies, line) in [(60, "\nwithout P/E 3\n"), (3, "\nno figure is missing\n")] {
+        let run = Run::new(&without(companies, 0), &[]);
+        assert!(run.ran.stdout.ends_with(line), "{}", run.ran.stdout);
+        assert_eq!(run.ran.stderr, "");
+    }
+}

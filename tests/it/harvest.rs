@@ -72,6 +72,46 @@ fn merges_and_reports_two_addresses_of_one_company() {
     );
 }
 
+/// A figure gets a warning when more than 5 % of the companies beyond its usual share lack it, unless
+/// fewer than five companies do.
+#[test]
+fn warns_about_figures_missing_more_often_than_usual() {
+    type Spoil = fn(&mut CompanyPage);
+    let no_price: Spoil = |page| page.price = None;
+    let no_pe: Spoil = |page| page.pe = None;
+    let no_range: Spoil = |page| (page.low52, page.high52) = (None, None);
+    for (pages, odd, spoil, warns) in [
+        (496, 82, no_pe, true),
+        (496, 11, no_pe, false),
+        (500, 40, no_pe, false),
+        (500, 41, no_pe, true),
+        (500, 30, no_range, false),
+        (500, 31, no_range, true),
+        (500, 25, no_price, false),
+        (500, 26, no_price, true),
+        (30, 1, no_price, false),
+        (30, 4, no_price, false),
+        (30, 5, no_price, true),
+        (0, 0, no_price, false),
+    ] {
+        let mut harvest: Harvest = Harvest::default();
+        for number in 0..pages {
+            let mut page = page(&number.to_string());
+            if number < odd {
+                spoil(&mut page);
+            }
+            harvest.add_company(link("x"), page);
+        }
+        let warnings = layout_check::unusually_missing(&harvest.companies);
+        assert_eq!(
+            warnings.len(),
+            usize::from(warns),
+            "{odd} of {pages}: {warnings:?}"
+        );
+        assert_eq!(layout_check::change(&harvest), None, "{odd} of {pages}");
+    }
+}
+
 /// A layout counts as changed when more than 20 % of the pages lack a figure. Fewer than five such
 /// pages count only if no page has the figure.
 #[test]
@@ -102,7 +142,7 @@ fn detects_a_changed_layout() {
     }
     let change = layout_check::change(&harvest_of(100, 30, |page| page.low52 = None)).unwrap();
     assert!(
-        change.contains("30 of 100 pages show no 52 week range"),
+        change.contains("30 of 100 pages show no 52-week range"),
         "{change}"
     );
     assert!(change.contains("52 Week Low"), "{change}");
