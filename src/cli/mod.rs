@@ -127,7 +127,8 @@ pub struct RunArgs {
     /// Write the rankings and the report, run.json, to the folder DIR
     ///
     /// The rankings are price.json, pe.json, growth.json and potential_profit.json. A run that fails
-    /// changes none of these files, and keeps its pages in DIR/unfinished.warc for --resume.
+    /// changes none of these files, and keeps its pages in DIR/unfinished.warc for --resume. A run without
+    /// an exchange rate renames an earlier price.json to price.previous.json.
     #[arg(
         long,
         value_name = "DIR",

@@ -109,6 +109,11 @@ fn is_alive(_: i32) -> bool {
     true
 }
 
+/// Renames a file and replaces an existing one.
+pub fn rename(from: &Path, to: &Path) -> Result<(), OutputError> {
+    fs::rename(from, to).map_err(OutputError::at(to))
+}
+
 /// A complete file under a temporary name. Dropped before [`persist`](StagedFile::persist), it is
 /// removed.
 #[derive(Debug)]

@@ -83,6 +83,7 @@ pub fn write(job: &Job, opened: Opened, ranked: Ranked) -> Result<Outcome, Stop>
         rate: &rate,
         counters: &counters,
         warnings,
+        previous_price: contents.as_ref().ok().and_then(Contents::previous_price),
         files: files.map_err(Shortfall::to_string),
     });
     let end = match contents {

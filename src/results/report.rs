@@ -96,6 +96,8 @@ pub struct Report {
     pub peak_memory_bytes: Option<u64>,
     pub workers: usize,
     pub readers: usize,
+    /// The name that an earlier ranking by price got because this run has none; null if none was renamed.
+    pub previous_price: Option<String>,
     /// Why this run wrote no file; null if it wrote its files.
     pub not_written: Option<String>,
     /// The files that this run wrote, as the user named them.
@@ -179,6 +181,7 @@ pub struct Facts<'a> {
     pub rate: &'a Result<Rate, String>,
     pub counters: &'a Counters,
     pub warnings: Vec<String>,
+    pub previous_price: Option<String>,
     /// The files that the run writes, or why it writes none.
     pub files: Result<Vec<String>, String>,
 }
@@ -230,6 +233,7 @@ impl Report {
             peak_memory_bytes: usage::peak_memory(),
             workers: sizes.fetchers,
             readers: sizes.parsers,
+            previous_price: facts.previous_price,
             not_written: facts.files.as_ref().err().cloned(),
             files: facts.files.unwrap_or_default(),
         }

@@ -178,9 +178,13 @@ pub fn problems(report: &Report, verbose: bool) -> Vec<String> {
         .map(|warning| format!("warning: {warning}"))
         .collect();
     if let Some(why) = &report.rate_error {
-        lines.push(format!(
-            "there is no exchange rate, so there is no ranking by price: {why}; give a rate with --usd-rub, or another --rate-date; an earlier price.json was left unchanged"
-        ));
+        let mut line = format!(
+            "there is no exchange rate, so there is no ranking by price: {why}; give a rate with --usd-rub, or another --rate-date"
+        );
+        if let Some(previous) = &report.previous_price {
+            let _ = write!(line, "; an earlier price.json is renamed to {previous}");
+        }
+        lines.push(line);
     }
     let failures = &report.failures;
     if failures.is_empty() {

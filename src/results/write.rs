@@ -13,6 +13,8 @@ use crate::warc::journal::{self, Journal};
 
 /// The report, beside the rankings.
 const REPORT: &str = "run.json";
+/// The ranking by price of an earlier run, beside the rankings of a run that has none.
+const PREVIOUS_PRICE: &str = "price.previous.json";
 
 /// Where a run writes its results.
 #[derive(Debug, Clone)]
@@ -55,7 +57,7 @@ pub fn check(outputs: &Outputs, archive: Option<&Path>) -> Result<(), OutputsErr
     let mut paths: Vec<PathBuf> = Figure::ALL
         .map(|figure| folder.join(figure.file_name()))
         .into_iter()
-        .chain([folder.join(REPORT)])
+        .chain([REPORT, PREVIOUS_PRICE].map(|name| folder.join(name)))
         .chain(table.iter().map(|(file, _)| file.clone()))
         .chain(record.clone())
         .chain([journal::journal_path(folder, record.as_deref())])
@@ -78,9 +80,14 @@ pub fn check(outputs: &Outputs, archive: Option<&Path>) -> Result<(), OutputsErr
     }
 }
 
-/// The contents of all files but the report and the recording.
+/// The contents of all files but the report and the recording, and the file that they supersede.
 #[derive(Debug)]
-pub struct Contents(Vec<(PathBuf, Vec<u8>)>);
+pub struct Contents {
+    files: Vec<(PathBuf, Vec<u8>)>,
+    /// An earlier ranking by price and its next name, if this run has no exchange rate. Under its old
+    /// name, it would look like one of the same run.
+    superseded: Option<(PathBuf, PathBuf)>,
+}
 
 impl Contents {
     pub fn new(
@@ -100,20 +107,40 @@ impl Contents {
         });
         let trace = outputs.trace.iter().zip(timeline);
         let trace = trace.map(|(file, timeline)| (file.clone(), timeline.chrome()));
-        Contents(rankings.chain(table).chain(trace).collect())
+        Contents {
+            files: rankings.chain(table).chain(trace).collect(),
+            superseded: match rate {
+                Some(_) => None,
+                None => earlier_price(&outputs.folder),
+            },
+        }
     }
 
     /// The names of all files that the run writes, as the user named them.
     pub fn files(&self, outputs: &Outputs) -> Vec<String> {
         let report = outputs.folder.join(REPORT);
-        let files = self.0.iter().map(|(file, _)| file);
+        let files = self.files.iter().map(|(file, _)| file);
         let files = files.chain([&report]).chain(&outputs.record);
         files.map(|file| file.display().to_string()).collect()
     }
+
+    /// The next name of an earlier ranking by price, if this run renames one.
+    pub fn previous_price(&self) -> Option<String> {
+        let (_, previous) = self.superseded.as_ref()?;
+        Some(previous.display().to_string())
+    }
 }
 
-/// Writes every file under a temporary name, then renames all of them. So a failed write changes no
-/// result.
+/// The ranking by price in a folder and its next name. `None` if there is no such file.
+fn earlier_price(folder: &Path) -> Option<(PathBuf, PathBuf)> {
+    let earlier = folder.join(Figure::Price.file_name());
+    earlier.symlink_metadata().ok()?;
+    Some((earlier, folder.join(PREVIOUS_PRICE)))
+}
+
+/// Writes and syncs every file under a temporary name, then renames all of them. So a failed write
+/// changes no result. The rename of an earlier ranking by price is the first: nothing has changed if it
+/// fails.
 pub fn write_all(
     outputs: &Outputs,
     contents: Contents,
@@ -121,15 +148,19 @@ pub fn write_all(
     recording: Option<Journal>,
 ) -> Result<(), OutputError> {
     let report_file = outputs.folder.join(REPORT);
-    let contents = contents.0.iter();
-    let staged: Vec<StagedFile> = contents
+    let files = contents.files.iter();
+    let staged: Vec<StagedFile> = files
         .map(|(file, content)| (file, &**content))
         .chain([(&report_file, report)])
         .map(|(file, content)| StagedFile::new(file, content))
         .collect::<Result<_, _>>()?;
     staged.iter().try_for_each(StagedFile::sync)?;
-    if let (Some(recording), Some(target)) = (recording, &outputs.record) {
-        recording.become_recording(target)?;
+    let recorded = recording.zip(outputs.record.as_ref());
+    let recorded = recorded
+        .map(|(journal, target)| Ok((journal.finish_recording(target)?, target.clone())))
+        .transpose()?;
+    for (from, to) in contents.superseded.into_iter().chain(recorded) {
+        output::rename(&from, &to)?;
     }
     staged.into_iter().try_for_each(StagedFile::persist)
 }

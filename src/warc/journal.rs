@@ -243,11 +243,11 @@ impl Journal {
         ))
     }
 
-    /// Syncs the journal and renames it to be the recording.
-    pub fn become_recording(self, target: &Path) -> Result<(), OutputError> {
+    /// Syncs the journal. Returns its path, to be renamed to the recording `target`.
+    pub fn finish_recording(self, target: &Path) -> Result<PathBuf, OutputError> {
         let path = self.current_path().to_owned();
         self.writer.finish().map_err(OutputError::at(target))?;
-        fs::rename(path, target).map_err(OutputError::at(target))
+        Ok(path)
     }
 
     /// Removes the journal of a complete run.

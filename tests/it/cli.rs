@@ -121,6 +121,15 @@ fn rejects_wrong_usage_with_a_hint_and_code_2() {
             &["--out", "x.warc", "--record", "x.warc", "--from", "replica"],
             "is used twice, for two results or for a result and the source",
         ),
+        (
+            &[
+                "--from",
+                "replica",
+                "--trace",
+                "rankings/price.previous.json",
+            ],
+            "is used twice, for two results or for a result and the source",
+        ),
         (&["--form", "replica"], "--from"),
         (&["serv"], "serve"),
         (

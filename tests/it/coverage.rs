@@ -303,6 +303,7 @@ fn other_faults_come_before_or_after_too_few_companies() {
         &run,
         &["there is no exchange rate", "too few companies: 56"],
     );
+    assert!(!run.ran.stderr.contains("price.json"), "{}", run.ran.stderr);
     assert_eq!(Run::new(&server, &["--min-companies", "56"]).ran.code, 6);
 }
 

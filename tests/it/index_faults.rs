@@ -1,10 +1,12 @@
 //! Failing index pages and exchange rates.
 
+use std::fs;
+
 use indexrank::replica::{Market, Pages, SEED};
 use indexrank::site::index;
 
 use crate::run::{Fault, INDEX_2, OK, RATES, Run, always, gzip, market};
-use crate::support::{Reply, TestServer, indexrank, json, ledger};
+use crate::support::{RANKINGS, Reply, TestServer, indexrank, json, ledger};
 
 /// Path of the numbered pages, without the number.
 const INDEX: &str = "/index/components/s&p_500?p=";
@@ -159,25 +161,81 @@ fn writes_the_other_rankings_without_a_rate() {
         let server = always(RATES, reply);
         let run = Run::new(&server, &[]);
         assert_eq!(run.ran.code, 6, "{}", run.ran.stderr);
-        for word in [error, "--usd-rub", "price.json was left unchanged"] {
+        let renamed = "; an earlier price.json is renamed to rankings/price.previous.json\n";
+        for word in [error, "--usd-rub", renamed] {
             assert!(
                 run.ran.stderr.contains(word),
                 "no {word:?} in {}",
                 run.ran.stderr
             );
         }
-        assert_eq!(run.read("price.json"), "old");
+        assert_eq!(run.read("price.previous.json"), "old");
+        let out = run.folder.path().join("rankings");
+        assert!(!out.join("price.json").exists());
         assert!(run.read("growth.json").contains("\"growth\""));
-        let report = json(&run.folder.path().join("rankings/run.json"));
+        let report = json(&out.join("run.json"));
+        assert_eq!(report["previous_price"], "rankings/price.previous.json");
         assert_eq!(report["rate"], serde_json::Value::Null);
         assert!(report["rate_error"].as_str().unwrap().contains(error));
-        assert!(!report["files"].to_string().contains("price.json"));
+        assert!(!report["files"].to_string().contains("price"));
+
+        // A second run finds no price.json, so it renames nothing and does not mention one.
+        let from = ["--from", server.address()];
+        let again = indexrank(run.folder.path(), &from);
+        assert_eq!(again.code, 6, "{}", again.stderr);
+        assert!(!again.stderr.contains("price.json"), "{}", again.stderr);
+        assert_eq!(run.read("price.previous.json"), "old");
+        let report = json(&out.join("run.json"));
+        assert_eq!(report["previous_price"], serde_json::Value::Null);
+
+        // A run with a rate leaves the earlier ranking where it is.
+        let again = indexrank(
+            run.folder.path(),
+            &[&from[..], &["--usd-rub", "100"]].concat(),
+        );
+        assert_eq!(again.code, 0, "{}", again.stderr);
+        assert!(run.read("price.json").contains("\"price\""));
+        assert_eq!(run.read("price.previous.json"), "old");
 
         let run = Run::new(&server, &["--usd-rub", "100"]);
         assert_eq!(run.ran.code, 0, "{}", run.ran.stderr);
         assert!(run.ran.stdout.contains("1 USD = 100 RUB, from --usd-rub"));
         assert!(run.read("price.json").contains("\"price\""));
     }
+}
+
+/// A folder in place of `price.previous.json` appears during the run, so the rename fails.
+#[test]
+fn a_failed_rename_of_the_earlier_ranking_changes_no_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("rankings");
+    fs::create_dir(&out).unwrap();
+    let results = RANKINGS.into_iter().chain(["run.json"]);
+    for name in results.clone() {
+        fs::write(out.join(name), "old").unwrap();
+    }
+    let in_the_way = out.join("price.previous.json");
+    let server = TestServer::start(market(), move |path, _| {
+        (path == RATES).then(|| {
+            let _ = fs::create_dir(&in_the_way);
+            Reply::status("404 Not Found")
+        })
+    });
+    let arguments = ["--from", server.address(), "--record", "run.warc"];
+    let ran = indexrank(folder.path(), &arguments);
+    assert_eq!(ran.code, 7, "{}", ran.stderr);
+    let message = "cannot write rankings/price.previous.json: ";
+    assert!(ran.stderr.contains(message), "{}", ran.stderr);
+    assert_eq!(ran.stdout, "");
+    for name in results {
+        assert_eq!(fs::read_to_string(out.join(name)).unwrap(), "old", "{name}");
+    }
+    assert!(!folder.path().join("run.warc").exists());
+
+    // The next run finds the folder before its first request.
+    let requests = server.requests().len();
+    assert_eq!(indexrank(folder.path(), &arguments).code, 7);
+    assert_eq!(server.requests().len(), requests);
 }
 
 #[test]
