@@ -7,6 +7,7 @@ pub mod layout_check;
 pub mod plausibility;
 pub mod ranking;
 pub mod report;
+pub mod schema;
 pub mod table;
 pub mod terminal;
 pub(crate) mod write;

@@ -14,6 +14,7 @@ use crate::pipeline::harvest::{Duplicate, Failure, Harvest, Ledger};
 use crate::pipeline::series::WalkReport;
 use crate::results::layout_check::FIGURES;
 use crate::results::plausibility::{self, Contradiction};
+use crate::results::schema::SCHEMA;
 use crate::site::company::Company;
 use crate::site::rates::Rate;
 use crate::source::Source;
@@ -48,6 +49,8 @@ pub fn count(number: usize, singular: &str, plural: &str) -> String {
 /// The content of `run.json`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: u32,
     pub version: &'static str,
     /// The argument of `--from`.
     pub source: String,
@@ -199,6 +202,7 @@ impl Report {
         } = facts;
         let seconds = times.took.as_secs_f64();
         Report {
+            schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION"),
             source: facts.origin.to_string(),
             index: facts.index.to_owned(),

@@ -1,4 +1,5 @@
-//! The table of all companies, as CSV or NDJSON.
+//! The table of all companies, as CSV or NDJSON. The last column of each row is the version of the
+//! table, [`SCHEMA`]: a row that is appended to a larger table keeps it.
 
 use std::io;
 use std::path::Path;
@@ -8,6 +9,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::results::ranking::{self, Exact};
 use crate::results::report;
+use crate::results::schema::SCHEMA;
 use crate::site::company::Company;
 use crate::site::rates::Rate;
 
@@ -39,8 +41,9 @@ const FIGURES: [&str; 7] = [
     "high52",
     "potential_profit",
 ];
+const VERSION: &str = "schema";
 
-/// A company as a row of the table: the columns of texts, then those of figures.
+/// A company as a row of the table: the columns of texts, those of figures, the version.
 struct Row<'a> {
     texts: [&'a str; TEXTS.len()],
     figures: [Option<Decimal>; FIGURES.len()],
@@ -73,19 +76,20 @@ impl<'a> Row<'a> {
             .figures
             .iter()
             .map(|figure| figure.map_or(String::new(), |figure| figure.to_string()));
-        texts.chain(figures)
+        texts.chain(figures).chain([SCHEMA.to_string()])
     }
 }
 
 impl Serialize for Row<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_map(Some(TEXTS.len() + FIGURES.len()))?;
+        let mut object = serializer.serialize_map(Some(TEXTS.len() + FIGURES.len() + 1))?;
         for (column, text) in TEXTS.iter().zip(&self.texts) {
             object.serialize_entry(column, text)?;
         }
         for (column, figure) in FIGURES.iter().zip(self.figures) {
             object.serialize_entry(column, &figure.map(Exact))?;
         }
+        object.serialize_entry(VERSION, &SCHEMA)?;
         object.end()
     }
 }
@@ -102,7 +106,7 @@ pub fn write(companies: &[Company], rate: Option<&Rate>, format: Format) -> Vec<
 
 fn csv<'a>(rows: impl Iterator<Item = Row<'a>>) -> io::Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
-    csv.write_record(TEXTS.iter().chain(&FIGURES))?;
+    csv.write_record(TEXTS.iter().chain(&FIGURES).chain([&VERSION]))?;
     for row in rows {
         csv.write_record(row.cells())?;
     }

@@ -89,16 +89,16 @@ fn writes_every_company_into_the_table() {
     assert_eq!(lines.len(), 497);
     assert_eq!(
         lines[0],
-        "code,name,path,price_usd,price_rub,pe,growth,low52,high52,potential_profit"
+        "code,name,path,price_usd,price_rub,pe,growth,low52,high52,potential_profit,schema"
     );
     assert_eq!(
         lines[1],
-        "A,Agilent Technologies Inc.,/stocks/a-stock,137.06,10505.66,30.82,12.31,112.47,179.57,59.66"
+        "A,Agilent Technologies Inc.,/stocks/a-stock,137.06,10505.66,30.82,12.31,112.47,179.57,59.66,1"
     );
     let ogn = lines.iter().find(|line| line.starts_with("OGN,")).unwrap();
     assert_eq!(
         *ogn,
-        "OGN,Organon & Company,/stocks/ogn-stock,31.45,2410.65,,0,,,"
+        "OGN,Organon & Company,/stocks/ogn-stock,31.45,2410.65,,0,,,,1"
     );
     let codes: Vec<&str> = lines[1..]
         .iter()
@@ -112,8 +112,13 @@ fn writes_every_company_into_the_table() {
     let ogn = rows.iter().find(|row| row["code"] == "OGN").unwrap();
     assert_eq!(
         ogn.to_string(),
-        r#"{"code":"OGN","growth":0,"high52":null,"low52":null,"name":"Organon & Company","path":"/stocks/ogn-stock","pe":null,"potential_profit":null,"price_rub":2410.65,"price_usd":31.45}"#
+        r#"{"code":"OGN","growth":0,"high52":null,"low52":null,"name":"Organon & Company","path":"/stocks/ogn-stock","pe":null,"potential_profit":null,"price_rub":2410.65,"price_usd":31.45,"schema":1}"#
     );
+    // The parsed row is sorted; the written one has the columns of the CSV.
+    let keys: Vec<&str> = ndjson.lines().next().unwrap().split('"').collect();
+    let keys = keys.windows(2).filter(|pair| pair[1].starts_with(':'));
+    let keys: Vec<&str> = keys.map(|pair| pair[0]).collect();
+    assert_eq!(keys.join(","), lines[0]);
 }
 
 #[test]
@@ -146,6 +151,11 @@ fn json_prints_the_written_report() {
         fs::read_to_string(folder.path().join("rankings/run.json")).unwrap()
     );
     let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert!(
+        ran.stdout.starts_with("{\n  \"schema\": 1,\n"),
+        "{}",
+        ran.stdout
+    );
     assert_eq!(report["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(report["source"], MARKET.address());
     assert_eq!(report["index"], "s&p_500");
