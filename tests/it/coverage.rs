@@ -11,7 +11,7 @@ use indexrank::results::coverage::{MinCompanies, shortfall};
 use serde_json::Value;
 
 use crate::run::{RATES, Run};
-use crate::support::{RANKINGS, Ran, Reply, TestServer, files, indexrank, json, ledger};
+use crate::support::{RANKINGS, Ran, Reply, TestServer, command, files, indexrank, json, ledger};
 
 fn market(companies: usize) -> Market {
     Market::embedded(Some(companies), SEED)
@@ -368,5 +368,27 @@ fn says_how_many_companies_lack_which_figure() {
         let run = Run::new(&without(companies, 0), &[]);
         assert!(run.ran.stdout.ends_with(line), "{}", run.ran.stdout);
         assert_eq!(run.ran.stderr, "");
+    }
+}
+
+/// Writes to `/dev/full` fail like those to a full disk.
+#[test]
+#[cfg(target_os = "linux")]
+fn says_what_is_missing_even_if_stdout_cannot_be_written() {
+    let server = without(60, 4);
+    for (options, code, words) in [
+        (&[][..], 8, "too few companies: 56 of 60"),
+        (&["--min-companies", "1"], 7, "cannot write to stdout"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let full = fs::OpenOptions::new().write(true).open("/dev/full");
+        let from = ["--from", server.address()];
+        let mut command = command(folder.path(), &[&from[..], options].concat());
+        let output = command.stdout(full.unwrap()).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
+        for words in [words, "4 of 60 companies are missing"] {
+            assert!(stderr.contains(words), "no {words:?} in {stderr}");
+        }
     }
 }
