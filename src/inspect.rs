@@ -8,6 +8,8 @@ use serde::Serialize;
 use crate::http::decode::{self, Inflater};
 use crate::http::error::PageError;
 use crate::results::report;
+use crate::site::company::AsOf;
+use crate::site::currency::Currency;
 use crate::site::landmarks::places;
 use crate::site::rates::RatesError;
 use crate::site::{company, index, rates};
@@ -25,6 +27,8 @@ pub enum Inspected {
     Company {
         code: String,
         name: String,
+        currency: Option<Currency>,
+        as_of: Option<AsOf>,
         #[serde(with = "exact_option")]
         price: Option<Decimal>,
         #[serde(rename = "P/E", with = "exact_option")]
@@ -147,6 +151,8 @@ fn inspected_company(page: company::CompanyPage) -> Inspected {
     Inspected::Company {
         code: page.code,
         name: page.name,
+        currency: page.currency,
+        as_of: page.as_of,
         price: page.price.map(|figure| figure.normalize()),
         pe: page.pe.map(|figure| figure.normalize()),
         low52: page.low52.map(|figure| figure.normalize()),

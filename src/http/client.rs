@@ -13,11 +13,12 @@ use http::{HeaderMap, Response, Uri};
 use ureq::config::Config;
 use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::unversioned::transport::{Connector, DefaultConnector, NextTimeout};
 use ureq::{Agent, Body};
 use url::{Position, Url};
 
 use crate::http::body::{self, BodyError, LargeBuffers};
+use crate::http::connections::Generation;
 use crate::http::error::{PageError, Reason, is_disconnect};
 use crate::http::page::Page;
 use crate::http::proxy::ProxyChoice;
@@ -57,6 +58,7 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Client {
     agent: Agent,
+    connections: Generation,
     large: LargeBuffers,
 }
 
@@ -92,12 +94,14 @@ impl Client {
                 config.tls_config(TlsConfig::builder().root_certs(roots).build())
             }
         };
+        let connections = Generation::default();
         Client {
             agent: Agent::with_parts(
                 config.build(),
-                DefaultConnector::default(),
+                DefaultConnector::default().chain(connections.clone()),
                 CachingResolver::default(),
             ),
+            connections,
             large: LargeBuffers::default(),
         }
     }
@@ -124,7 +128,7 @@ impl Client {
                     .map_or("", |url| &url[Position::BeforePath..]),
             )
         };
-        let response = self.follow_redirects(address, counters, &may_send)?;
+        let (response, reached) = self.follow_redirects(address, counters, &may_send)?;
         let waited = started.elapsed();
         let (parts, body) = response.into_parts();
         let status = parts.status.as_u16();
@@ -140,6 +144,8 @@ impl Client {
         };
         counters.bytes_wire.add(body.len() as u64);
         Ok(Page {
+            asked: address.to_owned(),
+            reached,
             status,
             headers: parts.headers,
             body,
@@ -150,20 +156,26 @@ impl Client {
         })
     }
 
+    /// Sends no further request on the connections open now.
+    pub fn retire_connections(&self) {
+        self.connections.retire();
+    }
+
     /// Aborts the requests under way and rejects all later ones. An aborted body without a
     /// Content-Length looks complete, so callers must discard what they get after this.
     pub fn shut_down(&self) {
         self.agent.clone().shutdown();
     }
 
+    /// Returns the first response that is no redirect, and the target of the last redirect.
     fn follow_redirects(
         &self,
         address: &str,
         counters: &Counters,
         may_send: &impl Fn(&str) -> Result<(), PageError>,
-    ) -> Result<Response<Body>, PageError> {
+    ) -> Result<(Response<Body>, Option<String>), PageError> {
         let mut response = self.send(address, counters, may_send)?;
-        let mut address = address.to_owned();
+        let mut reached = None;
         let mut redirects = 0;
         while matches!(response.status().as_u16(), 301..=303 | 307 | 308) {
             redirects += 1;
@@ -171,11 +183,13 @@ impl Client {
                 let detail = format!("more than {MAX_REDIRECTS} redirects");
                 return Err(PageError::new(Reason::Redirects, detail));
             }
-            address = redirect_target(&address, response.headers())?;
-            may_send(&address)?;
-            response = self.send(&address, counters, may_send)?;
+            let from = reached.as_deref().unwrap_or(address);
+            let target = redirect_target(from, response.headers())?;
+            may_send(&target)?;
+            response = self.send(&target, counters, may_send)?;
+            reached = Some(target);
         }
-        Ok(response)
+        Ok((response, reached))
     }
 
     /// Sends one request and returns as soon as the headers of its response have arrived.

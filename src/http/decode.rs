@@ -13,6 +13,9 @@ use crate::http::error::{PageError, Reason};
 use crate::http::page::Page;
 use crate::site::block_page;
 use crate::site::dom::MAX_BYTES;
+use crate::site::identity::{self, Identity};
+use crate::site::paths::COMPANY_PREFIX;
+use crate::telemetry::counters::Counters;
 use crate::telemetry::lane::Lane;
 use crate::telemetry::trace::Phase;
 
@@ -93,12 +96,27 @@ impl Page {
             }
         }
     }
+
+    /// Fails if the page, as `text` without its Content-Encoding, names another address than the
+    /// requested one. Counts company pages that name none.
+    pub fn check_identity(&self, text: &[u8], counters: &Counters) -> Result<(), PageError> {
+        match identity::check(text, &self.asked, self.reached.as_deref()) {
+            Identity::Confirmed => {}
+            Identity::Unnamed if !self.asked.contains(COMPANY_PREFIX) => {}
+            Identity::Unnamed => counters.unnamed.add(1),
+            Identity::Other(other) => {
+                let detail = format!("the response is another page, {other}");
+                return Err(PageError::new(Reason::OtherPage, detail));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Inflates an HTML page, decodes it, checks that it is complete and parses it.
 ///
-/// If `parse` fails, the error is [`Reason::Challenge`] for a block page and
-/// [`Reason::Unrecognised`] otherwise.
+/// The error is [`Reason::OtherPage`] if the page names another address than the requested one. If
+/// `parse` fails, it is [`Reason::Challenge`] for a block page and [`Reason::Unrecognised`] otherwise.
 pub fn parse_html<T, E: Error + Send + Sync + 'static>(
     page: &Page,
     inflater: &mut Inflater,
@@ -114,6 +132,7 @@ pub fn parse_html<T, E: Error + Send + Sync + 'static>(
             let detail = "the page ends without </html>";
             return Err(PageError::new(Reason::Truncated, detail));
         }
+        page.check_identity(&html, lane.counters)?;
         parse(&html).map_err(|error| match block_page::marker(&html) {
             Some(marker) => {
                 let detail = format!("the site sent a block page (it contains {marker:?})");

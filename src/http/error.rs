@@ -66,6 +66,8 @@ pub enum Reason {
     ServerError,
     /// Any other status.
     Status,
+    /// The page names another address than the requested one.
+    OtherPage,
     /// A redirect to another host, or from https to http.
     Offsite,
     /// A redirect without a usable address, or too many of them.

@@ -4,6 +4,7 @@
 
 pub(crate) mod body;
 pub mod client;
+pub(crate) mod connections;
 pub mod decode;
 pub mod error;
 pub mod page;

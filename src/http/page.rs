@@ -16,6 +16,10 @@ pub const MAX_BODY: u64 = 2 << 20;
 /// A response as received. Pages travel through the pipeline compressed; the parser inflates them.
 #[derive(Debug)]
 pub struct Page {
+    /// The address or path that was requested.
+    pub asked: String,
+    /// The address that the last redirect led to, if the response was redirected.
+    pub reached: Option<String>,
     pub status: u16,
     pub headers: HeaderMap,
     /// In the encoding that `Content-Encoding` names, chunks joined.

@@ -18,6 +18,7 @@ use crate::warc::journal::ResumeError;
 const NO_NETWORK: &str = "`--from replica` needs no network";
 const REFUSED: &str = "indexrank does not try to get around that: wait, and send fewer requests with --workers 4 or --rps 1";
 const READ: &str = "`indexrank read FILE` shows what indexrank finds in a saved page";
+const OTHER_PAGE: &str = "the site, or a cache or proxy before it, answers with other pages than requested: check --index, and run again later";
 const SIGINT: i32 = 2;
 
 /// Why a run ended before its rankings were written.
@@ -80,6 +81,7 @@ impl Stop {
         let reason = error.error.reason;
         let advice = match (reason, origin) {
             (Reason::Unrecognised, _) => READ.to_owned(),
+            (Reason::OtherPage, _) => OTHER_PAGE.to_owned(),
             (Reason::Gone | Reason::NotArchived, _) if is_letter => {
                 "check --index, or use --walk pages, which needs no letter pages".to_owned()
             }

@@ -36,14 +36,17 @@ pub fn find(choice: RateChoice, source: &Source, counters: &Counters) -> Result<
     let path = paths::rates(date);
     let request = Request::new(Purpose::Rates, &path);
     let lane = &mut counters.lane(Label::Rate);
-    let rate = get_with_retries(source, request, lane, |page, _| parse(&page));
+    let rate = get_with_retries(source, request, lane, |page, lane| {
+        parse(&page, lane.counters)
+    });
     rate.map_err(|error| format!("{}: {error}", source.address(&path)))
 }
 
 /// Header and document may disagree about the charset, so a failed parse tries the other one.
-fn parse(page: &Page) -> Result<Rate, PageError> {
+fn parse(page: &Page, counters: &Counters) -> Result<Rate, PageError> {
     let mut inflater = Inflater::default();
     let xml = page.inflate(&mut inflater)?;
+    page.check_identity(xml, counters)?;
     parse_as(xml, page.charset().as_deref()).or_else(|error| parse_as(xml, None).map_err(|_| error))
 }
 

@@ -84,7 +84,7 @@ impl Task {
             Target::IndexPage { .. } => Purpose::Index,
             Target::Recheck { .. } => Purpose::Recheck,
         };
-        Request::new(purpose, self.path())
+        Request::new(purpose, self.path()).after(self.attempts)
     }
 }
 

@@ -85,6 +85,8 @@ pub struct Report {
     pub paused_seconds: f64,
     /// The lowest concurrency limit during the run.
     pub fewest_workers: usize,
+    /// Company pages that name no address of their own, so they may be those of other companies.
+    pub unnamed_pages: u64,
     /// Pages taken from the journal of an interrupted run.
     pub resumed: u64,
     pub bytes_on_the_wire: u64,
@@ -228,6 +230,7 @@ impl Report {
             retry_budget: source.retries.budget(),
             paused_seconds: counters.paused_ms.get() as f64 / 1e3,
             fewest_workers: sizes.fetchers - counters.most_held_back.get() as usize,
+            unnamed_pages: counters.unnamed.get(),
             resumed: counters.resumed.get(),
             bytes_on_the_wire: counters.bytes_wire.get(),
             bytes_decoded: counters.bytes_decoded.get(),

@@ -12,20 +12,42 @@
 //! * A landmark is spelled with character references. The scan does not find it.
 //! * The page exceeds a limit of the tree. The scan still parses it.
 
+use std::fmt;
 use std::sync::LazyLock;
 
+use jiff::civil::{Date, Time};
 use memchr::memmem;
 use rust_decimal::Decimal;
 use scraper::{ElementRef, Html, Selector};
 use serde::{Deserialize, Serialize};
 
 use crate::site::company_scan::{Fields, scan, strip_comma};
+use crate::site::currency::{self, Currency, NotACurrency};
 use crate::site::dom::{self, TooLarge};
 use crate::site::landmarks::company::{
-    CODE, HEADER, HIGH_IN_SCRIPT, ITEM, LOW_IN_SCRIPT, NAME, PRICE,
+    CODE, HEADER, HIGH_IN_SCRIPT, ITEM, LOW_IN_SCRIPT, NAME, OFFICIAL_CLOSE, PRICE, PRICE_TIME,
 };
 use crate::site::number;
 use crate::site::text::printable;
+
+/// When a price was quoted, as far as a page says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum AsOf {
+    /// The day of a closing price.
+    Day(Date),
+    /// The time of a current price, on the clock of its exchange. The page does not name the day.
+    Time(Time),
+}
+
+impl fmt::Display for AsOf {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            AsOf::Day(day) => day.fmt(f),
+            AsOf::Time(time) => time.fmt(f),
+        }
+    }
+}
 
 /// A parsed company page. A figure that is missing or unusable is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,17 +56,24 @@ pub struct CompanyPage {
     /// `rel=canonical` and the address are wrong on some real pages.
     pub code: String,
     pub name: String,
-    /// The first current value on the page, in dollars, above zero.
+    /// The currency of price, low and high. `None` if the page states none.
+    pub currency: Option<Currency>,
+    /// When the price was quoted.
+    pub as_of: Option<AsOf>,
+    /// The first current value on the page, above zero.
     pub price: Option<Decimal>,
     /// Negative for a company that makes a loss; never zero.
     pub pe: Option<Decimal>,
-    /// The 52-week low in dollars, above zero and at most [`high52`](Self::high52).
+    /// The 52-week low, above zero and at most [`high52`](Self::high52).
     pub low52: Option<Decimal>,
-    /// The 52-week high in dollars. `Some` if and only if [`low52`](Self::low52) is.
+    /// The 52-week high. `Some` if and only if [`low52`](Self::low52) is.
     pub high52: Option<Decimal>,
     /// One note for each figure that the page shows but that is unusable, with its text.
     pub notes: Vec<String>,
 }
+
+/// Maximum size in bytes of the element with the date or time of a price. Real ones have up to 700.
+const MAX_PRICE_TIME: usize = 2 << 10;
 
 /// A company of the index: its page, and its path and growth from the index. `P` is the type of the
 /// parsed page.
@@ -80,7 +109,11 @@ pub fn parse_scanned(html: &[u8]) -> Option<Result<CompanyPage, NotACompany>> {
 /// Parses a company page by building its whole tree. [`parse`] must return the same, except on the
 /// pages listed above, and is 250 to 400 times faster.
 pub fn parse_whole(html: &[u8]) -> Result<CompanyPage, NotACompany> {
-    convert(select_fields(&dom::document(html)?), html)
+    let fields = Fields {
+        name_at: memmem::find(html, NAME.as_bytes()).unwrap_or(0),
+        ..select_fields(&dom::document(html)?)
+    };
+    convert(fields, html)
 }
 
 /// Selects the first text of each kind. Everything before the first name is ignored.
@@ -150,6 +183,14 @@ fn convert(fields: Fields, html: &[u8]) -> Result<CompanyPage, NotACompany> {
         name,
         ..CompanyPage::default()
     };
+    let behind_name = &html[fields.name_at..];
+    page.as_of = price_time(behind_name);
+    page.currency = currency::stated(behind_name).map(|text| {
+        text.parse().unwrap_or_else(|NotACurrency| {
+            page.note_unusable("currency", &text);
+            Currency::UNKNOWN
+        })
+    });
     let is_positive = |figure: Decimal| figure > Decimal::ZERO;
     page.price = page.usable("price", fields.price.as_deref(), is_positive);
     page.pe = page.usable("P/E", fields.pe.as_deref(), |pe| !pe.is_zero());
@@ -179,11 +220,33 @@ impl CompanyPage {
         let text = text?;
         let value = number::parse(text).ok().filter(|value| is_usable(*value));
         if value.is_none() {
-            let shown: String = text.chars().take(40).collect();
-            self.notes.push(format!("{what} is {shown:?}"));
+            self.note_unusable(what, text);
         }
         value
     }
+
+    fn note_unusable(&mut self, what: &str, text: &str) {
+        let shown: String = text.chars().take(40).collect();
+        self.notes.push(format!("{what} is {shown:?}"));
+    }
+}
+
+/// The date or time behind the first price: `Official Close 6/15/2021` or `03:52:05 PM`.
+fn price_time(behind_name: &[u8]) -> Option<AsOf> {
+    let start = memmem::find(behind_name, PRICE_TIME.as_bytes())?;
+    let element = &behind_name[start..];
+    let end = memmem::find(element, b"</section>").unwrap_or(element.len());
+    let text = String::from_utf8_lossy(&element[..end.min(MAX_PRICE_TIME)]);
+    let day = text.split_once(OFFICIAL_CLOSE).and_then(|(_, date)| {
+        let is_in_date = |c: char| c.is_ascii_digit() || c == '/';
+        let end = date.find(|c| !is_in_date(c)).unwrap_or(date.len());
+        Date::strptime("%m/%d/%Y", &date[..end]).ok()
+    });
+    let time = || {
+        let mut texts = text.split(['<', '>']).map(str::trim);
+        texts.find_map(|text| Time::strptime("%I:%M:%S %p", text).ok())
+    };
+    day.map(AsOf::Day).or_else(|| time().map(AsOf::Time))
 }
 
 /// Replaces a placeholder by its figure. In the first generation of the site, an item contains

@@ -16,6 +16,8 @@ use crate::site::text::printable;
 /// The wanted texts of a page, not yet converted to figures.
 #[derive(Debug, Default)]
 pub struct Fields {
+    /// The position of the first name landmark.
+    pub name_at: usize,
     pub name: Option<String>,
     pub code: Option<String>,
     pub price: Option<String>,
@@ -84,6 +86,7 @@ impl Scan<'_> {
                 return None;
             }
         }
+        self.fields.name_at = places.name;
         self.fields.name = Some(self.text(name.text.clone())?);
         self.fields.code = Some(strip_comma(&self.text(code.text.clone())?)?);
         self.fields.price = Some(self.text(price.text.clone())?);

@@ -17,6 +17,13 @@ pub mod company {
     /// contained the figures.
     pub const LOW_IN_SCRIPT: &str = "low52weeks:";
     pub const HIGH_IN_SCRIPT: &str = "high52weeks:";
+    /// Key of the currency of the price in the script of the chart. `"currency"`, elsewhere on the
+    /// page, is empty.
+    pub const CURRENCY: &str = "\"Currency\"";
+    /// The element behind the price with its date, `Official Close 6/15/2021`, or its time,
+    /// `03:52:05 PM`.
+    pub const PRICE_TIME: &str = "price-section__additionals";
+    pub const OFFICIAL_CLOSE: &str = "Official Close ";
 }
 
 /// The index page.
@@ -33,6 +40,15 @@ pub mod index {
     /// A company's row has 8 cells, in the first generation 11. A row with the message that the table
     /// is empty would have one.
     pub const MIN_CELLS: usize = 6;
+}
+
+/// Where a page names its own address.
+pub mod identity {
+    /// Key of the company's address in the script of the chart.
+    pub const STOCK_URL: &str = "\"StockUrl\"";
+    /// Start of the page's own address in the link to log in.
+    pub const LOGIN_TARGET: &str = "mymarkets?r=";
+    pub const CANONICAL: &str = "canonical";
 }
 
 /// The place of each figure on its page, as messages describe it.

@@ -5,7 +5,9 @@
 pub(crate) mod block_page;
 pub mod company;
 pub(crate) mod company_scan;
+pub mod currency;
 pub(crate) mod dom;
+pub mod identity;
 pub mod index;
 pub(crate) mod index_page;
 pub(crate) mod index_scan;

@@ -14,6 +14,8 @@ use crate::site::dom;
 
 /// Maximum number of bytes between the start of a tag and a landmark in it.
 const MAX_TAG_DISTANCE: usize = 256;
+/// Maximum size in bytes of a string behind a key, with the white space before it.
+const MAX_JSON_TEXT: usize = 1 << 10;
 
 /// Whether all regions are markup. The regions must be sorted by their start.
 ///
@@ -265,6 +267,14 @@ pub fn plain_text(piece: &[u8]) -> Option<Cow<'_, str>> {
     }
     let parsed = dom::fragment(&text).ok()?;
     Some(parsed.root_element().text().collect::<String>().into())
+}
+
+/// The string behind a key in JSON or in a script: `: "text"`. `None` if there is no string.
+pub fn json_text(after_key: &[u8]) -> Option<String> {
+    let after_key = &after_key[..after_key.len().min(MAX_JSON_TEXT)];
+    let value = after_key.trim_ascii_start().strip_prefix(b":")?;
+    let mut values = serde_json::Deserializer::from_slice(value).into_iter();
+    values.next()?.ok()
 }
 
 /// The tags of a piece of HTML that begins with a tag. At the first `<` of anything but a plain tag,

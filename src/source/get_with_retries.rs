@@ -26,7 +26,7 @@ pub fn get_with_retries<T>(
 ) -> Result<T, PageError> {
     let mut attempts = Attempts::default();
     loop {
-        let page = source.get(request, Vec::new, lane);
+        let page = source.get(request.after(attempts), Vec::new, lane);
         let from_journal = page.as_ref().is_ok_and(|page| page.from_journal);
         let parsed = page.and_then(|page| catch_panic("parsing", || parse(page, lane)));
         match parsed {
@@ -78,9 +78,11 @@ fn request_rules(
 ) -> Result<Rules, PageError> {
     let request = Request::new(Purpose::Robots, paths::ROBOTS);
     let lane = &mut counters.lane(Label::Rules);
-    let rules = get_with_retries(source, request, lane, |page, _| {
+    let rules = get_with_retries(source, request, lane, |page, lane| {
         let mut inflater = Inflater::default();
-        Ok(Rules::parse(page.inflate(&mut inflater)?, user_agent))
+        let text = page.inflate(&mut inflater)?;
+        page.check_identity(text, lane.counters)?;
+        Ok(Rules::parse(text, user_agent))
     });
     match rules {
         Err(error) if matches!(error.reason, Gone | Blocked | Status | Redirects) => {

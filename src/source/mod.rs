@@ -130,6 +130,9 @@ impl Source {
         let host = self.host(request.purpose);
         host.robots.allow(request)?;
         let permit = host.throttle.acquire()?;
+        if request.needs_new_connection {
+            site.client.retire_connections();
+        }
         let started = Instant::now();
         let address = site.address(request.path);
         let may_send = |path: &str| {
@@ -165,14 +168,21 @@ impl Source {
 
     /// Counts a failed attempt at a page. Returns the delay before the next attempt, or `None` to give
     /// up. Archives are never retried: a second read gives the same result.
+    ///
+    /// If the response was that of another request, no connection is used again. The next attempt gets a
+    /// new one.
     pub fn delay_before_retry(
         &self,
         request: Request,
         attempts: &mut Attempts,
         error: &PageError,
     ) -> Option<Duration> {
-        if self.as_archive().is_some() {
-            return None;
+        match &self.backend {
+            Backend::Site(site) if error.reason == Reason::OtherPage => {
+                site.client.retire_connections();
+            }
+            Backend::Site(_) => {}
+            Backend::Archive(_) => return None,
         }
         let limit = request.purpose.policy().max_attempts;
         self.retries

@@ -2,7 +2,7 @@
 
 use crate::http::body;
 use crate::http::page;
-use crate::source::retry::MAX_ATTEMPTS;
+use crate::source::retry::{Attempts, MAX_ATTEMPTS};
 use crate::warc::journal::Keep;
 
 /// The kind of a request.
@@ -16,7 +16,7 @@ pub enum Purpose {
     Rates,
     /// robots.txt.
     Robots,
-    /// Index page 1, fetched again after the walk to detect that the index has changed.
+    /// An index page, fetched again after the walk to detect that the index has changed.
     Recheck,
 }
 
@@ -25,11 +25,25 @@ pub enum Purpose {
 pub struct Request<'a> {
     pub purpose: Purpose,
     pub path: &'a str,
+    /// Whether it must not be sent on a connection that has carried another request.
+    pub needs_new_connection: bool,
 }
 
 impl<'a> Request<'a> {
     pub fn new(purpose: Purpose, path: &'a str) -> Self {
-        Request { purpose, path }
+        Request {
+            purpose,
+            path,
+            needs_new_connection: false,
+        }
+    }
+
+    /// The same request as the next attempt after these.
+    pub fn after(self, attempts: Attempts) -> Self {
+        Request {
+            needs_new_connection: attempts.got_other_page,
+            ..self
+        }
     }
 }
 

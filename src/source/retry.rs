@@ -28,7 +28,7 @@ const MIN_BUDGET: u64 = 20;
 pub fn max_attempts(reason: Reason) -> u32 {
     use Reason::*;
     match reason {
-        Unreachable | Timeout | Broken | Truncated | Busy | BadEncoding => MAX_ATTEMPTS,
+        Unreachable | Timeout | Broken | Truncated | Busy | BadEncoding | OtherPage => MAX_ATTEMPTS,
         Protocol => MAX_ATTEMPTS_AFTER_PROTOCOL_ERROR,
         _ => 1,
     }
@@ -46,6 +46,16 @@ pub struct Attempts {
     pub made: u32,
     /// Times that `Retry-After` postponed the page. These do not count as attempts.
     postponed: u32,
+    /// Whether the last response was another page, so that the next attempt needs a connection that
+    /// has carried no other request.
+    pub got_other_page: bool,
+}
+
+impl Attempts {
+    /// Whether the page has been requested before.
+    pub fn is_retry(&self) -> bool {
+        self.made + self.postponed > 0
+    }
 }
 
 /// The retries of a run: their budget and their delays.
@@ -104,6 +114,7 @@ impl Retries {
         attempts: &mut Attempts,
         error: &PageError,
     ) -> Option<Duration> {
+        attempts.got_other_page = error.reason == Reason::OtherPage;
         if error.reason == Reason::Postponed && attempts.postponed < MAX_POSTPONED {
             attempts.postponed += 1;
             // The throttle pauses the host for as long as the site has asked.

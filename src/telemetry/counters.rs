@@ -50,6 +50,8 @@ pub struct Counters {
     pub parsed: Counter,
     /// Companies without a usable page.
     pub failed: Counter,
+    /// Company pages that name no address, so they may be those of another company.
+    pub unnamed: Counter,
     /// Requests sent, including retries and redirects.
     pub requests: Counter,
     /// Retries among the requests.

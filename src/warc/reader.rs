@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use crate::http::error::{PageError, Reason};
 use crate::http::page::{MAX_BODY, Page};
 use crate::warc::path_map::PathMap;
-use crate::warc::record::{self, GZIP_MAGIC, HttpResponse, Record};
+use crate::warc::record::{self, GZIP_MAGIC, HttpResponse, REDIRECTED_TO, Record};
 use crate::warc::writer::crc32;
 
 /// The largest record that is parsed; larger ones are skipped. Bodies are limited to [`MAX_BODY`]
@@ -182,7 +182,7 @@ impl Archive {
         let record = self
             .read_record(*location)
             .map_err(|error| damaged(&error.to_string()))?;
-        let mut response = self.parse_response(&record).map_err(damaged)?;
+        let (mut response, reached) = self.parse_response(&record).map_err(damaged)?;
         if response.body.len() as u64 > MAX_BODY {
             return Err(PageError::new(
                 Reason::TooLarge,
@@ -196,6 +196,8 @@ impl Archive {
             body: buffer,
             waited: Duration::ZERO,
             elapsed: started.elapsed(),
+            asked: path.to_owned(),
+            reached,
             from_journal: false,
             large: None,
         })
@@ -219,9 +221,12 @@ impl Archive {
         Ok(record)
     }
 
-    /// Parses the response in a record and verifies the checksum of a journal. An error says what is
-    /// damaged.
-    fn parse_response<'a>(&self, record: &'a [u8]) -> Result<HttpResponse<'a>, &'static str> {
+    /// Parses the response in a record, and the target of the last redirect before it. Verifies the
+    /// checksum of a journal. An error says what is damaged.
+    fn parse_response<'a>(
+        &self,
+        record: &'a [u8],
+    ) -> Result<(HttpResponse<'a>, Option<String>), &'static str> {
         let (record, _) = Record::parse(record).ok_or(NO_RECORD)?;
         let digest = record.field("warc-block-digest").unwrap_or_default();
         if digest.starts_with("crc32:") && digest != crc32(&[record.block]) {
@@ -236,7 +241,8 @@ impl Archive {
         if is_ours && !digest.contains(':') && !is_compressed {
             return Err("its checksum is missing");
         }
-        Ok(response)
+        let reached = record.field(REDIRECTED_TO).map(str::to_owned);
+        Ok((response, reached))
     }
 }
 

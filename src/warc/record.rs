@@ -5,6 +5,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 
 pub const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// The field with the target of the last redirect before a response, if there was one. The format
+/// allows fields of one's own, and has none for this.
+pub const REDIRECTED_TO: &str = "X-Redirected-To";
 
 /// The head and the block of a record.
 pub struct Record<'a> {

@@ -15,6 +15,7 @@ use sha1::{Digest, Sha1};
 use crate::disk::lock;
 use crate::disk::output::{self, OutputError};
 use crate::http::page::Page;
+use crate::warc::record::REDIRECTED_TO;
 
 /// An archive in progress. Every record is in the file before the next one begins.
 #[derive(Debug)]
@@ -128,6 +129,9 @@ impl Writer {
         }
         head.extend_from_slice(format!("Content-Length: {}\r\n\r\n", page.body.len()).as_bytes());
         let mut fields = format!("WARC-Target-URI: {address}\r\n");
+        if let Some(reached) = &page.reached {
+            fields += &format!("{REDIRECTED_TO}: {reached}\r\n");
+        }
         if self.checksum == Checksum::Sha1 {
             fields += &format!("WARC-Payload-Digest: {}\r\n", sha1(&[&page.body]));
         }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use indexrank::replica::{Line, Pages, Server};
 use indexrank::site::company;
+use indexrank::site::currency::Currency;
+use indexrank::site::identity::{self, Identity};
 use indexrank::site::index;
 use indexrank::warc::reader::Archive;
 use serde_json::Value;
@@ -160,6 +162,48 @@ fn with_floats(value: &Value) -> Value {
             .map(|(key, value)| (key.clone(), with_floats(value)))
             .collect(),
         other => other.clone(),
+    }
+}
+
+/// Every saved company page names its own address and no other, and states its currency and when its
+/// price was quoted.
+#[test]
+#[ignore = "needs the saved pages beside the checkout"]
+fn every_saved_page_says_what_it_is() {
+    let archive = Archive::open(&crawl()).unwrap();
+    let mut pages: Vec<(String, Vec<u8>)> = archive
+        .paths()
+        .filter(|path| path.starts_with("/stocks/"))
+        .map(|path| (path.to_owned(), archive.get(path, Vec::new()).unwrap().body))
+        .collect();
+    for entry in fs::read_dir(shared("pages/company")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let (_, slug) = name.split_once('_').unwrap();
+        pages.push((format!("/stocks/{slug}-stock"), fs::read(path).unwrap()));
+    }
+    assert_eq!(pages.len(), 496 + 15);
+    for (path, html) in &pages {
+        assert_eq!(
+            identity::check(html, path, None),
+            Identity::Confirmed,
+            "{path}"
+        );
+        let other = identity::check(html, "/stocks/other-stock", None);
+        assert!(matches!(other, Identity::Other(_)), "{path}: {other:?}");
+        let page = company::parse(html).unwrap();
+        assert_eq!(page.currency, Some(Currency::USD), "{path}");
+        assert!(page.as_of.is_some(), "{path}");
+    }
+    for path in archive.paths().filter(|path| path.contains("/index/")) {
+        let html = archive.get(path, Vec::new()).unwrap().body;
+        assert_eq!(
+            identity::check(&html, path, None),
+            Identity::Confirmed,
+            "{path}"
+        );
+        let other = identity::check(&html, "/index/components/dax?p=1", None);
+        assert!(matches!(other, Identity::Other(_)), "{path}: {other:?}");
     }
 }
 

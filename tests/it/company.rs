@@ -51,6 +51,7 @@ fn parsed(html: &str) -> String {
             low52,
             high52,
             notes,
+            ..
         }) => {
             format!(
                 "{code}|{name}|{}|{}|{}|{}|{}",

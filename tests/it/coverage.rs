@@ -10,7 +10,7 @@ use indexrank::replica::{Market, Pages, SEED};
 use indexrank::results::coverage::{MinCompanies, shortfall};
 use serde_json::Value;
 
-use crate::run::{RATES, Run};
+use crate::run::{RATES, Run, unnamed};
 use crate::support::{RANKINGS, Ran, Reply, TestServer, command, files, indexrank, json, ledger};
 
 fn market(companies: usize) -> Market {
@@ -314,7 +314,7 @@ fn duplicates_are_not_missing() {
     let pages = Pages::of_market(&market(60));
     let server = TestServer::start(market(60), move |path, _| {
         let is_duplicate = shown[1..].iter().any(|shown| shown == path);
-        is_duplicate.then(|| Reply::Page(pages.get(&shown[0]).unwrap().plain_body()))
+        is_duplicate.then(|| Reply::Page(unnamed(&pages.get(&shown[0]).unwrap().plain_body())))
     });
     let run = Run::new(&server, &["--min-companies", "100%"]);
     assert_eq!(run.ran.code, 0, "{}", run.ran.stderr);

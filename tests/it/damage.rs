@@ -181,6 +181,8 @@ proptest! {
             body: format!("page {number} {}", "x".repeat(2000)).into_bytes(),
             waited: Duration::ZERO,
             elapsed: Duration::ZERO,
+            asked: String::new(),
+            reached: None,
             from_journal: false,
             large: None,
         };

@@ -2,7 +2,9 @@
 
 use indexrank::replica::Pages;
 
-use crate::run::{COMPANIES, COMPANY, Fault, OK, Run, always, company_html, gzip, market, once};
+use crate::run::{
+    COMPANIES, COMPANY, Fault, OK, Run, always, company_html, gzip, market, once, unnamed,
+};
 use crate::support::{Reply, TestServer, json, ledger};
 
 /// A response of status 200 with one more header.
@@ -186,7 +188,7 @@ fn follows_a_redirect_within_the_host() {
 
 #[test]
 fn fails_when_every_address_shows_the_same_company() {
-    let server = for_every_company(|| Reply::Page(company_html("/stocks/a-stock")));
+    let server = for_every_company(|| Reply::Page(unnamed(&company_html("/stocks/a-stock"))));
     Run::new(&server, &[]).assert_failed(
         5,
         &["59 of 60 pages show the code of a company that is also listed at another address"],
@@ -233,7 +235,7 @@ fn fails_when_every_company_page_is_gone() {
 #[test]
 fn merges_and_reports_two_addresses_of_one_company() {
     let server = TestServer::start(market(), |path, _| {
-        (path == COMPANY).then(|| Reply::Page(company_html("/stocks/a-stock")))
+        (path == COMPANY).then(|| Reply::Page(unnamed(&company_html("/stocks/a-stock"))))
     });
     let run = Run::new(&server, &[]);
     assert_eq!(run.ran.code, 0, "{}", run.ran.stderr);

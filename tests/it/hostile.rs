@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use indexrank::http::decode;
 use indexrank::inspect;
 use indexrank::site::company;
+use indexrank::site::identity;
 use indexrank::site::index;
 
 /// The slowest page takes 0.7 s on an idle machine; the margin is for busy ones.
@@ -70,6 +71,10 @@ fn pages() -> Vec<(&'static str, String)> {
         ("", ITEM.repeat(60) + &"x".repeat(1_900_000)),
         ("", ITEM.repeat(60) + &"x<br>".repeat(15_000)),
         ("", "\u{1}".repeat(1_900_000)),
+        ("", "mymarkets?r=".repeat(160_000)),
+        ("", "\"StockUrl\":".repeat(160_000)),
+        ("", "\"Currency\": \"\\".repeat(130_000)),
+        ("16 KiB", "<canonical ".repeat(100) + &"x".repeat(1_900_000)),
         (
             "too many",
             format!("<table><th>1 Year</th><tr>{}</table>", row.repeat(50_000)),
@@ -94,6 +99,9 @@ fn rejects_each_hostile_page_within_10_s() {
         let page = page.as_bytes();
         let clock = Instant::now();
         let (company, index) = (company::parse(page), index::parse(page));
+        for path in ["/stocks/x-stock", "/index/components/x?p=1", "/robots.txt"] {
+            identity::check(page, path, None);
+        }
         assert!(
             clock.elapsed() < TIME_LIMIT,
             "{number}: {:?}",

@@ -19,6 +19,7 @@ mod faults;
 mod golden;
 mod harvest;
 mod hostile;
+mod identity;
 mod index;
 mod index_faults;
 mod inspect;
@@ -30,6 +31,7 @@ mod mutations;
 #[cfg(unix)]
 mod network;
 mod number;
+mod other_page;
 mod page;
 mod plausibility;
 mod politeness;

@@ -11,7 +11,7 @@ const COMPANY: &str = "<!DOCTYPE html><html><head><title>3M</title><script>var a
     <!-- head --><h1><span class=\"price-section__label\">3M Co. </span>\n\
     <span class=\"price-section__category\">Stock <span>, MMM</span></span></h1>\
     <div><span class=\"price-section__current-value\">163.09</span></div>\
-    <script>x < 1</script><div class=\"snapshot\">\
+    <script>x < 1, {\"Currency\" : \"EUR\"}</script><div class=\"snapshot\">\
     <div class=\"snapshot__data-item snapshot__data-item--small\">\n 9.95\n <div class=\"snapshot__header\">Day Low</div>\n</div>\
     <div class=\"snapshot__data-item snapshot__data-item--small\">\n 100.50\n <div class=\"snapshot__header\">52 Week Low</div>\n</div>\
     <div class=\"snapshot__data-item snapshot__data-item--small\">\n 200.00\n <div class=\"snapshot__header\">52 Week High</div>\n</div>\
@@ -148,7 +148,11 @@ fn mutate(html: &str, rng: &mut Rng) -> String {
                 " =\">\"",
                 " x==\">\"",
                 " x=y=\">\"",
-            ][rng.usize(..17)];
+                " colspan=\"2\"",
+                " colspan=3",
+                " COLSPAN='2'",
+                " colspan=\"x\"",
+            ][rng.usize(..21)];
             if let Some(at) = pieces[start].find([' ', '>']) {
                 pieces[start].insert_str(at, attribute);
             }

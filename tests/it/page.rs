@@ -26,6 +26,8 @@ fn page(encoding: &str, body: Vec<u8>) -> Page {
         headers,
         body,
         elapsed: Duration::ZERO,
+        asked: String::new(),
+        reached: None,
         from_journal: false,
         large: None,
     }

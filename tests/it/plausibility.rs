@@ -22,7 +22,7 @@ fn company(code: &str, [price, pe, growth, low52, high52]: [&str; 5]) -> Company
             pe: decimal(pe),
             low52: decimal(low52),
             high52: decimal(high52),
-            notes: Vec::new(),
+            ..CompanyPage::default()
         },
     }
 }

@@ -25,7 +25,7 @@ fn company(text: &str) -> Company {
         pe,
         low52,
         high52,
-        notes: Vec::new(),
+        ..CompanyPage::default()
     };
     Company {
         path: format!("/stocks/{}-stock", page.code.to_lowercase()),

@@ -32,6 +32,14 @@ pub fn company_html(path: &str) -> Vec<u8> {
     market.company_page(company).into_bytes()
 }
 
+/// The page without the addresses that it names, so that it may be the page of any company.
+pub fn unnamed(html: &[u8]) -> Vec<u8> {
+    let html = std::str::from_utf8(html).unwrap();
+    html.replace("\"StockUrl\"", "\"Url\"")
+        .replace("mymarkets?r=", "mymarkets?q=")
+        .into_bytes()
+}
+
 pub fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(body).unwrap();

@@ -21,7 +21,9 @@ struct Renamed {
 impl Renamed {
     /// Replaces code, name and slug in a page.
     fn rename(&self, page: &str) -> String {
-        page.replace(self.from.0, self.to.0)
+        let stock_url = |slug: &str| slug.replace("-stock", "/price");
+        page.replace(&stock_url(self.from.2), &stock_url(self.to.2))
+            .replace(self.from.0, self.to.0)
             .replace(self.from.1, self.to.1)
             .replace(self.from.2, self.to.2)
     }

@@ -172,6 +172,8 @@ pub struct TestServer {
 pub struct Request {
     pub path: String,
     pub user_agent: String,
+    /// The port of the client's end of the connection.
+    pub connection: u16,
     pub at: Instant,
 }
 
@@ -237,6 +239,7 @@ fn serve(
     requests: &Mutex<Vec<Request>>,
 ) -> Option<()> {
     let mut out = stream.try_clone().ok()?;
+    let connection = stream.peer_addr().ok()?.port();
     let mut lines = BufReader::new(stream).lines();
     loop {
         let path = lines.next()?.ok()?.split(' ').nth(1)?.to_owned();
@@ -255,6 +258,7 @@ fn serve(
             requests.push(Request {
                 path: path.clone(),
                 user_agent,
+                connection,
                 at: Instant::now(),
             });
             let same_path = requests.iter().filter(|request| request.path == path);

@@ -124,6 +124,8 @@ fn resumed_journal(folder: &Path, paths: &[&str]) -> Journal {
             body: path.as_bytes().to_vec(),
             waited: Duration::ZERO,
             elapsed: Duration::ZERO,
+            asked: String::new(),
+            reached: None,
             from_journal: false,
             large: None,
         };
@@ -356,6 +358,8 @@ fn reads_back_recorded_pages() {
             headers: headers.clone(),
             body,
             elapsed: Duration::ZERO,
+            asked: String::new(),
+            reached: None,
             from_journal: false,
             large: None,
         };

@@ -24,6 +24,8 @@ fuzz_target!(|bytes: &[u8]| {
         body: b"kept".to_vec(),
         waited: Duration::ZERO,
         elapsed: Duration::ZERO,
+        asked: String::new(),
+        reached: None,
         from_journal: false,
         large: None,
     };

@@ -171,6 +171,8 @@ impl Scraper {
             .header("accept-encoding", "gzip");
         let mut response = request.send().await.map_err(broken)?;
         let waited = sent_at.elapsed();
+        let reached = response.url().as_str();
+        let reached = (!reached.ends_with(path)).then(|| reached.to_owned());
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let content_length = response.content_length().unwrap_or(0).min(MAX_BODY);
         let mut body = Vec::with_capacity(content_length as usize);
@@ -182,6 +184,8 @@ impl Scraper {
         }
         self.counters.bytes_wire.add(body.len() as u64);
         Ok(Page {
+            asked: path.to_owned(),
+            reached,
             status,
             headers,
             body,
