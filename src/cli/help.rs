@@ -72,6 +72,8 @@ Kinds that send a status without a page:
   redirect:ADDRESS    302 to ADDRESS
   redirect-loop       302 to the requested address itself
   redirect-nowhere    302 without Location
+  to-page-one         302 to page 1 of the index, or from a letter to /A
+  other-index         302 to the same page of another index
 
 Kinds that break or slow the connection:
   reset               TCP reset before the first byte
@@ -90,6 +92,8 @@ Kinds that break HTTP:
   two-lengths         two different Content-Length headers
   negative-length     Content-Length below zero
   garbage             bytes that are not HTTP
+  surplus             the response twice in one write
+  surplus-late        the response again 20 ms later, before the next one
 
 Kinds that send too much:
   endless-head        4 MiB of header lines without an end
@@ -108,6 +112,19 @@ Kinds that send another page with status 200:
   fragment            first half of the page, complete as HTTP
   challenge           page with a bot check
   consent             page that asks to accept cookies
-  layout              page with the label of one figure changed
-  other-page          page of another company, or the previous index page
-  growing             index without an end, with other companies on each page";
+  other-page          next company, index page or letter, by address
+  page-one            page 1 of the index, or /A for a letter
+  growing             index without an end, with other companies on each page
+
+Kinds that change the page, where they apply to it:
+  layout              the label of one figure is another
+  few-rows            index page with its first 5 rows
+  td-header           header of the index table in td, not th
+  colspan             header spans one more column, rows have a cell for it
+  extra-column        header has one more cell than the rows
+  row-space           white space around the addresses in index links
+  long-row            first address on an index page has 300 bytes
+  moved               first company of page 2 moves up: page 2 lacks it, and
+                      page 1 lists it from its second request on
+  unnamed             page that does not state its address, index or number
+  absurd-rate         a dollar costs 0.0000001 roubles";

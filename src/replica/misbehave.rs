@@ -1,4 +1,4 @@
-//! The exact bytes that the server sends for each fault.
+//! The exact bytes that the server sends for each fault. Changed pages come from `alter`.
 
 use std::io::{self, Write};
 use std::net::TcpStream;
@@ -6,10 +6,12 @@ use std::thread;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 
-use super::faults::{DateFormat, Fault, RetryAfter};
-use super::pages::{Pages, Response};
-use AfterReply::{CloseAfter, Drip, KeepOpen, ResetAfter};
+use super::alter::{Target, altered};
+use super::fault::{DateFormat, Fault, RetryAfter};
+use super::pages::Response;
+use AfterReply::{CloseAfter, Drip, KeepOpen, ResetAfter, SendAfter};
 
 /// Size of the response head of `endless-head`. The client accepts 28 KiB.
 const ENDLESS_HEAD_LEN: usize = 4 << 20;
@@ -22,6 +24,8 @@ const DRIP_INTERVAL: Duration = Duration::from_millis(100);
 /// Delay between the last byte and the reset. A reset discards unread data, so an immediate one would
 /// hide the bytes before it.
 const RESET_DELAY: Duration = Duration::from_millis(10);
+/// Delay of the surplus response of `surplus-late`: the client has its own response by then.
+const SURPLUS_DELAY: Duration = Duration::from_millis(20);
 const NO_WAIT: Duration = Duration::ZERO;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n";
@@ -41,18 +45,15 @@ enum AfterReply {
     KeepOpen,
     /// Send these bytes one by one, then read the next request.
     Drip(Vec<u8>),
+    /// Send these bytes after this time, then read the next request.
+    SendAfter(Duration, Vec<u8>),
     CloseAfter(Duration),
     ResetAfter(Duration),
 }
 
 /// Sends the reply that a fault prescribes. Returns whether the connection stays usable.
-pub(super) fn respond(
-    stream: &mut TcpStream,
-    fault: &Fault,
-    path: &str,
-    pages: &Pages,
-) -> io::Result<bool> {
-    let (bytes, after) = reply(fault, path, pages);
+pub(super) fn respond(stream: &mut TcpStream, fault: &Fault, target: Target) -> io::Result<bool> {
+    let (bytes, after) = reply(fault, target);
     stream.write_all(&bytes)?;
     match after {
         KeepOpen => Ok(true),
@@ -61,6 +62,11 @@ pub(super) fn respond(
                 stream.write_all(&[byte])?;
                 thread::sleep(DRIP_INTERVAL);
             }
+            Ok(true)
+        }
+        SendAfter(wait, bytes) => {
+            thread::sleep(wait);
+            stream.write_all(&bytes)?;
             Ok(true)
         }
         CloseAfter(wait) => {
@@ -76,18 +82,22 @@ pub(super) fn respond(
 }
 
 /// Returns the bytes to send for a fault, and what to do with the connection afterwards.
-fn reply(fault: &Fault, path: &str, pages: &Pages) -> (Vec<u8>, AfterReply) {
-    let page = pages.get(path);
+fn reply(fault: &Fault, target: Target) -> (Vec<u8>, AfterReply) {
+    let page = target.page();
     let plain = || page.map_or_else(|| b"<html></html>".to_vec(), Response::plain_body);
     let gzipped = || page.map_or(&b""[..], Response::gzipped_body);
-    let or_plain = |body: Option<Vec<u8>>| body.unwrap_or_else(plain);
+    let message = || page.map_or_else(|| status_only(404, ""), |page| page.gzipped_message.clone());
+    let redirect_or_page =
+        |to: Option<String>| to.map_or_else(message, |to| redirect(&encoded_path(&to)));
     match fault {
         // A status without a page.
         Fault::Status(status) => (status_only(*status, ""), KeepOpen),
         Fault::RetryAfter(value) => (unavailable_until(value), KeepOpen),
-        Fault::RedirectLoop => (redirect(path), KeepOpen),
+        Fault::RedirectLoop => (redirect(&encoded_path(target.path)), KeepOpen),
         Fault::Redirect(target) => (redirect(target), KeepOpen),
         Fault::RedirectNowhere => (status_only(302, ""), KeepOpen),
+        Fault::ToPageOne => (redirect_or_page(target.page_one()), KeepOpen),
+        Fault::OtherIndex => (redirect_or_page(target.in_other_index()), KeepOpen),
 
         // A connection that ends too early or delivers too slowly.
         Fault::Reset => (Vec::new(), ResetAfter(NO_WAIT)),
@@ -105,6 +115,8 @@ fn reply(fault: &Fault, path: &str, pages: &Pages) -> (Vec<u8>, AfterReply) {
         Fault::NoLastChunk => (ok(CHUNKED, b"5\r\n<html\r\n"), CloseAfter(NO_WAIT)),
         Fault::TwoLengths => (two_lengths(&plain()), CloseAfter(NO_WAIT)),
         Fault::NegativeLength => (ok("Content-Length: -5\r\n", &plain()), CloseAfter(NO_WAIT)),
+        Fault::Surplus => (message().repeat(2), KeepOpen),
+        Fault::SurplusLate => (message(), SendAfter(SURPLUS_DELAY, message())),
         Fault::Garbage => (GARBAGE.to_vec(), CloseAfter(NO_WAIT)),
 
         // More bytes than a client should accept.
@@ -124,9 +136,10 @@ fn reply(fault: &Fault, path: &str, pages: &Pages) -> (Vec<u8>, AfterReply) {
         Fault::Fragment => (html_page(half(&plain())), KeepOpen),
         Fault::Challenge => (html_page(CHALLENGE.as_bytes()), KeepOpen),
         Fault::Consent => (html_page(CONSENT.as_bytes()), KeepOpen),
-        Fault::Layout => (html_page(&with_renamed_labels(&plain())), KeepOpen),
-        Fault::OtherPage => (html_page(&or_plain(other_page(path, pages))), KeepOpen),
-        Fault::Growing => (html_page(&or_plain(growing_index(path, pages))), KeepOpen),
+        Fault::Altered(alteration) => match altered(*alteration, target).zip(page) {
+            Some((body, page)) => (page_of_type(&page.content_type, &body), KeepOpen),
+            None => (message(), KeepOpen),
+        },
     }
 }
 
@@ -172,8 +185,12 @@ fn encoded(name: &str, body: &[u8]) -> Vec<u8> {
 
 /// A response that names this charset in place of UTF-8.
 fn with_charset(name: &str, body: &[u8]) -> Vec<u8> {
+    page_of_type(&format!("text/html; charset={name}"), body)
+}
+
+fn page_of_type(content_type: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset={name}\r\n{}\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n{}\r\n",
         length(body)
     );
     [head.as_bytes(), body].concat()
@@ -205,6 +222,11 @@ fn redirect(target: &str) -> Vec<u8> {
     status_only(302, &format!("Location: {target}\r\n"))
 }
 
+/// A decoded path as it may stand in `Location`.
+fn encoded_path(path: &str) -> String {
+    utf8_percent_encode(path, CONTROLS).to_string()
+}
+
 fn header_value(value: &RetryAfter) -> String {
     match value {
         RetryAfter::Seconds(seconds) => seconds.to_string(),
@@ -231,40 +253,6 @@ fn with_bad_trailer(gzipped: &[u8]) -> Vec<u8> {
     let (data, trailer) = gzipped.split_at(gzipped.len().saturating_sub(8));
     let trailer: Vec<u8> = trailer.iter().map(|byte| !byte).collect();
     [data, &trailer].concat()
-}
-
-/// Renames the label of the P/E ratio on a company page and of the growth column on an index page.
-fn with_renamed_labels(body: &[u8]) -> Vec<u8> {
-    String::from_utf8_lossy(body)
-        .replace("P/E Ratio", "Price/Earnings")
-        .replace("1 Year", "12 Months")
-        .into_bytes()
-}
-
-/// For `?p=N`, the index page N − 1 (page 1 for N = 1). For any other path, the page of
-/// `/stocks/a-stock`. `None` if the market has no such page.
-fn other_page(path: &str, pages: &Pages) -> Option<Vec<u8>> {
-    let other = match path.rsplit_once("?p=") {
-        Some((index, number)) => {
-            let number: u32 = number.parse().ok()?;
-            format!("{index}?p={}", number.saturating_sub(1).max(1))
-        }
-        None => "/stocks/a-stock".to_owned(),
-    };
-    Some(pages.get(&other)?.plain_body())
-}
-
-/// The first index page with every company renamed, and a pager that links to page N + 100. `None`
-/// unless `path` ends in `?p=N`.
-fn growing_index(path: &str, pages: &Pages) -> Option<Vec<u8>> {
-    let (index, number) = path.rsplit_once("?p=")?;
-    let first = pages.get(&format!("{index}?p=1"))?.plain_body();
-    let more = number.parse::<u32>().ok()? + 100;
-    let page = String::from_utf8(first)
-        .ok()?
-        .replace("?p=2\"", &format!("?p={more}\""))
-        .replace("/stocks/", &format!("/stocks/x{number}-"));
-    Some(page.into_bytes())
 }
 
 /// Makes the kernel send RST in place of FIN when the socket is closed.

@@ -1,9 +1,11 @@
 //! The embedded market: three stock indices, the pages of their companies, and an HTTP/1.1 server on 127.0.0.1 that can misbehave.
 //! Nothing in here fetches or parses a page: the server works for any HTTP client.
-//! Another fault goes into `faults` (its name) and `misbehave` (its bytes), other markup into `index_html` or `company_html`.
+//! Another fault goes into `fault` (its name) and `misbehave` or `alter` (its bytes), other markup into `index_html` or `company_html`.
 
+mod alter;
 mod chart_html;
 mod company_html;
+mod fault;
 mod faults;
 mod html;
 mod index;
@@ -17,8 +19,10 @@ mod rates;
 mod request;
 mod server;
 mod synthetic;
+mod table;
 
-pub use faults::{Faults, kinds};
+pub use fault::kinds;
+pub use faults::Faults;
 pub use index::Index;
 pub use listing::Listing;
 pub use market::{Market, SEED};

@@ -128,6 +128,25 @@ impl Pages {
         }
     }
 
+    /// The path of the next company page in the order of paths; the first after the last one.
+    pub(super) fn company_after(&self, path: &str) -> Option<&str> {
+        let paths = self.responses.iter().map(|(path, _)| path);
+        paths
+            .filter(|other| other.starts_with(paths::COMPANY_PREFIX))
+            .min_by_key(|other| (*other <= path, *other))
+    }
+
+    /// The path of the same page of another index, the next in the order of names. `page` is what
+    /// follows the name, such as `?p=2`.
+    pub(super) fn other_index(&self, index: &str, page: &str) -> Option<&str> {
+        let paths = self.responses.iter().map(|(path, _)| path);
+        paths
+            .filter_map(|path| Some((path, split_index_path(path)?)))
+            .filter(|(_, (name, other))| *name != index && *other == page)
+            .min_by_key(|(_, (name, _))| (*name < index, *name))
+            .map(|(path, _)| path)
+    }
+
     /// The response to a path with its query as a client spells it; `None` stands for 404. [`PathMap`]
     /// says which other spelling of a path finds its page.
     pub fn get(&self, path: &str) -> Option<&Response> {
@@ -139,6 +158,12 @@ impl Pages {
             Err(_) => self.no_rates.as_ref().filter(|_| is_rates_of_a_date),
         }
     }
+}
+
+/// The name of the index in the path of an index page, and the rest: `?p=2`, `/A` or nothing.
+pub(super) fn split_index_path(path: &str) -> Option<(&str, &str)> {
+    let path = path.strip_prefix(paths::INDEX_PREFIX)?;
+    Some(path.split_at(path.find(['?', '/']).unwrap_or(path.len())))
 }
 
 /// `filter_map` on all cores, because compressing a page takes about a millisecond.

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use super::faults::{Fault, Faults};
+use super::fault::Fault;
+use super::faults::Faults;
 use crate::seeded;
 
 /// Faults in use by a server: the plan counts requests and picks a fault for each.
@@ -30,8 +31,9 @@ impl Plan {
         }
     }
 
-    /// Counts a request for `path` and returns its fault, or `None` for a normal response.
-    pub fn next(&self, path: &str) -> Option<&Fault> {
+    /// Counts a request for `path`. Returns its fault and its number among the requests for this path,
+    /// from 1, or `None` for a normal response.
+    pub fn next(&self, path: &str) -> Option<(&Fault, u32)> {
         let (request, occurrence) = {
             let mut received = self.received.lock().expect("no panic holds the lock");
             received.total += 1;
@@ -49,7 +51,7 @@ impl Plan {
             }
             match scope.share {
                 Some(share) if drawn >= share => drawn -= share,
-                _ => return Some(fault),
+                _ => return Some((fault, occurrence)),
             }
         }
         None

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::alter::Target;
 use super::misbehave;
 use super::pages::{Pages, Response};
 use super::plan::Plan;
@@ -179,8 +180,13 @@ fn serve(mut stream: TcpStream, state: &State) -> io::Result<()> {
         let plan = state.plan.read().expect("no panic holds the lock").clone();
         let fault = plan.as_ref().and_then(|plan| plan.next(path));
         let keep_alive = match (request, fault) {
-            (Ok(request), Some(fault)) => {
-                misbehave::respond(connection.stream, fault, &request.target, &state.pages)?
+            (Ok(request), Some((fault, occurrence))) => {
+                let target = Target {
+                    path: &request.target,
+                    occurrence,
+                    pages: &state.pages,
+                };
+                misbehave::respond(connection.stream, fault, target)?
             }
             (Ok(request), None) => {
                 let found = state.pages.get(&request.target);

@@ -41,6 +41,7 @@ mod rates;
 #[cfg(unix)]
 mod resume;
 mod server;
+mod server_faults;
 mod spellings;
 mod stages;
 mod throttle;

@@ -11,28 +11,29 @@ use indexrank::warc::reader::Archive;
 
 use crate::support::MARKET;
 
-struct Client(TcpStream);
+/// A connection to a server.
+pub struct Client(pub TcpStream);
 
-struct Response {
-    head: String,
-    body: Vec<u8>,
+pub struct Response {
+    pub head: String,
+    pub body: Vec<u8>,
 }
 
 impl Client {
     fn connect() -> Self {
-        Client::connect_to(&MARKET.address())
+        Client::connect_to(&MARKET)
     }
 
-    fn connect_to(address: &str) -> Self {
-        Client(TcpStream::connect(address.trim_start_matches("http://")).unwrap())
+    pub fn connect_to(server: &Server) -> Self {
+        Client(TcpStream::connect(server.address().trim_start_matches("http://")).unwrap())
     }
 
-    fn send(&mut self, request: &str) {
+    pub fn send(&mut self, request: &str) {
         self.0.write_all(request.as_bytes()).unwrap();
     }
 
     /// Reads exactly one response, by its Content-Length.
-    fn receive(&mut self, has_body: bool) -> Response {
+    pub fn receive(&mut self, has_body: bool) -> Response {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
@@ -64,7 +65,7 @@ impl Client {
     }
 }
 
-fn get(path: &str, headers: &str) -> String {
+pub fn get(path: &str, headers: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n")
 }
 
@@ -160,7 +161,7 @@ fn serves_archived_pages_under_names_in_any_encoding() {
     fs::write(&file, records.concat()).unwrap();
     let pages = Pages::of_archive(&Archive::open(&file).unwrap());
     let server = Server::start(pages, 0, Line::default(), None).unwrap();
-    let mut client = Client::connect_to(&server.address());
+    let mut client = Client::connect_to(&server);
     for (asked, found) in [
         (paths[0], paths[0]),
         (paths[1], paths[1]),
