@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 
 use crate::results::coverage::MinCompanies;
 use crate::results::table::Format;
+use crate::site::paths::INDICES;
 use crate::site::{number, rates};
 use crate::source::origin::Origin;
 
@@ -32,14 +33,23 @@ pub fn min_companies(text: &str) -> Result<MinCompanies, String> {
     })
 }
 
-/// The name of an index as a segment of a path, so without slashes and escapes.
+/// The name of an index as a segment of a path, so without slashes and escapes. Another spelling of a
+/// known name, such as `sp500` or `S&P 500`, is an error that names the right one.
 pub fn index_name(text: &str) -> Result<String, String> {
+    let letters = |name: &str| {
+        let letters = name.chars().filter(char::is_ascii_alphanumeric);
+        letters.collect::<String>().to_ascii_lowercase()
+    };
+    let known = INDICES.join(", ");
+    let alike = INDICES.iter().find(|name| letters(name) == letters(text));
+    if let Some(name) = alike.filter(|name| **name != text) {
+        return Err(format!("did you mean {name}? The site has {known}"));
+    }
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "&_-.".contains(c);
     if text.is_empty() || !text.chars().all(is_plain) {
-        return Err(
-            "expected a name as in the site's addresses, like s&p_500, dow_jones or nasdaq_100"
-                .to_owned(),
-        );
+        return Err(format!(
+            "expected a name as in the site's addresses: {known}"
+        ));
     }
     Ok(text.to_owned())
 }

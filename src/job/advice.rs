@@ -10,6 +10,7 @@ use crate::replica::Market;
 use crate::results::coverage::Shortfall;
 use crate::results::layout_check;
 use crate::results::write::OutputsError;
+use crate::site::paths::INDICES;
 use crate::source::origin::Origin;
 use crate::source::retry;
 use crate::source::throttle::Cause;
@@ -18,7 +19,7 @@ use crate::warc::journal::ResumeError;
 const NO_NETWORK: &str = "`--from replica` needs no network";
 const REFUSED: &str = "indexrank does not try to get around that: wait, and send fewer requests with --workers 4 or --rps 1";
 const READ: &str = "`indexrank read FILE` shows what indexrank finds in a saved page";
-const OTHER_PAGE: &str = "the site, or a cache or proxy before it, answers with other pages than requested: check --index, and run again later";
+const OTHER_PAGE: &str = "the site, or a cache or proxy before it, answers with other pages than requested: check --index, and run again later without --resume";
 const SIGINT: i32 = 2;
 
 /// Why a run ended before its rankings were written.
@@ -86,10 +87,11 @@ impl Stop {
                 "check --index, or use --walk pages, which needs no letter pages".to_owned()
             }
             (Reason::Gone, Origin::Replica) => {
-                format!("the embedded market has only the index {}", Market::INDEX)
+                format!("the embedded market has {}", Market::INDICES.join(", "))
             }
             (Reason::Gone, _) if is_first_page => format!(
-                "the site has no index {index:?}: check --index, and quote a name with & in a shell; {NO_NETWORK}"
+                "the site has no index {index:?}: check --index (the site has {}), and quote a name with & in a shell; {NO_NETWORK}",
+                INDICES.join(", ")
             ),
             (Reason::Robots, _) => "--ignore-robots is for a server of your own".to_owned(),
             (Reason::Blocked | Reason::Challenge, _) => REFUSED.to_owned(),
@@ -102,7 +104,8 @@ impl Stop {
             Reason::Unrecognised => Exit::Layout,
             _ => Exit::Unreachable,
         };
-        let may_succeed_later = retry::is_transient(reason)
+        // A journal may hold pages that only together show that one of them is another page.
+        let may_succeed_later = reason != Reason::OtherPage && retry::is_transient(reason)
             || matches!(
                 reason,
                 Reason::Blocked | Reason::Challenge | Reason::Postponed

@@ -134,6 +134,7 @@ fn collect_warnings(
         nothing_to_resume(job, counters),
         source.warning(),
         warnings::of_duplicates(harvest),
+        warnings::of_unread_rows(harvest.unread_rows),
         harvest.index_changed.clone(),
         warnings::of_walks(&harvest.walks, harvest.listed),
         old_rate,
@@ -210,7 +211,7 @@ fn keep_pages(journal: Option<Journal>, mut stop: Stop) -> Stop {
 fn exit_code(report: &Report) -> Exit {
     if report.rate.is_none() {
         Exit::NoRate
-    } else if report.ledger.failed + report.ledger.not_attempted > 0 {
+    } else if report.ledger.failed + report.ledger.not_attempted + report.unread_rows > 0 {
         Exit::Partial
     } else {
         Exit::Complete

@@ -104,7 +104,7 @@ fn fetch_everything(job: &Job, opened: &Opened) -> Fetched {
 }
 
 fn walk_index(job: &Job, source: &Source, counters: &Counters) -> Result<Harvest, WalkError> {
-    let walk = IndexWalk::new(source, &job.index, job.walk, counters).with_recheck();
+    let walk = IndexWalk::new(source, &job.index, job.walk, counters).with_second_looks();
     walk.check_letters()?;
     let walk = Walk::Index(walk);
     let mut harvest = pipeline::run(walk, source, job.sizes, counters, parse_company)?;

@@ -19,6 +19,18 @@ pub fn of_duplicates(harvest: &Harvest) -> Option<String> {
     ))
 }
 
+/// Warns about rows of the index without a readable address. `None` if there are none.
+pub fn of_unread_rows(rows: usize) -> Option<String> {
+    let lacks = if rows == 1 {
+        "row of the index has"
+    } else {
+        "rows of the index have"
+    };
+    (rows > 0).then(|| {
+        format!("{rows} {lacks} no readable address of a company, so companies may be missing")
+    })
+}
+
 /// Warns about companies missing from the numbered pages or from the letter pages. `None` if none is
 /// missing or only one kind of page was fetched.
 pub fn of_walks(walks: &[WalkReport], listed: usize) -> Option<String> {

@@ -51,6 +51,8 @@ pub struct Harvest<P = CompanyPage> {
     pub listed: usize,
     /// What the numbered and the letter pages listed.
     pub walks: Vec<WalkReport>,
+    /// Rows of the index without a readable address, so their companies are not listed.
+    pub unread_rows: usize,
     /// A sentence about an index that changed during the walk.
     pub index_changed: Option<String>,
 }
@@ -64,6 +66,7 @@ impl<P> Default for Harvest<P> {
             latencies: Vec::new(),
             listed: 0,
             walks: Vec::new(),
+            unread_rows: 0,
             index_changed: None,
         }
     }
@@ -75,6 +78,7 @@ impl<P> Harvest<P> {
             page,
             path: link.path,
             growth: link.growth,
+            index_note: link.note,
         });
     }
 

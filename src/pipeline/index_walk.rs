@@ -9,7 +9,8 @@ use std::collections::VecDeque;
 use crate::http::decode::{self, Inflater};
 use crate::http::error::{PageError, Reason, catch_panic};
 use crate::http::page::Page;
-use crate::pipeline::series::{self, Kind, Series, Slugs, WalkReport};
+use crate::pipeline::second_looks::SecondLooks;
+use crate::pipeline::series::{self, Kind, Series, Slugs, WalkReport, slugs};
 use crate::pipeline::task::{IndexPageId, Target, Task};
 use crate::site::index::{self, IndexPage, Link, MAX_PAGES};
 use crate::site::paths::LETTERS;
@@ -22,8 +23,6 @@ use crate::telemetry::trace::Label;
 pub const MAX_COMPANIES: usize = 100_000;
 /// Maximum number of index pages requested and not yet parsed. Each may hold a body of 1 MiB.
 const MAX_AHEAD: usize = 64;
-/// Numbered pages in a row without a new company that end the walk.
-const MAX_STALE: usize = 16;
 /// No index page is requested while this many companies wait for a fetcher.
 const MAX_LINKS: usize = 2_000;
 
@@ -60,21 +59,16 @@ pub struct IndexWalk<'a> {
     /// Its name in the addresses, `s&p_500`.
     name: &'a str,
     counters: &'a Counters,
-    /// Whether the first page has to be fetched once more.
-    recheck: bool,
+    /// The second looks after the walk, if it takes any.
+    second_looks: Option<SecondLooks>,
     /// The series in progress, and those after it.
     series: VecDeque<Series>,
     /// The finished series.
     finished: Vec<Series>,
-    /// The companies listed so far, until the last series ends.
+    /// The companies listed so far.
     seen: Slugs,
-    /// The number of companies, once the last series has ended.
-    listed: usize,
     /// Companies that wait for a fetcher.
     links: VecDeque<Link>,
-    first_page: Slugs,
-    /// A sentence about an index that changed during the walk.
-    pub changed: Option<String>,
     lane: Lane<'a>,
     inflater: Inflater,
 }
@@ -95,27 +89,20 @@ impl<'a> IndexWalk<'a> {
             source,
             name,
             counters,
-            recheck: false,
+            second_looks: None,
             series,
             finished: Vec::new(),
             seen: Slugs::new(),
-            listed: 0,
             links: VecDeque::new(),
-            first_page: Slugs::new(),
-            changed: None,
             lane: counters.lane(Label::Index),
             inflater: Inflater::default(),
         }
     }
 
-    /// Fetches the first numbered page once more after the walk, to detect that the index has changed
-    /// meanwhile. An archive does not change.
-    pub fn with_recheck(mut self) -> Self {
-        let has_numbers = self
-            .series
-            .iter()
-            .any(|series| series.kind == Kind::Numbers);
-        self.recheck = has_numbers && self.source.as_archive().is_none();
+    /// Takes second looks after the walk. An archive does not change.
+    pub fn with_second_looks(mut self) -> Self {
+        let is_site = self.source.as_archive().is_none();
+        self.second_looks = is_site.then(SecondLooks::default);
         self
     }
 
@@ -147,8 +134,7 @@ impl<'a> IndexWalk<'a> {
     /// The next index page, or else the next company.
     ///
     /// Index pages come first, because they list the work of all fetchers. They wait while enough
-    /// companies are known, so that an index of any size takes little memory. The second look at the
-    /// first page comes last.
+    /// companies are known, so that an index of any size takes little memory. Second looks come last.
     pub fn next_task(&mut self) -> Option<Task> {
         let may_request = self.links.len() < MAX_LINKS;
         if let Some(series) = self.series.front_mut()
@@ -164,28 +150,31 @@ impl<'a> IndexWalk<'a> {
         if let Some(link) = self.links.pop_front() {
             return Some(Task::new(Target::Company(link)));
         }
+        let second_looks = self.second_looks.as_mut()?;
         let is_walked = self.series.is_empty();
-        (is_walked && std::mem::take(&mut self.recheck)).then(|| {
-            let path = IndexPageId::Number(1).path(self.name);
-            Task::new(Target::Recheck { path })
-        })
+        is_walked.then(|| second_looks.next_task(self.name))?
     }
 
     /// Hands out no more tasks, because the run was cancelled.
     pub fn stop(&mut self) {
         self.series.clear();
         self.links.clear();
-        self.recheck = false;
-    }
-
-    pub fn page_arrived(&mut self, task: Task, page: Page) {
-        match task.target {
-            Target::Recheck { .. } => self.compare_first_page(&page),
-            _ => self.keep(task, Ok(page)),
+        if let Some(second_looks) = &mut self.second_looks {
+            second_looks.stop();
         }
     }
 
-    /// Whether a page still matters: its series goes on, or it is the second look.
+    pub fn page_arrived(&mut self, task: Task, page: Page) -> Result<(), WalkError> {
+        match task.target {
+            Target::Recheck { id, .. } => self.look_again(id, &page),
+            _ => {
+                self.keep(task, Ok(page));
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether a page still matters: its series goes on, or it is a second look.
     pub fn needs(&self, task: &Task) -> bool {
         match task.target {
             Target::IndexPage { id, .. } => {
@@ -199,7 +188,7 @@ impl<'a> IndexWalk<'a> {
     /// A page failed for good. The walk fails when it reaches this page, or ignores it if the series
     /// ends before.
     pub fn page_lost(&mut self, task: Task, error: PageError) {
-        // The second look is for a warning only.
+        // The first look at the page has listed its companies.
         if !matches!(task.target, Target::Recheck { .. }) {
             self.keep(task, Err(error));
         }
@@ -226,8 +215,8 @@ impl<'a> IndexWalk<'a> {
             };
             let (kind, id) = (series.kind, series.kind.page(position));
             match page {
-                Ok(page) => match self.parse(kind, &task, &page) {
-                    Ok(parsed) => self.add(id, parsed)?,
+                Ok(page) => match self.parse(id, &page).and_then(|page| self.check_list(page)) {
+                    Ok(parsed) => self.add(id, &task, parsed)?,
                     Err(error) => {
                         return Ok(Some(Unparsed {
                             task,
@@ -238,7 +227,8 @@ impl<'a> IndexWalk<'a> {
                 },
                 Err(error) if kind == Kind::Letters && error.reason == Reason::Gone => {
                     series.unknown.push(error);
-                    self.advance(0, true)?;
+                    series.rows.push(0);
+                    self.advance(0)?;
                 }
                 Err(error) => return Err(self.error(id, error)),
             }
@@ -246,35 +236,44 @@ impl<'a> IndexWalk<'a> {
         Ok(None)
     }
 
-    fn parse(&mut self, kind: Kind, task: &Task, page: &Page) -> Result<IndexPage, PageError> {
-        self.lane.set_path(task.path());
+    fn parse(&mut self, id: IndexPageId, page: &Page) -> Result<IndexPage, PageError> {
+        let (inflater, lane) = (&mut self.inflater, &mut self.lane);
+        lane.set_path(&id.path(self.name));
+        let parse = |html: &[u8]| match id {
+            IndexPageId::Number(_) => index::parse(html),
+            IndexPageId::Letter(_) => index::parse_letter(html, self.name),
+        };
         catch_panic("parsing", || {
-            decode::parse_html(
-                page,
-                &mut self.inflater,
-                &mut self.lane,
-                |html| match kind {
-                    Kind::Numbers => index::parse(html),
-                    Kind::Letters => index::parse_letter(html, self.name),
-                },
-            )
+            decode::parse_html(page, inflater, lane, parse)
         })
     }
 
+    /// Returns the page if it fits the pages of its series so far.
+    fn check_list(&self, page: IndexPage) -> Result<IndexPage, PageError> {
+        if let Some(series) = self.series.front() {
+            series.check_list(&page)?;
+        }
+        Ok(page)
+    }
+
     /// Adds the rows of a page and goes on to the next one.
-    fn add(&mut self, id: IndexPageId, page: IndexPage) -> Result<(), WalkError> {
-        let IndexPage { pages, mut rows } = page;
-        if id == IndexPageId::Number(1) {
-            self.first_page = rows.iter().map(|link| link.slug().into()).collect();
+    fn add(&mut self, id: IndexPageId, task: &Task, page: IndexPage) -> Result<(), WalkError> {
+        if let Some(second_looks) = &mut self.second_looks {
+            second_looks.add(task, &page);
         }
         let is_compared = self.series.len() + self.finished.len() > 1;
         if let Some(series) = self.series.front_mut() {
-            series.rows += rows.len();
+            series.add_list(&page);
             if is_compared {
-                let slugs = rows.iter().map(|link| Box::from(link.slug()));
-                series.listed.extend(slugs);
+                series.listed.extend(slugs(&page));
             }
         }
+        self.add_new(id, page.rows)?;
+        self.advance(page.pages as usize)
+    }
+
+    /// Queues the companies that no page before has listed.
+    fn add_new(&mut self, id: IndexPageId, mut rows: Vec<Link>) -> Result<(), WalkError> {
         rows.retain(|link| self.seen.insert(link.slug().into()));
         if self.seen.len() > MAX_COMPANIES {
             let detail = format!("the index lists more than {MAX_COMPANIES} companies");
@@ -282,16 +281,12 @@ impl<'a> IndexWalk<'a> {
         }
         self.counters.listed.add(rows.len() as u64);
         self.source.retries.plan(rows.len());
-        let has_new = !rows.is_empty();
         self.links.extend(rows);
-        self.advance(pages as usize, has_new)
+        Ok(())
     }
 
     /// Counts a page as parsed, and ends its series after the last page.
-    ///
-    /// Some sites answer every number past the end with the last page, so a series ends after 16 numbered
-    /// pages in a row without a new company. One such page may be a fault of a cache.
-    fn advance(&mut self, known: usize, has_new: bool) -> Result<(), WalkError> {
+    fn advance(&mut self, known: usize) -> Result<(), WalkError> {
         let Some(series) = self.series.front_mut() else {
             return Ok(());
         };
@@ -302,14 +297,12 @@ impl<'a> IndexWalk<'a> {
             self.counters.index_pages.add(more as u64);
             series.known = known;
         }
-        series.stale = if has_new { 0 } else { series.stale + 1 };
-        let is_past_end = series.kind == Kind::Numbers && series.stale >= MAX_STALE;
-        if !is_past_end && series.parsed == MAX_PAGES as usize && series.known > series.parsed {
+        if series.parsed == MAX_PAGES as usize && series.known > series.parsed {
             let detail = format!("the index has more than {MAX_PAGES} pages");
             let last = IndexPageId::Number(MAX_PAGES);
             return Err(self.error(last, PageError::new(Reason::TooLarge, detail)));
         }
-        if is_past_end || series.parsed == series.known {
+        if series.parsed == series.known {
             self.end_series()?;
         }
         Ok(())
@@ -323,7 +316,10 @@ impl<'a> IndexWalk<'a> {
         let Some(mut series) = self.series.pop_front() else {
             return Ok(());
         };
-        if series.kind == Kind::Letters && series.rows == 0 {
+        if let Some((page, error)) = series.cut_page() {
+            return Err(self.error(page, error));
+        }
+        if series.kind == Kind::Letters && series.rows.iter().all(|rows| *rows == 0) {
             let error = if series.unknown.len() == LETTERS.len() {
                 series.unknown.swap_remove(0)
             } else {
@@ -333,42 +329,43 @@ impl<'a> IndexWalk<'a> {
         }
         series.waiting.clear();
         self.finished.push(series);
-        match self.series.front() {
-            Some(next) => self.counters.index_pages.add(next.known as u64),
-            None => {
-                self.listed = self.seen.len();
-                self.seen = Slugs::new();
-            }
+        if let Some(next) = self.series.front() {
+            self.counters.index_pages.add(next.known as u64);
         }
         Ok(())
     }
 
-    /// Describes how the first page has changed during the walk. An index that changes may list a
-    /// company twice or not at all.
-    fn compare_first_page(&mut self, page: &Page) {
-        let parsed = catch_panic("parsing", || {
-            decode::parse_html(page, &mut self.inflater, &mut self.lane, index::parse)
-        });
-        let Ok(page) = parsed else { return };
-        let now: Slugs = page.rows.iter().map(|link| link.slug().into()).collect();
-        let added = now.difference(&self.first_page).count();
-        let removed = self.first_page.difference(&now).count();
-        if added + removed > 0 {
-            self.changed = Some(format!(
-                "the index changed during the walk (its first page: {added} added, {removed} removed); \
-                 companies may be missing, run it again"
-            ));
+    /// Queues the companies that a page lists now and no page listed before. A page that cannot be parsed
+    /// now is ignored.
+    fn look_again(&mut self, id: IndexPageId, page: &Page) -> Result<(), WalkError> {
+        match (self.parse(id, page), &mut self.second_looks) {
+            (Ok(page), Some(second_looks)) => {
+                let added = second_looks.compare(id, page);
+                self.add_new(id, added)
+            }
+            _ => Ok(()),
         }
+    }
+
+    /// A warning about an index that changed during the walk, if it did.
+    pub fn changed(&self) -> Option<String> {
+        self.second_looks.as_ref()?.warning()
     }
 
     /// Distinct companies listed so far.
     pub fn listed(&self) -> usize {
-        self.listed.max(self.seen.len())
+        self.seen.len()
+    }
+
+    /// Rows of the index without a readable address. Numbered and letter pages list the same rows.
+    pub fn unread_rows(&self) -> usize {
+        let unread = self.finished.iter().map(|series| series.unread);
+        unread.max().unwrap_or(0)
     }
 
     /// What each finished series has listed.
     pub fn reports(&self) -> Vec<WalkReport> {
-        series::reports(&self.finished, self.listed)
+        series::reports(&self.finished, self.seen.len())
     }
 
     fn error(&self, page: IndexPageId, error: PageError) -> WalkError {

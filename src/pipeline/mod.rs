@@ -45,6 +45,7 @@ pub mod harvest;
 pub mod index_walk;
 mod parsers;
 mod retry_queue;
+mod second_looks;
 pub mod series;
 pub mod task;
 pub(crate) mod threads;
@@ -147,7 +148,8 @@ pub fn run<'a, P: Send>(
         if let Walk::Index(walk) = walk {
             harvest.listed = walk.listed();
             harvest.walks = walk.reports();
-            harvest.index_changed = walk.changed.take();
+            harvest.unread_rows = walk.unread_rows();
+            harvest.index_changed = walk.changed();
         } else {
             harvest.listed = listed;
         }

@@ -1,13 +1,14 @@
 //! One series of index pages: the numbered pages, or the letter pages.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::Serialize;
 
-use crate::http::error::PageError;
+use crate::http::error::{PageError, Reason};
 use crate::http::page::Page;
 use crate::pipeline::task::{IndexPageId, Task};
-use crate::site::index::Link;
+use crate::site::index::{IndexPage, Link};
 use crate::site::paths::LETTERS;
 
 /// The slugs of companies. All paths begin alike, so the rest is enough.
@@ -37,10 +38,12 @@ pub struct Series {
     pub parsed: usize,
     /// Pages that wait for their turn to be parsed.
     pub waiting: BTreeMap<usize, (Task, Result<Page, PageError>)>,
-    /// The last pages in a row without a new company.
-    pub stale: usize,
-    /// Rows parsed so far.
-    pub rows: usize,
+    /// Rows of each page parsed so far.
+    pub rows: Vec<usize>,
+    /// Rows without a readable address, of all pages.
+    pub unread: usize,
+    /// Digest of the set of companies of each page that lists any.
+    pub digests: HashMap<u64, IndexPageId>,
     /// The companies listed, if two series are compared.
     pub listed: Slugs,
     /// The failures of letters that the site does not know.
@@ -85,12 +88,82 @@ impl Series {
             requested: 0,
             parsed: 0,
             waiting: BTreeMap::new(),
-            stale: 0,
-            rows: 0,
+            rows: Vec::new(),
+            unread: 0,
+            digests: HashMap::new(),
             listed: Slugs::new(),
             unknown: Vec::new(),
         }
     }
+
+    /// Checks that a page lists other companies than each page before it, and not far fewer. A cache
+    /// that answers one page with another gives such lists.
+    pub fn check_list(&self, page: &IndexPage) -> Result<(), PageError> {
+        let position = self.parsed;
+        let error = |detail| Err(PageError::new(Reason::OtherPage, detail));
+        match page.number {
+            Some(number) if self.kind.position(IndexPageId::Number(number)) != Some(position) => {
+                return error(format!("its pager says that it is page {number}"));
+            }
+            _ => {}
+        }
+        if let Some(same) = self.digests.get(&digest(page)) {
+            return error(format!("it lists the same companies as {same}"));
+        }
+        let is_last = position + 1 >= self.known.max(page.pages as usize);
+        let (rows, fullest) = (page.rows.len() + page.unread, self.fullest());
+        if self.kind == Kind::Numbers && !is_last && is_far_fewer(rows, fullest) {
+            return error(few_rows(rows, fullest));
+        }
+        Ok(())
+    }
+
+    /// Counts a page as parsed.
+    pub fn add_list(&mut self, page: &IndexPage) {
+        self.rows.push(page.rows.len() + page.unread);
+        self.unread += page.unread;
+        if !page.rows.is_empty() {
+            let id = self.kind.page(self.parsed);
+            self.digests.insert(digest(page), id);
+        }
+    }
+
+    /// The first page before the last with far fewer rows than the fullest page, with what is wrong.
+    /// Unlike [`check_list`](Self::check_list), it compares with later pages too.
+    pub fn cut_page(&self) -> Option<(IndexPageId, PageError)> {
+        let (_, before_last) = self.rows.split_last()?;
+        let fullest = self.fullest();
+        let position = before_last
+            .iter()
+            .position(|rows| is_far_fewer(*rows, fullest))?;
+        let detail = few_rows(before_last[position], fullest);
+        let error = PageError::new(Reason::OtherPage, detail);
+        (self.kind == Kind::Numbers).then(|| (self.kind.page(position), error))
+    }
+
+    fn fullest(&self) -> usize {
+        self.rows.iter().copied().max().unwrap_or(0)
+    }
+}
+
+/// All numbered pages of an index but the last have about as many rows: 50, 47, 50, 47, 50, 50, 49, 50,
+/// 48, 50, 5 in a real crawl. A page with under half of the fullest is a part of one.
+fn is_far_fewer(rows: usize, fullest: usize) -> bool {
+    2 * rows < fullest
+}
+
+fn few_rows(rows: usize, fullest: usize) -> String {
+    format!("it lists {rows} companies, another page of the index {fullest}")
+}
+
+/// A digest of the set of companies that a page lists, whatever their order.
+fn digest(page: &IndexPage) -> u64 {
+    let mut slugs: Vec<&str> = page.rows.iter().map(Link::slug).collect();
+    slugs.sort_unstable();
+    slugs.dedup();
+    let mut hasher = DefaultHasher::new();
+    slugs.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What each finished series has listed. Of two, also how they differ. `seen` is the number of distinct
@@ -122,4 +195,9 @@ fn beyond(one: &Slugs, other: &Slugs) -> Vec<String> {
     let mut paths: Vec<String> = slugs.map(|slug| Link::path_of(slug)).collect();
     paths.sort_unstable();
     paths
+}
+
+/// The slugs of the companies that a page lists.
+pub fn slugs(page: &IndexPage) -> Slugs {
+    page.rows.iter().map(|link| link.slug().into()).collect()
 }

@@ -23,8 +23,9 @@ pub enum Target {
         id: IndexPageId,
         path: String,
     },
-    /// The second look at the first index page.
+    /// The second look at an index page, after the walk.
     Recheck {
+        id: IndexPageId,
         path: String,
     },
 }
@@ -74,7 +75,7 @@ impl Task {
     pub fn path(&self) -> &str {
         match &self.target {
             Target::Company(link) => &link.path,
-            Target::IndexPage { path, .. } | Target::Recheck { path } => path,
+            Target::IndexPage { path, .. } | Target::Recheck { path, .. } => path,
         }
     }
 

@@ -135,7 +135,7 @@ impl<'a> Walker<'a> {
             },
             (Event::IndexPage(Fetched { task, page }), Walk::Index(walk)) => {
                 match page {
-                    Ok(page) => walk.page_arrived(task, page),
+                    Ok(page) => walk.page_arrived(task, page)?,
                     // The walk stops when the cancellation arrives, or does not need the page any more.
                     Err(error) if error.reason == Reason::Stopped || !walk.needs(&task) => {}
                     Err(error) => {

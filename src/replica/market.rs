@@ -37,7 +37,9 @@ pub struct Market {
 
 impl Market {
     /// Name of the first index, as in paths, percent-decoded.
-    pub const INDEX: &str = "s&p_500";
+    pub const INDEX: &str = Market::INDICES[0];
+    /// Names of all indices.
+    pub const INDICES: [&str; 3] = ["s&p_500", "dax", "mixed"];
     /// The date of the exchange rates.
     pub const DATE: Date = rates::DATE;
 
@@ -63,8 +65,8 @@ impl Market {
         Market {
             indices: [
                 Index::new(Market::INDEX, "S&P 500", sp_500, seed),
-                Index::new("dax", "DAX", dax, seed),
-                Index::new("mixed", "Mixed Currencies", mixed, seed),
+                Index::new(Market::INDICES[1], "DAX", dax, seed),
+                Index::new(Market::INDICES[2], "Mixed Currencies", mixed, seed),
             ],
             seed,
         }

@@ -87,6 +87,8 @@ pub struct Report {
     pub fewest_workers: usize,
     /// Company pages that name no address of their own, so they may be those of other companies.
     pub unnamed_pages: u64,
+    /// Rows of the index without a readable address. Their companies are not in the ledger.
+    pub unread_rows: usize,
     /// Pages taken from the journal of an interrupted run.
     pub resumed: u64,
     pub bytes_on_the_wire: u64,
@@ -231,6 +233,7 @@ impl Report {
             paused_seconds: counters.paused_ms.get() as f64 / 1e3,
             fewest_workers: sizes.fetchers - counters.most_held_back.get() as usize,
             unnamed_pages: counters.unnamed.get(),
+            unread_rows: harvest.unread_rows,
             resumed: counters.resumed.get(),
             bytes_on_the_wire: counters.bytes_wire.get(),
             bytes_decoded: counters.bytes_decoded.get(),
@@ -266,9 +269,10 @@ fn missing(companies: &[Company]) -> Missing {
 }
 
 fn notes(companies: &[Company]) -> Vec<Note> {
-    let notes = companies.iter().flat_map(|Company { page, .. }| {
-        page.notes.iter().map(|note| Note {
-            code: page.code.clone(),
+    let notes = companies.iter().flat_map(|company| {
+        let notes = company.page.notes.iter().chain(&company.index_note);
+        notes.map(|note| Note {
+            code: company.page.code.clone(),
             note: note.clone(),
         })
     });

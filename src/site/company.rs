@@ -83,6 +83,8 @@ pub struct Company<P = CompanyPage> {
     pub path: String,
     /// Growth over one year in per cent, from the index.
     pub growth: Option<Decimal>,
+    /// Why the index has no usable growth.
+    pub index_note: Option<String>,
 }
 
 /// Why a page is not a company page.

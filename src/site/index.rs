@@ -3,7 +3,6 @@
 //! As with company pages, [`parse`] scans the page first (`index_scan`). If the scan gives up,
 //! [`parse_whole`] builds the tree. Known pages where the two return different results:
 //!
-//! * A company link in the table head: `parse_whole` returns it as a row, the scan does not.
 //! * A table before the index table has the header "1 Year" spelled with character references, such
 //!   as `1&#32;Year`. `parse_whole` returns the rows of that table.
 //! * The table is inside `<textarea>`, an attribute value or other non-HTML content. `parse_whole`
@@ -14,7 +13,10 @@ use std::sync::LazyLock;
 use scraper::{ElementRef, Html, Selector};
 
 use crate::site::dom::{self, TooLarge};
-use crate::site::index_page::{TABLE, company_path, page_count, selector, year_column};
+use crate::site::index_page::{
+    Columns, ROW, TABLE, cells, column_span, company_path, header_row, own_number, page_count,
+    selector,
+};
 use crate::site::landmarks::index::{FIRST_AND_LAST_LETTER, MIN_CELLS};
 use crate::site::number;
 use crate::site::paths::letter_page;
@@ -68,13 +70,12 @@ pub fn parse_letter(html: &[u8], index: &str) -> Result<IndexPage, NotAnIndex> {
         Ok(page) if page.pages > 1 => Err(NotAnIndex::PagedLetter),
         Err(_) if is_empty_letter(&dom::document(html)?, index) => Ok(IndexPage {
             pages: 1,
-            rows: Vec::new(),
+            ..IndexPage::default()
         }),
         result => result,
     }
 }
 
-static ROW: LazyLock<Selector> = LazyLock::new(|| selector("tr"));
 static LINK: LazyLock<Selector> = LazyLock::new(|| selector("a[href]"));
 static CELL: LazyLock<Selector> = LazyLock::new(|| selector("td"));
 
@@ -89,54 +90,70 @@ fn is_empty_letter(html: &Html, index: &str) -> bool {
         links.any(|href| company_path(href).is_some())
     };
     let has_company = html.select(&TABLE).any(|table| {
-        let is_index_table = year_column(table).is_some();
+        let header = header_row(table).map(|(header, _)| header);
         let mut rows = table
             .select(&ROW)
-            .filter(|tr| tr.select(&CELL).count() >= MIN_CELLS);
-        rows.any(|tr| is_index_table || links_to_company(&tr))
+            .filter(|tr| tr.select(&CELL).count() >= MIN_CELLS && Some(*tr) != header);
+        rows.any(|tr| header.is_some() || links_to_company(&tr))
     });
     has_bar && !has_company
 }
 
-/// Returns the rows of the first index table with at least one row, and the page count. `None` if
-/// there is no such table.
+/// Returns the rows of the first index table with at least one company, and what the pager says.
+/// `None` if there is no such table.
 fn select_page(html: &Html) -> Option<IndexPage> {
     let mut tables = html.select(&TABLE).filter_map(|table| {
-        let column = year_column(table)?;
+        let (header, columns) = header_row(table)?;
         // Skip a layout table: its selectors also match the headers and rows of the index table
         // nested in it.
         let is_around_index_table = table
             .select(&TABLE)
-            .any(|inner| year_column(inner).is_some());
+            .any(|inner| header_row(inner).is_some());
         if is_around_index_table {
             return None;
         }
-        let rows: Vec<Link> = table
-            .select(&ROW)
-            .filter_map(|tr| select_row(tr, column))
-            .collect();
-        Some(rows).filter(|rows| !rows.is_empty())
+        let mut page = IndexPage::default();
+        let rows = table.select(&ROW).skip_while(|tr| *tr != header).skip(1);
+        for tr in rows {
+            match select_row(tr, columns) {
+                Some(row) => page.rows.push(row),
+                None => page.unread += usize::from(tr.select(&CELL).count() >= MIN_CELLS),
+            }
+        }
+        (!page.rows.is_empty()).then_some(page)
     });
     Some(IndexPage {
-        rows: tables.next()?,
         pages: page_count(html),
+        number: own_number(html),
+        ..tables.next()?
     })
 }
 
-fn select_row(tr: ElementRef, year_column: usize) -> Option<Link> {
+/// `None` if the row has no link to a company.
+fn select_row(tr: ElementRef, columns: Columns) -> Option<Link> {
     static SPAN: LazyLock<Selector> = LazyLock::new(|| selector("span"));
 
     let (path, link) = tr
         .select(&LINK)
         .find_map(|link| Some((company_path(link.attr("href")?)?, link)))?;
-    let cell = tr.select(&CELL).nth(year_column);
-    // The first span of the cell is the change in dollars, the second the growth in per cent.
+    let mut count = 0;
+    let mut cell = None;
+    for one in cells(tr) {
+        if count == columns.year {
+            cell = Some(one);
+        }
+        count += column_span(one.attr("colspan"));
+    }
+    let note = columns.misfit(count);
+    // The first span of the cell is the change in the currency, the second the growth in per cent.
     let growth = cell
+        .filter(|_| note.is_none())
         .and_then(|cell| cell.select(&SPAN).nth(1))
         .and_then(|span| number::parse_percent(&span.text().collect::<String>()).ok());
     Some(Link {
-        path: path.to_owned(),
+        path: path.into_owned(),
         name: words(link.text()),
         growth,
+        note,
     })
 }

@@ -1,5 +1,6 @@
 //! The contents of an index page, and the functions that its scan and its whole parse share.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use rust_decimal::Decimal;
@@ -21,6 +22,8 @@ pub struct Link {
     pub name: String,
     /// Growth over one year in per cent. Only the index has it.
     pub growth: Option<Decimal>,
+    /// Why the row has no growth, if its cells do not fit the columns of the table.
+    pub note: Option<String>,
 }
 
 impl Link {
@@ -40,6 +43,7 @@ impl Link {
             path,
             name: String::new(),
             growth: None,
+            note: None,
         }
     }
 }
@@ -49,22 +53,75 @@ impl Link {
 pub struct IndexPage {
     /// Number of pages according to the pager, 1 without a pager.
     pub pages: u32,
+    /// The number of this page, if the pager states it.
+    pub number: Option<u32>,
     pub rows: Vec<Link>,
+    /// Rows like those of companies, but without a readable address.
+    pub unread: usize,
 }
 
 pub static TABLE: LazyLock<Selector> = LazyLock::new(|| selector("table"));
+pub static ROW: LazyLock<Selector> = LazyLock::new(|| selector("tr"));
 
 pub fn selector(css: &str) -> Selector {
     Selector::parse(css).expect("a valid selector")
 }
 
-/// The position of the column with the growth over one year. `None` if the table has no such header.
-pub fn year_column(table: ElementRef) -> Option<usize> {
-    static HEADER: LazyLock<Selector> = LazyLock::new(|| selector("th"));
-    table.select(&HEADER).position(|header| {
-        let text = words(header.text());
-        text.contains(YEAR_HEADER) && !text.contains(CHART_HEADER)
-    })
+/// The columns of an index table, according to its header row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Columns {
+    /// The position of the column with the growth over one year.
+    pub year: usize,
+    pub count: usize,
+}
+
+impl Columns {
+    /// The columns of a header row, whose cells may be `th` or `td`. `None` if the row has no header
+    /// "1 Year". A cell with a `colspan` counts as several columns.
+    pub fn of_row(tr: ElementRef) -> Option<Self> {
+        let mut year = None;
+        let mut count = 0;
+        for cell in cells(tr) {
+            let text = words(cell.text());
+            if text.contains(YEAR_HEADER) && !text.contains(CHART_HEADER) {
+                year.get_or_insert(count);
+            }
+            count += column_span(cell.attr("colspan"));
+        }
+        Some(Columns { year: year?, count })
+    }
+
+    /// The note about a row with another number of columns. A row that does not fit has no cell that is
+    /// surely the growth.
+    pub fn misfit(self, count: usize) -> Option<String> {
+        (count != self.count).then(|| {
+            format!(
+                "its row in the index has {count} columns, the header {}",
+                self.count
+            )
+        })
+    }
+}
+
+/// The header row of a table and its columns, if it is an index table.
+pub fn header_row(table: ElementRef) -> Option<(ElementRef, Columns)> {
+    table
+        .select(&ROW)
+        .find_map(|tr| Some((tr, Columns::of_row(tr)?)))
+}
+
+/// The cells of a row, without those of a table in it.
+pub fn cells(tr: ElementRef) -> impl Iterator<Item = ElementRef> {
+    tr.children()
+        .filter_map(ElementRef::wrap)
+        .filter(|cell| matches!(cell.value().name(), "td" | "th"))
+}
+
+/// The number of columns that a cell covers. Browsers read an invalid span as 1 and limit it to 1000
+/// (<https://html.spec.whatwg.org/multipage/tables.html#attr-tdth-colspan>).
+pub fn column_span(attribute: Option<&str>) -> usize {
+    let span = attribute.and_then(|text| text.trim().parse().ok());
+    span.filter(|span| *span > 0).unwrap_or(1).min(1000)
 }
 
 /// The highest page number that the pager links to, 1 without a pager.
@@ -75,6 +132,16 @@ pub fn page_count(html: &Html) -> u32 {
         .select(&PAGER_LINK)
         .filter_map(|link| page_number(link.attr("href")?));
     numbers.max().unwrap_or(1)
+}
+
+/// The number of the page itself, which the pager shows as `<a href="?p=3"><strong>3</strong></a>`.
+/// `None` if no link or more than one is marked so.
+pub fn own_number(html: &Html) -> Option<u32> {
+    static CURRENT: LazyLock<Selector> =
+        LazyLock::new(|| selector(&format!(".{PAGER} a[href] strong")));
+    let mut numbers = html.select(&CURRENT);
+    let number = words(numbers.next()?.text()).parse().ok()?;
+    numbers.next().is_none().then_some(number)
 }
 
 /// The page number in the query of a link. `None` without one.
@@ -89,7 +156,19 @@ fn page_number(href: &str) -> Option<u32> {
 
 /// The path of a company link, relative or absolute, without query and fragment. `None` for other
 /// links. The host in the link is ignored: company pages are requested from the site of the run.
-pub fn company_path(href: &str) -> Option<&str> {
+///
+/// As in browsers, white space and control characters around an address are ignored, and line ends and
+/// tabs also within it (<https://url.spec.whatwg.org/#concept-basic-url-parser>).
+pub fn company_path(href: &str) -> Option<Cow<'_, str>> {
+    let href = href.trim_matches(|c| c <= ' ');
+    if href.contains(['\t', '\n', '\r']) {
+        let href = href.replace(['\t', '\n', '\r'], "");
+        return plain_company_path(&href).map(|path| path.to_owned().into());
+    }
+    plain_company_path(href).map(Cow::Borrowed)
+}
+
+fn plain_company_path(href: &str) -> Option<&str> {
     let path = &href[href.find(COMPANY_PREFIX)?..];
     let path = path.split(['?', '#']).next()?.trim_end_matches('/');
     let slug = path.strip_prefix(COMPANY_PREFIX)?;

@@ -11,7 +11,9 @@ use std::slice;
 use memchr::memmem;
 
 use crate::site::dom;
-use crate::site::index_page::{IndexPage, Link, TABLE, company_path, page_count, year_column};
+use crate::site::index_page::{
+    Columns, IndexPage, Link, TABLE, column_span, company_path, header_row, own_number, page_count,
+};
 use crate::site::landmarks::index::{PAGER, YEAR_HEADER};
 use crate::site::number;
 use crate::site::paths::COMPANY_PREFIX;
@@ -37,29 +39,37 @@ pub fn parse_scanned(html: &[u8]) -> Option<IndexPage> {
         return None;
     }
     let table = &html[start..end];
-    let (table_head, table_rows) = table.split_at(find_first_row(table)?);
+    let (table_head, table_rows) = table.split_at(find_first_row(table, header - start)?);
     let mut fragment = String::new();
     append_collapsed(&mut fragment, table_head);
     fragment.push_str("</table>");
     append_pager(&mut fragment, html)?;
     let fragment = dom::fragment(&fragment).ok()?;
-    let column = year_column(fragment.select(&TABLE).next()?)?;
+    let (_, columns) = header_row(fragment.select(&TABLE).next()?)?;
     Some(IndexPage {
         pages: page_count(&fragment),
-        rows: scan_rows(table_rows, column)?,
+        number: own_number(&fragment),
+        rows: scan_rows(table_rows, columns)?,
+        // The scan gives up on a row without a company link.
+        unread: 0,
     })
 }
 
-/// The position of the row with the first cell. `None` if the table has other than plain tags, or
-/// contains another table: the first `</table>` closes the inner table.
-fn find_first_row(table: &[u8]) -> Option<usize> {
-    let (mut last_row, mut first_row) = (None, None);
+/// The position of the first row behind the header. `None` if there is none, if it begins without a
+/// `<tr>`, if the table has other than plain tags, or if it contains another table: the first
+/// `</table>` closes the inner table.
+fn find_first_row(table: &[u8], header: usize) -> Option<usize> {
+    let mut first_row = None;
+    let mut is_header_open = true;
     for (number, tag) in plain_tags(table).enumerate() {
         let tag = tag?;
         match tag.name {
             b"table" | b"/table" if number > 0 => return None,
-            b"tr" => last_row = Some(tag.start),
-            b"td" if first_row.is_none() => first_row = Some(last_row?),
+            b"tr" if tag.start > header => {
+                first_row.get_or_insert(tag.start);
+            }
+            b"td" | b"th" if first_row.is_none() && !is_header_open => return None,
+            b"/tr" | b"/thead" | b"tbody" if tag.start > header => is_header_open = false,
             _ => {}
         }
     }
@@ -87,8 +97,8 @@ fn append_pager(fragment: &mut String, html: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// Scans all rows from the first one with a cell. Returns `None` to give up.
-fn scan_rows(table: &[u8], year_column: usize) -> Option<Vec<Link>> {
+/// Scans all rows behind the header. Returns `None` to give up.
+fn scan_rows(table: &[u8], columns: Columns) -> Option<Vec<Link>> {
     let mut links = Vec::new();
     let mut row = Vec::new();
     let mut tags = plain_tags(table).peekable();
@@ -99,7 +109,7 @@ fn scan_rows(table: &[u8], year_column: usize) -> Option<Vec<Link>> {
         }
         let row_continues = matches!(tags.peek(), Some(Some(next)) if next.name != b"tr");
         if !row_continues {
-            links.push(scan_row(table, &row, year_column)?);
+            links.push(scan_row(table, &row, columns)?);
             row.clear();
             if links.len() > MAX_ROWS {
                 return None;
@@ -111,7 +121,7 @@ fn scan_rows(table: &[u8], year_column: usize) -> Option<Vec<Link>> {
 
 /// Scans the tags from one `<tr>` up to the next. Returns `None` to give up, also on a row without a
 /// company link: a parser may find a link that the scan does not.
-fn scan_row(table: &[u8], tags: &[Tag], year_column: usize) -> Option<Link> {
+fn scan_row(table: &[u8], tags: &[Tag], columns: Columns) -> Option<Link> {
     let end = tags.iter().position(|tag| tag.name == b"/tr");
     let (row, after) = tags.split_at(end.unwrap_or(tags.len()));
     if !is_plain_row(row, after) {
@@ -119,21 +129,39 @@ fn scan_row(table: &[u8], tags: &[Tag], year_column: usize) -> Option<Link> {
     }
     let link = find_company_link(table, row)?;
     let path = company_path(row[link].attribute(table, "href")?)?;
-    let mut cells = (0..row.len()).filter(|at| row[*at].name == b"td");
-    let cell = cells.nth(year_column).unwrap_or(row.len());
+    let mut count = 0;
+    let mut cell = row.len();
+    for at in (0..row.len()).filter(|at| row[*at].name == b"td") {
+        if count == columns.year {
+            cell = at;
+        }
+        count += scan_column_span(table, &row[at])?;
+    }
+    let note = columns.misfit(count);
     let mut spans = (cell..row.len())
         .take_while(|at| row[*at].name != b"/td")
         .filter(|at| row[*at].name == b"span");
-    // The first span of the cell is the change in dollars, the second the growth in per cent.
-    let growth = match spans.nth(1) {
+    // The first span of the cell is the change in the currency, the second the growth in per cent.
+    let growth = match spans.nth(1).filter(|_| note.is_none()) {
         Some(span) => number::parse_percent(&element_text(table, row, span, b"/span")?).ok(),
         None => None,
     };
     Some(Link {
-        path: path.to_owned(),
+        path: path.into_owned(),
         name: words(iter::once(&*element_text(table, row, link, b"/a")?)),
         growth,
+        note,
     })
+}
+
+/// The number of columns that a cell covers. Returns `None` to give up.
+fn scan_column_span(table: &[u8], cell: &Tag) -> Option<usize> {
+    const NAME: &str = "colspan";
+    let mut words = table[cell.start..cell.end].windows(NAME.len());
+    if !words.any(|word| word.eq_ignore_ascii_case(NAME.as_bytes())) {
+        return Some(1);
+    }
+    Some(column_span(Some(cell.attribute(table, NAME)?)))
 }
 
 /// Whether a parser leaves every element of a row in its place. The cells must follow one another,

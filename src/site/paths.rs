@@ -14,6 +14,16 @@ pub const COMPANY_PREFIX: &str = "/stocks/";
 /// Prefix of the paths of all index pages.
 pub const INDEX_PREFIX: &str = "/index/components/";
 
+/// The indices that the site links to, as its addresses spell them.
+pub const INDICES: [&str; 6] = [
+    "dow_jones",
+    "nasdaq_100",
+    "s&p_500",
+    "dax",
+    "ftse_100",
+    "euro_stoxx_50",
+];
+
 /// The letter pages of an index, in the order of their requests.
 pub const LETTERS: [&str; 27] = [
     "A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L", "M", "N", "O", "P", "Q", "R", "S",

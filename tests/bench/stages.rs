@@ -55,6 +55,7 @@ fn stages(criterion: &mut Criterion) {
             page: company::parse(&company.plain_body()).expect("a company page"),
             path: format!("/stocks/{number}-stock"),
             growth: Some(Decimal::new(number * 7919 % 500, 2)),
+            index_note: None,
         })
         .collect();
     let rate = Rate::by_hand(Decimal::new(766_501, 4));

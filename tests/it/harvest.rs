@@ -11,6 +11,7 @@ fn link(slug: &str) -> Link {
         path: format!("/stocks/{slug}-stock"),
         name: String::new(),
         growth: Some(1.into()),
+        note: None,
     }
 }
 

@@ -49,17 +49,24 @@ fn parsed(html: &str) -> String {
     assert_eq!(scanned, parse_whole(html.as_bytes()), "scan and dom differ");
     match scanned {
         Err(error) => error.to_string(),
-        Ok(IndexPage { pages, rows }) => {
+        Ok(IndexPage {
+            pages,
+            number,
+            rows,
+            unread,
+        }) => {
             let row = |link: indexrank::site::index::Link| {
-                format!(
-                    " {}|{}|{}",
-                    link.path,
-                    link.name,
-                    link.growth
-                        .map_or("-".to_owned(), |value| value.to_string())
-                )
+                let growth = link.growth.map(|value| value.to_string());
+                let growth = growth.or(link.note).unwrap_or("-".to_owned());
+                format!(" {}|{}|{growth}", link.path, link.name)
             };
-            format!("{pages}:{}", rows.into_iter().map(row).collect::<String>())
+            let rows: String = rows.into_iter().map(row).collect();
+            let number = number.map_or(String::new(), |number| format!("{number} of "));
+            let unread = match unread {
+                0 => String::new(),
+                unread => format!(" +{unread}"),
+            };
+            format!("{number}{pages}:{rows}{unread}")
         }
     }
 }
@@ -128,6 +135,114 @@ fn parses_rows() {
     }
 }
 
+/// A page of one good row, then `rows`.
+fn after_a_row(rows: &str) -> String {
+    row("/stocks/a-stock", "A", &growth("1%")) + rows
+}
+
+#[test]
+fn trims_addresses_as_browsers_do() {
+    for (href, expected) in [
+        (" /stocks/x-stock", "/stocks/x-stock|X|2"),
+        ("\n\t/stocks/x-stock\r\n ", "/stocks/x-stock|X|2"),
+        ("/stocks/x-\nstock", "/stocks/x-stock|X|2"),
+        ("/sto\ncks/x-stock", "/stocks/x-stock|X|2"),
+        (" https://x/stocks/x-stock?a#b ", "/stocks/x-stock|X|2"),
+        ("&#32;/stocks/x-stock&#10;", "/stocks/x-stock|X|2"),
+    ] {
+        let rows = after_a_row(&row(href, "X", &growth("2%")));
+        let expected = format!("1: /stocks/a-stock|A|1 {expected}");
+        assert_eq!(parsed(&page(&rows, "")), expected, "{href:?}");
+    }
+}
+
+#[test]
+fn counts_rows_without_a_readable_address() {
+    let long = format!("/stocks/{}-stock", "x".repeat(300));
+    for (rows, unread) in [
+        (row(&long, "X", &growth("2%")), " +1"),
+        (row("/stocks/x y-stock", "X", &growth("2%")), " +1"),
+        (row("/stocks/", "X", &growth("2%")), " +1"),
+        (row("/etfs/x", "X", &growth("2%")), " +1"),
+        (row("/stocks/", "X", &growth("2%")).repeat(3), " +3"),
+        // A row of one cell is a message or an advertisement.
+        (
+            "<tr><td colspan=\"8\">Advertisement</td></tr>".to_owned(),
+            "",
+        ),
+    ] {
+        let expected = format!("1: /stocks/a-stock|A|1{unread}");
+        assert_eq!(parsed(&page(&after_a_row(&rows), "")), expected, "{rows}");
+    }
+}
+
+/// Growth comes from the column under its header, or from no column at all.
+#[test]
+fn counts_columns() {
+    let mmm = row("/stocks/mmm-stock", "3M", &growth("-9.27%"));
+    let html = page(&mmm, "");
+    let fits = "1: /stocks/mmm-stock|3M|-9.27";
+    let header = |name: &str, with: &str| {
+        html.replace(&format!("<th class=\"table__th\">\r\n{name}\t</th>"), with)
+    };
+    let cell = "<td class=\"table__td\"><span>1.00</span><br><span>1.00%</span></td>";
+    let misfit = |row, header| {
+        format!(
+            "1: /stocks/mmm-stock|3M|its row in the index has {row} columns, the header {header}"
+        )
+    };
+    for (html, expected) in [
+        (
+            html.replace("<th ", "<td ").replace("</th>", "</td>"),
+            fits.to_owned(),
+        ),
+        (
+            html.replace("<thead>", "").replace("</thead>", ""),
+            fits.to_owned(),
+        ),
+        // One header over two columns.
+        (
+            header("6 Mo.", "").replace(
+                "<th class=\"table__th\">\r\n3 Mo.",
+                "<th colspan=\"2\" class=\"table__th\">\r\n3 Mo.",
+            ),
+            fits.to_owned(),
+        ),
+        (
+            header("6 Mo.", "").replace(
+                "<th class=\"table__th\">\r\n3 Mo.",
+                "<th COLSPAN=2>\r\n3 Mo.",
+            ),
+            fits.to_owned(),
+        ),
+        // A cell over two columns.
+        (
+            html.replacen(
+                &cell.repeat(2),
+                &cell.replace("<td ", "<td colspan='2' "),
+                1,
+            ),
+            fits.to_owned(),
+        ),
+        (
+            html.replacen(&cell.repeat(2), &cell.replace("<td ", "<td Colspan=2 "), 1),
+            fits.to_owned(),
+        ),
+        (
+            html.replacen(cell, &cell.replace("<td ", "<td colspan=\"0\" "), 1),
+            fits.to_owned(),
+        ),
+        // A column more in the header, in the row, or in a span.
+        (header("Time", "<th>Time</th><th>Date</th>"), misfit(8, 9)),
+        (header("Time", ""), misfit(8, 7)),
+        (header("Time", "<th colspan=\"3\">Time</th>"), misfit(8, 10)),
+        (html.replacen(cell, &cell.repeat(2), 1), misfit(9, 8)),
+        (html.replacen(cell, "", 1), misfit(7, 8)),
+    ] {
+        assert_eq!(parsed(&html), expected, "{html}");
+    }
+}
+
 const NOT_INDEX: &str =
     "not an index page: no table with a column \"1 Year\" and links to /stocks/…";
 
@@ -138,13 +253,26 @@ fn parses_pagers() {
         ("", "1"),
         (
             "<a href=\"?p=1\"><strong>1</strong></a> | <a href=\"?p=2\">2</a>",
-            "2",
+            "1 of 2",
         ),
         (
             "<a href=\"?p=1\">1</a> | <a href=\"?p=9\">9</a> | ... | <a href=\"?p=11\">11</a>&nbsp;<a href=\"?p=2\"><img alt=\"Next\"></a>",
             "11",
         ),
         ("<a href=\"?p=10\"><img alt=\"Last\"></a>", "10"),
+        (
+            "<a href=\"?p=1\">1</a> | <a href=\"?p=3\"><strong> 3\n</strong></a>",
+            "3 of 3",
+        ),
+        // A pager that marks two numbers, or something else, states none.
+        (
+            "<a href=\"?p=1\"><strong>1</strong></a> | <a href=\"?p=2\"><strong>2</strong></a>",
+            "2",
+        ),
+        (
+            "<strong>Page:</strong> <a href=\"?p=2\">2</a> <a href=\"?p=1\"><strong>first</strong></a>",
+            "2",
+        ),
         (
             "<a href=\"https://markets.businessinsider.com/index/components/s&amp;p_500?p=6\">6</a>",
             "6",

@@ -47,7 +47,7 @@ fn prints_each_kind_of_page_in_argument_order() {
         lines,
         [
             json!({"file": "rates.xml", "kind": "rates", "date": "04.02.2022", "usd": 76.6501, "nominal": "1", "note": null}),
-            json!({"file": "company.html", "kind": "company", "code": "A", "name": "Agilent Technologies Inc.", "price": 137.06,
+            json!({"file": "company.html", "kind": "company", "code": "A", "name": "Agilent Technologies Inc.", "currency": "USD", "as_of": "2022-01-28", "price": 137.06,
                 "P/E": 30.82, "52 week low": 112.47, "52 week high": 179.57, "note": null}),
             json!({"file": "error.xml", "kind": "rates", "date": null, "usd": null, "nominal": null,
                 "note": "the Bank of Russia returned an error: Error in parameters"}),

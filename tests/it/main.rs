@@ -50,3 +50,4 @@ mod torture;
 mod trace;
 mod walks;
 mod warc;
+mod wrong_index;

@@ -15,6 +15,7 @@ fn company(code: &str, [price, pe, growth, low52, high52]: [&str; 5]) -> Company
     Company {
         path: format!("/stocks/{}-stock", code.to_lowercase()),
         growth: decimal(growth),
+        index_note: None,
         page: CompanyPage {
             code: code.to_owned(),
             name: format!("{code} Inc."),

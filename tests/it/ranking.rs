@@ -30,6 +30,7 @@ fn company(text: &str) -> Company {
     Company {
         path: format!("/stocks/{}-stock", page.code.to_lowercase()),
         growth,
+        index_note: None,
         page,
     }
 }

@@ -102,6 +102,7 @@ fn may_cost_a_page(kind: &str) -> bool {
         "td-header",
         "extra-column",
         "absurd-rate",
+        "long-row",
         "404",
         "403",
         "encoding:",
@@ -110,9 +111,8 @@ fn may_cost_a_page(kind: &str) -> bool {
     .any(|lasting| kind.starts_with(lasting))
 }
 
-/// Kinds that the client neither detects nor reads correctly: it may rank wrong figures without a word.
-/// The test below skips them.
-const UNPROTECTED: [&str; 4] = ["colspan", "row-space", "long-row", "absurd-rate"];
+/// Kinds that the client neither detects nor reads correctly. The test below skips them.
+const UNPROTECTED: [&str; 1] = ["absurd-rate"];
 
 /// One fault a run: each kind at each request.
 #[test]
@@ -147,6 +147,10 @@ fn handles_every_fault_at_every_request() {
                 // A figure is missing, or a company is listed twice.
                 0 if ["layout", "growing"].contains(&kind.as_str()) => {}
                 0 => assert_eq!(outcome.rankings, quiet.rankings, "{what}"),
+                // A row of the index without a readable address is no failure of the ledger.
+                3 if kind == "long-row" => {
+                    assert_eq!(outcome.report.unwrap()["unread_rows"], 1, "{what}");
+                }
                 3 => {
                     let report = outcome.report.unwrap();
                     assert_eq!(ledger(&report)[2], 1, "{what}");
@@ -157,8 +161,9 @@ fn handles_every_fault_at_every_request() {
                     });
                     assert_eq!(outcome.rankings, *expected, "{what}");
                 }
-                // The fault hit the index, robots.txt or the rate.
-                4..=6 => assert!(stderr.starts_with("indexrank: "), "{what}: {stderr}"),
+                // The fault hit the index, robots.txt or the rate. With code 8, it hit the second look at
+                // the index: that lists companies without pages.
+                4..=6 | 8 => assert!(stderr.starts_with("indexrank: "), "{what}: {stderr}"),
                 _ => panic!("{what}: {code} {stderr}"),
             }
         }
@@ -227,7 +232,9 @@ fn recovers_from_random_transient_faults() {
             (60..=200).contains(&retries),
             "seed {seed}: {retries} retries"
         );
-        assert_eq!(outcome.requests, quiet.requests + retries, "seed {seed}");
+        // Each of the eleven index pages that was retried gets a second look.
+        let second_looks = outcome.requests - quiet.requests - retries;
+        assert!(second_looks <= 11, "seed {seed}: {second_looks}");
     }
 }
 

@@ -263,9 +263,10 @@ fn retries_every_letter_page_alike() {
         (path == LETTER_Q && earlier < 2).then(|| Reply::status("502 Bad Gateway"))
     });
     Run::new(&server, &["--walk", "letters"]).assert_complete(2);
+    // A page that was retried gets a second look at the end.
     for letter in LETTERS {
         let asked = server.asked(&format!("/index/components/s&p_500/{letter}"));
-        assert_eq!(asked, if letter == "Q" { 3 } else { 1 }, "{letter}");
+        assert_eq!(asked, if letter == "Q" { 4 } else { 1 }, "{letter}");
     }
 
     for walk in ["letters", "both"] {
@@ -381,6 +382,24 @@ fn rejects_invalid_walk_options() {
     }
 }
 
+#[test]
+fn fails_when_every_letter_is_one_page() {
+    let letter_a = market().letter_page("A").into_bytes();
+    let server = TestServer::start(market(), move |path, _| {
+        is_letter(path).then(|| Reply::Page(letter_a.clone()))
+    });
+    for walk in ["letters", "both"] {
+        let run = Run::new(&server, &["--walk", walk, "--retry-pause", "1"]);
+        run.assert_failed(
+            4,
+            &[
+                "letter page B of the index",
+                "it lists the same companies as letter page A",
+            ],
+        );
+    }
+}
+
 /// The walk stops at the limit of listed companies: 25 pages of 3900 fit in 100,000.
 #[test]
 fn ends_an_endless_index_with_an_error() {
@@ -397,7 +416,7 @@ fn ends_an_endless_index_with_an_error() {
     for mode in [WalkMode::Pages, WalkMode::Letters] {
         let source = source_at(server.address(), 1);
         let counters = Counters::default();
-        let walk = Walk::Index(IndexWalk::new(&source, INDEX, mode, &counters).with_recheck());
+        let walk = Walk::Index(IndexWalk::new(&source, INDEX, mode, &counters).with_second_looks());
         let sizes = PoolSizes {
             fetchers: 2,
             parsers: 1,

@@ -142,9 +142,15 @@ impl Results {
             ..Harvest::default()
         };
         let mut list_lines = Vec::new();
-        for Company { page, path, growth } in extracts.companies {
-            match page {
-                Extract::Company(page) => harvest.companies.push(Company { page, path, growth }),
+        for company in extracts.companies {
+            let path = company.path;
+            match company.page {
+                Extract::Company(page) => harvest.companies.push(Company {
+                    page,
+                    path,
+                    growth: company.growth,
+                    index_note: company.index_note,
+                }),
                 Extract::Fetched { bytes } => {
                     list_lines.push(report::json_line(&json!({"address": path, "bytes": bytes})));
                 }

@@ -1,0 +1,74 @@
+//! Second looks at index pages after the walk.
+//!
+//! A company that moves to an earlier page during the walk may be on none of the pages as they were
+//! fetched. So the first numbered page, and every page that was retried and so came much later than its
+//! neighbours, is fetched once more at the end.
+
+use crate::pipeline::series::{Slugs, slugs};
+use crate::pipeline::task::{IndexPageId, Target, Task};
+use crate::site::index::{IndexPage, Link};
+
+#[derive(Default)]
+pub struct SecondLooks {
+    /// The pages to fetch again, and the companies that the first look has found there.
+    pages: Vec<(IndexPageId, Slugs)>,
+    /// Pages handed out so far.
+    requested: usize,
+    /// How pages have changed, a phrase for each.
+    changes: Vec<String>,
+}
+
+impl SecondLooks {
+    /// Notes a page that may get a second look.
+    pub fn add(&mut self, task: &Task, page: &IndexPage) {
+        if let Target::IndexPage { id, .. } = task.target
+            && (id == IndexPageId::Number(1) || task.attempts.is_retry())
+        {
+            self.pages.push((id, slugs(page)));
+        }
+    }
+
+    /// The next page to fetch again, of the index `name`.
+    pub fn next_task(&mut self, name: &str) -> Option<Task> {
+        let (id, _) = *self.pages.get(self.requested)?;
+        self.requested += 1;
+        let path = id.path(name);
+        Some(Task::new(Target::Recheck { id, path }))
+    }
+
+    /// Drops the pages that are not yet handed out.
+    pub fn stop(&mut self) {
+        self.requested = self.pages.len();
+    }
+
+    /// Compares a page with the first look, and returns the companies that were not on it.
+    pub fn compare(&mut self, id: IndexPageId, now: IndexPage) -> Vec<Link> {
+        let is_other = now
+            .number
+            .is_some_and(|number| id != IndexPageId::Number(number));
+        let first_look = self.pages.iter().find(|(page, _)| *page == id);
+        let Some((_, before)) = first_look.filter(|_| !is_other) else {
+            return Vec::new();
+        };
+        let removed = before.difference(&slugs(&now)).count();
+        let mut rows = now.rows;
+        rows.retain(|link| !before.contains(link.slug()));
+        if rows.len() + removed > 0 {
+            let added = rows.len();
+            self.changes
+                .push(format!("{id}: {added} added, {removed} removed"));
+        }
+        rows
+    }
+
+    /// A warning about an index that changed during the walk, if it did.
+    pub fn warning(&self) -> Option<String> {
+        let changes = self.changes.join("; ");
+        (!changes.is_empty()).then(|| {
+            format!(
+                "the index changed during the walk ({changes}); added companies are fetched, but others \
+                 may be missing: run it again"
+            )
+        })
+    }
+}
