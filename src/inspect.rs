@@ -3,15 +3,16 @@
 
 use rust_decimal::Decimal;
 use rust_decimal::serde::arbitrary_precision_option as exact_option;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::http::decode::{self, Inflater};
 use crate::http::error::PageError;
+use crate::results::ranking::Exact;
 use crate::results::report;
 use crate::site::company::AsOf;
 use crate::site::currency::Currency;
 use crate::site::landmarks::places;
-use crate::site::rates::RatesError;
+use crate::site::rates::{Rate, Rates, RatesError};
 use crate::site::{company, index, rates};
 
 /// What a saved page contains, by the kind of page. A missing figure is null, and the note names its
@@ -46,11 +47,23 @@ pub enum Inspected {
         #[serde(with = "exact_option")]
         usd: Option<Decimal>,
         nominal: Option<String>,
+        rates: Roubles,
         note: Option<String>,
     },
     Unknown {
         note: String,
     },
+}
+
+/// Roubles for one unit of each currency with a usable rate, by code.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Roubles(pub Vec<(Currency, Decimal)>);
+
+impl Serialize for Roubles {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let rates = self.0.iter();
+        serializer.collect_map(rates.map(|(currency, rate)| (currency, Exact(*rate))))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -110,28 +123,30 @@ fn inspect_rates(text: &[u8]) -> Result<Inspected, String> {
     // The parser rejects a text over its limit, so one byte over the limit is enough.
     let start = &text[..text.len().min(rates::MAX_BYTES + 1)];
     let error = match rates::parse(&String::from_utf8_lossy(start)) {
-        Ok(rate) => {
-            return Ok(Inspected::Rates {
-                date: rate.day.map(|day| day.written),
-                usd: Some(rate.value.normalize()),
-                nominal: Some(rate.nominal.to_string()),
-                note: None,
-            });
-        }
+        Ok(rates) => return Ok(inspected_rates(rates)),
         Err(RatesError::Unrecognised(why)) => return Err(why),
         Err(error) => error,
     };
-    let note = Some(error.to_string());
-    let date = match error {
-        RatesError::NoDollar { date, .. } => Some(date),
-        _ => None,
-    };
     Ok(Inspected::Rates {
-        date,
+        date: None,
         usd: None,
         nominal: None,
-        note,
+        rates: Roubles(Vec::new()),
+        note: Some(error.to_string()),
     })
+}
+
+fn inspected_rates(rates: Rates) -> Inspected {
+    let dollar = rates.get(Currency::USD);
+    let note = dollar.as_ref().err();
+    let per_unit = |(currency, rate): (Currency, Rate)| (currency, rate.per_unit().normalize());
+    Inspected::Rates {
+        note: note.map(|why| rates.explain(Currency::USD, why)),
+        usd: dollar.as_ref().ok().map(|rate| rate.value.normalize()),
+        nominal: dollar.ok().map(|rate| rate.nominal.to_string()),
+        rates: Roubles(rates.usable().map(per_unit).collect()),
+        date: rates.day.map(|day| day.written),
+    }
 }
 
 fn inspected_company(page: company::CompanyPage) -> Inspected {

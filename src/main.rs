@@ -46,7 +46,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Stop> {
 
 /// Runs the rankings job: `indexrank` without a subcommand.
 fn rank(args: RunArgs) -> Result<Exit, Stop> {
-    let (job, verbosity) = args.into_job(signals::receive());
+    let (job, verbosity) = args.into_job(signals::receive())?;
     let outcome = job::run(job)?;
     let printed = print(&stdout_of(&outcome, verbosity));
     for line in stderr_of(&outcome, verbosity) {
@@ -69,7 +69,8 @@ fn stdout_of(outcome: &Outcome, verbosity: Verbosity) -> Vec<u8> {
     }
     let size = terminal_size::terminal_size_of(io::stdout());
     let width = size.map_or(80, |(width, _)| usize::from(width.0));
-    let text = terminal::tables(rankings, width) + &terminal::closing_lines(report);
+    let text =
+        terminal::tables(rankings, report.price_currency, width) + &terminal::closing_lines(report);
     text.into_bytes()
 }
 

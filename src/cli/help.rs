@@ -25,7 +25,7 @@ Exit codes:
     3  rankings written, but some companies are missing
     4  site unreachable or refusing requests, or --max-time exceeded
     5  layout of the pages not recognised
-    6  rankings written except price.json: no exchange rate
+    6  rankings written except price.json: no usable exchange rate
     7  output cannot be written
     8  no file written: too few companies (--min-companies)
   130  interrupted (SIGINT, Ctrl-C)

@@ -12,6 +12,7 @@ mod values;
 
 pub use crate::cli::values::bandwidth;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -24,11 +25,13 @@ use rust_decimal::Decimal;
 
 use crate::cli::help::{EXAMPLES_AND_EXIT_CODES, FAULTS};
 use crate::cli::values::{
-    date, header_value, index_name, min_companies, rate, recording, requests_per_second, seconds,
-    servable, table, whole_number,
+    currency, date, header_value, index_name, min_companies, rate, recording, requests_per_second,
+    seconds, servable, table, usd_rub, whole_number,
 };
+use crate::exit::Exit;
 use crate::http::proxy::ProxyChoice;
 use crate::http::tls::Authorities;
+use crate::job::advice::Stop;
 use crate::job::exchange_rate::RateChoice;
 use crate::job::settings::{Job, RetryTiming};
 use crate::pipeline::PoolSizes;
@@ -38,6 +41,7 @@ use crate::results::coverage::MinCompanies;
 use crate::results::ranking::PeRange;
 use crate::results::table;
 use crate::results::write::Outputs;
+use crate::site::currency::Currency;
 use crate::source::origin::Origin;
 use crate::telemetry::progress::Style;
 
@@ -96,7 +100,7 @@ pub enum Command {
 pub struct RunArgs {
     /// Fetch pages from SOURCE: live, replica, FILE.warc[.gz] or http[s]://HOST:PORT
     ///
-    /// live: https://markets.businessinsider.com, and https://www.cbr.ru for the exchange rate.
+    /// live: https://markets.businessinsider.com, and https://www.cbr.ru for the exchange rates.
     ///
     /// replica: the embedded market, served on 127.0.0.1. It needs no network.
     ///
@@ -117,10 +121,16 @@ pub struct RunArgs {
     /// companies of the S&P 500, and the letter pages 505.
     #[arg(long, value_enum, default_value = "pages", help_heading = "Source")]
     walk: WalkArg,
-    /// Use RATE roubles per dollar, e.g. 76.65 [default: the Bank of Russia's rate]
-    #[arg(long, value_name = "RATE", value_parser = rate, conflicts_with = "rate_date", help_heading = "Source")]
+    /// Use this rate, in roubles for one unit, e.g. EUR=86.56 [default: the Bank of Russia's rates]
+    ///
+    /// The option may be repeated. The bank is not asked, so companies quoted in a currency without a
+    /// rate are not ranked by price. For pence, give the rate of the pound.
+    #[arg(long = "rate", value_name = "CODE=ROUBLES", value_parser = rate, conflicts_with = "rate_date", help_heading = "Source")]
+    rates: Vec<(Currency, Decimal)>,
+    /// Use this rate of the dollar; short for --rate USD=ROUBLES
+    #[arg(long, value_name = "ROUBLES", value_parser = usd_rub, conflicts_with = "rate_date", help_heading = "Source")]
     usd_rub: Option<Decimal>,
-    /// Use the Bank of Russia's rate for this day [default: latest]
+    /// Use the Bank of Russia's rates for this day [default: latest]
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = date, help_heading = "Source")]
     rate_date: Option<Date>,
 
@@ -128,7 +138,7 @@ pub struct RunArgs {
     ///
     /// The rankings are price.json, pe.json, growth.json and potential_profit.json. A run that fails
     /// changes none of these files, and keeps its pages in DIR/unfinished.warc for --resume. A run without
-    /// an exchange rate renames an earlier price.json to price.previous.json.
+    /// usable exchange rates renames an earlier price.json to price.previous.json.
     #[arg(
         long,
         value_name = "DIR",
@@ -139,6 +149,12 @@ pub struct RunArgs {
     /// Put N companies in each ranking, 1 to 1000000
     #[arg(long, value_name = "N", default_value = "10", value_parser = whole_number::<1, 1_000_000>, help_heading = "Results")]
     top: usize,
+    /// Rank prices in this currency, e.g. USD
+    ///
+    /// A price is multiplied by the rate of its own currency and divided by the rate of this one. If all
+    /// companies are quoted in it, no rate is needed, and the Bank of Russia is not asked.
+    #[arg(long = "in", value_name = "CODE", default_value = "RUB", value_parser = currency, help_heading = "Results")]
+    price_currency: Currency,
     /// P/E ratios to rank
     #[arg(long, value_enum, default_value = "any", help_heading = "Results")]
     pe: PeArg,
@@ -269,8 +285,10 @@ pub struct Verbosity {
 }
 
 impl RunArgs {
-    /// The settings of the run. A signal from `interrupts` cancels it.
-    pub fn into_job(self, interrupts: Receiver<i32>) -> (Job, Verbosity) {
+    /// The settings of the run. A signal from `interrupts` cancels it. An error if options contradict each
+    /// other.
+    pub fn into_job(self, interrupts: Receiver<i32>) -> Result<(Job, Verbosity), Stop> {
+        let rates = self.rate_choice()?;
         let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get());
         let parsers = self
             .readers
@@ -298,9 +316,8 @@ impl RunArgs {
                 PeArg::Positive => PeRange::Positive,
             },
             min_companies: self.min_companies.unwrap_or(MinCompanies::Usual),
-            rate: self
-                .usd_rub
-                .map_or(RateChoice::OfDay(self.rate_date), RateChoice::Given),
+            rates,
+            price_currency: self.price_currency,
             outputs: Outputs {
                 folder: self.out,
                 table: self.table,
@@ -322,7 +339,27 @@ impl RunArgs {
             authorities: self.ca_file,
             progress: Style::for_stderr(self.quiet),
         };
-        (job, verbosity)
+        Ok((job, verbosity))
+    }
+
+    /// The rates given, or the day of the bank's.
+    fn rate_choice(&self) -> Result<RateChoice, Stop> {
+        let dollar = self.usd_rub.map(|rate| (Currency::USD, rate));
+        let mut given = BTreeMap::new();
+        for (currency, rate) in dollar.into_iter().chain(self.rates.iter().copied()) {
+            if given.insert(currency, rate).is_some() {
+                let options = match (currency, dollar) {
+                    (Currency::USD, Some(_)) => "--usd-rub and --rate",
+                    _ => "--rate",
+                };
+                let message = format!("{options}: two rates of {currency} are given, expected one");
+                return Err(Stop::new(Exit::Usage, message));
+            }
+        }
+        if given.is_empty() {
+            return Ok(RateChoice::OfDay(self.rate_date));
+        }
+        Ok(RateChoice::Given(given))
     }
 }
 

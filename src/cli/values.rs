@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 
 use crate::results::coverage::MinCompanies;
 use crate::results::table::Format;
+use crate::site::currency::Currency;
 use crate::site::paths::INDICES;
 use crate::site::{number, rates};
 use crate::source::origin::Origin;
@@ -55,14 +56,42 @@ pub fn index_name(text: &str) -> Result<String, String> {
 }
 
 /// Roubles per dollar, with a decimal point or comma.
-pub fn rate(text: &str) -> Result<Decimal, String> {
-    let rate = number::parse_decimal_comma(text)
-        .ok()
-        .filter(|rate| *rate > Decimal::ZERO && *rate < rates::MAX_RATE);
-    rate.ok_or_else(|| {
-        let limit = rates::MAX_RATE;
-        format!("expected roubles per dollar, more than 0 and less than {limit}, like 76.65")
+pub fn usd_rub(text: &str) -> Result<Decimal, String> {
+    rouble_rate(text).ok_or_else(|| {
+        let (min, max) = (rates::PER_UNIT.start(), rates::PER_UNIT.end());
+        format!("expected roubles per dollar, from {min} to {max}, like 76.65")
     })
+}
+
+/// A currency and its rate, like `EUR=86.56`.
+pub fn rate(text: &str) -> Result<(Currency, Decimal), String> {
+    let (min, max) = (rates::PER_UNIT.start(), rates::PER_UNIT.end());
+    let expected = || {
+        format!("expected a currency and roubles for one unit, from {min} to {max}, like EUR=86.56")
+    };
+    let (code, rate) = text.split_once('=').ok_or_else(expected)?;
+    let currency = currency(code)?;
+    if currency == Currency::RUB {
+        return Err("the rate of RUB is always 1".to_owned());
+    }
+    Ok((currency, rouble_rate(rate).ok_or_else(expected)?))
+}
+
+fn rouble_rate(text: &str) -> Option<Decimal> {
+    let rate = number::parse_decimal_comma(text).ok();
+    rate.filter(|rate| rates::PER_UNIT.contains(rate))
+}
+
+/// A currency that is no minor unit.
+pub fn currency(text: &str) -> Result<Currency, String> {
+    let expected = "expected a currency code of three capital letters, like USD";
+    let currency: Currency = text.parse().map_err(|_| expected)?;
+    match currency.main_unit() {
+        (main, 100) => Err(format!("{currency} is a hundredth of {main}; use {main}")),
+        _ if currency == Currency::UNKNOWN => Err("XXX stands for no currency".to_owned()),
+        _ if text.bytes().all(|byte| byte.is_ascii_uppercase()) => Ok(currency),
+        _ => Err(expected.to_owned()),
+    }
 }
 
 pub fn date(text: &str) -> Result<Date, String> {

@@ -1,4 +1,6 @@
-//! The exchange rate of a run: given by the user, or fetched.
+//! The exchange rates of a run: given by the user, or fetched.
+
+use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use jiff::{Timestamp, tz::TimeZone};
@@ -7,50 +9,62 @@ use rust_decimal::Decimal;
 use crate::http::decode::{self, Inflater};
 use crate::http::error::{PageError, Reason};
 use crate::http::page::Page;
+use crate::site::currency::Currency;
 use crate::site::paths;
-use crate::site::rates::{self, Rate};
+use crate::site::rates::{self, Rates};
 use crate::source::Source;
 use crate::source::get_with_retries::get_with_retries;
 use crate::source::purpose::{Purpose, Request};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::trace::Label;
 
-/// A rate may be for an earlier day than requested (weekends, holidays). More days apart than this get
-/// a warning.
+/// A rate may be for an earlier day than the quotes (weekends, holidays), or for the day on which the run
+/// asked for it. More days apart than this get a warning.
 const MAX_DAYS_APART: i32 = 7;
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum RateChoice {
-    /// The Bank of Russia's rate of a day, or the latest.
+    /// The Bank of Russia's rates of a day, or the latest.
     OfDay(Option<Date>),
-    /// Roubles for one dollar.
-    Given(Decimal),
+    /// Roubles for one unit of each currency.
+    Given(BTreeMap<Currency, Decimal>),
 }
 
-/// Returns the rate to use, or a sentence that says why no rate is available.
-pub fn find(choice: RateChoice, source: &Source, counters: &Counters) -> Result<Rate, String> {
+impl RateChoice {
+    /// The day that the bank is asked for, today for the latest rates. `None` if it is not asked.
+    pub fn day(&self) -> Option<Date> {
+        let today = || Timestamp::now().to_zoned(TimeZone::UTC).date();
+        match self {
+            RateChoice::OfDay(date) => Some(date.unwrap_or_else(today)),
+            RateChoice::Given(_) => None,
+        }
+    }
+}
+
+/// Returns the rates to use, or a sentence that says why none are available.
+pub fn find(choice: &RateChoice, source: &Source, counters: &Counters) -> Result<Rates, String> {
     let date = match choice {
-        RateChoice::Given(value) => return Ok(Rate::by_hand(value)),
-        RateChoice::OfDay(date) => date,
+        RateChoice::Given(rates) => return Ok(Rates::by_hand(rates.clone())),
+        RateChoice::OfDay(date) => *date,
     };
     let path = paths::rates(date);
     let request = Request::new(Purpose::Rates, &path);
     let lane = &mut counters.lane(Label::Rate);
-    let rate = get_with_retries(source, request, lane, |page, lane| {
+    let rates = get_with_retries(source, request, lane, |page, lane| {
         parse(&page, lane.counters)
     });
-    rate.map_err(|error| format!("{}: {error}", source.address(&path)))
+    rates.map_err(|error| format!("{}: {error}", source.address(&path)))
 }
 
 /// Header and document may disagree about the charset, so a failed parse tries the other one.
-fn parse(page: &Page, counters: &Counters) -> Result<Rate, PageError> {
+fn parse(page: &Page, counters: &Counters) -> Result<Rates, PageError> {
     let mut inflater = Inflater::default();
     let xml = page.inflate(&mut inflater)?;
     page.check_identity(xml, counters)?;
     parse_as(xml, page.charset().as_deref()).or_else(|error| parse_as(xml, None).map_err(|_| error))
 }
 
-fn parse_as(xml: &[u8], charset: Option<&str>) -> Result<Rate, PageError> {
+fn parse_as(xml: &[u8], charset: Option<&str>) -> Result<Rates, PageError> {
     if xml.len() > rates::MAX_BYTES {
         let limit = rates::MAX_BYTES >> 20;
         let detail = format!("the list of rates is larger than {limit} MiB");
@@ -67,14 +81,21 @@ fn parse_as(xml: &[u8], charset: Option<&str>) -> Result<Rate, PageError> {
         .map_err(|error| PageError::new(Reason::Unrecognised, error.to_string()).caused_by(error))
 }
 
-/// Returns a warning if the rate is for a day far from the requested one.
-pub fn far_off(choice: RateChoice, rate: Option<&Rate>) -> Option<String> {
-    let RateChoice::OfDay(requested) = choice else {
-        return None;
+/// Returns a warning if the rates are of another week than the quotes. If no page states a day, the rates
+/// are compared with the day that they were asked for. No warning without a day of the rates, or without
+/// one to compare it with.
+pub fn far_off(
+    rates: Option<Date>,
+    quotes: Option<Date>,
+    asked_for: Option<Date>,
+) -> Option<String> {
+    let (rates, expected) = (rates?, quotes.or(asked_for)?);
+    let apart = rates.since(expected).ok()?.get_days().abs();
+    let of = if quotes.is_some() {
+        "the quotes of "
+    } else {
+        ""
     };
-    let wanted = requested.unwrap_or_else(|| Timestamp::now().to_zoned(TimeZone::UTC).date());
-    let date = rate?.day.as_ref()?.date;
-    let apart = date.since(wanted).ok()?.get_days().abs();
     (apart > MAX_DAYS_APART)
-        .then(|| format!("the exchange rate is for {date}, {apart} days from {wanted}"))
+        .then(|| format!("the exchange rate is for {rates}, {apart} days from {of}{expected}"))
 }

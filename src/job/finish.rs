@@ -9,10 +9,10 @@ use crate::job::{exchange_rate, warnings};
 use crate::pipeline::harvest::Harvest;
 use crate::results::coverage::{self, Shortfall};
 use crate::results::layout_check;
+use crate::results::prices::{self, Prices};
 use crate::results::ranking::{Figure, Place};
 use crate::results::report::{self, Facts, Report, Times};
 use crate::results::write::{self, Contents};
-use crate::site::rates::Rate;
 use crate::source::Source;
 use crate::source::origin::Origin;
 use crate::source::retry;
@@ -39,8 +39,7 @@ pub struct Written {
 /// A run that has its rankings and no files yet.
 pub struct Ranked {
     pub harvest: Harvest,
-    /// The exchange rate, or why there is none.
-    pub rate: Result<Rate, String>,
+    pub prices: Prices,
     pub times: Times,
     pub rankings: Vec<(Figure, Vec<Place>)>,
 }
@@ -55,7 +54,7 @@ pub fn write(job: &Job, opened: Opened, ranked: Ranked) -> Result<Outcome, Stop>
     } = opened;
     let Ranked {
         harvest,
-        rate,
+        prices,
         times,
         rankings,
     } = ranked;
@@ -65,14 +64,14 @@ pub fn write(job: &Job, opened: Opened, ranked: Ranked) -> Result<Outcome, Stop>
             &job.outputs,
             &rankings,
             &harvest.companies,
-            rate.as_ref().ok(),
+            &prices,
             counters.trace.timeline(),
         )),
     };
     let files = contents.as_ref();
     let files = files.map(|contents| contents.files(&job.outputs));
     let mut warnings: Vec<String> = warning.into_iter().collect();
-    warnings.extend(collect_warnings(job, &source, &harvest, &rate, &counters));
+    warnings.extend(collect_warnings(job, &source, &harvest, &prices, &counters));
     let report = Report::new(Facts {
         origin: &job.origin,
         index: &job.index,
@@ -80,7 +79,7 @@ pub fn write(job: &Job, opened: Opened, ranked: Ranked) -> Result<Outcome, Stop>
         source: &source,
         times,
         harvest: &harvest,
-        rate: &rate,
+        prices: &prices,
         counters: &counters,
         warnings,
         previous_price: contents.as_ref().ok().and_then(Contents::previous_price),
@@ -106,10 +105,10 @@ pub fn write(job: &Job, opened: Opened, ranked: Ranked) -> Result<Outcome, Stop>
     })
 }
 
-/// Whether a resumed run may get the rate or a page that is missing.
+/// Whether a resumed run may get the rates or a page that is missing.
 fn may_succeed_later(report: &Report) -> bool {
     let mut failures = report.failures.iter();
-    report.rate.is_none() || failures.any(|failure| retry::is_transient(failure.error.reason))
+    report.rate_error.is_some() || failures.any(|failure| retry::is_transient(failure.error.reason))
 }
 
 /// Ends a run without files: keeps its journal and completes the message.
@@ -122,14 +121,13 @@ fn collect_warnings(
     job: &Job,
     source: &Source,
     harvest: &Harvest,
-    rate: &Result<Rate, String>,
+    prices: &Prices,
     counters: &Counters,
 ) -> impl Iterator<Item = String> {
-    // Archived and embedded pages have an old rate by design, so only `--from live` warns.
-    let old_rate = match job.origin {
-        Origin::Live => exchange_rate::far_off(job.rate, rate.as_ref().ok()),
-        _ => None,
-    };
+    let quotes = prices::most_common_day(&harvest.companies);
+    // Archived and embedded pages are older than the run, so only those of the live site are of today.
+    let is_live = job.origin == Origin::Live;
+    let asked_for = is_live.then(|| job.rates.day()).flatten();
     [
         nothing_to_resume(job, counters),
         source.warning(),
@@ -137,7 +135,9 @@ fn collect_warnings(
         warnings::of_unread_rows(harvest.unread_rows),
         harvest.index_changed.clone(),
         warnings::of_walks(&harvest.walks, harvest.listed),
-        old_rate,
+        exchange_rate::far_off(prices.date(), quotes, asked_for),
+        prices.warning(),
+        prices::assumed_currencies(&harvest.companies),
     ]
     .into_iter()
     .flatten()
@@ -209,7 +209,7 @@ fn keep_pages(journal: Option<Journal>, mut stop: Stop) -> Stop {
 }
 
 fn exit_code(report: &Report) -> Exit {
-    if report.rate.is_none() {
+    if report.rate_error.is_some() {
         Exit::NoRate
     } else if report.ledger.failed + report.ledger.not_attempted + report.unread_rows > 0 {
         Exit::Partial

@@ -26,9 +26,11 @@ use crate::pipeline::harvest::Harvest;
 use crate::pipeline::index_walk::{IndexWalk, WalkError};
 use crate::pipeline::threads::join;
 use crate::pipeline::{self, Walk, parse_company};
+use crate::results::prices::{Prices, need_rates};
 use crate::results::ranking::{self, Figure, Place};
 use crate::results::report::Times;
-use crate::site::rates::Rate;
+use crate::site::currency::Currency;
+use crate::site::rates::Rates;
 use crate::source::Source;
 use crate::source::get_with_retries::fetch_robots;
 use crate::source::throttle::Cause;
@@ -38,8 +40,8 @@ use crate::telemetry::progress::Progress;
 /// The results and the times of fetching.
 struct Fetched {
     harvest: Result<Harvest, WalkError>,
-    /// The exchange rate, or why there is none.
-    rate: Result<Rate, String>,
+    /// The exchange rates, or why there are none.
+    rates: Result<Rates, String>,
     times: Times,
 }
 
@@ -49,25 +51,30 @@ pub fn run(mut job: Job) -> Result<Outcome, Stop> {
     let opened = open::open(&mut job)?;
     let Fetched {
         harvest,
-        rate,
+        rates,
         times,
     } = fetch_everything(&job, &opened);
     let harvest = match check(&job, &opened.source, harvest) {
         Ok(harvest) => harvest,
         Err(stop) => return Err(finish::ended_early(opened.source, stop)),
     };
-    let rankings = rank(&job, &harvest, rate.as_ref().ok());
+    let prices = Prices::new(&harvest.companies, rates, job.price_currency);
+    let rankings = rank(&job, &harvest, &prices);
     let ranked = Ranked {
         harvest,
-        rate,
+        prices,
         times,
         rankings,
     };
     finish::write(&job, opened, ranked)
 }
 
-/// Fetches robots.txt, the rate, the index and its companies, and shows the progress. Returns when
+/// Fetches robots.txt, the rates, the index and its companies, and shows the progress. Returns when
 /// everything is fetched or the run is cancelled.
+///
+/// Prices in roubles nearly always need rates, so these are fetched at the same time. Prices in another
+/// currency usually need none, so the bank is asked last, and only if a company is quoted in a further
+/// currency.
 fn fetch_everything(job: &Job, opened: &Opened) -> Fetched {
     let Opened {
         source, counters, ..
@@ -76,19 +83,26 @@ fn fetch_everything(job: &Job, opened: &Opened) -> Fetched {
     let started = Timestamp::now();
     let clock = Instant::now();
     let (running, ended) = bounded::<Infallible>(0);
-    let (harvest, rate) = thread::scope(|scope| {
+    let (harvest, rates) = thread::scope(|scope| {
         scope.spawn(move || cancel_on_signal_or_timeout(job, source, &ended));
-        // Index, rate and robots.txt are fetched at the same time.
         scope.spawn(|| fetch_robots(source, &job.user_agent, counters));
-        let rate = scope.spawn(|| exchange_rate::find(job.rate, source, counters));
+        let find_rates = || exchange_rate::find(&job.rates, source, counters);
+        let is_in_roubles = job.price_currency == Currency::RUB;
+        let early_rates = is_in_roubles.then(|| scope.spawn(find_rates));
         let harvest = walk_index(job, source, counters);
         if harvest.is_err() {
-            // Nor is the rate needed any more.
+            // Nor are the rates needed any more.
             source.cancel(Cause::WalkFailed);
         }
-        let rate = join(rate);
+        let rates = match (early_rates, &harvest) {
+            (Some(rates), _) => join(rates),
+            (None, Ok(harvest)) if need_rates(&harvest.companies, job.price_currency) => {
+                find_rates()
+            }
+            (None, _) => Ok(Rates::default()),
+        };
         drop(running);
-        (harvest, rate)
+        (harvest, rates)
     });
     let times = Times {
         started,
@@ -98,7 +112,7 @@ fn fetch_everything(job: &Job, opened: &Opened) -> Fetched {
     progress.finish();
     Fetched {
         harvest,
-        rate,
+        rates,
         times,
     }
 }
@@ -150,14 +164,14 @@ fn check(job: &Job, source: &Source, harvest: Result<Harvest, WalkError>) -> Res
     }
 }
 
-/// All rankings; without a rate, all except the one by price.
-fn rank(job: &Job, harvest: &Harvest, rate: Option<&Rate>) -> Vec<(Figure, Vec<Place>)> {
+/// All rankings; without usable rates, all except the one by price.
+fn rank(job: &Job, harvest: &Harvest, prices: &Prices) -> Vec<(Figure, Vec<Place>)> {
     Figure::ALL
         .into_iter()
-        .filter(|figure| *figure != Figure::Price || rate.is_some())
+        .filter(|figure| *figure != Figure::Price || prices.error.is_none())
         .map(|figure| {
             let companies = &harvest.companies;
-            let places = ranking::ranking(companies, figure, rate, job.pe_range, job.top);
+            let places = ranking::ranking(companies, figure, prices, job.pe_range, job.top);
             (figure, places)
         })
         .collect()

@@ -12,6 +12,7 @@ use crate::pipeline::index_walk::WalkMode;
 use crate::results::coverage::MinCompanies;
 use crate::results::ranking::PeRange;
 use crate::results::write::Outputs;
+use crate::site::currency::Currency;
 use crate::source::origin::Origin;
 use crate::telemetry::progress::Style;
 
@@ -27,7 +28,9 @@ pub struct Job {
     pub pe_range: PeRange,
     /// The least number of companies to write any file.
     pub min_companies: MinCompanies,
-    pub rate: RateChoice,
+    pub rates: RateChoice,
+    /// The currency of the ranking by price, which is no minor unit.
+    pub price_currency: Currency,
     pub outputs: Outputs,
     /// The time limit of one attempt.
     pub timeout: Duration,

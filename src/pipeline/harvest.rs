@@ -1,5 +1,7 @@
 //! The harvest: the companies and failures of a run, and the ledger that counts them.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::mem;
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use serde::Serialize;
 use crate::http::error::PageError;
 use crate::pipeline::series::WalkReport;
 use crate::site::company::{Company, CompanyPage};
+use crate::site::currency::Currency;
 use crate::site::index::Link;
 
 /// A listed company without a usable page, and why.
@@ -77,6 +80,7 @@ impl<P> Harvest<P> {
         self.companies.push(Company {
             page,
             path: link.path,
+            currency: Currency::UNKNOWN,
             growth: link.growth,
             index_note: link.note,
         });
@@ -115,9 +119,9 @@ impl<P> Harvest<P> {
 }
 
 impl Harvest {
-    /// Sorts everything, so that the order does not depend on threads, and separates duplicates. Of
-    /// several companies with the same code, the one with the first path in byte order stays. The
-    /// others move to `duplicates`.
+    /// Sorts everything, so that the order does not depend on threads, separates duplicates, and gives
+    /// every company a currency. Of several companies with the same code, the one with the first path in
+    /// byte order stays. The others move to `duplicates`.
     pub fn settle(&mut self) {
         self.failures
             .sort_unstable_by(|a, b| a.link.path.cmp(&b.link.path));
@@ -136,5 +140,30 @@ impl Harvest {
             }
             is_duplicate
         });
+        self.settle_currencies();
+    }
+
+    /// A page that states no currency is taken to have the most common one of the index, the first by
+    /// code of several; if no page states any, dollars.
+    fn settle_currencies(&mut self) {
+        let mut pages: BTreeMap<Currency, usize> = BTreeMap::new();
+        for stated in self.companies.iter().filter_map(|one| one.page.currency) {
+            *pages.entry(stated).or_default() += 1;
+        }
+        pages.remove(&Currency::UNKNOWN);
+        let most_common = pages
+            .iter()
+            .max_by_key(|(currency, pages)| (**pages, Reverse(**currency)));
+        let (assumed, why) = match most_common {
+            Some((currency, _)) => (*currency, "the most common one of the index"),
+            None => (Currency::USD, "as no page states one"),
+        };
+        for Company { page, currency, .. } in &mut self.companies {
+            *currency = page.currency.unwrap_or_else(|| {
+                let note = format!("no currency is stated; {assumed} is assumed, {why}");
+                page.notes.push(note);
+                assumed
+            });
+        }
     }
 }

@@ -30,14 +30,16 @@ impl MinCompanies {
     pub fn needed(self, ledger: &Ledger) -> usize {
         let listed = ledger.listed - ledger.skipped;
         match self {
-            MinCompanies::Usual => {
-                let may_be_missing = (listed * MAX_MISSING_PER_CENT / 100).max(MAY_BE_MISSING);
-                listed.saturating_sub(may_be_missing)
-            }
+            MinCompanies::Usual => listed.saturating_sub(may_be_missing(listed)),
             MinCompanies::Number(number) => number,
             MinCompanies::PerCent(share) => (listed * share).div_ceil(100),
         }
     }
+}
+
+/// How many of this number of companies may be missing from a ranking.
+pub fn may_be_missing(companies: usize) -> usize {
+    (companies * MAX_MISSING_PER_CENT / 100).max(MAY_BE_MISSING)
 }
 
 /// Too few companies: what a run has, and what it needs.

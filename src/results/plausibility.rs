@@ -167,7 +167,7 @@ fn outside_range(company: &Company, price: Decimal) -> Option<String> {
     }
 }
 
-/// The price a year ago in dollars, by the growth. `None` if the growth is missing or leaves no price.
+/// The price a year ago in the currency of the quote, by the growth. `None` if the growth is missing or leaves no price.
 fn price_a_year_ago(company: &Company) -> Option<Decimal> {
     let factor = company
         .growth?

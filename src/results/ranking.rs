@@ -1,16 +1,17 @@
 //! Ranks companies by each of the four figures. Pure functions, no I/O.
 
-use rust_decimal::{Decimal, RoundingStrategy};
+use rust_decimal::Decimal;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
+use crate::results::prices::{Prices, half_up};
 use crate::site::company::{Company, CompanyPage};
-use crate::site::rates::Rate;
+use crate::site::currency::Currency;
 
 /// The figure that a ranking is sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Figure {
-    /// Price in roubles, highest first.
+    /// Price in one currency, roubles by default, highest first.
     Price,
     /// Price–earnings ratio (P/E), lowest first.
     Pe,
@@ -49,10 +50,11 @@ impl Figure {
         }
     }
 
-    /// The title of the ranking and the unit of its figure, as the terminal shows them.
-    pub fn title(self) -> (&'static str, &'static str) {
+    /// The title of the ranking and the unit of its figure, as the terminal shows them. Prices are in
+    /// `currency`.
+    pub fn title(self, currency: &Currency) -> (&'static str, &str) {
         match self {
-            Figure::Price => ("Dearest", "RUB"),
+            Figure::Price => ("Dearest", currency.as_str()),
             Figure::Pe => ("Lowest P/E", "P/E"),
             Figure::Growth => ("Highest growth in a year", "%"),
             Figure::PotentialProfit => ("Highest potential profit", "%"),
@@ -94,16 +96,16 @@ impl Serialize for Place {
 pub struct Exact(#[serde(with = "rust_decimal::serde::arbitrary_precision")] pub Decimal);
 
 /// The first `top` companies by a figure. Companies without the figure are left out, and equal
-/// figures are ordered by code. Without a rate, the ranking by price is empty.
+/// figures are ordered by code.
 pub fn ranking(
     companies: &[Company],
     figure: Figure,
-    rate: Option<&Rate>,
+    prices: &Prices,
     pe_range: PeRange,
     top: usize,
 ) -> Vec<Place> {
     let value = |company: &Company| match figure {
-        Figure::Price => price_in_roubles(&company.page, rate?),
+        Figure::Price => prices.of(company),
         Figure::Pe => company
             .page
             .pe
@@ -132,22 +134,11 @@ pub fn ranking(
     ranked.into_iter().take(top).map(place).collect()
 }
 
-/// Price in roubles: dollars × rate ÷ nominal, rounded half up to kopecks (two decimals). `None`
-/// without a price.
-pub fn price_in_roubles(page: &CompanyPage, rate: &Rate) -> Option<Decimal> {
-    rate.roubles(page.price?).map(half_up)
-}
-
 /// Potential profit in per cent: (52-week high ÷ low − 1) × 100, rounded half up to two decimals.
-/// `None` without a 52-week range.
+/// `None` without a 52-week range, or if the result is outside the range of `Decimal`.
 pub fn potential_profit(page: &CompanyPage) -> Option<Decimal> {
     let ratio = page.high52?.checked_div(page.low52?)?;
     (ratio - Decimal::ONE)
         .checked_mul(Decimal::ONE_HUNDRED)
         .map(half_up)
-}
-
-fn half_up(value: Decimal) -> Decimal {
-    // Neither figure is ever negative, so rounding away from zero rounds up.
-    value.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero)
 }

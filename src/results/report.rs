@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use rust_decimal::Decimal;
-use rust_decimal::serde::arbitrary_precision as exact;
 use serde::Serialize;
 
 use crate::http::error::PageError;
@@ -14,9 +12,10 @@ use crate::pipeline::harvest::{Duplicate, Failure, Harvest, Ledger};
 use crate::pipeline::series::WalkReport;
 use crate::results::layout_check::FIGURES;
 use crate::results::plausibility::{self, Contradiction};
+use crate::results::prices::{self, Prices, RateUsed};
 use crate::results::schema::SCHEMA;
 use crate::site::company::Company;
-use crate::site::rates::Rate;
+use crate::site::currency::Currency;
 use crate::source::Source;
 use crate::source::origin::Origin;
 use crate::telemetry::counters::Counters;
@@ -59,10 +58,15 @@ pub struct Report {
     pub finished: Timestamp,
     /// From the first request to the last page parsed.
     pub seconds: f64,
-    /// Null if there is no exchange rate; [`rate_error`](Self::rate_error) then says why.
-    pub rate: Option<RateUsed>,
-    /// Why there is no exchange rate; null if there is one.
+    /// The currency of the ranking by price.
+    pub price_currency: Currency,
+    /// The rates that prices were converted by. Empty if no company is quoted in another currency, and
+    /// without a ranking by price; [`rate_error`](Self::rate_error) then says why.
+    pub rates: Vec<RateUsed>,
+    /// Why there is no ranking by price; null if there is one.
     pub rate_error: Option<String>,
+    /// The most common day of the quotes; null if no page states one.
+    pub as_of: Option<Date>,
     pub ledger: Ledger,
     /// The companies that the numbered and the letter pages listed, and how the two lists differ.
     pub walks: Vec<WalkReport>,
@@ -70,7 +74,8 @@ pub struct Report {
     pub duplicates: Vec<Duplicate>,
     /// For each figure, the codes of the companies that lack it.
     pub missing: Missing,
-    /// Figures that a page shows in an unusable form.
+    /// Figures that a page shows in an unusable form or that cannot be ranked, and currencies that it does
+    /// not state.
     pub notes: Vec<Note>,
     /// Figures that contradict each other. They are ranked unchanged.
     pub suspicious: Vec<Contradiction>,
@@ -109,17 +114,6 @@ pub struct Report {
     pub not_written: Option<String>,
     /// The files that this run wrote, as the user named them.
     pub files: Vec<String>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct RateUsed {
-    /// Roubles for `nominal` dollars.
-    #[serde(with = "exact")]
-    pub usd_rub: Decimal,
-    #[serde(with = "exact")]
-    pub nominal: Decimal,
-    /// The day that the rate is for; null if the rate comes from `--usd-rub`.
-    pub date: Option<Date>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -184,8 +178,7 @@ pub struct Facts<'a> {
     pub source: &'a Source,
     pub times: Times,
     pub harvest: &'a Harvest,
-    /// The exchange rate, or why there is none.
-    pub rate: &'a Result<Rate, String>,
+    pub prices: &'a Prices,
     pub counters: &'a Counters,
     pub warnings: Vec<String>,
     pub previous_price: Option<String>,
@@ -198,7 +191,7 @@ impl Report {
         let Facts {
             source,
             harvest,
-            rate,
+            prices,
             counters,
             times,
             sizes,
@@ -213,18 +206,16 @@ impl Report {
             started: times.started,
             finished: times.finished,
             seconds,
-            rate: rate.as_ref().ok().map(|rate| RateUsed {
-                usd_rub: rate.value,
-                nominal: rate.nominal,
-                date: rate.day.as_ref().map(|day| day.date),
-            }),
-            rate_error: rate.as_ref().err().cloned(),
+            price_currency: prices.currency,
+            rates: prices.used(&harvest.companies),
+            rate_error: prices.error.clone(),
+            as_of: prices::most_common_day(&harvest.companies),
             ledger: harvest.ledger(),
             walks: harvest.walks.clone(),
             failures: failure_reports(harvest, source),
             duplicates: harvest.duplicates.clone(),
             missing: missing(&harvest.companies),
-            notes: notes(&harvest.companies),
+            notes: notes(&harvest.companies, prices),
             suspicious: plausibility::check_all(&harvest.companies),
             warnings: facts.warnings,
             requests: counters.requests.get(),
@@ -268,12 +259,14 @@ fn missing(companies: &[Company]) -> Missing {
     }))
 }
 
-fn notes(companies: &[Company]) -> Vec<Note> {
+fn notes(companies: &[Company], prices: &Prices) -> Vec<Note> {
     let notes = companies.iter().flat_map(|company| {
-        let notes = company.page.notes.iter().chain(&company.index_note);
+        let page = &company.page;
+        let notes = page.notes.iter().chain(&company.index_note).cloned();
+        let notes = notes.chain(prices.note(company));
         notes.map(|note| Note {
-            code: company.page.code.clone(),
-            note: note.clone(),
+            code: page.code.clone(),
+            note,
         })
     });
     notes.collect()

@@ -1,17 +1,20 @@
 //! The table of all companies, as CSV or NDJSON. The last column of each row is the version of the
 //! table, [`SCHEMA`]: a row that is appended to a larger table keeps it.
 
+use std::array;
+use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 
 use rust_decimal::Decimal;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use crate::results::prices::Prices;
 use crate::results::ranking::{self, Exact};
 use crate::results::report;
 use crate::results::schema::SCHEMA;
 use crate::site::company::Company;
-use crate::site::rates::Rate;
+use crate::site::currency::Currency;
 
 /// The formats of the table of all companies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,62 +34,82 @@ impl Format {
     }
 }
 
-const TEXTS: [&str; 3] = ["code", "name", "path"];
-const FIGURES: [&str; 7] = [
-    "price_usd",
-    "price_rub",
-    "pe",
-    "growth",
-    "low52",
-    "high52",
-    "potential_profit",
-];
+const TEXTS: [&str; 5] = ["code", "name", "path", "currency", "as_of"];
 const VERSION: &str = "schema";
+
+/// The columns of figures. The price in the currency of the quote is followed by the one in the currency
+/// of the ranking.
+fn figure_columns(ranked_in: Currency) -> [&'static str; 7] {
+    let ranked_price = if ranked_in == Currency::RUB {
+        "price_rub"
+    } else {
+        "price_in"
+    };
+    [
+        "price",
+        ranked_price,
+        "pe",
+        "growth",
+        "low52",
+        "high52",
+        "potential_profit",
+    ]
+}
 
 /// A company as a row of the table: the columns of texts, those of figures, the version.
 struct Row<'a> {
-    texts: [&'a str; TEXTS.len()],
-    figures: [Option<Decimal>; FIGURES.len()],
+    texts: [Option<Cow<'a, str>>; 5],
+    figures: [(&'static str, Option<Decimal>); 7],
 }
 
 impl<'a> Row<'a> {
-    fn new(company: &'a Company, rate: Option<&Rate>) -> Self {
+    fn new(company: &'a Company, prices: &Prices) -> Self {
         let page = &company.page;
-        let price_rub = rate.and_then(|rate| ranking::price_in_roubles(page, rate));
-        let profit = ranking::potential_profit(page);
         let figures = [
             page.price,
-            price_rub,
+            prices.of(company),
             page.pe,
             company.growth,
             page.low52,
             page.high52,
-            profit,
+            ranking::potential_profit(page),
         ];
+        let figures = figures.map(|figure| figure.map(|figure| figure.normalize()));
+        let columns = figure_columns(prices.currency);
         Row {
-            texts: [&page.code, &page.name, &company.path],
-            figures: figures.map(|figure| figure.map(|figure| figure.normalize())),
+            texts: [
+                Some(Cow::Borrowed(&page.code)),
+                Some(Cow::Borrowed(&page.name)),
+                Some(Cow::Borrowed(&company.path)),
+                Some(Cow::Borrowed(company.currency.as_str())),
+                page.as_of.map(|as_of| Cow::Owned(as_of.to_string())),
+            ],
+            figures: array::from_fn(|at| (columns[at], figures[at])),
         }
     }
 
     /// The cells of a CSV row.
     fn cells(&self) -> impl Iterator<Item = String> {
-        let texts = self.texts.iter().map(|text| (*text).to_owned());
+        let texts = self
+            .texts
+            .iter()
+            .map(|text| text.as_deref().unwrap_or_default().to_owned());
         let figures = self
             .figures
             .iter()
-            .map(|figure| figure.map_or(String::new(), |figure| figure.to_string()));
+            .map(|(_, figure)| figure.map_or(String::new(), |figure| figure.to_string()));
         texts.chain(figures).chain([SCHEMA.to_string()])
     }
 }
 
 impl Serialize for Row<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_map(Some(TEXTS.len() + FIGURES.len() + 1))?;
+        let mut object =
+            serializer.serialize_map(Some(self.texts.len() + self.figures.len() + 1))?;
         for (column, text) in TEXTS.iter().zip(&self.texts) {
             object.serialize_entry(column, text)?;
         }
-        for (column, figure) in FIGURES.iter().zip(self.figures) {
+        for (column, figure) in &self.figures {
             object.serialize_entry(column, &figure.map(Exact))?;
         }
         object.serialize_entry(VERSION, &SCHEMA)?;
@@ -94,19 +117,20 @@ impl Serialize for Row<'_> {
     }
 }
 
-/// The bytes of the table: one row per company, in the order given. A missing figure is empty in CSV
-/// and null in NDJSON.
-pub fn write(companies: &[Company], rate: Option<&Rate>, format: Format) -> Vec<u8> {
-    let rows = companies.iter().map(|company| Row::new(company, rate));
+/// The bytes of the table: one row per company, in the order given. A missing figure or date is empty in
+/// CSV and null in NDJSON.
+pub fn write(companies: &[Company], prices: &Prices, format: Format) -> Vec<u8> {
+    let rows = companies.iter().map(|company| Row::new(company, prices));
     match format {
         Format::NdJson => rows.flat_map(|row| report::json_line(&row)).collect(),
-        Format::Csv => csv(rows).expect("writing to memory does not fail"),
+        Format::Csv => csv(rows, prices.currency).expect("writing to memory does not fail"),
     }
 }
 
-fn csv<'a>(rows: impl Iterator<Item = Row<'a>>) -> io::Result<Vec<u8>> {
+fn csv<'a>(rows: impl Iterator<Item = Row<'a>>, ranked_in: Currency) -> io::Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
-    csv.write_record(TEXTS.iter().chain(&FIGURES).chain([&VERSION]))?;
+    let figures = figure_columns(ranked_in);
+    csv.write_record(TEXTS.iter().chain(&figures).chain([&VERSION]))?;
     for row in rows {
         csv.write_record(row.cells())?;
     }

@@ -8,8 +8,10 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::results::plausibility::Contradiction;
+use crate::results::prices::RateUsed;
 use crate::results::ranking::{Figure, Place};
 use crate::results::report::{Report, count};
+use crate::site::currency::Currency;
 use crate::site::number::group_thousands;
 
 /// A table has one rule, below its header.
@@ -25,8 +27,8 @@ const MAX_NAME: usize = 40;
 /// Maximum number of failures, and of contradictions, that are listed without `--verbose`.
 const MAX_LISTED: usize = 5;
 
-/// The rankings as tables for a terminal of `width` columns.
-pub fn tables(rankings: &[(Figure, Vec<Place>)], width: usize) -> String {
+/// The rankings as tables for a terminal of `width` columns. Prices are in `currency`.
+pub fn tables(rankings: &[(Figure, Vec<Place>)], currency: Currency, width: usize) -> String {
     let side_by_side = width >= MIN_WIDTH_FOR_TWO;
     let table_width = if side_by_side {
         (width - GAP.len()) / 2
@@ -36,7 +38,7 @@ pub fn tables(rankings: &[(Figure, Vec<Place>)], width: usize) -> String {
     let name_width = table_width.saturating_sub(WITHOUT_NAMES).clamp(8, MAX_NAME);
     let tables: Vec<Vec<String>> = rankings
         .iter()
-        .map(|(figure, places)| format_table(*figure, places, name_width))
+        .map(|(figure, places)| format_table(figure.title(&currency), places, name_width))
         .collect();
     let widest = tables.iter().flatten().map(|line| line.width()).max();
     let widest = widest.unwrap_or(0);
@@ -58,8 +60,7 @@ pub fn tables(rankings: &[(Figure, Vec<Place>)], width: usize) -> String {
 }
 
 /// The lines of one table.
-fn format_table(figure: Figure, places: &[Place], name_width: usize) -> Vec<String> {
-    let (title, unit) = figure.title();
+fn format_table((title, unit): (&str, &str), places: &[Place], name_width: usize) -> Vec<String> {
     let mut table = Table::new();
     table
         .load_style(RULE_BELOW_HEADER)
@@ -111,21 +112,22 @@ fn two_decimals(value: Decimal) -> String {
     group_thousands(&format!("{rounded:.2}"))
 }
 
-/// The exchange rate with its date, if there is one; a summary of the run; how many companies lack which
-/// figure; and why no file is written, if none is. One line each.
+/// The exchange rates used, with their date; a summary of the run; how many companies lack which figure;
+/// and why no file is written, if none is. One line each.
 pub fn closing_lines(report: &Report) -> String {
     let mut text = String::new();
-    if let Some(rate) = &report.rate {
-        let dollars = if rate.nominal == Decimal::ONE {
-            "1 USD".to_owned()
-        } else {
-            format!("{} USD", rate.nominal)
-        };
+    for rate in &report.rates {
         let origin = match rate.date {
             Some(date) => format!("Bank of Russia, {date}"),
-            None => "from --usd-rub".to_owned(),
+            None => "given by --rate".to_owned(),
         };
-        let _ = writeln!(text, "{dollars} = {} RUB, {origin}", rate.usd_rub);
+        let RateUsed {
+            nominal,
+            currency,
+            value,
+            ..
+        } = rate;
+        let _ = writeln!(text, "{nominal} {currency} = {value} RUB, {origin}");
     }
     let ledger = &report.ledger;
     let companies = count(ledger.ok, "company", "companies");
@@ -169,7 +171,7 @@ fn whole_lists(report: &Report) -> &'static str {
     }
 }
 
-/// The problems of a run, one line each: warnings, a missing rate, and missing companies. Lists every
+/// The problems of a run, one line each: warnings, missing rates, and missing companies. Lists every
 /// missing company if `verbose`, otherwise the first five.
 pub fn problems(report: &Report, verbose: bool) -> Vec<String> {
     let warnings = &report.warnings;
@@ -179,7 +181,7 @@ pub fn problems(report: &Report, verbose: bool) -> Vec<String> {
         .collect();
     if let Some(why) = &report.rate_error {
         let mut line = format!(
-            "there is no exchange rate, so there is no ranking by price: {why}; give a rate with --usd-rub, or another --rate-date"
+            "there is no ranking by price: {why}; give the rates with --rate, choose another --rate-date, or rank with --in in the currency of the quotes"
         );
         if let Some(previous) = &report.previous_price {
             let _ = write!(line, "; an earlier price.json is renamed to {previous}");

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::disk::output::{self, OutputError, StagedFile};
+use crate::results::prices::Prices;
 use crate::results::ranking::{Figure, Place};
 use crate::results::report;
 use crate::results::table::{self, Format};
 use crate::site::company::Company;
-use crate::site::rates::Rate;
 use crate::telemetry::trace::Timeline;
 use crate::warc::journal::{self, Journal};
 
@@ -84,7 +84,7 @@ pub fn check(outputs: &Outputs, archive: Option<&Path>) -> Result<(), OutputsErr
 #[derive(Debug)]
 pub struct Contents {
     files: Vec<(PathBuf, Vec<u8>)>,
-    /// An earlier ranking by price and its next name, if this run has no exchange rate. Under its old
+    /// An earlier ranking by price and its next name, if this run has none. Under its old
     /// name, it would look like one of the same run.
     superseded: Option<(PathBuf, PathBuf)>,
 }
@@ -94,7 +94,7 @@ impl Contents {
         outputs: &Outputs,
         rankings: &[(Figure, Vec<Place>)],
         companies: &[Company],
-        rate: Option<&Rate>,
+        prices: &Prices,
         timeline: Option<Timeline>,
     ) -> Self {
         let rankings = rankings.iter().map(|(figure, places)| {
@@ -102,16 +102,16 @@ impl Contents {
             (file, report::json(places))
         });
         let table = outputs.table.iter().map(|(file, format)| {
-            let table = table::write(companies, rate, *format);
+            let table = table::write(companies, prices, *format);
             (file.clone(), table)
         });
         let trace = outputs.trace.iter().zip(timeline);
         let trace = trace.map(|(file, timeline)| (file.clone(), timeline.chrome()));
         Contents {
             files: rankings.chain(table).chain(trace).collect(),
-            superseded: match rate {
-                Some(_) => None,
-                None => earlier_price(&outputs.folder),
+            superseded: match prices.error {
+                None => None,
+                Some(_) => earlier_price(&outputs.folder),
             },
         }
     }

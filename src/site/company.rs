@@ -56,7 +56,7 @@ pub struct CompanyPage {
     /// `rel=canonical` and the address are wrong on some real pages.
     pub code: String,
     pub name: String,
-    /// The currency of price, low and high. `None` if the page states none.
+    /// The currency of price, low and high, as the page states. `None` if it states none.
     pub currency: Option<Currency>,
     /// When the price was quoted.
     pub as_of: Option<AsOf>,
@@ -64,7 +64,8 @@ pub struct CompanyPage {
     pub price: Option<Decimal>,
     /// Negative for a company that makes a loss; never zero.
     pub pe: Option<Decimal>,
-    /// The 52-week low, above zero and at most [`high52`](Self::high52).
+    /// The 52-week low, above zero and at most [`high52`](Self::high52). The ratio of both in per cent is
+    /// within the range of `Decimal`.
     pub low52: Option<Decimal>,
     /// The 52-week high. `Some` if and only if [`low52`](Self::low52) is.
     pub high52: Option<Decimal>,
@@ -81,6 +82,9 @@ const MAX_PRICE_TIME: usize = 2 << 10;
 pub struct Company<P = CompanyPage> {
     pub page: P,
     pub path: String,
+    /// The currency of the quotes on the page: as the page states, or else as most of the index.
+    /// [`Currency::UNKNOWN`] until the harvest is settled.
+    pub currency: Currency,
     /// Growth over one year in per cent, from the index.
     pub growth: Option<Decimal>,
     /// Why the index has no usable growth.
@@ -201,13 +205,19 @@ fn convert(fields: Fields, html: &[u8]) -> Result<CompanyPage, NotACompany> {
     let low = page.usable("52 week low", low.as_deref(), is_positive);
     let high = page.usable("52 week high", high.as_deref(), is_positive);
     match (low, high) {
-        (Some(low), Some(high)) if low <= high => {
+        (Some(low), Some(high)) if is_usable_range(low, high) => {
             (page.low52, page.high52) = (Some(low), Some(high));
         }
         (Some(low), Some(high)) => page.notes.push(format!("52 week range is {low} to {high}")),
         _ => {}
     }
     Ok(page)
+}
+
+/// Whether the high is at least the low, and their ratio in per cent within the range of `Decimal`.
+fn is_usable_range(low: Decimal, high: Decimal) -> bool {
+    let per_cent = || high.checked_div(low)?.checked_mul(Decimal::ONE_HUNDRED);
+    low <= high && per_cent().is_some()
 }
 
 impl CompanyPage {

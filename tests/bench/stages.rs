@@ -5,12 +5,14 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use indexrank::http::decode::Inflater;
 use indexrank::replica::{Market, Pages, SEED};
+use indexrank::results::prices::Prices;
 use indexrank::results::ranking::{Figure, PeRange, ranking};
 use indexrank::site::company;
 use indexrank::site::company::Company;
+use indexrank::site::currency::Currency;
 use indexrank::site::index;
 use indexrank::site::rates;
-use indexrank::site::rates::Rate;
+use indexrank::site::rates::Rates;
 use rust_decimal::Decimal;
 
 fn stages(criterion: &mut Criterion) {
@@ -54,15 +56,17 @@ fn stages(criterion: &mut Criterion) {
         .map(|number| Company {
             page: company::parse(&company.plain_body()).expect("a company page"),
             path: format!("/stocks/{number}-stock"),
+            currency: Currency::USD,
             growth: Some(Decimal::new(number * 7919 % 500, 2)),
             index_note: None,
         })
         .collect();
-    let rate = Rate::by_hand(Decimal::new(766_501, 4));
+    let rates = Rates::by_hand([(Currency::USD, Decimal::new(766_501, 4))]);
+    let prices = Prices::new(&companies, Ok(rates), Currency::RUB);
     criterion.bench_function("rank 500 companies by four figures", |bench| {
         bench.iter(|| {
             Figure::ALL
-                .map(|figure| ranking(black_box(&companies), figure, Some(&rate), PeRange::Any, 10))
+                .map(|figure| ranking(black_box(&companies), figure, &prices, PeRange::Any, 10))
         });
     });
 }

@@ -48,8 +48,10 @@ fn assert_the_crawl(from: &str, workers: &str) {
         "-q",
     ];
     let ran = indexrank(folder.path(), &arguments);
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!((ran.code, &*ran.stderr), (0, ""));
     assert_expected_rankings(&folder.path().join("out"));
+    let report = json(&folder.path().join("out/run.json"));
+    assert_eq!(report["as_of"], "2022-01-28");
 
     let expected = json(&shared("capture/expected.json"));
     let keys = [

@@ -148,6 +148,12 @@ fn leaves_an_unusable_figure_empty_and_notes_its_text() {
             "52 Week High",
             "1163.09|-16.55|-|-|52 week range is 100.00 to 5.00",
         ),
+        // The potential profit would be too large for a decimal.
+        (
+            "0.0000000000000000000000000001",
+            "52 Week Low",
+            "1163.09|-16.55|-|-|52 week range is 0.0000000000000000000000000001 to 1200.50",
+        ),
     ] {
         let figures = FIGURES.map(|(old, name)| {
             if name == header {

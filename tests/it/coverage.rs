@@ -301,7 +301,7 @@ fn other_faults_come_before_or_after_too_few_companies() {
     let run = Run::new(&server, &[]);
     assert_too_few(
         &run,
-        &["there is no exchange rate", "too few companies: 56"],
+        &["there is no ranking by price", "too few companies: 56"],
     );
     assert!(!run.ran.stderr.contains("price.json"), "{}", run.ran.stderr);
     assert_eq!(Run::new(&server, &["--min-companies", "56"]).ran.code, 6);

@@ -89,16 +89,16 @@ fn writes_every_company_into_the_table() {
     assert_eq!(lines.len(), 497);
     assert_eq!(
         lines[0],
-        "code,name,path,price_usd,price_rub,pe,growth,low52,high52,potential_profit,schema"
+        "code,name,path,currency,as_of,price,price_rub,pe,growth,low52,high52,potential_profit,schema"
     );
     assert_eq!(
         lines[1],
-        "A,Agilent Technologies Inc.,/stocks/a-stock,137.06,10505.66,30.82,12.31,112.47,179.57,59.66,1"
+        "A,Agilent Technologies Inc.,/stocks/a-stock,USD,2022-01-28,137.06,10505.66,30.82,12.31,112.47,179.57,59.66,1"
     );
     let ogn = lines.iter().find(|line| line.starts_with("OGN,")).unwrap();
     assert_eq!(
         *ogn,
-        "OGN,Organon & Company,/stocks/ogn-stock,31.45,2410.65,,0,,,,1"
+        "OGN,Organon & Company,/stocks/ogn-stock,USD,14:43:29,31.45,2410.65,,0,,,,1"
     );
     let codes: Vec<&str> = lines[1..]
         .iter()
@@ -112,7 +112,7 @@ fn writes_every_company_into_the_table() {
     let ogn = rows.iter().find(|row| row["code"] == "OGN").unwrap();
     assert_eq!(
         ogn.to_string(),
-        r#"{"code":"OGN","growth":0,"high52":null,"low52":null,"name":"Organon & Company","path":"/stocks/ogn-stock","pe":null,"potential_profit":null,"price_rub":2410.65,"price_usd":31.45,"schema":1}"#
+        r#"{"as_of":"14:43:29","code":"OGN","currency":"USD","growth":0,"high52":null,"low52":null,"name":"Organon & Company","path":"/stocks/ogn-stock","pe":null,"potential_profit":null,"price":31.45,"price_rub":2410.65,"schema":1}"#
     );
     // The parsed row is sorted; the written one has the columns of the CSV.
     let keys: Vec<&str> = ndjson.lines().next().unwrap().split('"').collect();
@@ -160,9 +160,12 @@ fn json_prints_the_written_report() {
     assert_eq!(report["source"], MARKET.address());
     assert_eq!(report["index"], "s&p_500");
     assert_eq!(
-        report["rate"].to_string(),
-        r#"{"date":"2022-02-04","nominal":1,"usd_rub":76.6501}"#
+        report["rates"].to_string(),
+        r#"[{"currency":"USD","date":"2022-02-04","nominal":1,"value":76.6501}]"#
     );
+    assert_eq!(report["price_currency"], "RUB");
+    assert_eq!(report["as_of"], "2022-01-28");
+    assert_eq!(report["warnings"].to_string(), "[]");
     assert_eq!(report["missing"]["P/E"].as_array().unwrap().len(), 11);
     assert_eq!(
         report["missing"]["52 week range"].to_string(),
@@ -245,7 +248,7 @@ fn replays_a_recording_with_the_same_results() {
         let [first, again] =
             ["first", "again"].map(|run| json(&folder.path().join(run).join("run.json")));
         assert_eq!(ledger(&first), [60, 59, 1, 0, 0]);
-        for key in ["ledger", "missing", "notes", "rate"] {
+        for key in ["ledger", "missing", "notes", "rates", "rate_error", "as_of"] {
             assert_eq!(first[key], again[key], "{key}");
         }
         let failure = |report: &Value| {

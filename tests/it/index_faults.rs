@@ -135,7 +135,7 @@ fn writes_the_other_rankings_without_a_rate() {
         let run = Run::new(&server, &[]);
         assert_eq!(run.ran.code, 6, "{}", run.ran.stderr);
         let renamed = "; an earlier price.json is renamed to rankings/price.previous.json\n";
-        for word in [error, "--usd-rub", renamed] {
+        for word in [error, "--rate", renamed] {
             assert!(
                 run.ran.stderr.contains(word),
                 "no {word:?} in {}",
@@ -148,7 +148,7 @@ fn writes_the_other_rankings_without_a_rate() {
         assert!(run.read("growth.json").contains("\"growth\""));
         let report = json(&out.join("run.json"));
         assert_eq!(report["previous_price"], "rankings/price.previous.json");
-        assert_eq!(report["rate"], serde_json::Value::Null);
+        assert_eq!(report["rates"].to_string(), "[]");
         assert!(report["rate_error"].as_str().unwrap().contains(error));
         assert!(!report["files"].to_string().contains("price"));
 
@@ -172,7 +172,7 @@ fn writes_the_other_rankings_without_a_rate() {
 
         let run = Run::new(&server, &["--usd-rub", "100"]);
         assert_eq!(run.ran.code, 0, "{}", run.ran.stderr);
-        assert!(run.ran.stdout.contains("1 USD = 100 RUB, from --usd-rub"));
+        assert!(run.ran.stdout.contains("1 USD = 100 RUB, given by --rate"));
         assert!(run.read("price.json").contains("\"price\""));
     }
 }

@@ -46,10 +46,12 @@ fn prints_each_kind_of_page_in_argument_order() {
     assert_eq!(
         lines,
         [
-            json!({"file": "rates.xml", "kind": "rates", "date": "04.02.2022", "usd": 76.6501, "nominal": "1", "note": null}),
+            json!({"file": "rates.xml", "kind": "rates", "date": "04.02.2022", "usd": 76.6501, "nominal": "1", "note": null,
+                "rates": {"AUD": 54.5672, "CHF": 83.1978, "CNY": 12.05, "EUR": 86.561, "GBP": 103.8762, "JPY": 0.668412,
+                    "KZT": 0.176308, "USD": 76.6501}}),
             json!({"file": "company.html", "kind": "company", "code": "A", "name": "Agilent Technologies Inc.", "currency": "USD", "as_of": "2022-01-28", "price": 137.06,
                 "P/E": 30.82, "52 week low": 112.47, "52 week high": 179.57, "note": null}),
-            json!({"file": "error.xml", "kind": "rates", "date": null, "usd": null, "nominal": null,
+            json!({"file": "error.xml", "kind": "rates", "date": null, "usd": null, "nominal": null, "rates": {},
                 "note": "the Bank of Russia returned an error: Error in parameters"}),
             json!({"file": "index.html", "kind": "index", "pages": 1, "note": null, "rows": [
                 {"path": "/stocks/a-stock", "name": "Agilent Technologies", "growth": 12.31},

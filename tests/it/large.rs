@@ -63,14 +63,14 @@ fn large_table() -> String {
         let path = format!("/stocks/{number}-stock");
         companies.insert((format!("C{}", number % CODES), path), number);
     }
-    let figures = "price_usd,price_rub,pe,growth,low52,high52,potential_profit,schema";
+    let figures = "currency,as_of,price,price_rub,pe,growth,low52,high52,potential_profit,schema";
     let mut table = format!("code,name,path,{figures}\n");
     let mut previous = String::new();
     for ((code, path), number) in companies {
         let (price, growth) = (number + 1, number % 100);
         if previous != code {
             table += &format!(
-                "{code},Company {number},{path},{price},{price},{price},{growth},1,2,100,1\n"
+                "{code},Company {number},{path},USD,,{price},{price},{price},{growth},1,2,100,1\n"
             );
         }
         previous = code;

@@ -14,6 +14,7 @@ mod compare_html;
 #[cfg(feature = "compare")]
 mod compare_work;
 mod coverage;
+mod currencies;
 mod damage;
 mod faults;
 mod golden;

@@ -5,6 +5,7 @@ use indexrank::results::plausibility::{Contradiction, Rule, check, check_all};
 use indexrank::results::terminal;
 use indexrank::site::company::Company;
 use indexrank::site::company::CompanyPage;
+use indexrank::site::currency::Currency;
 use serde_json::{Value, json};
 
 use crate::run::{COMPANY, Run, company_html, market};
@@ -14,6 +15,7 @@ fn company(code: &str, [price, pe, growth, low52, high52]: [&str; 5]) -> Company
     let decimal = |text: &str| (!text.is_empty() && text != "-").then(|| text.parse().unwrap());
     Company {
         path: format!("/stocks/{}-stock", code.to_lowercase()),
+        currency: Currency::USD,
         growth: decimal(growth),
         index_note: None,
         page: CompanyPage {

@@ -7,6 +7,7 @@ use indexrank::http::decode;
 use indexrank::inspect;
 use indexrank::replica::{Faults, Plan};
 use indexrank::site::company;
+use indexrank::site::currency::Currency;
 use indexrank::site::index;
 use indexrank::site::number;
 use indexrank::site::rates;
@@ -316,10 +317,15 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_parsed_rate_is_positive(xml in prop_oneof![xml(), any::<String>()]) {
-        if let Ok(rate) = rates::parse(&xml) {
+    fn parsed_rates_are_positive_and_in_proportion(xml in prop_oneof![xml(), any::<String>()]) {
+        let rates = rates::parse(&xml);
+        for (currency, rate) in rates.iter().flat_map(|rates| rates.usable()) {
             prop_assert!(rate.value > Decimal::ZERO && rate.nominal > Decimal::ZERO, "{xml}");
-            let _ = rate.roubles(Decimal::MAX);
+            prop_assert!(rates::PER_UNIT.contains(&rate.per_unit()), "{xml}");
+            let rates = rates.as_ref().unwrap();
+            for (from, into) in [(currency, Currency::RUB), (Currency::RUB, currency)] {
+                let _ = rates.conversion(from, into).unwrap().apply(Decimal::MAX);
+            }
         }
     }
 

@@ -1,9 +1,11 @@
 //! Rankings: their order, rounding and JSON.
 
-use indexrank::results::ranking::{Figure, PeRange, potential_profit, price_in_roubles, ranking};
+use indexrank::results::prices::Prices;
+use indexrank::results::ranking::{Figure, PeRange, potential_profit, ranking};
 use indexrank::site::company::Company;
 use indexrank::site::company::CompanyPage;
-use indexrank::site::rates::Rate;
+use indexrank::site::currency::Currency;
+use indexrank::site::rates::Rates;
 use rust_decimal::Decimal;
 
 fn decimal(text: &str) -> Option<Decimal> {
@@ -29,17 +31,24 @@ fn company(text: &str) -> Company {
     };
     Company {
         path: format!("/stocks/{}-stock", page.code.to_lowercase()),
+        currency: Currency::USD,
         growth,
         index_note: None,
         page,
     }
 }
 
+/// Prices in roubles by this rate of the dollar.
+fn in_roubles(companies: &[Company], usd_rub: &str) -> Prices {
+    let rates = Rates::by_hand([(Currency::USD, usd_rub.parse().unwrap())]);
+    Prices::new(companies, Ok(rates), Currency::RUB)
+}
+
 /// A ranking as `code value, code value`.
 fn ranked(companies: &[&str], figure: Figure, range: PeRange, top: usize) -> String {
     let companies: Vec<Company> = companies.iter().map(|text| company(text)).collect();
-    let rate = Rate::by_hand("76.6501".parse().unwrap());
-    let places = ranking(&companies, figure, Some(&rate), range, top);
+    let prices = in_roubles(&companies, "76.6501");
+    let places = ranking(&companies, figure, &prices, range, top);
     places
         .into_iter()
         .map(|place| format!("{} {}", place.code, place.value))
@@ -87,7 +96,6 @@ fn orders_by_figure_then_code() {
 
 #[test]
 fn rounds_halves_up() {
-    let rate = |text: &str| Rate::by_hand(text.parse().unwrap());
     // USD price × USD/RUB rate.
     for (price, usd_rub, expected) in [
         ("137.06", "76.6501", "10505.66"),
@@ -96,8 +104,8 @@ fn rounds_halves_up() {
         ("1", "0.12499", "0.12"),
         ("5221.56", "76.6501", "400233.10"),
     ] {
-        let company = company(&format!("A {price} - - - -"));
-        let roubles = price_in_roubles(&company.page, &rate(usd_rub));
+        let companies = [company(&format!("A {price} - - - -"))];
+        let roubles = in_roubles(&companies, usd_rub).of(&companies[0]);
         assert_eq!(roubles, decimal(expected), "{price} × {usd_rub}");
     }
     // Potential profit in percent of the 52-week low.
@@ -122,9 +130,17 @@ fn overflowing_figures_are_missing() {
     let huge = company(
         "A 79228162514264337593543950335 1 1 0.0000000000000000000000000001 79228162514264337593543950335",
     );
+    let prices = in_roubles(&[huge.clone(), company("B 1 - - - -")], "76.65");
+    assert_eq!(prices.of(&huge), None);
+    let note = prices.note(&huge);
+    let expected = "not ranked by price: the price is too large in RUB";
+    assert_eq!(note.as_deref(), Some(expected));
+    assert_eq!(prices.error, None);
+    // A ranking without any company is an error.
+    let prices = in_roubles(std::slice::from_ref(&huge), "76.65");
     assert_eq!(
-        price_in_roubles(&huge.page, &Rate::by_hand("76.65".parse().unwrap())),
-        None
+        prices.error.as_deref(),
+        Some("every price is too large in RUB")
     );
     assert_eq!(potential_profit(&huge.page), None);
 }
@@ -132,7 +148,7 @@ fn overflowing_figures_are_missing() {
 #[test]
 fn serializes_keys_in_order_and_numbers_in_full() {
     let companies = [company("A 5221.56 -893.45 200.87 15.32 91.40")];
-    let rate = Rate::by_hand("76.6501".parse().unwrap());
+    let prices = in_roubles(&companies, "76.6501");
     for (figure, expected) in [
         (
             Figure::Price,
@@ -151,11 +167,10 @@ fn serializes_keys_in_order_and_numbers_in_full() {
             r#"[{"code":"A","name":"A Inc.","potential profit":496.61}]"#,
         ),
     ] {
-        let places = ranking(&companies, figure, Some(&rate), PeRange::Any, 10);
+        let places = ranking(&companies, figure, &prices, PeRange::Any, 10);
         assert_eq!(serde_json::to_string(&places).unwrap(), expected);
     }
-    assert_eq!(
-        ranking(&companies, Figure::Price, None, PeRange::Any, 10),
-        []
-    );
+    let none = Prices::new(&companies, Err("none".to_owned()), Currency::RUB);
+    let by_price = ranking(&companies, Figure::Price, &none, PeRange::Any, 10);
+    assert_eq!((by_price, none.error.as_deref()), (vec![], Some("none")));
 }

@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 use indexrank::pipeline::harvest::Harvest;
 use indexrank::replica::{Line, Market, Pages, SEED, Server};
+use indexrank::results::prices::Prices;
 use indexrank::results::ranking::{Figure, PeRange, ranking};
 use indexrank::results::report;
 use indexrank::results::table;
 use indexrank::site::company::Company;
-use indexrank::site::rates::Rate;
+use indexrank::site::currency::Currency;
+use indexrank::site::rates::Rates;
 use indexrank::source::origin::Origin;
 use indexrank::telemetry::usage;
 use indexrank::warc::reader::Archive;
@@ -90,7 +92,7 @@ pub fn run(task: &Task) -> anyhow::Result<()> {
         .context("no such contender")?;
     let counters = Arc::new(task.counters());
     let started = Instant::now();
-    let (mut harvest, rate) = (contender.run)(task, &counters).map_err(|error| anyhow!(error))?;
+    let (mut harvest, rates) = (contender.run)(task, &counters).map_err(|error| anyhow!(error))?;
     if let Some(fault) = task.fault {
         fault.inject(&mut harvest);
     }
@@ -119,7 +121,7 @@ pub fn run(task: &Task) -> anyhow::Result<()> {
     }
     if contender.answers {
         if task.work.index().is_some() {
-            results.write_rankings(&task.out, rate.as_ref())?;
+            results.write_rankings(&task.out, rates)?;
         } else {
             fs::write(task.out.join(COMPANIES_FILE), results.list_lines.concat())?;
         }
@@ -148,6 +150,7 @@ impl Results {
                 Extract::Company(page) => harvest.companies.push(Company {
                     page,
                     path,
+                    currency: company.currency,
                     growth: company.growth,
                     index_note: company.index_note,
                 }),
@@ -176,14 +179,16 @@ impl Results {
         }
     }
 
-    fn write_rankings(&self, out: &Path, rate: Option<&Rate>) -> anyhow::Result<()> {
+    fn write_rankings(&self, out: &Path, rates: Option<Rates>) -> anyhow::Result<()> {
         let companies = &self.harvest.companies;
+        let rates = rates.context("the contender has fetched no rates")?;
+        let prices = Prices::new(companies, Ok(rates), Currency::RUB);
         fs::write(
             out.join(COMPANIES_FILE),
-            table::write(companies, rate, table::Format::NdJson),
+            table::write(companies, &prices, table::Format::NdJson),
         )?;
         for figure in Figure::ALL {
-            let places = ranking(companies, figure, rate, PeRange::Any, 10);
+            let places = ranking(companies, figure, &prices, PeRange::Any, 10);
             fs::write(out.join(figure.file_name()), report::json(&places))?;
         }
         Ok(())

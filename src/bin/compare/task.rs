@@ -14,7 +14,7 @@ use indexrank::job::exchange_rate::{self, RateChoice};
 use indexrank::pipeline::index_walk::{IndexWalk, WalkMode};
 use indexrank::pipeline::{self, PoolSizes, Walk};
 use indexrank::site::index::Link;
-use indexrank::site::rates::Rate;
+use indexrank::site::rates::Rates;
 use indexrank::source::{Site, Source};
 use indexrank::telemetry::counters::Counters;
 use indexrank::telemetry::lane::Lane;
@@ -161,9 +161,9 @@ impl Task {
     }
 
     /// Fetches the exchange rate. Only work with an index needs one.
-    pub fn rate(&self, source: &Source, counters: &Counters) -> Result<Option<Rate>, String> {
+    pub fn rate(&self, source: &Source, counters: &Counters) -> Result<Option<Rates>, String> {
         match self.work.index() {
-            Some(_) => exchange_rate::find(RateChoice::OfDay(None), source, counters).map(Some),
+            Some(_) => exchange_rate::find(&RateChoice::OfDay(None), source, counters).map(Some),
             None => Ok(None),
         }
     }
@@ -205,7 +205,7 @@ impl Task {
             parsers: 1,
         };
         pipeline::run(walk, &source, sizes, &counters, pipeline::parse_company)?;
-        exchange_rate::find(RateChoice::OfDay(None), &source, &counters)
+        exchange_rate::find(&RateChoice::OfDay(None), &source, &counters)
             .map_err(anyhow::Error::msg)?;
         source
             .into_journal()

@@ -16,7 +16,7 @@ use indexrank::http::page::{MAX_BODY, Page};
 use indexrank::pipeline::harvest::Harvest;
 use indexrank::site::index::{self, IndexPage, Link};
 use indexrank::site::paths;
-use indexrank::site::rates::{self, Rate};
+use indexrank::site::rates::{self, Rates};
 use indexrank::source::Source;
 use indexrank::source::purpose::{Purpose, Request};
 use indexrank::telemetry::counters::Counters;
@@ -234,7 +234,7 @@ async fn visit(scraper: Arc<Scraper>, link: Link) -> Harvest<Extract> {
     harvest
 }
 
-async fn rate(scraper: Arc<Scraper>) -> Result<Option<Rate>, String> {
+async fn rate(scraper: Arc<Scraper>) -> Result<Option<Rates>, String> {
     if scraper.task.work.index().is_none() {
         return Ok(None);
     }

@@ -9,7 +9,7 @@ use indexrank::http::page::Page;
 use indexrank::pipeline::harvest::{Failure, Harvest};
 use indexrank::pipeline::{self, PoolSizes};
 use indexrank::site::index::Link;
-use indexrank::site::rates::Rate;
+use indexrank::site::rates::Rates;
 use indexrank::source::Source;
 use indexrank::source::purpose::{Purpose, Request};
 use indexrank::telemetry::counters::Counters;
@@ -32,7 +32,7 @@ pub fn add(harvest: &mut Harvest<Extract>, link: Link, result: Result<Extract, P
 }
 
 /// All pages, and the exchange rate if the task needs one; or why the run failed.
-pub type Outcome = Result<(Harvest<Extract>, Option<Rate>), String>;
+pub type Outcome = Result<(Harvest<Extract>, Option<Rates>), String>;
 
 /// Walks the index while `task.workers` threads call `work` with a shared channel of links. Merges
 /// the harvests of these threads.
