@@ -1,11 +1,10 @@
 //! Printing to stdout and stderr.
 
 use std::env;
-use std::ffi::OsString;
 use std::io::{self, Write};
 
 use crate::exit::Exit;
-use crate::job::advice::Stop;
+use crate::job::advice::{Stop, quote};
 
 /// Writes to stdout and flushes it. A closed pipe (`| head`) is not an error.
 pub fn print(bytes: &[u8]) -> Result<(), Stop> {
@@ -27,21 +26,10 @@ pub fn say(line: &str) {
 
 /// The command line of this process with `--resume`, quoted for a shell.
 pub fn resume_command() -> String {
-    let words = env::args_os().map(|word| quote(&word));
+    let words = env::args_os().map(|word| quote(&word.to_string_lossy()));
     let mut words: Vec<String> = words.collect();
     if !words.iter().any(|word| word == "--resume") {
         words.push("--resume".to_owned());
     }
     words.join(" ")
-}
-
-/// A word as a shell needs it: in single quotes, unless all of its characters are harmless.
-fn quote(word: &OsString) -> String {
-    let word = word.to_string_lossy();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,%@".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.into_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }

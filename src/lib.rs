@@ -23,7 +23,7 @@
 //! | [`pipeline`] | the engine: walker, fetchers, parsers |
 //! | [`results`] | rankings, checks, files, tables |
 //! | [`replica`] | the embedded market on 127.0.0.1, which can misbehave |
-//! | [`job`] | the rankings job, from opening to writing |
+//! | [`job`] | the rankings job, from opening to writing; the check of the site |
 //! | [`cli`] | the command line |
 //! | [`serve`], [`inspect`], [`console`] | the subcommands `serve` and `read`; printing |
 //!

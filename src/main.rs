@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use indexrank::cli::{self, Cli, Command, RunArgs, Verbosity};
+use indexrank::cli::{self, CheckArgs, Cli, Command, RunArgs, Verbosity};
 use indexrank::console::{print, resume_command, say};
 use indexrank::exit::Exit;
 use indexrank::inspect::{Inspected, OutputLine, inspect};
@@ -37,6 +37,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Stop> {
     match cli.command {
         None => rank(cli.run),
         Some(Command::Serve(args)) => serve(&args),
+        Some(Command::Check(args)) => check(args),
         Some(Command::Read { files }) => read(&files),
         Some(Command::Completions { shell }) => {
             print(&cli::completions(shell)).map(|()| Exit::Complete)
@@ -91,6 +92,18 @@ fn stderr_of(outcome: &Outcome, verbosity: Verbosity) -> Vec<String> {
         lines.push(terminal::usage(report));
     }
     lines
+}
+
+/// The subcommand `check`.
+fn check(args: CheckArgs) -> Result<Exit, Stop> {
+    let json = args.json;
+    let (checked, exit) = job::check::check(&args.into_check(signals::receive()))?;
+    let text = if json {
+        report::json(&checked)
+    } else {
+        checked.text().into_bytes()
+    };
+    print(&text).map(|()| exit)
 }
 
 /// The subcommand `read`. Reports a file that cannot be read, and goes on with the next.

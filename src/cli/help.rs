@@ -8,7 +8,8 @@ pub const EXAMPLES_AND_EXIT_CODES: &str = "\
 Examples:
   Rank the embedded market, without a network:
     indexrank --from replica
-  Rank the S&P 500 as it is today:
+  Rank the S&P 500 as it is today; check first that the site can be read:
+    indexrank check
     indexrank
   Rank the top 5 of another index, with at most 2 requests per second:
     indexrank --index nasdaq_100 --top 5 --rps 2

@@ -32,8 +32,9 @@ use crate::exit::Exit;
 use crate::http::proxy::ProxyChoice;
 use crate::http::tls::Authorities;
 use crate::job::advice::Stop;
+use crate::job::check::Check;
 use crate::job::exchange_rate::RateChoice;
-use crate::job::settings::{Job, RetryTiming};
+use crate::job::settings::{Access, DEFAULT_INDEX, Job, RetryTiming};
 use crate::pipeline::PoolSizes;
 use crate::pipeline::index_walk::{MAX_COMPANIES, WalkMode};
 use crate::replica::{Faults, Line, Plan, SEED};
@@ -77,6 +78,15 @@ pub enum Command {
     /// every thousand requests, stderr gets a line with their number.
     #[command(after_long_help = FAULTS)]
     Serve(ServeArgs),
+    /// Fetch one page of each kind and report which landmarks of the site are there
+    ///
+    /// Fetches robots.txt, the first page of the index, its first company and the exchange rate, with at
+    /// most five requests in ten seconds. Prints a line for each landmark: a text that a run finds figures by.
+    /// Writes no file.
+    ///
+    /// The exit code is 0 if all of them are there, 4 if a page cannot be had, 5 if a landmark is missing,
+    /// and 6 if only the exchange rate is.
+    Check(CheckArgs),
     /// Show what the parsers find in saved pages, one line of JSON per file
     ///
     /// The exit code is 2 if a file cannot be read, and otherwise 5 if a file is of no known kind.
@@ -98,23 +108,8 @@ pub enum Command {
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 pub struct RunArgs {
-    /// Fetch pages from SOURCE: live, replica, FILE.warc[.gz] or http[s]://HOST:PORT
-    ///
-    /// live: https://markets.businessinsider.com, and https://www.cbr.ru for the exchange rates.
-    ///
-    /// replica: the embedded market, served on 127.0.0.1. It needs no network.
-    ///
-    /// FILE.warc or FILE.warc.gz: an archive, for example from --record. No request is sent; a page
-    /// that the archive lacks counts as failed.
-    ///
-    /// http[s]://HOST:PORT: a server with the same paths, for example `indexrank serve`.
-    #[arg(long, value_name = "SOURCE", default_value = "live", value_parser = Origin::from_str, help_heading = "Source")]
-    from: Origin,
-    /// Rank the index NAME, as written in the site's addresses
-    ///
-    /// For example 's&p_500', dow_jones, nasdaq_100 or dax. A name with & needs quotes in a shell.
-    #[arg(long, value_name = "NAME", default_value = "s&p_500", value_parser = index_name, help_heading = "Source")]
-    index: String,
+    #[command(flatten)]
+    site: SiteArgs,
     /// Walk the numbered pages of the index, its letter pages, or both
     ///
     /// The site drops some companies from the numbered pages: on 2022-01-01, these listed 496
@@ -195,9 +190,8 @@ pub struct RunArgs {
     /// For example 2 or 0.5. A longer crawl delay in the site's robots.txt takes precedence.
     #[arg(long, value_name = "N", value_parser = requests_per_second, help_heading = "Fetching")]
     rps: Option<f64>,
-    /// Neither fetch nor obey robots.txt; only for servers of your own
-    #[arg(long, help_heading = "Fetching")]
-    ignore_robots: bool,
+    #[command(flatten)]
+    client: ClientArgs,
     /// Continue an earlier run of the same command that was interrupted or lacks pages
     ///
     /// Takes pages from the journal of the earlier run and fetches only the others. The journal is
@@ -218,29 +212,12 @@ pub struct RunArgs {
     /// A page that arrives too late, or not intact, gets at most four attempts.
     #[arg(long, value_name = "SECONDS", default_value = "45", value_parser = seconds, help_heading = "Fetching")]
     timeout: Duration,
-    /// User-Agent of all requests, in printable ASCII
-    ///
-    /// The part before the first slash or space selects the rules in robots.txt.
-    #[arg(long, value_name = "TEXT", default_value = USER_AGENT, value_parser = header_value, help_heading = "Fetching")]
-    user_agent: String,
-    /// Send requests through a proxy [default: from the environment]
-    ///
-    /// For example http://127.0.0.1:3128 or socks5://user:password@127.0.0.1:1080. The environment
-    /// names a proxy in ALL_PROXY, HTTPS_PROXY or HTTP_PROXY, and exceptions in NO_PROXY. Requests to
-    /// this machine use a proxy only if --proxy names one, and the embedded market never uses one.
-    #[arg(long, value_name = "ADDRESS", value_parser = ProxyChoice::parse, help_heading = "Fetching")]
-    proxy: Option<ProxyChoice>,
     /// Longest delay before the second attempt at a page, in milliseconds
     #[arg(long, value_name = "MS", default_value = "500", value_parser = whole_number::<0, 60_000>, hide = true)]
     retry_pause: usize,
     /// Seed of the random delays before retries
     #[arg(long, value_name = "N", hide = true)]
     retry_seed: Option<u64>,
-    /// Trust the certificate authorities in FILE.pem instead of the built-in ones
-    ///
-    /// Needed, for example, behind a proxy that decrypts https.
-    #[arg(long, value_name = "FILE.pem", value_parser = Authorities::read, help_heading = "Fetching")]
-    ca_file: Option<Authorities>,
 
     /// Print run.json to stdout instead of the tables
     #[arg(long, help_heading = "Terminal")]
@@ -256,6 +233,92 @@ pub struct RunArgs {
     /// Without it, at most five of each are listed. All of this goes to stderr.
     #[arg(long, short, help_heading = "Terminal")]
     verbose: bool,
+}
+
+/// What is fetched: the options that a run and a check share.
+#[derive(Debug, Args)]
+struct SiteArgs {
+    /// Fetch pages from SOURCE: live, replica, FILE.warc[.gz] or http[s]://HOST:PORT
+    ///
+    /// live: https://markets.businessinsider.com, and https://www.cbr.ru for the exchange rates.
+    ///
+    /// replica: the embedded market, served on 127.0.0.1. It needs no network.
+    ///
+    /// FILE.warc or FILE.warc.gz: an archive, for example from --record. No request is sent; a page
+    /// that the archive lacks counts as failed.
+    ///
+    /// http[s]://HOST:PORT: a server with the same paths, for example `indexrank serve`.
+    #[arg(long, value_name = "SOURCE", default_value = "live", value_parser = Origin::from_str, help_heading = "Source")]
+    from: Origin,
+    /// Use the index NAME, as written in the site's addresses
+    ///
+    /// For example 's&p_500', dow_jones, nasdaq_100 or dax. A name with & needs quotes in a shell.
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_INDEX, value_parser = index_name, help_heading = "Source")]
+    index: String,
+}
+
+/// How requests are sent: the options that a run and a check share. Their order of 100 and more puts
+/// them behind the other options of a run.
+#[derive(Debug, Args)]
+struct ClientArgs {
+    /// Neither fetch nor obey robots.txt; only for servers of your own
+    #[arg(long, help_heading = "Fetching")]
+    ignore_robots: bool,
+    /// User-Agent of all requests, in printable ASCII
+    ///
+    /// The part before the first slash or space selects the rules in robots.txt.
+    #[arg(long, value_name = "TEXT", default_value = USER_AGENT, value_parser = header_value, display_order = 100, help_heading = "Fetching")]
+    user_agent: String,
+    /// Send requests through a proxy [default: from the environment]
+    ///
+    /// For example http://127.0.0.1:3128 or socks5://user:password@127.0.0.1:1080. The environment
+    /// names a proxy in ALL_PROXY, HTTPS_PROXY or HTTP_PROXY, and exceptions in NO_PROXY. Requests to
+    /// this machine use a proxy only if --proxy names one, and the embedded market never uses one.
+    #[arg(long, value_name = "ADDRESS", value_parser = ProxyChoice::parse, display_order = 101, help_heading = "Fetching")]
+    proxy: Option<ProxyChoice>,
+    /// Trust the certificate authorities in FILE.pem instead of the built-in ones
+    ///
+    /// Needed, for example, behind a proxy that decrypts https.
+    #[arg(long, value_name = "FILE.pem", value_parser = Authorities::read, display_order = 102, help_heading = "Fetching")]
+    ca_file: Option<Authorities>,
+}
+
+impl ClientArgs {
+    fn into_access(self, origin: Origin) -> Access {
+        Access {
+            origin,
+            user_agent: self.user_agent,
+            proxy: self.proxy.unwrap_or(ProxyChoice::FromEnvironment),
+            authorities: self.ca_file,
+            ignore_robots: self.ignore_robots,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    site: SiteArgs,
+    #[command(flatten)]
+    client: ClientArgs,
+    /// Print the verdicts as one JSON object
+    #[arg(long, help_heading = "Terminal", display_order = 103)]
+    pub json: bool,
+    /// End the check after SECONDS
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, hide = true)]
+    max_time: Duration,
+}
+
+impl CheckArgs {
+    /// The settings of the check. A signal from `interrupts` ends it.
+    pub fn into_check(self, interrupts: Receiver<i32>) -> Check {
+        Check {
+            access: self.client.into_access(self.site.from),
+            index: self.site.index,
+            max_time: self.max_time,
+            interrupts,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -299,8 +362,8 @@ impl RunArgs {
             verbose: self.verbose,
         };
         let job = Job {
-            origin: self.from,
-            index: self.index,
+            access: self.client.into_access(self.site.from),
+            index: self.site.index,
             walk: match self.walk {
                 WalkArg::Pages => WalkMode::Pages,
                 WalkArg::Letters => WalkMode::Letters,
@@ -325,10 +388,7 @@ impl RunArgs {
                 trace: self.trace,
             },
             timeout: self.timeout,
-            user_agent: self.user_agent,
-            proxy: self.proxy.unwrap_or(ProxyChoice::FromEnvironment),
             rps: self.rps,
-            ignore_robots: self.ignore_robots,
             max_time: self.max_time,
             resume: self.resume.then_some(self.max_age),
             retry: RetryTiming {
@@ -336,7 +396,6 @@ impl RunArgs {
                 first_delay: Duration::from_millis(self.retry_pause as u64),
             },
             interrupts,
-            authorities: self.ca_file,
             progress: Style::for_stderr(self.quiet),
         };
         Ok((job, verbosity))

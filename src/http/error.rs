@@ -128,6 +128,11 @@ impl PageError {
         }
     }
 
+    /// The failure of another page that is the cause of this one, if one is.
+    pub fn cause_on_other_page(&self) -> Option<&PageError> {
+        self.cause.as_deref()?.downcast_ref()
+    }
+
     /// Converts an error of the HTTP client.
     pub fn of_client(error: ureq::Error) -> Self {
         let detail = match &error {

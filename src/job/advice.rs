@@ -3,6 +3,7 @@
 use crate::disk::output::OutputError;
 use crate::exit::Exit;
 use crate::http::error::Reason;
+use crate::job::settings::DEFAULT_INDEX;
 use crate::pipeline::harvest::{Harvest, Ledger};
 use crate::pipeline::index_walk::WalkError;
 use crate::pipeline::task::IndexPageId;
@@ -81,8 +82,9 @@ impl Stop {
         let is_letter = matches!(error.page, IndexPageId::Letter(_));
         let reason = error.error.reason;
         let advice = match (reason, origin) {
-            (Reason::Unrecognised, _) => READ.to_owned(),
-            (Reason::OtherPage, _) => OTHER_PAGE.to_owned(),
+            // The check looks at numbered pages only.
+            (Reason::Unrecognised, _) if is_letter => READ.to_owned(),
+            (Reason::Unrecognised, _) => shows_landmarks(origin, index),
             (Reason::Gone | Reason::NotArchived, _) if is_letter => {
                 "check --index, or use --walk pages, which needs no letter pages".to_owned()
             }
@@ -93,12 +95,7 @@ impl Stop {
                 "the site has no index {index:?}: check --index (the site has {}), and quote a name with & in a shell; {NO_NETWORK}",
                 INDICES.join(", ")
             ),
-            (Reason::Robots, _) => "--ignore-robots is for a server of your own".to_owned(),
-            (Reason::Blocked | Reason::Challenge, _) => REFUSED.to_owned(),
-            (Reason::NotArchived, _) => {
-                "record a whole run with --record, or check --index".to_owned()
-            }
-            _ => format!("check the network and try again later; {NO_NETWORK}"),
+            _ => next_step(reason),
         };
         let exit = match reason {
             Reason::Unrecognised => Exit::Layout,
@@ -119,9 +116,10 @@ impl Stop {
 
     /// The stop of a run whose harvest cannot be ranked: the layout has changed or no page was fetched.
     /// `None` if it can be ranked.
-    pub fn of_harvest(harvest: &Harvest) -> Option<Self> {
+    pub fn of_harvest(harvest: &Harvest, origin: &Origin, index: &str) -> Option<Self> {
         if let Some(change) = layout_check::change(harvest) {
-            let message = format!("{change}: the site's layout has changed; {READ}");
+            let check = shows_landmarks(origin, index);
+            let message = format!("{change}: the site's layout has changed; {check}");
             return Some(Stop::new(Exit::Layout, message));
         }
         if !harvest.companies.is_empty() {
@@ -144,6 +142,50 @@ impl Stop {
             resumable: ledger.failed + ledger.not_attempted > 0,
             ..Stop::new(Exit::TooFew, message)
         }
+    }
+}
+
+/// What to do about a page that could not be fetched for this reason.
+pub fn next_step(reason: Reason) -> String {
+    match reason {
+        Reason::OtherPage => OTHER_PAGE.to_owned(),
+        Reason::Gone => "the index links a page that is gone: try again later".to_owned(),
+        Reason::Postponed => "run the command again after that".to_owned(),
+        Reason::Robots => "--ignore-robots is for a server of your own".to_owned(),
+        Reason::Blocked | Reason::Challenge => REFUSED.to_owned(),
+        Reason::NotArchived => "record a whole run with --record, or check --index".to_owned(),
+        _ => format!("check the network and try again later; {NO_NETWORK}"),
+    }
+}
+
+fn shows_landmarks(origin: &Origin, index: &str) -> String {
+    let command = command("check", origin, index);
+    format!("`{command}` shows which landmarks are there")
+}
+
+/// The command line of a subcommand, or of a run for `""`, with this source and index, quoted for a
+/// shell.
+pub fn command(subcommand: &str, origin: &Origin, index: &str) -> String {
+    let mut words = vec!["indexrank".to_owned()];
+    if !subcommand.is_empty() {
+        words.push(subcommand.to_owned());
+    }
+    if *origin != Origin::Live {
+        words.extend(["--from".to_owned(), quote(&origin.to_string())]);
+    }
+    if index != DEFAULT_INDEX {
+        words.extend(["--index".to_owned(), quote(index)]);
+    }
+    words.join(" ")
+}
+
+/// A word as a shell needs it: in single quotes, unless all of its characters are harmless.
+pub fn quote(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,%@".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

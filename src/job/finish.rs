@@ -73,7 +73,7 @@ pub fn write(job: &Job, opened: Opened, ranked: Ranked) -> Result<Outcome, Stop>
     let mut warnings: Vec<String> = warning.into_iter().collect();
     warnings.extend(collect_warnings(job, &source, &harvest, &prices, &counters));
     let report = Report::new(Facts {
-        origin: &job.origin,
+        origin: &job.access.origin,
         index: &job.index,
         sizes: job.sizes,
         source: &source,
@@ -126,7 +126,7 @@ fn collect_warnings(
 ) -> impl Iterator<Item = String> {
     let quotes = prices::most_common_day(&harvest.companies);
     // Archived and embedded pages are older than the run, so only those of the live site are of today.
-    let is_live = job.origin == Origin::Live;
+    let is_live = job.access.origin == Origin::Live;
     let asked_for = is_live.then(|| job.rates.day()).flatten();
     [
         nothing_to_resume(job, counters),
@@ -202,6 +202,9 @@ fn keep_pages(journal: Option<Journal>, mut stop: Stop) -> Stop {
         Some((file, pages)) => {
             let pages = report::count(pages, "page", "pages");
             stop.message += &format!(", {pages} kept in {}", file.display());
+            if stop.exit == Exit::Layout {
+                stop.message += ": attach this file to a report";
+            }
         }
         None => stop.resumable = false,
     }

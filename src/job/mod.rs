@@ -1,8 +1,9 @@
-//! The rankings job, `indexrank` without a subcommand: open → run → check → rank → write.
+//! The rankings job, `indexrank` without a subcommand: open → run → check → rank → write. Beside it the subcommand `check`.
 //! Only the order of these steps is in here; the steps themselves are in the rooms that this one imports.
-//! Another sentence or exit code for a run that ended early goes into `advice`, another warning into `warnings`, another setting into `settings` (its option into `cli`).
+//! Another sentence or exit code for a run that ended early goes into `advice`, another warning into `warnings`, another setting into `settings` (its option into `cli`), another landmark of the subcommand into `check`.
 
 pub mod advice;
+pub mod check;
 pub mod exchange_rate;
 mod finish;
 mod open;
@@ -13,7 +14,7 @@ pub use crate::job::finish::Outcome;
 
 use std::convert::Infallible;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, after, bounded, never, select};
 use jiff::Timestamp;
@@ -84,8 +85,10 @@ fn fetch_everything(job: &Job, opened: &Opened) -> Fetched {
     let clock = Instant::now();
     let (running, ended) = bounded::<Infallible>(0);
     let (harvest, rates) = thread::scope(|scope| {
-        scope.spawn(move || cancel_on_signal_or_timeout(job, source, &ended));
-        scope.spawn(|| fetch_robots(source, &job.user_agent, counters));
+        scope.spawn(move || {
+            cancel_on_signal_or_timeout(&job.interrupts, job.max_time, source, &ended)
+        });
+        scope.spawn(|| fetch_robots(source, &job.access.user_agent, counters));
         let find_rates = || exchange_rate::find(&job.rates, source, counters);
         let is_in_roubles = job.price_currency == Currency::RUB;
         let early_rates = is_in_roubles.then(|| scope.spawn(find_rates));
@@ -126,12 +129,17 @@ fn walk_index(job: &Job, source: &Source, counters: &Counters) -> Result<Harvest
     Ok(harvest)
 }
 
-/// Cancels the run on a signal and after `--max-time`. Aborts its requests if it is cancelled for
+/// Cancels the run on a signal and after `max_time`. Aborts its requests if it is cancelled for
 /// another reason. Returns when `ended` disconnects.
-fn cancel_on_signal_or_timeout(job: &Job, source: &Source, ended: &Receiver<Infallible>) {
-    let mut interrupts = job.interrupts.clone();
+fn cancel_on_signal_or_timeout(
+    interrupts: &Receiver<i32>,
+    max_time: Option<Duration>,
+    source: &Source,
+    ended: &Receiver<Infallible>,
+) {
+    let mut interrupts = interrupts.clone();
     let cancelled = source.cancellation();
-    let timeout = job.max_time.map_or_else(never, after);
+    let timeout = max_time.map_or_else(never, after);
     loop {
         select! {
             recv(interrupts) -> signal => match signal {
@@ -139,7 +147,7 @@ fn cancel_on_signal_or_timeout(job: &Job, source: &Source, ended: &Receiver<Infa
                 Err(_) => interrupts = never(),
             },
             recv(timeout) -> _ => {
-                return source.cancel(Cause::MaxTime(job.max_time.unwrap_or_default()));
+                return source.cancel(Cause::MaxTime(max_time.unwrap_or_default()));
             }
             recv(cancelled) -> _ => {
                 // The throttle of the site has cancelled the run, so requests to all hosts end.
@@ -157,8 +165,9 @@ fn check(job: &Job, source: &Source, harvest: Result<Harvest, WalkError>) -> Res
         None | Some(Cause::WalkFailed) => {}
         Some(cause) => return Err(Stop::of_cancellation(&cause)),
     }
-    let harvest = harvest.map_err(|error| Stop::of_walk(&error, &job.origin, &job.index))?;
-    match Stop::of_harvest(&harvest) {
+    let origin = &job.access.origin;
+    let harvest = harvest.map_err(|error| Stop::of_walk(&error, origin, &job.index))?;
+    match Stop::of_harvest(&harvest, origin, &job.index) {
         Some(stop) => Err(stop),
         None => Ok(harvest),
     }

@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::http::client::{Client, Options};
 use crate::http::proxy::ProxyChoice;
 use crate::job::advice::Stop;
-use crate::job::settings::{Job, RetryTiming};
+use crate::job::settings::{Access, Job, RetryTiming};
 use crate::replica::{self, Market};
 use crate::results::write;
 use crate::site::paths::{LIVE_PAGES, LIVE_RATES};
@@ -42,11 +42,19 @@ pub struct Opened {
 /// Checks the outputs, locks the folder and opens the source. Lowers the number of workers in `job` to
 /// the number that the system allows.
 pub fn open(job: &mut Job) -> Result<Opened, Stop> {
-    write::check(&job.outputs, job.origin.archive())?;
+    write::check(&job.outputs, job.access.origin.archive())?;
     let lock = FolderLock::acquire(&job.outputs.folder)?;
     output::remove_stale_files(&job.outputs.folder);
     let warning = fit_open_files(job);
-    let source = open_source(job)?;
+    let mut source = source(&job.access, job.sizes.fetchers, job.timeout, || {
+        open_journal(job).map(Some)
+    })?;
+    if let Some(rps) = job.rps {
+        let interval = Duration::from_secs_f64(1.0 / rps);
+        source.pages_host.throttle.space_requests(interval);
+    }
+    let RetryTiming { seed, first_delay } = job.retry;
+    source.retries = Retries::new(seed.unwrap_or_else(|| fastrand::u64(..)), first_delay);
     let trace = match job.outputs.trace {
         Some(_) => Trace::begin(),
         None => Trace::default(),
@@ -67,7 +75,11 @@ pub fn open(job: &mut Job) -> Result<Opened, Stop> {
 fn fit_open_files(job: &mut Job) -> Option<String> {
     let limit = usage::raise_open_file_limit().unwrap_or(u64::MAX) as usize;
     // The embedded market holds the other end of each connection.
-    let ends = if job.origin == Origin::Replica { 2 } else { 1 };
+    let ends = if job.access.origin == Origin::Replica {
+        2
+    } else {
+        1
+    };
     let possible = limit.saturating_sub(OTHER_FILES) / ends;
     if job.sizes.fetchers <= possible.max(1) {
         return None;
@@ -79,12 +91,19 @@ fn fit_open_files(job: &mut Job) -> Option<String> {
     ))
 }
 
-fn open_source(job: &Job) -> Result<Source, Stop> {
-    let (pages, rates) = match &job.origin {
+/// Opens the source of a run or a check, for up to `connections` requests at a time. `timeout` is the
+/// limit of one attempt. `journal` is called only for a site, before its first request.
+pub fn source(
+    access: &Access,
+    connections: usize,
+    timeout: Duration,
+    journal: impl FnOnce() -> Result<Option<Journal>, Stop>,
+) -> Result<Source, Stop> {
+    let (pages, rates) = match &access.origin {
         Origin::Archive(path) => {
             let archive = Archive::open(path)
                 .map_err(|error| Stop::new(Exit::Usage, format!("{error:#}")))?;
-            return Ok(Source::archive(archive, job.sizes.fetchers));
+            return Ok(Source::archive(archive, connections));
         }
         Origin::Live => (LIVE_PAGES.to_owned(), LIVE_RATES.to_owned()),
         Origin::Site(address) => (address.clone(), address.clone()),
@@ -94,26 +113,20 @@ fn open_source(job: &Job) -> Result<Source, Stop> {
         }
     };
     let client = Client::new(Options {
-        connections: job.sizes.fetchers,
-        timeout: job.timeout,
-        user_agent: job.user_agent.clone(),
-        proxy: proxy(job),
-        authorities: job.authorities.clone(),
+        connections,
+        timeout,
+        user_agent: access.user_agent.clone(),
+        proxy: proxy(access),
+        authorities: access.authorities.clone(),
     });
     let site = Site {
         client,
         pages,
         rates,
-        journal: Some(open_journal(job)?),
+        journal: journal()?,
     };
-    let mut source = Source::site(site, job.sizes.fetchers);
-    if let Some(rps) = job.rps {
-        let interval = Duration::from_secs_f64(1.0 / rps);
-        source.pages_host.throttle.space_requests(interval);
-    }
-    let RetryTiming { seed, first_delay } = job.retry;
-    source.retries = Retries::new(seed.unwrap_or_else(|| fastrand::u64(..)), first_delay);
-    if !job.ignore_robots {
+    let mut source = Source::site(site, connections);
+    if !access.ignore_robots {
         source.pages_host.robots = HostRules::obeyed();
     }
     Ok(source)
@@ -132,8 +145,8 @@ fn start_replica() -> Result<String, Stop> {
 }
 
 /// The proxy of the environment is for remote hosts, not for this machine.
-fn proxy(job: &Job) -> ProxyChoice {
-    match (&job.origin, &job.proxy) {
+fn proxy(access: &Access) -> ProxyChoice {
+    match (&access.origin, &access.proxy) {
         (Origin::Replica, _) => ProxyChoice::Direct,
         (Origin::Site(address), ProxyChoice::FromEnvironment) if is_loopback(address) => {
             ProxyChoice::Direct
@@ -148,7 +161,7 @@ fn open_journal(job: &Job) -> Result<Journal, Stop> {
             "software",
             concat!("indexrank/", env!("CARGO_PKG_VERSION")).to_owned(),
         ),
-        ("source", job.origin.to_string()),
+        ("source", job.access.origin.to_string()),
         ("index", job.index.clone()),
     ]);
     let record = job.outputs.record.as_deref();

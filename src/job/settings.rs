@@ -1,4 +1,4 @@
-//! The settings of a run.
+//! The settings of a run, and the part of them that a check shares.
 
 use std::time::Duration;
 
@@ -16,10 +16,23 @@ use crate::site::currency::Currency;
 use crate::source::origin::Origin;
 use crate::telemetry::progress::Style;
 
+/// The index of a run without `--index`.
+pub const DEFAULT_INDEX: &str = "s&p_500";
+
+/// Where pages come from, and how requests are sent.
+#[derive(Debug, Clone)]
+pub struct Access {
+    pub origin: Origin,
+    pub user_agent: String,
+    pub proxy: ProxyChoice,
+    pub authorities: Option<Authorities>,
+    pub ignore_robots: bool,
+}
+
 /// The settings of a run, one for each option.
 #[derive(Debug, Clone)]
 pub struct Job {
-    pub origin: Origin,
+    pub access: Access,
     pub index: String,
     pub walk: WalkMode,
     pub sizes: PoolSizes,
@@ -34,11 +47,8 @@ pub struct Job {
     pub outputs: Outputs,
     /// The time limit of one attempt.
     pub timeout: Duration,
-    pub user_agent: String,
-    pub proxy: ProxyChoice,
     /// Maximum number of requests per second. `None` for no limit.
     pub rps: Option<f64>,
-    pub ignore_robots: bool,
     /// The time limit of the whole run, if any.
     pub max_time: Option<Duration>,
     /// Resumes an interrupted run, with pages up to this age.
@@ -46,7 +56,6 @@ pub struct Job {
     pub retry: RetryTiming,
     /// Receives the numbers of signals that cancel the run.
     pub interrupts: Receiver<i32>,
-    pub authorities: Option<Authorities>,
     pub progress: Style,
 }
 

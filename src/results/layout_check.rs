@@ -128,6 +128,7 @@ fn missing(companies: &[Company]) -> impl Iterator<Item = (&'static Expected, us
     })
 }
 
-fn is_too_many(unusable: usize, all: usize) -> bool {
+/// Whether so many of all pages or rows lack something that the layout must have changed.
+pub fn is_too_many(unusable: usize, all: usize) -> bool {
     unusable * 100 > all * MAX_UNUSABLE_PER_CENT && (unusable >= MIN_UNUSABLE || unusable == all)
 }

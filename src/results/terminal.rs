@@ -91,7 +91,7 @@ fn format_table((title, unit): (&str, &str), places: &[Place], name_width: usize
 }
 
 /// Cuts a name to this many terminal columns. Some characters take two columns.
-fn shorten(name: &str, columns: usize) -> String {
+pub fn shorten(name: &str, columns: usize) -> String {
     if name.width() <= columns {
         return name.to_owned();
     }

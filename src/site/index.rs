@@ -8,8 +8,10 @@
 //! * The table is inside `<textarea>`, an attribute value or other non-HTML content. `parse_whole`
 //!   finds no table.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use memchr::memmem;
 use scraper::{ElementRef, Html, Selector};
 
 use crate::site::dom::{self, TooLarge};
@@ -19,7 +21,7 @@ use crate::site::index_page::{
 };
 use crate::site::landmarks::index::{FIRST_AND_LAST_LETTER, MIN_CELLS};
 use crate::site::number;
-use crate::site::paths::letter_page;
+use crate::site::paths::{COMPANY_PREFIX, letter_page};
 use crate::site::text::words;
 
 pub use crate::site::index_page::{IndexPage, Link};
@@ -74,6 +76,16 @@ pub fn parse_letter(html: &[u8], index: &str) -> Result<IndexPage, NotAnIndex> {
         }),
         result => result,
     }
+}
+
+/// The path of the first company that a page links to anywhere, for a page that does not parse.
+pub fn first_company(html: &[u8]) -> Option<String> {
+    let ends = |byte: &u8| matches!(byte, b'"' | b'\'' | b'<' | b'>' | b' ');
+    memmem::find_iter(html, COMPANY_PREFIX).find_map(|at| {
+        let end = html[at..].iter().position(ends)?;
+        let address = std::str::from_utf8(&html[at..at + end]).ok()?;
+        company_path(address).map(Cow::into_owned)
+    })
 }
 
 static LINK: LazyLock<Selector> = LazyLock::new(|| selector("a[href]"));

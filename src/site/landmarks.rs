@@ -59,4 +59,8 @@ pub mod places {
     pub const HIGH: &str = "snapshot__header \"52 Week High\" with a value";
     pub const RANGE: &str = "snapshot__header \"52 Week Low\" and \"52 Week High\"";
     pub const GROWTH: &str = "the index column \"1 Year\"";
+    pub const PAGER: &str = "finando_paging";
+    pub const CANONICAL: &str = "link rel=canonical";
+    pub const CURRENCY: &str = "\"Currency\" in the script of the chart";
+    pub const ADDRESS: &str = "\"StockUrl\" and \"mymarkets?r=\"";
 }

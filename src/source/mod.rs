@@ -11,6 +11,7 @@ pub mod robots;
 pub mod throttle;
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
@@ -36,6 +37,8 @@ pub struct Source {
     /// The host of the exchange rates, if it is another one.
     rates_host: Option<Host>,
     pub retries: Retries,
+    /// The limit on all requests together, if there is one. A source with a limit retries nothing.
+    pub request_limit: Option<RequestLimit>,
 }
 
 #[derive(Debug)]
@@ -57,6 +60,10 @@ pub struct Site {
     pub journal: Option<Journal>,
 }
 
+/// A number of requests that may still be sent, redirects and second attempts included.
+#[derive(Debug)]
+pub struct RequestLimit(AtomicU32);
+
 impl Source {
     /// A site with at most `workers` requests under way at each host, no rate limit and no robots.txt.
     pub fn site(site: Site, workers: usize) -> Self {
@@ -77,6 +84,7 @@ impl Source {
             pages_host: Host::new(workers),
             rates_host: None,
             retries: Retries::default(),
+            request_limit: None,
         }
     }
 
@@ -133,11 +141,13 @@ impl Source {
         if request.needs_new_connection {
             site.client.retire_connections();
         }
+        self.count_request()?;
         let started = Instant::now();
         let address = site.address(request.path);
         let may_send = |path: &str| {
             host.robots.allow(Request { path, ..request })?;
-            host.throttle.acquire_again()
+            host.throttle.acquire_again()?;
+            self.count_request()
         };
         let result = site
             .client
@@ -166,6 +176,14 @@ impl Source {
         Ok(page)
     }
 
+    /// Takes one request off the limit. Fails if none is left.
+    fn count_request(&self) -> Result<(), PageError> {
+        match &self.request_limit {
+            Some(limit) => limit.take(),
+            None => Ok(()),
+        }
+    }
+
     /// Counts a failed attempt at a page. Returns the delay before the next attempt, or `None` to give
     /// up. Archives are never retried: a second read gives the same result.
     ///
@@ -183,6 +201,9 @@ impl Source {
             }
             Backend::Site(_) => {}
             Backend::Archive(_) => return None,
+        }
+        if self.request_limit.is_some() {
+            return None;
         }
         let limit = request.purpose.policy().max_attempts;
         self.retries
@@ -253,6 +274,21 @@ impl Source {
             Backend::Site(site) => site.journal,
             Backend::Archive(_) => None,
         }
+    }
+}
+
+impl RequestLimit {
+    pub fn new(requests: u32) -> Self {
+        RequestLimit(AtomicU32::new(requests))
+    }
+
+    fn take(&self) -> Result<(), PageError> {
+        let one_less = |left: u32| left.checked_sub(1);
+        let taken = self.0.fetch_update(Relaxed, Relaxed, one_less);
+        taken.map(|_| ()).map_err(|_| {
+            let detail = "no request is left, because redirects count too";
+            PageError::new(Reason::Stopped, detail)
+        })
     }
 }
 

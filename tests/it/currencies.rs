@@ -452,17 +452,33 @@ fn a_currency_that_is_no_code_is_not_guessed() {
     assert_eq!(report(&run)["notes"][0]["note"], "currency is \"Dollar\"");
 }
 
-#[test]
-fn warns_if_many_pages_state_no_currency() {
+/// A server without a bank whose company pages have this text in the place of another.
+fn with_all_companies(from: &'static str, to: &'static str) -> TestServer {
     let pages = Pages::of_market(&market());
-    let server = TestServer::start(market(), move |path, _| {
+    TestServer::start(market(), move |path, _| {
+        if path == RATES {
+            return Some(Reply::status("503 Service Unavailable"));
+        }
         let page = path.starts_with("/stocks/").then(|| pages.get(path))??;
         let page = String::from_utf8(page.plain_body()).unwrap();
-        Some(Reply::Page(
-            page.replace("\"Currency\" : ", "\"Money\" : ").into_bytes(),
-        ))
-    });
-    let run = Run::new(&server, &[]);
+        Some(Reply::Page(page.replace(from, to).into_bytes()))
+    })
+}
+
+/// The rates are asked for, but a price in roubles needs none.
+#[test]
+fn quotes_in_roubles_need_no_bank() {
+    let server = with_all_companies("\"Currency\" : \"USD\"", "\"Currency\" : \"RUB\"");
+    let run = Run::new(&server, &["--retry-pause", "1"]);
+    assert_eq!((run.ran.code, &*run.ran.stderr), (0, ""));
+    assert_eq!(report(&run)["rates"], json!([]));
+    assert!(run.read("price.json").contains("\"price\": 2885.5\n"));
+}
+
+#[test]
+fn warns_if_many_pages_state_no_currency() {
+    let server = with_all_companies("\"Currency\" : ", "\"Money\" : ");
+    let run = Run::new(&server, &["--usd-rub", "76.6501"]);
     assert_eq!(run.ran.code, 0, "{}", run.ran.stderr);
     let warning = "60 of 60 pages state no currency; their prices are taken to be in USD\n";
     assert!(run.ran.stderr.contains(warning), "{}", run.ran.stderr);

@@ -107,7 +107,7 @@ fn fails_when_the_layout_of_index_pages_changes() {
         &[
             "not an index page",
             "1 Year",
-            "indexrank read",
+            "`indexrank check --from http://127.0.0.1:",
             "kept in unfinished-kept.warc",
         ],
     );

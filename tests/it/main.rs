@@ -5,6 +5,8 @@ mod run;
 mod support;
 
 mod capture;
+#[cfg(unix)]
+mod check;
 mod cli;
 mod company;
 #[cfg(feature = "compare")]

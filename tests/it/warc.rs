@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use flate2::Compression;
@@ -133,7 +134,15 @@ fn resumed_journal(folder: &Path, paths: &[&str]) -> Journal {
     }
     journal.close_for_resume();
     let max_age = Duration::from_secs(60);
-    Journal::resume(file, Checksum::Crc32, &identity, max_age).unwrap()
+    loop {
+        match Journal::resume(file.clone(), Checksum::Crc32, &identity, max_age) {
+            // A process that another test starts has all open files until it runs its program.
+            Err(error) if error.to_string().contains("another run is writing it") => {
+                thread::yield_now();
+            }
+            journal => return journal.unwrap(),
+        }
+    }
 }
 
 /// Asks an archive, the server of that archive, and a journal of these pages for a path. `expected` is
