@@ -1,0 +1,80 @@
+//! The options that a run and a check share: which site, and how to reach it.
+
+use std::str::FromStr;
+
+use clap::Args;
+
+use crate::cli::values::{header_value, index_name};
+use crate::http::proxy::ProxyChoice;
+use crate::http::tls::Authorities;
+use crate::job::settings::{Access, DEFAULT_INDEX};
+use crate::source::origin::Origin;
+
+/// The default User-Agent: the program, and an address with more about it.
+const USER_AGENT: &str = concat!(
+    "indexrank/",
+    env!("CARGO_PKG_VERSION"),
+    " (+",
+    env!("CARGO_PKG_REPOSITORY"),
+    ")"
+);
+
+/// What is fetched: the options that a run and a check share.
+#[derive(Debug, Args)]
+pub struct SiteArgs {
+    /// Fetch pages from SOURCE: live, replica, FILE.warc[.gz] or http[s]://HOST:PORT
+    ///
+    /// live: https://markets.businessinsider.com, and https://www.cbr.ru for the exchange rates.
+    ///
+    /// replica: the embedded market, served on 127.0.0.1. It needs no network.
+    ///
+    /// FILE.warc or FILE.warc.gz: an archive, for example from --record. No request is sent; a page
+    /// that the archive lacks counts as failed.
+    ///
+    /// http[s]://HOST:PORT: a server with the same paths, for example `indexrank serve`.
+    #[arg(long, value_name = "SOURCE", default_value = "live", value_parser = Origin::from_str, help_heading = "Source")]
+    pub from: Origin,
+    /// Use the index NAME, as written in the site's addresses
+    ///
+    /// For example 's&p_500', dow_jones, nasdaq_100 or dax. A name with & needs quotes in a shell.
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_INDEX, value_parser = index_name, help_heading = "Source")]
+    pub index: String,
+}
+
+/// How requests are sent: the options that a run and a check share. Their order of 100 and more puts
+/// them behind the other options of a run.
+#[derive(Debug, Args)]
+pub struct ClientArgs {
+    /// Neither fetch nor obey robots.txt; only for servers of your own
+    #[arg(long, help_heading = "Fetching")]
+    ignore_robots: bool,
+    /// User-Agent of all requests, in printable ASCII
+    ///
+    /// The part before the first slash or space selects the rules in robots.txt.
+    #[arg(long, value_name = "TEXT", default_value = USER_AGENT, value_parser = header_value, display_order = 100, help_heading = "Fetching")]
+    user_agent: String,
+    /// Send requests through a proxy [default: from the environment]
+    ///
+    /// For example http://127.0.0.1:3128 or socks5://user:password@127.0.0.1:1080. The environment
+    /// names a proxy in ALL_PROXY, HTTPS_PROXY or HTTP_PROXY, and exceptions in NO_PROXY. Requests to
+    /// this machine use a proxy only if --proxy names one, and the embedded market never uses one.
+    #[arg(long, value_name = "ADDRESS", value_parser = ProxyChoice::parse, display_order = 101, help_heading = "Fetching")]
+    proxy: Option<ProxyChoice>,
+    /// Trust the certificate authorities in FILE.pem instead of the built-in ones
+    ///
+    /// Needed, for example, behind a proxy that decrypts https.
+    #[arg(long, value_name = "FILE.pem", value_parser = Authorities::read, display_order = 102, help_heading = "Fetching")]
+    ca_file: Option<Authorities>,
+}
+
+impl ClientArgs {
+    pub fn into_access(self, origin: Origin) -> Access {
+        Access {
+            origin,
+            user_agent: self.user_agent,
+            proxy: self.proxy.unwrap_or(ProxyChoice::FromEnvironment),
+            authorities: self.ca_file,
+            ignore_robots: self.ignore_robots,
+        }
+    }
+}
