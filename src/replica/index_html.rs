@@ -132,7 +132,7 @@ fn index_row(page: &mut String, company: &Listing, rng: &mut Rng) {
     push_line!(page, "\t\t\t\t</tr>");
 }
 
-/// A cell with the change in dollars and, in a second span, in per cent. An empty `percent` leaves the
+/// A cell with the change in the currency and, in a second span, in per cent. An empty `percent` leaves the
 /// second span out.
 fn change_cell(page: &mut String, percent: &str, rng: &mut Rng) {
     let colour = if percent.starts_with('-') {
