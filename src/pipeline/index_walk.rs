@@ -339,8 +339,12 @@ impl<'a> IndexWalk<'a> {
     /// now is ignored.
     fn look_again(&mut self, id: IndexPageId, page: &Page) -> Result<(), WalkError> {
         match (self.parse(id, page), &mut self.second_looks) {
-            (Ok(page), Some(second_looks)) => {
-                let added = second_looks.compare(id, page);
+            (Ok(parsed), Some(second_looks)) => {
+                let added = second_looks.compare(id, parsed);
+                if !added.is_empty() {
+                    // Otherwise a replay would not know of the added companies.
+                    self.source.keep(&id.path(self.name), page);
+                }
                 self.add_new(id, added)
             }
             _ => Ok(()),

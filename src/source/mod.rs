@@ -176,6 +176,15 @@ impl Source {
         Ok(page)
     }
 
+    /// Keeps a page in the journal, if there is one, that the policy of its request does not keep.
+    pub fn keep(&self, path: &str, page: &Page) {
+        if let Backend::Site(site) = &self.backend
+            && let Some(journal) = &site.journal
+        {
+            journal.keep(&site.address(path), page, Keep::ForResume);
+        }
+    }
+
     /// Takes one request off the limit. Fails if none is left.
     fn count_request(&self) -> Result<(), PageError> {
         match &self.request_limit {

@@ -192,10 +192,15 @@ fn moves_to(page: u32, options: &[&str]) {
         }
     });
     let folder = tempfile::tempdir().unwrap();
-    let arguments = [&["--from", server.address()], options].concat();
-    let ran = indexrank(folder.path(), &arguments);
+    let from = ["--from", server.address(), "--record", "run.warc.gz"];
+    let ran = indexrank(folder.path(), &[&from, options].concat());
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let report = json(&folder.path().join("rankings/run.json"));
+    assert_eq!(ledger(&report), [240, 240, 0, 0, 0]);
+    // The recording holds the page as it was the second time.
+    let replayed = indexrank(folder.path(), &["--from", "run.warc.gz", "--out", "again"]);
+    assert_eq!(replayed.code, 0, "{}", replayed.stderr);
+    let report = json(&folder.path().join("again/run.json"));
     assert_eq!(ledger(&report), [240, 240, 0, 0, 0]);
     let warning = format!("the index changed during the walk (page {page}: 1 added, 0 removed)");
     assert!(ran.stderr.contains(&warning), "{}", ran.stderr);
