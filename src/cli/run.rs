@@ -83,7 +83,7 @@ pub struct RunArgs {
     ///
     /// By default, 5 % of the listed companies may be missing, or two if that is more. With too few
     /// companies, the tables are shown, but no file is written or replaced. The exit code is 8, and
-    /// --resume continues the run. A company listed twice is not missing.
+    /// --resume continues the run. A company listed twice counts once.
     #[arg(long, value_name = "N|N%", value_parser = min_companies, help_heading = "Results")]
     min_companies: Option<MinCompanies>,
     /// Also write all companies, one row each, to FILE.csv, FILE.ndjson or FILE.jsonl

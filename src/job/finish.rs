@@ -3,6 +3,7 @@
 
 use crate::exit::Exit;
 use crate::job::advice::Stop;
+use crate::job::exchange_rate::RateChoice;
 use crate::job::open::Opened;
 use crate::job::settings::Job;
 use crate::job::{exchange_rate, warnings};
@@ -90,7 +91,7 @@ pub fn write(job: &Job, opened: Opened, ranked: Ranked) -> Result<Outcome, Stop>
             let journal = write_files(job, source, contents, &report)?;
             Ok(Written {
                 exit: exit_code(&report),
-                resumable: close_journal(journal, may_succeed_later(&report)),
+                resumable: close_journal(journal, may_succeed_later(job, &report)),
             })
         }
         Err(shortfall) => {
@@ -106,9 +107,11 @@ pub fn write(job: &Job, opened: Opened, ranked: Ranked) -> Result<Outcome, Stop>
 }
 
 /// Whether a resumed run may get the rates or a page that is missing.
-fn may_succeed_later(report: &Report) -> bool {
+fn may_succeed_later(job: &Job, report: &Report) -> bool {
     let mut failures = report.failures.iter();
-    report.rate_error.is_some() || failures.any(|failure| retry::is_transient(failure.error.reason))
+    let asks_bank = matches!(job.rates, RateChoice::OfDay(_));
+    report.rate_error.is_some() && asks_bank
+        || failures.any(|failure| retry::is_transient(failure.error.reason))
 }
 
 /// Ends a run without files: keeps its journal and completes the message.
@@ -126,13 +129,16 @@ fn collect_warnings(
 ) -> impl Iterator<Item = String> {
     let quotes = prices::most_common_day(&harvest.companies);
     // Archived and embedded pages are older than the run, so only those of the live site are of today.
-    let is_live = job.access.origin == Origin::Live;
-    let asked_for = is_live.then(|| job.rates.day()).flatten();
+    let has_day =
+        job.access.origin == Origin::Live || matches!(job.rates, RateChoice::OfDay(Some(_)));
+    let asked_for = has_day.then(|| job.rates.day()).flatten();
     [
         nothing_to_resume(job, counters),
         source.warning(),
         warnings::of_duplicates(harvest),
         warnings::of_unread_rows(harvest.unread_rows),
+        warnings::of_unnamed_pages(counters.unnamed.get() as usize, harvest.listed),
+        warnings::of_noted_pages(&harvest.companies),
         harvest.index_changed.clone(),
         warnings::of_walks(&harvest.walks, harvest.listed),
         exchange_rate::far_off(prices.date(), quotes, asked_for),

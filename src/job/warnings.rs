@@ -2,6 +2,8 @@
 
 use crate::pipeline::harvest::Harvest;
 use crate::pipeline::series::WalkReport;
+use crate::results::coverage;
+use crate::site::company::Company;
 
 /// Maximum number of paths in a sentence. The report has all of them.
 const NAMED: usize = 5;
@@ -29,6 +31,31 @@ pub fn of_unread_rows(rows: usize) -> Option<String> {
     (rows > 0).then(|| {
         format!("{rows} {lacks} no readable address of a company, so companies may be missing")
     })
+}
+
+/// Warns about company pages that name no address, if they are more than a run may lack: pages of other
+/// companies would not be noticed among them.
+pub fn of_unnamed_pages(unnamed: usize, listed: usize) -> Option<String> {
+    (unnamed > coverage::may_be_missing(listed)).then(|| {
+        format!(
+            "{unnamed} company pages do not name their address, so they may be those of other companies"
+        )
+    })
+}
+
+/// Tells of notes on pages: a figure in an unusable form, or a currency that had to be assumed. Each may
+/// concern the first place of a ranking.
+pub fn of_noted_pages(companies: &[Company]) -> Option<String> {
+    let notes = companies.iter().flat_map(|company| {
+        let notes = company.page.notes.iter();
+        notes.map(|note| (&company.page.code, note))
+    });
+    let (code, note) = notes.clone().next()?;
+    let notes = match notes.count() {
+        1 => "1 note".to_owned(),
+        number => format!("{number} notes"),
+    };
+    Some(format!("{notes} on figures; the first, {code}: {note}"))
 }
 
 /// Warns about companies missing from the numbered pages or from the letter pages. `None` if none is

@@ -76,14 +76,17 @@ impl<P> Default for Harvest<P> {
 }
 
 impl<P> Harvest<P> {
-    pub fn add_company(&mut self, link: Link, page: P) {
+    /// Adds the page of a company that was fetched without a redirect.
+    pub fn add_company(&mut self, link: Link, page: P) -> &mut Company<P> {
         self.companies.push(Company {
             page,
             path: link.path,
+            is_redirected: false,
             currency: Currency::UNKNOWN,
             growth: link.growth,
             index_note: link.note,
         });
+        self.companies.last_mut().expect("one was pushed")
     }
 
     /// Adds the time that the request of a page took.
@@ -120,14 +123,16 @@ impl<P> Harvest<P> {
 
 impl Harvest {
     /// Sorts everything, so that the order does not depend on threads, separates duplicates, and gives
-    /// every company a currency. Of several companies with the same code, the one with the first path in
-    /// byte order stays. The others move to `duplicates`.
+    /// every company a currency. Of several pages with the same code, one without a redirect stays, and
+    /// of several such the one with the first path in byte order. The others move to `duplicates`.
     pub fn settle(&mut self) {
         self.failures
             .sort_unstable_by(|a, b| a.link.path.cmp(&b.link.path));
         self.latencies.sort_unstable();
-        self.companies
-            .sort_unstable_by(|a, b| (&a.page.code, &a.path).cmp(&(&b.page.code, &b.path)));
+        self.companies.sort_unstable_by(|a, b| {
+            let a = (&a.page.code, a.is_redirected, &a.path);
+            a.cmp(&(&b.page.code, b.is_redirected, &b.path))
+        });
         let duplicates = &mut self.duplicates;
         self.companies.dedup_by(|company, kept| {
             let is_duplicate = company.page.code == kept.page.code;

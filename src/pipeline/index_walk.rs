@@ -13,6 +13,7 @@ use crate::pipeline::second_looks::SecondLooks;
 use crate::pipeline::series::{self, Kind, Series, Slugs, WalkReport, slugs};
 use crate::pipeline::task::{IndexPageId, Target, Task};
 use crate::site::index::{self, IndexPage, Link, MAX_PAGES};
+use crate::site::landmarks::places;
 use crate::site::paths::LETTERS;
 use crate::source::Source;
 use crate::telemetry::counters::Counters;
@@ -251,6 +252,14 @@ impl<'a> IndexWalk<'a> {
     /// Returns the page if it fits the pages of its series so far.
     fn check_list(&self, page: IndexPage) -> Result<IndexPage, PageError> {
         if let Some(series) = self.series.front() {
+            if series.kind == Kind::Numbers && page.lacks_pager(self.name) {
+                let detail = format!(
+                    "no {} with links to further pages, and only {} companies",
+                    places::PAGER,
+                    page.rows.len()
+                );
+                return Err(PageError::new(Reason::Unrecognised, detail));
+            }
             series.check_list(&page)?;
         }
         Ok(page)

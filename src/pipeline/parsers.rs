@@ -40,6 +40,7 @@ where
         for Fetched { task, page } in &self.pages {
             lane.set_path(task.path());
             let from_journal = page.as_ref().is_ok_and(|page| page.from_journal);
+            let is_redirected = page.as_ref().is_ok_and(|page| page.reached.is_some());
             let result = page.and_then(|page| self.parse_page(page, &mut inflater, &mut lane));
             // Pages of the journal say nothing about the site as it is now.
             if !from_journal {
@@ -52,7 +53,7 @@ where
                         harvest.add_latency(elapsed);
                     }
                     if let Target::Company(link) = target {
-                        harvest.add_company(link, page);
+                        harvest.add_company(link, page).is_redirected = is_redirected;
                     }
                     self.counters.parsed.add(1);
                     Event::Parsed

@@ -51,6 +51,10 @@ impl SecondLooks {
             return Vec::new();
         };
         let removed = before.difference(&slugs(&now)).count();
+        if 2 * removed > before.len() {
+            // An index does not change by half within a run, so this is another page.
+            return Vec::new();
+        }
         let mut rows = now.rows;
         rows.retain(|link| !before.contains(link.slug()));
         if rows.len() + removed > 0 {

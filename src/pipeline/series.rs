@@ -38,6 +38,8 @@ pub struct Series {
     pub parsed: usize,
     /// Pages that wait for their turn to be parsed.
     pub waiting: BTreeMap<usize, (Task, Result<Page, PageError>)>,
+    /// Whether the pager of the first page states its number.
+    pub states_numbers: bool,
     /// Rows of each page parsed so far.
     pub rows: Vec<usize>,
     /// Rows without a readable address, of all pages.
@@ -88,6 +90,7 @@ impl Series {
             requested: 0,
             parsed: 0,
             waiting: BTreeMap::new(),
+            states_numbers: false,
             rows: Vec::new(),
             unread: 0,
             digests: HashMap::new(),
@@ -105,6 +108,11 @@ impl Series {
             Some(number) if self.kind.position(IndexPageId::Number(number)) != Some(position) => {
                 return error(format!("its pager says that it is page {number}"));
             }
+            None if self.states_numbers => {
+                return error(
+                    "its pager does not say which page it is, as the first one does".to_owned(),
+                );
+            }
             _ => {}
         }
         if let Some(same) = self.digests.get(&digest(page)) {
@@ -120,6 +128,7 @@ impl Series {
 
     /// Counts a page as parsed.
     pub fn add_list(&mut self, page: &IndexPage) {
+        self.states_numbers |= page.number.is_some();
         self.rows.push(page.rows.len() + page.unread);
         self.unread += page.unread;
         if !page.rows.is_empty() {

@@ -1,8 +1,8 @@
 //! Whether enough of the listed companies have a usable page. A top ten of four companies must not
 //! replace one of 496.
 //!
-//! A company is missing if its page failed for any reason or was not requested. A duplicate is not
-//! missing: its company is ranked under the other path.
+//! A company is missing if its page failed for any reason or was not requested, and if its page is that
+//! of a company listed under another path: where many are, redirects or a cache have replaced them.
 
 use std::fmt;
 
@@ -26,9 +26,9 @@ pub enum MinCompanies {
 }
 
 impl MinCompanies {
-    /// The number of companies needed. Duplicates are not counted as listed.
+    /// The number of companies needed.
     pub fn needed(self, ledger: &Ledger) -> usize {
-        let listed = ledger.listed - ledger.skipped;
+        let listed = ledger.listed;
         match self {
             MinCompanies::Usual => listed.saturating_sub(may_be_missing(listed)),
             MinCompanies::Number(number) => number,

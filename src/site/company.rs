@@ -85,6 +85,8 @@ pub struct Company<P = CompanyPage> {
     /// The currency of the quotes on the page: as the page states, or else as most of the index.
     /// [`Currency::UNKNOWN`] until the harvest is settled.
     pub currency: Currency,
+    /// Whether a redirect led from the path to the page, so that it may be the page of another company.
+    pub is_redirected: bool,
     /// Growth over one year in per cent, from the index.
     pub growth: Option<Decimal>,
     /// Why the index has no usable growth.

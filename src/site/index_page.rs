@@ -10,6 +10,8 @@ use crate::site::landmarks::index::{CHART_HEADER, PAGER, YEAR_HEADER};
 use crate::site::paths::COMPANY_PREFIX;
 use crate::site::text::words;
 
+/// A full page of an index has 46 to 50 rows. One with fewer than this may be the only page.
+const FULL_PAGE: usize = 45;
 /// Maximum length of a slug in bytes. Real ones have up to 40.
 const MAX_SLUG: usize = 200;
 
@@ -60,6 +62,21 @@ pub struct IndexPage {
     pub unread: usize,
 }
 
+impl IndexPage {
+    /// Whether the page lists far fewer companies than the name of its index promises, and no pager leads
+    /// to the others: the pager was not found.
+    pub fn lacks_pager(&self, index: &str) -> bool {
+        let rows = self.rows.len() + self.unread;
+        self.pages == 1 && rows >= FULL_PAGE && 2 * promised_companies(index) > 3 * rows
+    }
+}
+
+/// The number of companies that an index has by its name: 500 for `s&p_500`, 0 for `dax`.
+fn promised_companies(index: &str) -> usize {
+    let number = index.rsplit('_').next().and_then(|last| last.parse().ok());
+    number.unwrap_or(0)
+}
+
 pub static TABLE: LazyLock<Selector> = LazyLock::new(|| selector("table"));
 pub static ROW: LazyLock<Selector> = LazyLock::new(|| selector("tr"));
 
@@ -76,15 +93,18 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// The columns of a header row, whose cells may be `th` or `td`. `None` if the row has no header
+    /// The columns of a header row, whose cells may be `th` or `td`. `None` unless the row has one header
     /// "1 Year". A cell with a `colspan` counts as several columns.
     pub fn of_row(tr: ElementRef) -> Option<Self> {
         let mut year = None;
         let mut count = 0;
         for cell in cells(tr) {
             let text = words(cell.text());
-            if text.contains(YEAR_HEADER) && !text.contains(CHART_HEADER) {
-                year.get_or_insert(count);
+            if text.contains(YEAR_HEADER)
+                && !text.contains(CHART_HEADER)
+                && year.replace(count).is_some()
+            {
+                return None;
             }
             count += column_span(cell.attr("colspan"));
         }

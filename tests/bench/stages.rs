@@ -58,6 +58,7 @@ fn stages(criterion: &mut Criterion) {
             path: format!("/stocks/{number}-stock"),
             currency: Currency::USD,
             growth: Some(Decimal::new(number * 7919 % 500, 2)),
+            is_redirected: false,
             index_note: None,
         })
         .collect();

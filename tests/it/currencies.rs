@@ -71,8 +71,9 @@ fn converts_each_price_by_the_rate_of_its_currency() {
         stdout,
         stderr,
     } = indexrank(folder.path(), &arguments);
-    let warning = "indexrank: warning: 1 of 50 companies is not ranked by price, for want of a rate: XXQ (1)\n";
-    assert_eq!((code, &*stderr), (0, warning));
+    let warnings = "indexrank: warning: 1 note on figures; the first, NGMU: no currency is stated; GBX is assumed, the most common one of the index\n\
+        indexrank: warning: 1 of 50 companies is not ranked by price, for want of a rate: XXQ (1)\n";
+    assert_eq!((code, &*stderr), (0, warnings));
     let rates = "
 1 EUR = 86.5610 RUB, Bank of Russia, 2022-02-04
 1 GBP = 103.8762 RUB, Bank of Russia, 2022-02-04
@@ -289,7 +290,7 @@ fn rates_given_by_hand_replace_the_bank() {
     assert!(notes.contains(
         &json!({"code": "AMZN", "note": "not ranked by price: no rate of USD is given"})
     ));
-    assert_eq!(report["warnings"].as_array().unwrap().len(), 1);
+    assert_eq!(report["warnings"].as_array().unwrap().len(), 2);
 
     // Without the rate of any quote there is no ranking.
     let run = Run::new(&server, &["--rate", "EUR=101.5"]);

@@ -223,3 +223,31 @@ fn a_swapped_page_retires_the_connections() {
     assert_eq!(asked.len(), 2);
     assert_ne!(asked[0], asked[1]);
 }
+
+/// One company's address leads to the page of another listed company. The row of the other one counts.
+#[test]
+fn a_redirect_to_a_listed_company_leaves_that_company_its_growth() {
+    let to_mmm = "HTTP/1.1 302 Found\r\nLocation: /stocks/mmm-stock\r\nContent-Length: 0\r\n\r\n";
+    let server = TestServer::start(market(), move |path, _| {
+        (path == OTHER).then(|| Reply::Raw(to_mmm.as_bytes().to_vec()))
+    });
+    let run = Run::new(&server, &["--top", "60"]);
+    assert_eq!(run.ran.code, 0, "{}", run.ran.stderr);
+    let mut ranking = json(&run.folder.path().join("rankings/growth.json"));
+    let places = ranking.as_array_mut().unwrap();
+    places.retain(|place| place["code"] == "MMM");
+    assert_eq!(places[0]["growth"], -9.27);
+    assert_eq!(report(&run)["duplicates"][0]["path"], OTHER);
+}
+
+#[test]
+fn warns_if_many_pages_name_no_address() {
+    let server = TestServer::start(market(), |path, _| {
+        path.starts_with("/stocks/")
+            .then(|| Reply::Page(unnamed(&company_html(path))))
+    });
+    let run = Run::new(&server, &[]);
+    assert_eq!(run.ran.code, 0);
+    let warning = "warning: 60 company pages do not name their address";
+    assert!(run.ran.stderr.contains(warning), "{}", run.ran.stderr);
+}

@@ -17,6 +17,7 @@ fn company(code: &str, [price, pe, growth, low52, high52]: [&str; 5]) -> Company
         path: format!("/stocks/{}-stock", code.to_lowercase()),
         currency: Currency::USD,
         growth: decimal(growth),
+        is_redirected: false,
         index_note: None,
         page: CompanyPage {
             code: code.to_owned(),

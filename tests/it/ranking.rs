@@ -33,6 +33,7 @@ fn company(text: &str) -> Company {
         path: format!("/stocks/{}-stock", page.code.to_lowercase()),
         currency: Currency::USD,
         growth,
+        is_redirected: false,
         index_note: None,
         page,
     }

@@ -17,15 +17,19 @@ fn fails_when_index_pages_repeat() {
     let market = Market::embedded(Some(2 * 46), SEED);
     let page = |number| market.index_page(number).replace("?p=2", "?p=90");
     let (first, second) = (page(1), page(2));
-    let marks = ["<strong>", "</strong>"];
-    let unmarked = marks
-        .iter()
-        .fold(second.clone(), |page, mark| page.replace(mark, ""));
-    for (repeated, why) in [
-        (second, "its pager says that it is page 2"),
-        (unmarked, "it lists the same companies as page 2"),
+    let unmarked = |page: &str| page.replace("<strong>", "").replace("</strong>", "");
+    for (first, repeated, why) in [
+        (
+            first.clone(),
+            second.clone(),
+            "its pager says that it is page 2",
+        ),
+        (
+            unmarked(&first),
+            unmarked(&second),
+            "it lists the same companies as page 2",
+        ),
     ] {
-        let (first, repeated) = (first.clone(), repeated);
         let server = TestServer::start(Market::embedded(Some(2 * 46), SEED), move |path, _| {
             let page = match path.strip_prefix(INDEX)? {
                 "1" => &first,
@@ -274,4 +278,51 @@ fn tells_of_rows_without_a_readable_address() {
     let server = faulty("row-space");
     let ran = indexrank(folder.path(), &["--from", &*server.address(), "-q"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
+}
+
+/// A page that states no number among pages that do, and a page without a pager of an index of 500.
+#[test]
+fn fails_when_a_pager_is_not_found() {
+    let unmarked = five_pages().index_page(3);
+    let unmarked = unmarked.replace("<strong>", "").replace("</strong>", "");
+    let server = TestServer::start(five_pages(), move |path, _| {
+        let is_unmarked = path == format!("{INDEX}3");
+        is_unmarked.then(|| Reply::Page(unmarked.clone().into_bytes()))
+    });
+    let run = Run::new(&server, &["--retry-pause", "1"]);
+    run.assert_failed(
+        4,
+        &[
+            "page 3 of the index",
+            "its pager does not say which page it is",
+        ],
+    );
+
+    let renamed = five_pages()
+        .index_page(1)
+        .replace("finando_paging", "pager");
+    let server = TestServer::start(five_pages(), move |path, _| {
+        (path == INDEX_1).then(|| Reply::Page(renamed.clone().into_bytes()))
+    });
+    let run = Run::new(&server, &[]);
+    run.assert_failed(
+        5,
+        &[
+            "page 1 of the index",
+            "only 46 companies",
+            "indexrank check",
+        ],
+    );
+}
+
+/// The second look at page 1 shows another page, so it says nothing about the index.
+#[test]
+fn ignores_a_second_look_at_another_page() {
+    let other = Market::embedded(None, SEED).index_page(9);
+    let other = other.replace("<strong>", "").replace("</strong>", "");
+    let server = TestServer::start(five_pages(), move |path, before| {
+        (path == INDEX_1 && before == 1).then(|| Reply::Page(other.clone().into_bytes()))
+    });
+    let run = Run::new(&server, &[]);
+    assert_eq!((run.ran.code, &*run.ran.stderr), (0, ""));
 }

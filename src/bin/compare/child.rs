@@ -151,6 +151,7 @@ impl Results {
                     page,
                     path,
                     currency: company.currency,
+                    is_redirected: company.is_redirected,
                     growth: company.growth,
                     index_note: company.index_note,
                 }),

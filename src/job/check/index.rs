@@ -11,8 +11,6 @@ use crate::site::landmarks::{index as landmarks, places};
 use crate::site::paths::COMPANY_PREFIX;
 use crate::telemetry::lane::Lane;
 
-/// A full page of an index has 46 to 50 rows. One with fewer than this may be the only page.
-const FULL_PAGE: usize = 45;
 const LINKS: &str = "links to /stocks/…";
 
 /// What the text of an index page says before it is parsed.
@@ -74,7 +72,7 @@ pub fn judge(page: IndexPage, facts: &Facts, name: &str, verdicts: &mut Verdicts
     let place = places::PAGER;
     if page.pages > 1 {
         verdicts.ok("pager", format!("page 1 of {}", page.pages));
-    } else if facts.has_pager || all >= FULL_PAGE && promised_companies(name) > 2 * all {
+    } else if facts.has_pager || page.lacks_pager(name) {
         let detail = format!("{place} with links to further pages");
         verdicts.add("pager", State::Missing, detail);
     } else {
@@ -105,10 +103,4 @@ pub fn judge_unparsed(error: &PageError, facts: Facts, verdicts: &mut Verdicts) 
         verdicts.unparsed(landmark);
     }
     facts.company.into_iter().collect()
-}
-
-/// The number of companies that an index has by its name: 500 for `s&p_500`, 0 for `dax`.
-fn promised_companies(index: &str) -> usize {
-    let number = index.rsplit('_').next().and_then(|last| last.parse().ok());
-    number.unwrap_or(0)
 }

@@ -26,7 +26,9 @@ const QUEUED: usize = 800;
 /// Adds a page or its failure to a harvest.
 pub fn add(harvest: &mut Harvest<Extract>, link: Link, result: Result<Extract, PageError>) {
     match result {
-        Ok(page) => harvest.add_company(link, page),
+        Ok(page) => {
+            harvest.add_company(link, page);
+        }
         Err(error) => harvest.failures.push(Failure { link, error }),
     }
 }
