@@ -43,9 +43,10 @@ impl SecondLooks {
 
     /// Compares a page with the first look, and returns the companies that were not on it.
     pub fn compare(&mut self, id: IndexPageId, now: IndexPage) -> Vec<Link> {
-        let is_other = now
-            .number
-            .is_some_and(|number| id != IndexPageId::Number(number));
+        let is_other = match (id, now.number) {
+            (IndexPageId::Number(own), Some(stated)) => own != stated,
+            _ => false,
+        };
         let first_look = self.pages.iter().find(|(page, _)| *page == id);
         let Some((_, before)) = first_look.filter(|_| !is_other) else {
             return Vec::new();

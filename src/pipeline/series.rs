@@ -104,11 +104,13 @@ impl Series {
     pub fn check_list(&self, page: &IndexPage) -> Result<(), PageError> {
         let position = self.parsed;
         let error = |detail| Err(PageError::new(Reason::OtherPage, detail));
-        match page.number {
-            Some(number) if self.kind.position(IndexPageId::Number(number)) != Some(position) => {
+        // A letter page with a pager of one page states the number 1.
+        let is_numbered = self.kind == Kind::Numbers;
+        match page.number.filter(|_| is_numbered) {
+            Some(number) if number as usize != position + 1 => {
                 return error(format!("its pager says that it is page {number}"));
             }
-            None if self.states_numbers => {
+            None if is_numbered && self.states_numbers => {
                 return error(
                     "its pager does not say which page it is, as the first one does".to_owned(),
                 );
@@ -120,7 +122,7 @@ impl Series {
         }
         let is_last = position + 1 >= self.known.max(page.pages as usize);
         let (rows, fullest) = (page.rows.len() + page.unread, self.fullest());
-        if self.kind == Kind::Numbers && !is_last && is_far_fewer(rows, fullest) {
+        if is_numbered && !is_last && is_far_fewer(rows, fullest) {
             return error(few_rows(rows, fullest));
         }
         Ok(())

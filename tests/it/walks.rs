@@ -382,6 +382,19 @@ fn rejects_invalid_walk_options() {
     }
 }
 
+/// A pager of one page on a letter page says nothing about the letter.
+#[test]
+fn accepts_letter_pages_with_a_pager_of_one_page() {
+    let pager =
+        "<div class=\"finando_paging\">Page: <a href=\"?p=1\"><strong>1</strong></a></div></body>";
+    let server = TestServer::start(market(), move |path, _| {
+        let letter = path.strip_prefix("/index/components/s&p_500/")?;
+        let page = market().letter_page(letter).replace("</body>", pager);
+        Some(Reply::Page(page.into_bytes()))
+    });
+    Run::new(&server, &["--walk", "letters"]).assert_complete(0);
+}
+
 #[test]
 fn fails_when_every_letter_is_one_page() {
     let letter_a = market().letter_page("A").into_bytes();

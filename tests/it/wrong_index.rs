@@ -315,6 +315,20 @@ fn fails_when_a_pager_is_not_found() {
     );
 }
 
+#[test]
+fn fails_when_a_pager_states_the_number_0() {
+    let zero = five_pages().index_page(2);
+    let zero = zero.replace("<strong>2</strong>", "<strong>0</strong>");
+    let server = TestServer::start(five_pages(), move |path, _| {
+        (path == format!("{INDEX}2")).then(|| Reply::Page(zero.clone().into_bytes()))
+    });
+    let run = Run::new(&server, &["--retry-pause", "1"]);
+    run.assert_failed(
+        4,
+        &["page 2 of the index", "its pager says that it is page 0"],
+    );
+}
+
 /// The second look at page 1 shows another page, so it says nothing about the index.
 #[test]
 fn ignores_a_second_look_at_another_page() {
