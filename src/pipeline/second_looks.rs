@@ -19,7 +19,7 @@ pub struct SecondLooks {
 }
 
 impl SecondLooks {
-    /// Notes a page that may get a second look.
+    /// Adds a page if it is the first numbered one or was retried.
     pub fn add(&mut self, task: &Task, page: &IndexPage) {
         if let Target::IndexPage { id, .. } = task.target
             && (id == IndexPageId::Number(1) || task.attempts.is_retry())

@@ -31,6 +31,10 @@ pub use crate::site::index_scan::parse_scanned;
 /// 2,500 pages exceed `MAX_COMPANIES` (100,000), so this limit never applies first.
 pub const MAX_PAGES: u32 = 2_500;
 
+/// Maximum size of a company's address in bytes, for a page that does not parse. Real ones have up to 50.
+/// Without a limit, a page of nothing but addresses would take minutes.
+const MAX_ADDRESS: usize = 1 << 10;
+
 /// Why a page is not an index page.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not an index page: {0}")]
@@ -82,8 +86,9 @@ pub fn parse_letter(html: &[u8], index: &str) -> Result<IndexPage, NotAnIndex> {
 pub fn first_company(html: &[u8]) -> Option<String> {
     let ends = |byte: &u8| matches!(byte, b'"' | b'\'' | b'<' | b'>' | b' ');
     memmem::find_iter(html, COMPANY_PREFIX).find_map(|at| {
-        let end = html[at..].iter().position(ends)?;
-        let address = std::str::from_utf8(&html[at..at + end]).ok()?;
+        let address = &html[at..html.len().min(at + MAX_ADDRESS)];
+        let end = address.iter().position(ends)?;
+        let address = std::str::from_utf8(&address[..end]).ok()?;
         company_path(address).map(Cow::into_owned)
     })
 }

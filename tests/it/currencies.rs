@@ -546,7 +546,7 @@ fn assumes_the_most_common_currency_of_the_index() {
         // Of two that are equally common, the first by code.
         ("USD EUR - -", "USD EUR EUR EUR"),
         ("- - JPY", "JPY JPY JPY"),
-        // A currency that is no code is nobody else's.
+        // XXX does not count among the stated currencies.
         ("XXX XXX EUR -", "XXX XXX EUR EUR"),
         ("XXX -", "XXX USD"),
         ("- -", "USD USD"),

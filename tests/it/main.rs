@@ -21,6 +21,7 @@ mod damage;
 mod faults;
 mod golden;
 mod harvest;
+mod help;
 mod hostile;
 mod identity;
 mod index;
