@@ -1,15 +1,20 @@
 //! Printing to stdout and stderr.
 
 use std::env;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use crate::exit::Exit;
 use crate::job::advice::{Stop, quote};
 
-/// Writes to stdout and flushes it. A closed pipe (`| head`) is not an error.
+/// Writes to stdout and flushes it, as [`stream`].
 pub fn print(bytes: &[u8]) -> Result<(), Stop> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+    stream(|out| out.write_all(bytes))
+}
+
+/// Streams to stdout and flushes it. A closed pipe (`| head`) is not an error.
+pub fn stream(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Stop> {
+    let mut stdout = BufWriter::new(io::stdout().lock());
+    match write(&mut stdout).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Stop::new(
             Exit::Output,
             format!("cannot write to stdout: {error}; output files, if any, are complete"),

@@ -28,6 +28,15 @@ pub enum Exit {
     Terminated = 143,
 }
 
+impl Exit {
+    /// The code of a run that wrote its results, by its number.
+    pub fn of_complete_run(number: u8) -> Self {
+        let codes = [Exit::Partial, Exit::NoRate];
+        let code = codes.into_iter().find(|exit| *exit as u8 == number);
+        code.unwrap_or(Exit::Complete)
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         ExitCode::from(exit as u8)

@@ -8,12 +8,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use indexrank::cli::{self, CheckArgs, Cli, Command, RunArgs, Verbosity};
-use indexrank::console::{print, resume_command, say};
+use indexrank::console::{print, resume_command, say, stream};
 use indexrank::exit::Exit;
 use indexrank::inspect::{Inspected, OutputLine, inspect};
 use indexrank::job::advice::Stop;
 use indexrank::job::{self, Outcome};
-use indexrank::results::{report, terminal};
+use indexrank::results::{report, table, terminal};
 use indexrank::serve::serve;
 use indexrank::signals;
 
@@ -49,7 +49,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Stop> {
 fn rank(args: RunArgs) -> Result<Exit, Stop> {
     let (job, verbosity) = args.into_job(signals::receive())?;
     let outcome = job::run(job)?;
-    let printed = print(&stdout_of(&outcome, verbosity));
+    let printed = print_result(&outcome, verbosity);
     for line in stderr_of(&outcome, verbosity) {
         say(&line);
     }
@@ -57,27 +57,38 @@ fn rank(args: RunArgs) -> Result<Exit, Stop> {
     printed.map(|()| written.exit)
 }
 
-/// What a run prints to stdout: the report as JSON, nothing, or the tables.
-fn stdout_of(outcome: &Outcome, verbosity: Verbosity) -> Vec<u8> {
-    let Outcome {
-        report, rankings, ..
-    } = outcome;
+/// Prints what a run has for stdout: its report as JSON, the table of all companies, the rankings as
+/// tables, or nothing.
+fn print_result(outcome: &Outcome, verbosity: Verbosity) -> Result<(), Stop> {
     if verbosity.json {
-        return report::json(report);
+        return stream(|out| outcome.document.write_json(out));
+    }
+    let (Some(ranked), Some(report)) = (&outcome.ranked, outcome.document.report()) else {
+        return Ok(());
+    };
+    if let Some(format) = verbosity.table {
+        // A program that reads the table may not see the exit code, so a failed run prints none.
+        if outcome.end.is_err() {
+            return Ok(());
+        }
+        let companies = &ranked.harvest.companies;
+        return stream(|out| table::write(companies, &ranked.prices, format, out));
     }
     if verbosity.quiet {
-        return Vec::new();
+        return Ok(());
     }
     let size = terminal_size::terminal_size_of(io::stdout());
     let width = size.map_or(80, |(width, _)| usize::from(width.0));
-    let text =
-        terminal::tables(rankings, report.price_currency, width) + &terminal::closing_lines(report);
-    text.into_bytes()
+    let tables = terminal::tables(&ranked.rankings, report.price_currency, width);
+    let text = tables + &terminal::closing_lines(report);
+    print(text.as_bytes())
 }
 
 /// What a run prints to stderr at its end, line by line.
 fn stderr_of(outcome: &Outcome, verbosity: Verbosity) -> Vec<String> {
-    let report = &outcome.report;
+    let (Some(_), Some(report)) = (&outcome.ranked, outcome.document.report()) else {
+        return Vec::new();
+    };
     let mut lines = terminal::problems(report, verbosity.verbose);
     if !verbosity.quiet {
         lines.extend(terminal::contradictions(report, verbosity.verbose));

@@ -11,9 +11,10 @@ use rust_decimal::Decimal;
 
 use crate::cli::site::{ClientArgs, SiteArgs};
 use crate::cli::values::{
-    currency, date, min_companies, rate, recording, requests_per_second, seconds, table, usd_rub,
-    whole_number,
+    TableTarget, currency, date, min_companies, rate, recording, requests_per_second, seconds,
+    table, usd_rub, whole_number,
 };
+use crate::console::say;
 use crate::exit::Exit;
 use crate::job::advice::Stop;
 use crate::job::exchange_rate::RateChoice;
@@ -22,7 +23,7 @@ use crate::pipeline::PoolSizes;
 use crate::pipeline::index_walk::WalkMode;
 use crate::results::coverage::MinCompanies;
 use crate::results::ranking::PeRange;
-use crate::results::table;
+use crate::results::table::Format;
 use crate::results::write::Outputs;
 use crate::site::currency::Currency;
 use crate::telemetry::progress::Style;
@@ -58,7 +59,8 @@ pub struct RunArgs {
     /// Write the rankings and the report, run.json, to the folder DIR
     ///
     /// The rankings are price.json, pe.json, growth.json and potential_profit.json. A run that fails
-    /// changes none of these files, and keeps its pages in DIR/unfinished.warc for --resume. A run without
+    /// changes none of these files, writes failed-run.json, and keeps its pages in DIR/unfinished.warc for
+    /// --resume. A run without
     /// usable exchange rates renames an earlier price.json to price.previous.json.
     #[arg(
         long,
@@ -88,9 +90,10 @@ pub struct RunArgs {
     min_companies: Option<MinCompanies>,
     /// Also write all companies, one row each, to FILE.csv, FILE.ndjson or FILE.jsonl
     ///
-    /// The rows are ordered by code.
-    #[arg(long, value_name = "FILE", value_parser = table, help_heading = "Results")]
-    table: Option<(PathBuf, table::Format)>,
+    /// The rows are ordered by code. The option may be repeated. `-` prints CSV to stdout instead of the
+    /// rankings, `-.ndjson` NDJSON.
+    #[arg(long = "table", value_name = "FILE", value_parser = table, allow_hyphen_values = true, help_heading = "Results")]
+    tables: Vec<TableTarget>,
     /// Record all responses in a WARC archive, to repeat the run with --from FILE
     ///
     /// The archive holds the responses as received, and the file appears when the run is complete.
@@ -145,7 +148,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", hide = true)]
     retry_seed: Option<u64>,
 
-    /// Print run.json to stdout instead of the tables
+    /// Print run.json, or failed-run.json, to stdout instead of the tables
     #[arg(long, help_heading = "Terminal")]
     json: bool,
     /// Suppress tables, progress, and warnings about implausible figures
@@ -183,6 +186,8 @@ enum WalkArg {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verbosity {
     pub json: bool,
+    /// Prints the table of all companies to stdout.
+    pub table: Option<Format>,
     pub quiet: bool,
     pub verbose: bool,
 }
@@ -192,12 +197,14 @@ impl RunArgs {
     /// other.
     pub fn into_job(self, interrupts: Receiver<i32>) -> Result<(Job, Verbosity), Stop> {
         let rates = self.rate_choice()?;
+        let stdout_table = self.stdout_table()?;
         let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get());
         let parsers = self
             .readers
             .unwrap_or_else(|| cores().min(MAX_DEFAULT_PARSERS));
         let verbosity = Verbosity {
             json: self.json,
+            table: stdout_table,
             quiet: self.quiet,
             verbose: self.verbose,
         };
@@ -223,7 +230,7 @@ impl RunArgs {
             price_currency: self.price_currency,
             outputs: Outputs {
                 folder: self.out,
-                table: self.table,
+                tables: table_files(self.tables),
                 record: self.record,
                 trace: self.trace,
             },
@@ -237,8 +244,23 @@ impl RunArgs {
             },
             interrupts,
             progress: Style::for_stderr(self.quiet),
+            say,
         };
         Ok((job, verbosity))
+    }
+
+    /// The format of the table on stdout, if there is one.
+    fn stdout_table(&self) -> Result<Option<Format>, Stop> {
+        let mut formats = self.tables.iter().filter_map(|table| match table {
+            TableTarget::Stdout(format) => Some(*format),
+            TableTarget::File(..) => None,
+        });
+        let format = formats.next();
+        if format.is_some() && (self.json || formats.next().is_some()) {
+            let message = "--table - and --json, or two tables, cannot share stdout: give a file to one of them";
+            return Err(Stop::new(Exit::Usage, message));
+        }
+        Ok(format)
     }
 
     /// The rates given, or the day of the bank's.
@@ -260,4 +282,12 @@ impl RunArgs {
         }
         Ok(RateChoice::Given(given))
     }
+}
+
+fn table_files(tables: Vec<TableTarget>) -> Vec<(PathBuf, Format)> {
+    let files = tables.into_iter().filter_map(|table| match table {
+        TableTarget::File(file, format) => Some((file, format)),
+        TableTarget::Stdout(_) => None,
+    });
+    files.collect()
 }

@@ -1,7 +1,7 @@
 //! Parsers for the values of options. An error says what the option expects; clap adds the option and
 //! the rejected value.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::civil::Date;
@@ -131,12 +131,23 @@ pub fn header_value(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// A file for the table of all companies. Its extension names the format.
-pub fn table(text: &str) -> Result<(PathBuf, Format), String> {
-    let path = PathBuf::from(text);
-    let format =
-        Format::of(&path).ok_or("expected a file name that ends in .csv, .ndjson or .jsonl")?;
-    Ok((path, format))
+/// Where the table of all companies goes, and its format.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TableTarget {
+    File(PathBuf, Format),
+    Stdout(Format),
+}
+
+/// A file for the table of all companies, or `-` for stdout. Its extension names the format.
+pub fn table(text: &str) -> Result<TableTarget, String> {
+    match Format::of(Path::new(text)) {
+        None if text == "-" => Ok(TableTarget::Stdout(Format::Csv)),
+        None => Err(
+            "expected a file name that ends in .csv, .ndjson or .jsonl, or - for stdout".to_owned(),
+        ),
+        Some(format) if text.starts_with("-.") => Ok(TableTarget::Stdout(format)),
+        Some(format) => Ok(TableTarget::File(text.into(), format)),
+    }
 }
 
 /// A file for a recording. Its extension says whether it is compressed.

@@ -1,6 +1,8 @@
-//! Writes files so that they appear whole or not at all, and locks out a second run.
+//! Files that appear whole or not at all, and only one run at a time that writes them.
 //! Which files a run writes is decided in `results::write`; what they contain, in `results` and `warc`.
-//! Another way to stage or check a file goes into `output`, another lock into `lock`.
+//! Another check of a path goes into `same_file`, another property of the file beside an output into `staging`, another step of the end of a run into `commit`.
 
-pub(crate) mod lock;
+pub(crate) mod commit;
 pub mod output;
+pub mod same_file;
+pub mod staging;

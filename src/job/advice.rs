@@ -1,6 +1,8 @@
 //! The message and the exit code of a run that ended early: one sentence, and what to do next.
 
+use crate::disk::commit::CommitError;
 use crate::disk::output::OutputError;
+use crate::disk::same_file::PathError;
 use crate::exit::Exit;
 use crate::http::error::Reason;
 use crate::job::settings::DEFAULT_INDEX;
@@ -47,6 +49,12 @@ impl Stop {
             resumable: true,
             ..Stop::new(exit, message)
         }
+    }
+
+    /// Completes the message of a run whose results are those of before.
+    pub fn unchanged(mut self) -> Self {
+        self.message += "; no result was changed";
+        self
     }
 
     /// The stop of a run that was cancelled.
@@ -198,8 +206,19 @@ impl From<OutputError> for Stop {
 impl From<OutputsError> for Stop {
     fn from(error: OutputsError) -> Self {
         match error {
-            OutputsError::Unwritable(error) => error.into(),
-            OutputsError::Conflict(message) => Stop::new(Exit::Usage, message),
+            OutputsError::Path(PathError::Unwritable(error)) => error.into(),
+            OutputsError::Commit(error) => Stop::new(Exit::Output, error.to_string()),
+            error => Stop::new(Exit::Usage, error.to_string()),
+        }
+    }
+}
+
+impl From<CommitError> for Stop {
+    fn from(error: CommitError) -> Self {
+        let stop = Stop::resumable(Exit::Output, error.to_string());
+        match error {
+            CommitError::Unchanged(_) => stop.unchanged(),
+            CommitError::Unfinished { .. } => stop,
         }
     }
 }

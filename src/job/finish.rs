@@ -1,6 +1,9 @@
 //! The end of a run: collects warnings, writes the report and the files if there are enough companies,
 //! keeps or removes the journal.
 
+use std::io::{self, Write};
+
+use crate::disk::commit::CommitError;
 use crate::exit::Exit;
 use crate::job::advice::Stop;
 use crate::job::exchange_rate::RateChoice;
@@ -8,25 +11,50 @@ use crate::job::open::Opened;
 use crate::job::settings::Job;
 use crate::job::{exchange_rate, warnings};
 use crate::pipeline::harvest::Harvest;
-use crate::results::coverage::{self, Shortfall};
+use crate::results::coverage;
+use crate::results::failed_run::{self, FailedRun, WalkFacts};
 use crate::results::layout_check;
 use crate::results::prices::{self, Prices};
 use crate::results::ranking::{Figure, Place};
-use crate::results::report::{self, Facts, Report, Times};
-use crate::results::write::{self, Contents};
-use crate::source::Source;
+use crate::results::report::{self, Facts, Report, Times, WrittenFile};
+use crate::results::write::Contents;
 use crate::source::origin::Origin;
 use crate::source::retry;
 use crate::telemetry::counters::Counters;
-use crate::warc::journal::{self, Journal};
+use crate::warc::journal::{self, Journal, Recording};
 
-/// A run that has its rankings.
+/// The end of a run that began.
 #[derive(Debug)]
 pub struct Outcome {
-    pub report: Report,
-    pub rankings: Vec<(Figure, Vec<Place>)>,
-    /// The end of a run that wrote its files, or why it wrote none: too few companies.
+    pub document: Document,
+    /// What the terminal shows as tables. A run with too few companies has it, other failed runs have not.
+    pub ranked: Option<Ranked>,
+    /// The end of a run that wrote its files, or why it wrote none.
     pub end: Result<Written, Stop>,
+}
+
+/// The JSON that a run leaves, and prints with `--json`.
+#[derive(Debug)]
+pub enum Document {
+    Report(Box<Report>),
+    FailedRun(FailedRun),
+}
+
+impl Document {
+    /// The report of a run that walked its index to the end.
+    pub fn report(&self) -> Option<&Report> {
+        match self {
+            Document::Report(report) => Some(report),
+            Document::FailedRun(failed) => failed.report(),
+        }
+    }
+
+    pub fn write_json(&self, out: impl Write) -> io::Result<()> {
+        match self {
+            Document::Report(report) => report::write_json(report, out),
+            Document::FailedRun(failed) => report::write_json(failed, out),
+        }
+    }
 }
 
 /// The end of a run that wrote its files.
@@ -38,72 +66,213 @@ pub struct Written {
 }
 
 /// A run that has its rankings and no files yet.
+#[derive(Debug)]
 pub struct Ranked {
     pub harvest: Harvest,
     pub prices: Prices,
-    pub times: Times,
     pub rankings: Vec<(Figure, Vec<Place>)>,
 }
 
-/// Writes all files of a run, or none if it has too few companies. After an error no result has changed.
-pub fn write(job: &Job, opened: Opened, ranked: Ranked) -> Result<Outcome, Stop> {
-    let Opened {
-        source,
-        counters,
-        warning,
-        lock: _lock,
-    } = opened;
-    let Ranked {
-        harvest,
-        prices,
-        times,
-        rankings,
-    } = ranked;
-    let contents = match coverage::shortfall(&harvest.ledger(), job.min_companies) {
-        Some(shortfall) => Err(shortfall),
-        None => Ok(Contents::new(
-            &job.outputs,
-            &rankings,
-            &harvest.companies,
-            &prices,
-            counters.trace.timeline(),
-        )),
-    };
-    let files = contents.as_ref();
-    let files = files.map(|contents| contents.files(&job.outputs));
-    let mut warnings: Vec<String> = warning.into_iter().collect();
-    warnings.extend(collect_warnings(job, &source, &harvest, &prices, &counters));
-    let report = Report::new(Facts {
-        origin: &job.access.origin,
-        index: &job.index,
-        sizes: job.sizes,
-        source: &source,
-        times,
-        harvest: &harvest,
-        prices: &prices,
-        counters: &counters,
-        warnings,
-        previous_price: contents.as_ref().ok().and_then(Contents::previous_price),
-        files: files.map_err(Shortfall::to_string),
-    });
-    let end = match contents {
-        Ok(contents) => {
-            let journal = write_files(job, source, contents, &report)?;
-            Ok(Written {
-                exit: exit_code(&report),
-                resumable: close_journal(journal, may_succeed_later(job, &report)),
-            })
+/// A run after its last request.
+pub struct End<'a> {
+    pub job: &'a Job,
+    pub opened: Opened,
+    pub times: Times,
+}
+
+impl End<'_> {
+    /// Writes all files of a run, or `failed-run.json` alone if it has too few companies or a file
+    /// cannot be written.
+    pub fn write(mut self, ranked: Ranked) -> Outcome {
+        let warnings = self.collect_warnings(&ranked);
+        self.opened.warnings.extend(warnings);
+        let ledger = ranked.harvest.ledger();
+        if let Some(shortfall) = coverage::shortfall(&ledger, self.job.min_companies) {
+            let report = self.report(&ranked, Err(shortfall.to_string()), None);
+            let stop = Stop::of_shortfall(&shortfall, &ledger);
+            let stop = keep_pages(
+                self.job,
+                self.opened.source.take_journal(),
+                stop.unchanged(),
+            );
+            return Outcome {
+                ranked: Some(ranked),
+                ..self.fail(report.into(), stop)
+            };
         }
-        Err(shortfall) => {
-            let stop = Stop::of_shortfall(&shortfall, &report.ledger);
-            Err(ended_early(source, stop))
+        let incomplete = self.opened.source.warning();
+        let mut journal = self.opened.source.take_journal();
+        let recorded = self.finish_recording(&mut journal, incomplete);
+        let written = recorded.and_then(|recording| self.write_results(&ranked, recording));
+        match written {
+            Ok(report) => Outcome {
+                end: Ok(Written {
+                    exit: exit_code(&ranked),
+                    resumable: close_journal(journal, may_succeed_later(self.job, &report)),
+                }),
+                document: Document::Report(Box::new(report)),
+                ranked: Some(ranked),
+            },
+            Err(stop) => {
+                let report = self.report(&ranked, Err(stop.message.clone()), None);
+                let stop = keep_pages(self.job, journal, stop);
+                self.fail(report.into(), stop)
+            }
         }
-    };
-    Ok(Outcome {
-        report,
-        rankings,
-        end,
-    })
+    }
+
+    /// Ends a run that cannot be ranked: keeps its journal and completes the message. The harvest, if
+    /// there is one, goes into `failed-run.json`. An interrupted run leaves no report.
+    pub fn without_rankings(
+        mut self,
+        stop: Stop,
+        harvest: Option<(Harvest, Prices)>,
+    ) -> Result<Outcome, Stop> {
+        let facts = match harvest {
+            Some((harvest, prices)) => {
+                let ranked = Ranked {
+                    harvest,
+                    prices,
+                    rankings: Vec::new(),
+                };
+                let why = Err(stop.message.clone());
+                self.report(&ranked, why, None).into()
+            }
+            None => failed_run::Facts::Walk(self.walk_facts()),
+        };
+        let journal = self.opened.source.take_journal();
+        let stop = keep_pages(self.job, journal, stop.unchanged());
+        if failed_run::is_reported(stop.exit) {
+            Ok(self.fail(facts, stop))
+        } else {
+            Err(stop)
+        }
+    }
+
+    /// Ends a run without results: writes `failed-run.json`.
+    fn fail(self, facts: failed_run::Facts, mut stop: Stop) -> Outcome {
+        let document = FailedRun {
+            exit: stop.exit as u8,
+            error: stop.message.clone(),
+            resumable: stop.resumable,
+            facts,
+        };
+        let file = &self.opened.failed_run;
+        let written = file.write(|out| report::write_json(&document, out));
+        if let Err(error) = written.and_then(|_| file.publish()) {
+            stop.message += &format!("; {error}");
+        }
+        Outcome {
+            document: Document::FailedRun(document),
+            ranked: None,
+            end: Err(stop),
+        }
+    }
+
+    /// With `--record`, completes the journal to become the recording.
+    fn finish_recording(
+        &self,
+        journal: &mut Option<Journal>,
+        incomplete: Option<String>,
+    ) -> Result<Option<Recording>, Stop> {
+        let Some(target) = &self.job.outputs.record else {
+            return Ok(None);
+        };
+        if let Some(why) = incomplete {
+            // The recording is a result too, and a run writes all of its results or none.
+            let message = format!("cannot write {}: {why}", target.display());
+            return Err(Stop::new(Exit::Output, message).unchanged());
+        }
+        let recording = journal
+            .take()
+            .map(|journal| journal.finish_recording(target));
+        recording
+            .transpose()
+            .map_err(|error| Stop::from(error).unchanged())
+    }
+
+    /// Writes all files and gives them their names.
+    fn write_results(
+        &mut self,
+        ranked: &Ranked,
+        recording: Option<Recording>,
+    ) -> Result<Report, Stop> {
+        let contents = Contents {
+            rankings: &ranked.rankings,
+            companies: &ranked.harvest.companies,
+            prices: &ranked.prices,
+            timeline: self.opened.counters.trace.timeline(),
+            recording,
+        };
+        let results = self
+            .opened
+            .results
+            .take()
+            .expect("results are written once");
+        let complete = results
+            .write(&self.job.outputs, contents, exit_code(ranked))
+            .map_err(CommitError::from)?;
+        let files = Ok(complete.files.clone());
+        let report = self.report(ranked, files, complete.previous_price.clone());
+        complete.commit(&report)?;
+        Ok(report)
+    }
+
+    fn report(
+        &self,
+        ranked: &Ranked,
+        files: Result<Vec<WrittenFile>, String>,
+        previous_price: Option<String>,
+    ) -> Report {
+        Report::new(Facts {
+            origin: &self.job.access.origin,
+            index: &self.job.index,
+            sizes: self.job.sizes,
+            source: &self.opened.source,
+            times: self.times,
+            harvest: &ranked.harvest,
+            prices: &ranked.prices,
+            counters: &self.opened.counters,
+            warnings: self.opened.warnings.clone(),
+            previous_price,
+            files,
+        })
+    }
+
+    fn walk_facts(&self) -> WalkFacts {
+        let Job { access, index, .. } = self.job;
+        WalkFacts::new(&access.origin, index, self.times, &self.opened.counters)
+    }
+
+    fn collect_warnings(&self, ranked: &Ranked) -> Vec<String> {
+        let Ranked {
+            harvest, prices, ..
+        } = ranked;
+        let (job, source, counters) = (self.job, &self.opened.source, &*self.opened.counters);
+        let quotes = prices::most_common_day(&harvest.companies);
+        // Archived and embedded pages are older than the run, so only those of the live site are of
+        // today.
+        let has_day =
+            job.access.origin == Origin::Live || matches!(job.rates, RateChoice::OfDay(Some(_)));
+        let asked_for = has_day.then(|| job.rates.day()).flatten();
+        [
+            nothing_to_resume(job, counters),
+            source.warning(),
+            warnings::of_duplicates(harvest),
+            warnings::of_unread_rows(harvest.unread_rows),
+            warnings::of_unnamed_pages(counters.unnamed.get() as usize, harvest.listed),
+            warnings::of_noted_pages(&harvest.companies),
+            harvest.index_changed.clone(),
+            warnings::of_walks(&harvest.walks, harvest.listed),
+            exchange_rate::far_off(prices.date(), quotes, asked_for),
+            prices.warning(),
+            prices::assumed_currencies(&harvest.companies),
+        ]
+        .into_iter()
+        .flatten()
+        .chain(layout_check::unusually_missing(&harvest.companies))
+        .collect()
+    }
 }
 
 /// Whether a resumed run may get the rates or a page that is missing.
@@ -114,78 +283,11 @@ fn may_succeed_later(job: &Job, report: &Report) -> bool {
         || failures.any(|failure| retry::is_transient(failure.error.reason))
 }
 
-/// Ends a run without files: keeps its journal and completes the message.
-pub fn ended_early(source: Source, mut stop: Stop) -> Stop {
-    stop.message += "; no result was changed";
-    keep_pages(source.into_journal(), stop)
-}
-
-fn collect_warnings(
-    job: &Job,
-    source: &Source,
-    harvest: &Harvest,
-    prices: &Prices,
-    counters: &Counters,
-) -> impl Iterator<Item = String> {
-    let quotes = prices::most_common_day(&harvest.companies);
-    // Archived and embedded pages are older than the run, so only those of the live site are of today.
-    let has_day =
-        job.access.origin == Origin::Live || matches!(job.rates, RateChoice::OfDay(Some(_)));
-    let asked_for = has_day.then(|| job.rates.day()).flatten();
-    [
-        nothing_to_resume(job, counters),
-        source.warning(),
-        warnings::of_duplicates(harvest),
-        warnings::of_unread_rows(harvest.unread_rows),
-        warnings::of_unnamed_pages(counters.unnamed.get() as usize, harvest.listed),
-        warnings::of_noted_pages(&harvest.companies),
-        harvest.index_changed.clone(),
-        warnings::of_walks(&harvest.walks, harvest.listed),
-        exchange_rate::far_off(prices.date(), quotes, asked_for),
-        prices.warning(),
-        prices::assumed_currencies(&harvest.companies),
-    ]
-    .into_iter()
-    .flatten()
-    .chain(layout_check::unusually_missing(&harvest.companies))
-}
-
 /// A warning if `--resume` found no page in the journal.
 fn nothing_to_resume(job: &Job, counters: &Counters) -> Option<String> {
-    let path = journal::journal_path(&job.outputs.folder, job.outputs.record.as_deref());
+    let path = job.outputs.journal();
     (job.resume.is_some() && counters.resumed.get() == 0)
         .then(|| format!("{} has no page to resume from", path.display()))
-}
-
-/// Writes the files. With `--record`, the journal becomes the recording; otherwise it is returned.
-fn write_files(
-    job: &Job,
-    source: Source,
-    contents: Contents,
-    report: &Report,
-) -> Result<Option<Journal>, Stop> {
-    let record = job.outputs.record.as_ref();
-    if let (Some(target), Some(why)) = (record, source.warning()) {
-        // The recording is a result too, and a run writes all of its results or none.
-        let target = target.display();
-        let message = format!("cannot write {target}: {why}; no result was changed");
-        return Err(Stop::new(Exit::Output, message));
-    }
-    let journal = source.into_journal();
-    let (recording, journal) = match record {
-        Some(_) => (journal, None),
-        None => (None, journal),
-    };
-    match write::write_all(&job.outputs, contents, &report::json(report), recording) {
-        Ok(()) => Ok(journal),
-        Err(error) => {
-            let stop = Stop {
-                resumable: true,
-                ..error.into()
-            };
-            Err(keep_pages(journal, stop))
-        }
-    }
 }
 
 /// Keeps the journal if a resumed run could fetch the missing pages, and removes it otherwise. Returns
@@ -202,9 +304,18 @@ fn close_journal(journal: Option<Journal>, may_succeed_later: bool) -> bool {
 }
 
 /// Keeps the journal for `--resume`, or to inspect the layout of its pages, and adds its path to the
-/// message.
-fn keep_pages(journal: Option<Journal>, mut stop: Stop) -> Stop {
-    match journal.and_then(Journal::close_for_resume) {
+/// message. The journal of a run that records may be complete already.
+fn keep_pages(job: &Job, journal: Option<Journal>, mut stop: Stop) -> Stop {
+    let kept = match journal {
+        Some(journal) => journal.close_for_resume(),
+        None => {
+            let path = job.outputs.journal();
+            let pages = journal::resumable_pages(&path);
+            let is_own = job.outputs.record.is_some() && pages > 0;
+            is_own.then_some((path, pages))
+        }
+    };
+    match kept {
         Some((file, pages)) => {
             let pages = report::count(pages, "page", "pages");
             stop.message += &format!(", {pages} kept in {}", file.display());
@@ -217,10 +328,14 @@ fn keep_pages(journal: Option<Journal>, mut stop: Stop) -> Stop {
     stop
 }
 
-fn exit_code(report: &Report) -> Exit {
-    if report.rate_error.is_some() {
+fn exit_code(ranked: &Ranked) -> Exit {
+    let Ranked {
+        harvest, prices, ..
+    } = ranked;
+    let ledger = harvest.ledger();
+    if prices.error.is_some() {
         Exit::NoRate
-    } else if report.ledger.failed + report.ledger.not_attempted + report.unread_rows > 0 {
+    } else if ledger.failed + ledger.not_attempted + harvest.unread_rows > 0 {
         Exit::Partial
     } else {
         Exit::Complete

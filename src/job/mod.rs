@@ -10,7 +10,7 @@ mod open;
 pub mod settings;
 mod warnings;
 
-pub use crate::job::finish::Outcome;
+pub use crate::job::finish::{Document, Outcome};
 
 use std::convert::Infallible;
 use std::thread;
@@ -20,7 +20,7 @@ use crossbeam_channel::{Receiver, after, bounded, never, select};
 use jiff::Timestamp;
 
 use crate::job::advice::Stop;
-use crate::job::finish::Ranked;
+use crate::job::finish::{End, Ranked};
 use crate::job::open::Opened;
 use crate::job::settings::Job;
 use crate::pipeline::harvest::Harvest;
@@ -46,8 +46,8 @@ struct Fetched {
     times: Times,
 }
 
-/// Runs the job. After an error no result has changed, and the pages fetched so far are in the
-/// journal.
+/// Runs the job. An error is the end of a run that has not begun or was interrupted: no result has
+/// changed, and the pages fetched so far are in the journal.
 pub fn run(mut job: Job) -> Result<Outcome, Stop> {
     let opened = open::open(&mut job)?;
     let Fetched {
@@ -55,19 +55,31 @@ pub fn run(mut job: Job) -> Result<Outcome, Stop> {
         rates,
         times,
     } = fetch_everything(&job, &opened);
-    let harvest = match check(&job, &opened.source, harvest) {
-        Ok(harvest) => harvest,
-        Err(stop) => return Err(finish::ended_early(opened.source, stop)),
-    };
-    let prices = Prices::new(&harvest.companies, rates, job.price_currency);
-    let rankings = rank(&job, &harvest, &prices);
-    let ranked = Ranked {
-        harvest,
-        prices,
+    let checked = check(&job, &opened.source, harvest);
+    let end = End {
+        job: &job,
+        opened,
         times,
-        rankings,
     };
-    finish::write(&job, opened, ranked)
+    let prices = |harvest: &Harvest| Prices::new(&harvest.companies, rates, job.price_currency);
+    match checked {
+        Checked::Rankable(harvest) => {
+            let prices = prices(&harvest);
+            let rankings = rank(&job, &harvest, &prices);
+            Ok(end.write(Ranked {
+                harvest,
+                prices,
+                rankings,
+            }))
+        }
+        Checked::Stopped(stop, harvest) => {
+            let harvest = harvest.map(|harvest| {
+                let prices = prices(&harvest);
+                (harvest, prices)
+            });
+            end.without_rankings(stop, harvest)
+        }
+    }
 }
 
 /// Fetches robots.txt, the rates, the index and its companies, and shows the progress. Returns when
@@ -158,18 +170,26 @@ fn cancel_on_signal_or_timeout(
     }
 }
 
-/// Returns the harvest if it can be ranked.
-fn check(job: &Job, source: &Source, harvest: Result<Harvest, WalkError>) -> Result<Harvest, Stop> {
+/// What a walk has come to.
+enum Checked {
+    Rankable(Harvest),
+    /// The harvest, if the index was walked to its end, and why it cannot be ranked.
+    Stopped(Stop, Option<Harvest>),
+}
+
+fn check(job: &Job, source: &Source, harvest: Result<Harvest, WalkError>) -> Checked {
     match source.cause() {
         // The walk's own error says more.
         None | Some(Cause::WalkFailed) => {}
-        Some(cause) => return Err(Stop::of_cancellation(&cause)),
+        Some(cause) => return Checked::Stopped(Stop::of_cancellation(&cause), harvest.ok()),
     }
     let origin = &job.access.origin;
-    let harvest = harvest.map_err(|error| Stop::of_walk(&error, origin, &job.index))?;
-    match Stop::of_harvest(&harvest, origin, &job.index) {
-        Some(stop) => Err(stop),
-        None => Ok(harvest),
+    match harvest {
+        Err(error) => Checked::Stopped(Stop::of_walk(&error, origin, &job.index), None),
+        Ok(harvest) => match Stop::of_harvest(&harvest, origin, &job.index) {
+            Some(stop) => Checked::Stopped(stop, Some(harvest)),
+            None => Checked::Rankable(harvest),
+        },
     }
 }
 

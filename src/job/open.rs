@@ -1,18 +1,19 @@
-//! The beginning of a run: its outputs are checked, its folder is locked, its source is opened.
+//! The beginning of a run: its outputs are staged, its source is opened.
 
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::disk::lock::FolderLock;
-use crate::disk::output;
+use crate::disk::commit::{self, Recovered};
+use crate::disk::output::NewFolders;
+use crate::disk::staging::StagedFile;
 use crate::exit::Exit;
 use crate::http::client::{Client, Options};
 use crate::http::proxy::ProxyChoice;
 use crate::job::advice::Stop;
 use crate::job::settings::{Access, Job, RetryTiming};
 use crate::replica::{self, Market};
-use crate::results::write;
+use crate::results::write::{self, StagedResults};
 use crate::site::paths::{LIVE_PAGES, LIVE_RATES};
 use crate::source::origin::{Origin, is_loopback};
 use crate::source::retry::Retries;
@@ -21,7 +22,7 @@ use crate::source::{Site, Source};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::trace::Trace;
 use crate::telemetry::usage;
-use crate::warc::journal::{self, Identity, Journal};
+use crate::warc::journal::{Identity, Journal};
 use crate::warc::reader::Archive;
 use crate::warc::writer::Checksum;
 
@@ -34,17 +35,21 @@ pub struct Opened {
     pub source: Source,
     pub counters: Arc<Counters>,
     /// A warning if the run has fewer workers than the user requested.
-    pub warning: Option<String>,
-    /// Held until the run has written its results.
-    pub lock: FolderLock,
+    pub warnings: Vec<String>,
+    /// `None` once they are written.
+    pub results: Option<StagedResults>,
+    pub failed_run: StagedFile,
+    /// Dropped last.
+    _new_folders: NewFolders,
 }
 
-/// Checks the outputs, locks the folder and opens the source. Lowers the number of workers in `job` to
+/// Stages the outputs and opens the source. Lowers the number of workers in `job` to
 /// the number that the system allows.
 pub fn open(job: &mut Job) -> Result<Opened, Stop> {
-    write::check(&job.outputs, job.access.origin.archive())?;
-    let lock = FolderLock::acquire(&job.outputs.folder)?;
-    output::remove_stale_files(&job.outputs.folder);
+    let staged = write::stage(&job.outputs, job.access.origin.archive())?;
+    if let Some(recovered) = &staged.recovered {
+        report_recovery(job, recovered)?;
+    }
     let warning = fit_open_files(job);
     let mut source = source(&job.access, job.sizes.fetchers, job.timeout, || {
         open_journal(job).map(Some)
@@ -66,9 +71,31 @@ pub fn open(job: &mut Job) -> Result<Opened, Stop> {
     Ok(Opened {
         source,
         counters,
-        warning,
-        lock,
+        warnings: warning.into_iter().collect(),
+        results: Some(staged.results),
+        failed_run: staged.failed_run,
+        _new_folders: staged.new_folders,
     })
+}
+
+/// Tells of the files of an earlier run that were put in place. Ends a run that was to resume it, if that
+/// run had recorded its pages: all of them are in the recording now.
+fn report_recovery(job: &Job, recovered: &Recovered) -> Result<(), Stop> {
+    let mut sentence = format!(
+        "the files of an earlier run are in place now: {}",
+        commit::list(&recovered.new)
+    );
+    if !recovered.superseded.is_empty() {
+        let superseded = commit::list(&recovered.superseded);
+        sentence += &format!("; replaced by a later run: {superseded}");
+    }
+    if job.resume.is_some() && !job.outputs.journal().exists() {
+        let exit = Exit::of_complete_run(recovered.exit);
+        let message = format!("{sentence}; that run needed only this, so nothing was fetched");
+        return Err(Stop::new(exit, message));
+    }
+    (job.say)(&sentence);
+    Ok(())
 }
 
 /// Lowers the number of workers if the limit of open files is too low for them, and returns a warning.
@@ -169,7 +196,7 @@ fn open_journal(job: &Job) -> Result<Journal, Stop> {
         Some(_) => Checksum::Sha1,
         None => Checksum::Crc32,
     };
-    let path = journal::journal_path(&job.outputs.folder, record);
+    let path = job.outputs.journal();
     Ok(match job.resume {
         Some(max_age) => Journal::resume(path, checksum, &identity, max_age)?,
         None => Journal::begin(path, checksum, &identity)?,

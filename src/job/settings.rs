@@ -57,6 +57,8 @@ pub struct Job {
     /// Receives the numbers of signals that cancel the run.
     pub interrupts: Receiver<i32>,
     pub progress: Style,
+    /// Prints a line to stderr before the first request.
+    pub say: fn(&str),
 }
 
 /// The delays before retries.

@@ -3,6 +3,7 @@
 //! Another ranking goes into `ranking`, another rule about rates and currencies into `prices`, another column of the table of all companies into `table`, another contradiction between figures into `plausibility`, another bound on the number of companies into `coverage`, another output file into `write`.
 
 pub mod coverage;
+pub mod failed_run;
 pub mod layout_check;
 pub mod plausibility;
 pub mod prices;

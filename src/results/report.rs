@@ -1,11 +1,13 @@
 //! The report of a run (`run.json`), and the form of all JSON files and counts.
 
+use std::io::{self, Write};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 
+use crate::disk::staging::Content;
 use crate::http::error::PageError;
 use crate::pipeline::PoolSizes;
 use crate::pipeline::harvest::{Duplicate, Failure, Harvest, Ledger};
@@ -27,6 +29,12 @@ pub fn json(value: &impl Serialize) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(value).expect("every value has a JSON form");
     bytes.push(b'\n');
     bytes
+}
+
+/// Writes pretty-printed JSON with a final newline.
+pub fn write_json(value: &impl Serialize, mut out: impl Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut out, value)?;
+    out.write_all(b"\n")
 }
 
 /// Compact JSON with a final newline: one line of NDJSON.
@@ -114,6 +122,18 @@ pub struct Report {
     pub not_written: Option<String>,
     /// The files that this run wrote, as the user named them.
     pub files: Vec<String>,
+    /// The SHA-256 of each of these files but this one, as `sha256sum` prints it.
+    pub sha256: Digests,
+}
+
+/// The names of files and their contents, in the order of [`Report::files`].
+#[derive(Debug, Clone, Default)]
+pub struct Digests(Vec<(String, Content)>);
+
+impl Serialize for Digests {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(file, content)| (file, &content.sha256)))
+    }
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -183,8 +203,11 @@ pub struct Facts<'a> {
     pub warnings: Vec<String>,
     pub previous_price: Option<String>,
     /// The files that the run writes, or why it writes none.
-    pub files: Result<Vec<String>, String>,
+    pub files: Result<Vec<WrittenFile>, String>,
 }
+
+/// A file as the user named it and its content, if that is known before the report is complete.
+pub type WrittenFile = (String, Option<Content>);
 
 impl Report {
     pub fn new(facts: Facts) -> Self {
@@ -197,6 +220,11 @@ impl Report {
             sizes,
             ..
         } = facts;
+        let not_written = facts.files.as_ref().err().cloned();
+        let files = facts.files.unwrap_or_default();
+        let names = files.iter().map(|(file, _)| file.clone()).collect();
+        let digests = files.into_iter();
+        let digests = digests.filter_map(|(file, content)| Some((file, content?)));
         let seconds = times.took.as_secs_f64();
         Report {
             schema: SCHEMA,
@@ -235,8 +263,9 @@ impl Report {
             workers: sizes.fetchers,
             readers: sizes.parsers,
             previous_price: facts.previous_price,
-            not_written: facts.files.as_ref().err().cloned(),
-            files: facts.files.unwrap_or_default(),
+            not_written,
+            files: names,
+            sha256: Digests(digests.collect()),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::array;
 use std::borrow::Cow;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use rust_decimal::Decimal;
@@ -11,7 +11,6 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::results::prices::Prices;
 use crate::results::ranking::{self, Exact};
-use crate::results::report;
 use crate::results::schema::SCHEMA;
 use crate::site::company::Company;
 use crate::site::currency::Currency;
@@ -117,22 +116,26 @@ impl Serialize for Row<'_> {
     }
 }
 
-/// The bytes of the table: one row per company, in the order given. A missing figure or date is empty in
-/// CSV and null in NDJSON.
-pub fn write(companies: &[Company], prices: &Prices, format: Format) -> Vec<u8> {
-    let rows = companies.iter().map(|company| Row::new(company, prices));
+/// Writes the table: one row per company, in the order given. A missing figure or date is empty in CSV
+/// and null in NDJSON.
+pub fn write(
+    companies: &[Company],
+    prices: &Prices,
+    format: Format,
+    mut out: impl Write,
+) -> io::Result<()> {
+    let mut rows = companies.iter().map(|company| Row::new(company, prices));
     match format {
-        Format::NdJson => rows.flat_map(|row| report::json_line(&row)).collect(),
-        Format::Csv => csv(rows, prices.currency).expect("writing to memory does not fail"),
+        Format::NdJson => rows.try_for_each(|row| {
+            serde_json::to_writer(&mut out, &row)?;
+            out.write_all(b"\n")
+        }),
+        Format::Csv => {
+            let mut csv = csv::Writer::from_writer(out);
+            let figures = figure_columns(prices.currency);
+            csv.write_record(TEXTS.iter().chain(&figures).chain([&VERSION]))?;
+            rows.try_for_each(|row| csv.write_record(row.cells()))?;
+            csv.flush()
+        }
     }
-}
-
-fn csv<'a>(rows: impl Iterator<Item = Row<'a>>, ranked_in: Currency) -> io::Result<Vec<u8>> {
-    let mut csv = csv::Writer::from_writer(Vec::new());
-    let figures = figure_columns(ranked_in);
-    csv.write_record(TEXTS.iter().chain(&figures).chain([&VERSION]))?;
-    for row in rows {
-        csv.write_record(row.cells())?;
-    }
-    csv.into_inner().map_err(|error| error.into_error())
 }

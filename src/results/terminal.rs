@@ -166,7 +166,7 @@ pub fn closing_lines(report: &Report) -> String {
 /// Where the lists are that the terminal shows only in part.
 fn whole_lists(report: &Report) -> &'static str {
     match report.not_written {
-        Some(_) => "all with --verbose",
+        Some(_) => "all in failed-run.json",
         None => "all in run.json",
     }
 }

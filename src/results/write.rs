@@ -1,18 +1,24 @@
-//! The files of a run: checked before it, written all or none after it.
+//! The files of a run: staged before its first request, written all or none at its end.
 
 use std::path::{Path, PathBuf};
 
-use crate::disk::output::{self, OutputError, StagedFile};
+use crate::disk::commit::{self, Commit, CommitError, REDO, Recovered};
+use crate::disk::output::{self, NewFolders, OutputError};
+use crate::disk::same_file::{PathError, UsedFiles};
+use crate::disk::staging::{Content, StagedFile};
+use crate::exit::Exit;
 use crate::results::prices::Prices;
 use crate::results::ranking::{Figure, Place};
-use crate::results::report;
+use crate::results::report::{self, Report, WrittenFile};
 use crate::results::table::{self, Format};
 use crate::site::company::Company;
 use crate::telemetry::trace::Timeline;
-use crate::warc::journal::{self, Journal};
+use crate::warc::journal::{self, Recording};
 
 /// The report, beside the rankings.
 const REPORT: &str = "run.json";
+/// The report of a run that failed, until the next one succeeds.
+const FAILED_RUN: &str = "failed-run.json";
 /// The ranking by price of an earlier run, beside the rankings of a run that has none.
 const PREVIOUS_PRICE: &str = "price.previous.json";
 
@@ -21,146 +27,223 @@ const PREVIOUS_PRICE: &str = "price.previous.json";
 pub struct Outputs {
     /// Folder of the rankings and the report.
     pub folder: PathBuf,
-    /// File of the table of all companies.
-    pub table: Option<(PathBuf, Format)>,
+    /// Files of the table of all companies.
+    pub tables: Vec<(PathBuf, Format)>,
     /// Archive to record into.
     pub record: Option<PathBuf>,
     /// File of the trace.
     pub trace: Option<PathBuf>,
 }
 
+impl Outputs {
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let tables = self.tables.iter().map(|(file, _)| file);
+        tables.chain(&self.record).chain(&self.trace)
+    }
+
+    /// All files that the run may write or rename.
+    fn all_files(&self) -> impl Iterator<Item = PathBuf> {
+        let rankings = Figure::ALL.map(|figure| figure.file_name());
+        let names = rankings
+            .into_iter()
+            .chain([REPORT, FAILED_RUN, PREVIOUS_PRICE, REDO]);
+        names
+            .map(|name| self.folder.join(name))
+            .chain([self.journal()])
+            .chain(self.files().cloned())
+    }
+
+    /// The journal of the run.
+    pub fn journal(&self) -> PathBuf {
+        journal::journal_path(&self.folder, self.record.as_deref())
+    }
+}
+
 /// Why the outputs of a run cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputsError {
-    #[error("{0}")]
-    Conflict(String),
+    #[error(
+        "--record needs a server; to duplicate an archive, copy {}", .0.display()
+    )]
+    RecordsArchive(PathBuf),
     #[error(transparent)]
-    Unwritable(#[from] OutputError),
+    Path(#[from] PathError),
+    #[error(transparent)]
+    Commit(#[from] CommitError),
 }
 
-/// Checks that every output is writable, that no two outputs share a path, and that none overwrites the
-/// source archive.
-pub fn check(outputs: &Outputs, archive: Option<&Path>) -> Result<(), OutputsError> {
-    if let (Some(archive), Some(_)) = (archive, &outputs.record) {
-        let message = format!(
-            "--record needs a server; to duplicate an archive, copy {}",
-            archive.display()
-        );
-        return Err(OutputsError::Conflict(message));
-    }
-    let Outputs {
-        folder,
-        table,
-        record,
-        trace,
-    } = outputs;
-    let mut paths: Vec<PathBuf> = Figure::ALL
-        .map(|figure| folder.join(figure.file_name()))
-        .into_iter()
-        .chain([REPORT, PREVIOUS_PRICE].map(|name| folder.join(name)))
-        .chain(table.iter().map(|(file, _)| file.clone()))
-        .chain(record.clone())
-        .chain([journal::journal_path(folder, record.as_deref())])
-        .chain(trace.clone())
-        .collect();
-    for path in &paths {
-        output::check_writable(path)?;
-    }
-    paths.push(folder.clone());
-    paths.extend(archive.map(Path::to_owned));
-    match output::find_duplicate(paths) {
-        Some(path) => {
-            let message = format!(
-                "{} is used twice, for two results or for a result and the source; choose another name for one of them",
-                path.display()
-            );
-            Err(OutputsError::Conflict(message))
-        }
-        None => Ok(()),
+impl From<OutputError> for OutputsError {
+    fn from(error: OutputError) -> Self {
+        PathError::from(error).into()
     }
 }
 
-/// The contents of all files but the report and the recording, and the file that they supersede.
+/// The staged files of a run. The recording is staged in the journal.
 #[derive(Debug)]
-pub struct Contents {
-    files: Vec<(PathBuf, Vec<u8>)>,
-    /// An earlier ranking by price and its next name, if this run has none. Under its old
-    /// name, it would look like one of the same run.
-    superseded: Option<(PathBuf, PathBuf)>,
+pub struct StagedOutputs {
+    pub results: StagedResults,
+    pub failed_run: StagedFile,
+    /// The commit of an earlier run that this one has completed.
+    pub recovered: Option<Recovered>,
+    /// Dropped last, when the staged files are gone.
+    pub new_folders: NewFolders,
 }
 
-impl Contents {
-    pub fn new(
+/// The staged files of a run that succeeds.
+#[derive(Debug)]
+pub struct StagedResults {
+    /// Staged for [`REDO`]: the lock of the folder.
+    record: StagedFile,
+    rankings: Vec<(Figure, StagedFile)>,
+    tables: Vec<(Format, StagedFile)>,
+    trace: Option<StagedFile>,
+    report: StagedFile,
+}
+
+/// Locks the folder of the results, completes the commit of an earlier run, and stages every output.
+/// Fails if an output is not writable or used by another run, if two outputs are one file, and if one is
+/// the source archive.
+pub fn stage(outputs: &Outputs, archive: Option<&Path>) -> Result<StagedOutputs, OutputsError> {
+    if let (Some(archive), Some(_)) = (archive, &outputs.record) {
+        return Err(OutputsError::RecordsArchive(archive.to_owned()));
+    }
+    let folder = &outputs.folder;
+    let mut new_folders = NewFolders::default();
+    let folders = outputs.files().map(|file| output::parent(file));
+    for folder in [&**folder].into_iter().chain(folders) {
+        new_folders.create(folder)?;
+    }
+    let record = StagedFile::create(&folder.join(REDO)).map_err(|error| OutputError {
+        path: folder.clone(),
+        ..error
+    })?;
+    let recovered = commit::recover(folder)?;
+    let mut used = UsedFiles::default();
+    used.add_source(folder);
+    archive.into_iter().for_each(|file| used.add_source(file));
+    for file in outputs.all_files() {
+        used.add_output(&file)?;
+    }
+    let rankings = Figure::ALL.map(|figure| {
+        let staged = StagedFile::create(&folder.join(figure.file_name()))?;
+        Ok((figure, staged))
+    });
+    let tables = outputs.tables.iter();
+    let tables = tables.map(|(file, format)| Ok((*format, StagedFile::create(file)?)));
+    let trace = outputs.trace.as_deref().map(StagedFile::create);
+    Ok(StagedOutputs {
+        results: StagedResults {
+            record,
+            rankings: rankings.into_iter().collect::<Result<_, OutputError>>()?,
+            tables: tables.collect::<Result<_, OutputError>>()?,
+            trace: trace.transpose()?,
+            report: StagedFile::create(&folder.join(REPORT))?,
+        },
+        failed_run: StagedFile::create(&folder.join(FAILED_RUN))?,
+        recovered,
+        new_folders,
+    })
+}
+
+/// What the files of a run contain, the report aside.
+pub struct Contents<'a> {
+    pub rankings: &'a [(Figure, Vec<Place>)],
+    pub companies: &'a [Company],
+    pub prices: &'a Prices,
+    pub timeline: Option<Timeline>,
+    pub recording: Option<Recording>,
+}
+
+/// The complete files of a run, still under other names.
+#[derive(Debug)]
+pub struct Complete {
+    commit: Commit,
+    report: StagedFile,
+    /// The report among them, whose content is not known yet.
+    pub files: Vec<WrittenFile>,
+    /// The name that an earlier ranking by price gets, because this run has none.
+    pub previous_price: Option<String>,
+    /// Held until the commit is complete.
+    _recording: Option<Recording>,
+}
+
+impl StagedResults {
+    /// Writes and syncs all files but the report. After an error no result has changed.
+    pub fn write(
+        self,
         outputs: &Outputs,
-        rankings: &[(Figure, Vec<Place>)],
-        companies: &[Company],
-        prices: &Prices,
-        timeline: Option<Timeline>,
-    ) -> Self {
-        let rankings = rankings.iter().map(|(figure, places)| {
-            let file = outputs.folder.join(figure.file_name());
-            (file, report::json(places))
-        });
-        let table = outputs.table.iter().map(|(file, format)| {
-            let table = table::write(companies, prices, *format);
-            (file.clone(), table)
-        });
-        let trace = outputs.trace.iter().zip(timeline);
-        let trace = trace.map(|(file, timeline)| (file.clone(), timeline.chrome()));
-        Contents {
-            files: rankings.chain(table).chain(trace).collect(),
-            superseded: match prices.error {
-                None => None,
-                Some(_) => earlier_price(&outputs.folder),
-            },
+        contents: Contents,
+        exit: Exit,
+    ) -> Result<Complete, OutputError> {
+        let mut complete = Complete {
+            commit: Commit::new(self.record, exit as u8),
+            report: self.report,
+            files: Vec::new(),
+            previous_price: None,
+            _recording: None,
+        };
+        if contents.prices.error.is_some() {
+            complete.supersede_price(&outputs.folder)?;
         }
-    }
-
-    /// The names of all files that the run writes, as the user named them.
-    pub fn files(&self, outputs: &Outputs) -> Vec<String> {
-        let report = outputs.folder.join(REPORT);
-        let files = self.files.iter().map(|(file, _)| file);
-        let files = files.chain([&report]).chain(&outputs.record);
-        files.map(|file| file.display().to_string()).collect()
-    }
-
-    /// The next name of an earlier ranking by price, if this run renames one.
-    pub fn previous_price(&self) -> Option<String> {
-        let (_, previous) = self.superseded.as_ref()?;
-        Some(previous.display().to_string())
+        for (figure, staged) in self.rankings {
+            let mut rankings = contents.rankings.iter();
+            // Without usable rates, there is no ranking by price.
+            if let Some((_, places)) = rankings.find(|(ranked, _)| *ranked == figure) {
+                let content = staged.write(|out| report::write_json(places, out))?;
+                complete.add(staged, content)?;
+            }
+        }
+        for (format, staged) in self.tables {
+            let content = staged
+                .write(|out| table::write(contents.companies, contents.prices, format, out))?;
+            complete.add(staged, content)?;
+        }
+        if let (Some(staged), Some(timeline)) = (self.trace, contents.timeline) {
+            let content = staged.write(|out| timeline.write_chrome(out))?;
+            complete.add(staged, content)?;
+        }
+        complete
+            .files
+            .push((complete.report.target().display().to_string(), None));
+        if let (Some(recording), Some(target)) = (contents.recording, &outputs.record) {
+            let content = recording.content.clone();
+            complete
+                .commit
+                .rename(&recording.path, target, content.clone())?;
+            complete
+                .files
+                .push((target.display().to_string(), Some(content)));
+            complete._recording = Some(recording);
+        }
+        complete.commit.remove(FAILED_RUN);
+        Ok(complete)
     }
 }
 
-/// The ranking by price in a folder and its next name. `None` if there is no such file.
-fn earlier_price(folder: &Path) -> Option<(PathBuf, PathBuf)> {
-    let earlier = folder.join(Figure::Price.file_name());
-    earlier.symlink_metadata().ok()?;
-    Some((earlier, folder.join(PREVIOUS_PRICE)))
-}
-
-/// Writes and syncs every file under a temporary name, then renames all of them. So a failed write
-/// changes no result. The rename of an earlier ranking by price is the first: nothing has changed if it
-/// fails.
-pub fn write_all(
-    outputs: &Outputs,
-    contents: Contents,
-    report: &[u8],
-    recording: Option<Journal>,
-) -> Result<(), OutputError> {
-    let report_file = outputs.folder.join(REPORT);
-    let files = contents.files.iter();
-    let staged: Vec<StagedFile> = files
-        .map(|(file, content)| (file, &**content))
-        .chain([(&report_file, report)])
-        .map(|(file, content)| StagedFile::new(file, content))
-        .collect::<Result<_, _>>()?;
-    staged.iter().try_for_each(StagedFile::sync)?;
-    let recorded = recording.zip(outputs.record.as_ref());
-    let recorded = recorded
-        .map(|(journal, target)| Ok((journal.finish_recording(target)?, target.clone())))
-        .transpose()?;
-    for (from, to) in contents.superseded.into_iter().chain(recorded) {
-        output::rename(&from, &to)?;
+impl Complete {
+    fn add(&mut self, staged: StagedFile, content: Content) -> Result<(), OutputError> {
+        let name = staged.target().display().to_string();
+        self.files.push((name, Some(content.clone())));
+        self.commit.publish(staged, content)
     }
-    staged.into_iter().try_for_each(StagedFile::persist)
+
+    /// Renames an earlier ranking by price. Under its old name, it would look like one of this run.
+    fn supersede_price(&mut self, folder: &Path) -> Result<(), OutputError> {
+        let earlier = folder.join(Figure::Price.file_name());
+        if earlier.symlink_metadata().is_err() {
+            return Ok(());
+        }
+        let previous = folder.join(PREVIOUS_PRICE);
+        let content = Content::of(&earlier).map_err(OutputError::at(&earlier))?;
+        self.commit.rename(&earlier, &previous, content)?;
+        self.previous_price = Some(previous.display().to_string());
+        Ok(())
+    }
+
+    /// Writes the report and gives all files their names.
+    pub fn commit(mut self, report: &Report) -> Result<(), CommitError> {
+        let content = self.report.write(|out| report::write_json(report, out))?;
+        self.commit.publish(self.report, content)?;
+        self.commit.run()
+    }
 }

@@ -277,10 +277,10 @@ impl Source {
         }
     }
 
-    /// The journal, if the run has one.
-    pub fn into_journal(self) -> Option<Journal> {
-        match self.backend {
-            Backend::Site(site) => site.journal,
+    /// Takes the journal, if the run has one. No request may follow.
+    pub fn take_journal(&mut self) -> Option<Journal> {
+        match &mut self.backend {
+            Backend::Site(site) => site.journal.take(),
             Backend::Archive(_) => None,
         }
     }

@@ -4,6 +4,7 @@
 //! of ended workers and writes Chrome's trace format.
 
 use std::collections::HashMap;
+use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -85,7 +86,7 @@ impl Timeline {
     /// The trace in Chrome's trace event format, as complete events ("X") of one process
     /// (<https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU>).
     /// Perfetto and chrome://tracing display it.
-    pub fn chrome(&self) -> Vec<u8> {
+    pub fn write_chrome(&self, mut out: impl Write) -> io::Result<()> {
         let rows = self.rows.iter().enumerate().flat_map(|(at, row)| {
             let named = |name, args| json!({"name": name, "ph": "M", "pid": 1, "tid": at + 1, "args": args});
             let head = [
@@ -100,12 +101,12 @@ impl Timeline {
             };
             head.into_iter().chain(row.spans.iter().map(span))
         });
-        let lines: Vec<String> = rows.map(|event| event.to_string()).collect();
-        format!(
-            "{{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n{}\n]}}\n",
-            lines.join(",\n")
-        )
-        .into_bytes()
+        write!(out, "{{\"displayTimeUnit\":\"ms\",\"traceEvents\":[")?;
+        for (at, event) in rows.enumerate() {
+            let separator = if at == 0 { "" } else { "," };
+            write!(out, "{separator}\n{event}")?;
+        }
+        writeln!(out, "\n]}}")
     }
 }
 

@@ -9,7 +9,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, Once};
@@ -19,8 +19,8 @@ use flate2::bufread::GzDecoder;
 use jiff::{SignedDuration, Timestamp};
 use memchr::memmem;
 
-use crate::disk::lock;
-use crate::disk::output::{self, OutputError};
+use crate::disk::output::OutputError;
+use crate::disk::staging::{Content, StagedFile, open_locked};
 use crate::http::page::Page;
 use crate::site::paths;
 use crate::warc::reader::Archive;
@@ -55,6 +55,12 @@ pub fn journal_path(out: &Path, record: Option<&Path>) -> PathBuf {
     }
 }
 
+/// Whether the extension of an archive says that its records are compressed.
+fn is_gzip(path: &Path) -> bool {
+    let ending = path.extension();
+    ending.is_some_and(|ending| ending.eq_ignore_ascii_case("gz"))
+}
+
 /// Whether the page of a path was kept [`Keep::ForResume`].
 fn is_for_resume(path: &str) -> bool {
     path != paths::ROBOTS && !paths::is_rates(path)
@@ -63,15 +69,11 @@ fn is_for_resume(path: &str) -> bool {
 /// Whether a new journal may replace the file at `path`: only a journal that no other run is
 /// writing.
 fn check_replaceable(path: &Path) -> io::Result<()> {
-    if path.symlink_metadata().is_err() {
+    let Some(file) = open_locked(path)? else {
         return Ok(());
-    }
-    let mut file = lock::open(path)?;
-    lock::try_lock(&file).map_err(|_| io::Error::other("another run is writing it"))?;
+    };
     let mut start = Vec::new();
-    file.by_ref()
-        .take(MAX_FIRST_RECORD)
-        .read_to_end(&mut start)?;
+    file.take(MAX_FIRST_RECORD).read_to_end(&mut start)?;
     let mut first = Vec::new();
     // The start may end within the gzip member. What inflates until then is enough.
     let _ = GzDecoder::new(&start[..])
@@ -111,13 +113,30 @@ pub enum ResumeError {
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
-    /// The path until the journal contains a resumable page. Only then may it replace the journal
-    /// of an earlier run.
-    temporary: PathBuf,
+    /// The file until the journal contains a resumable page. Only then may it replace the journal
+    /// of an earlier run. `None` if this run resumes that one.
+    staged: Option<StagedFile>,
     renamed: Once,
     writer: Writer,
     /// The pages of an interrupted run, if this run resumes it.
     earlier: Option<EarlierRun>,
+}
+
+/// A complete journal under its own name.
+#[derive(Debug)]
+pub struct Recording {
+    pub path: PathBuf,
+    pub content: Content,
+    /// Until the journal is renamed, no other run may replace it.
+    _lock: File,
+}
+
+/// The number of pages in a journal that a resumed run need not request.
+pub fn resumable_pages(journal: &Path) -> usize {
+    Archive::open(journal).map_or(0, |archive| {
+        let pages = archive.good_pages();
+        pages.filter(|(path, _)| is_for_resume(path)).count()
+    })
 }
 
 /// The pages that an interrupted run has kept.
@@ -135,13 +154,13 @@ impl Journal {
         checksum: Checksum,
         identity: &Identity,
     ) -> Result<Self, OutputError> {
+        let staged = StagedFile::create(&path)?;
         check_replaceable(&path).map_err(OutputError::at(&path))?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = path.with_file_name(output::temporary_name(&name));
-        let writer = Writer::create(&temporary, checksum, &identity.0)?;
+        let file = staged.open_empty()?;
+        let writer = Writer::new(file, is_gzip(&path), checksum, &identity.0);
         Ok(Journal {
             path,
-            temporary,
+            staged: Some(staged),
             renamed: Once::new(),
             writer,
             earlier: None,
@@ -178,7 +197,11 @@ impl Journal {
                 });
             }
         }
-        let writer = Writer::append_to(&path, checksum, archive.end())?;
+        let file = open_locked(&path).and_then(|file| {
+            let file = file.ok_or(io::ErrorKind::NotFound)?;
+            Writer::append_to(file, is_gzip(&path), checksum, archive.end())
+        });
+        let writer = file.map_err(OutputError::at(&path))?;
         let now = Timestamp::now();
         let fresh = archive.good_pages().filter(|(_, date)| {
             let age = now.duration_since(*date);
@@ -188,8 +211,8 @@ impl Journal {
         let renamed = Once::new();
         renamed.call_once(|| ());
         Ok(Journal {
-            temporary: path.clone(),
             path,
+            staged: None,
             renamed,
             writer,
             earlier: Some(EarlierRun {
@@ -222,16 +245,15 @@ impl Journal {
         if page.status == 200 && keep == Keep::ForResume {
             self.renamed.call_once(|| {
                 // If the rename fails, the journal goes on under its temporary name.
-                let _ = fs::rename(&self.temporary, &self.path);
+                let _ = self.staged.as_ref().map(StagedFile::publish);
             });
         }
     }
 
     fn current_path(&self) -> &Path {
-        if self.renamed.is_completed() {
-            &self.path
-        } else {
-            &self.temporary
+        match &self.staged {
+            Some(staged) if !self.renamed.is_completed() => staged.path(),
+            _ => &self.path,
         }
     }
 
@@ -243,11 +265,24 @@ impl Journal {
         ))
     }
 
-    /// Syncs the journal. Returns its path, to be renamed to the recording `target`.
-    pub fn finish_recording(self, target: &Path) -> Result<PathBuf, OutputError> {
-        let path = self.current_path().to_owned();
-        self.writer.finish().map_err(OutputError::at(target))?;
-        Ok(path)
+    /// Syncs the journal, to be renamed to the recording `target`.
+    pub fn finish_recording(self, target: &Path) -> Result<Recording, OutputError> {
+        let finished = || {
+            if let Some(staged) = &self.staged
+                && !self.renamed.is_completed()
+            {
+                fs::rename(staged.path(), &self.path)?;
+                staged.keep();
+            }
+            let lock = self.writer.finish()?;
+            let content = Content::of(&self.path)?;
+            Ok(Recording {
+                path: self.path,
+                content,
+                _lock: lock,
+            })
+        };
+        finished().map_err(OutputError::at(target))
     }
 
     /// Removes the journal of a complete run.
@@ -262,10 +297,7 @@ impl Journal {
         let path = self.current_path().to_owned();
         // After a failed sync, count the pages that are in the file.
         let _ = self.writer.finish();
-        let pages = Archive::open(&path).map_or(0, |archive| {
-            let pages = archive.good_pages();
-            pages.filter(|(path, _)| is_for_resume(path)).count()
-        });
+        let pages = resumable_pages(&path);
         if pages == 0 {
             let _ = fs::remove_file(path);
             return None;

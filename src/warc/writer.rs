@@ -1,9 +1,8 @@
 //! Writes WARC 1.1 archives, one gzip member per record
 //! (<https://iipc.github.io/warc-specifications/specifications/warc-format/warc-1.1/>, annex D).
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
-use std::path::Path;
 use std::sync::Mutex;
 
 use data_encoding::BASE32;
@@ -12,8 +11,6 @@ use flate2::{Compression, Crc};
 use http::StatusCode;
 use sha1::{Digest, Sha1};
 
-use crate::disk::lock;
-use crate::disk::output::{self, OutputError};
 use crate::http::page::Page;
 use crate::warc::record::REDIRECTED_TO;
 
@@ -62,14 +59,15 @@ impl ArchiveFile {
 }
 
 impl Writer {
-    /// Creates an archive and replaces an existing file. The archive is compressed if its name ends in
-    /// `.gz`. Its first record consists of the fields in `about`.
-    pub fn create(
-        path: &Path,
+    /// Begins an archive in an empty file. With `gzip`, every record is compressed. The first record
+    /// consists of the fields in `about`.
+    pub fn new(
+        file: File,
+        gzip: bool,
         checksum: Checksum,
         about: &[(&'static str, String)],
-    ) -> Result<Self, OutputError> {
-        let writer = Writer::append_to(path, checksum, 0)?;
+    ) -> Self {
+        let writer = Writer::of(file, gzip, checksum);
         let mut fields = "format: WARC File Format 1.1\r\n".to_owned();
         for (name, value) in about {
             fields += &format!("{name}: {value}\r\n");
@@ -81,34 +79,26 @@ impl Writer {
             &[fields.as_bytes()],
             Compression::fast(),
         );
-        Ok(writer)
+        writer
     }
 
-    /// Opens an archive to append after its first `end` bytes. Later bytes are cut off.
-    pub fn append_to(path: &Path, checksum: Checksum, end: u64) -> Result<Self, OutputError> {
-        let gzip = path
-            .extension()
-            .is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
-        let opened = || {
-            fs::create_dir_all(output::parent(path))?;
-            let mut file = lock::open(path)?;
-            lock::try_lock(&file).map_err(|error| match error.kind() {
-                io::ErrorKind::WouldBlock => io::Error::other("another run is writing it"),
-                _ => error,
-            })?;
-            file.set_len(end)?;
-            file.seek(SeekFrom::Start(end))?;
-            Ok(file)
-        };
+    /// Appends to an archive after its first `end` bytes. Later bytes are cut off.
+    pub fn append_to(mut file: File, gzip: bool, checksum: Checksum, end: u64) -> io::Result<Self> {
+        file.set_len(end)?;
+        file.seek(SeekFrom::Start(end))?;
+        Ok(Writer::of(file, gzip, checksum))
+    }
+
+    fn of(file: File, gzip: bool, checksum: Checksum) -> Self {
         let archive = ArchiveFile {
-            file: opened().map_err(OutputError::at(path))?,
+            file,
             gzip,
             error: None,
         };
-        Ok(Writer {
+        Writer {
             archive: Mutex::new(archive),
             checksum,
-        })
+        }
     }
 
     /// Appends a response as received. A failure is kept for [`Writer::failure`].
@@ -191,12 +181,13 @@ impl Writer {
         archive.error.as_ref().map(io::Error::to_string)
     }
 
-    /// Syncs the archive to the disk. Returns the first failure to write, if there was one.
-    pub fn finish(self) -> io::Result<()> {
+    /// Syncs the archive to the disk and returns its file, which may hold a lock, or the first failure to
+    /// write.
+    pub fn finish(self) -> io::Result<File> {
         let archive = self.archive.into_inner().expect("no panic under this lock");
         match archive.error {
             Some(error) => Err(error),
-            None => archive.file.sync_data(),
+            None => archive.file.sync_data().map(|()| archive.file),
         }
     }
 }

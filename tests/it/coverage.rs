@@ -48,7 +48,8 @@ fn assert_too_few(run: &Run, words: &[&str]) {
     }
     let mut names = files(&run.folder.path().join("rankings"));
     names.retain(|name| name != "unfinished.warc");
-    assert_eq!(names.len(), 5, "{names:?}");
+    assert_eq!(names.len(), 6, "{names:?}");
+    assert!(names.contains(&"failed-run.json".to_owned()));
 }
 
 #[test]
@@ -151,7 +152,7 @@ fn shows_the_tables_and_how_to_resume_and_writes_nothing() {
 
     // The others are not in run.json.
     let run = Run::new(&without(60, 6), &[]);
-    assert_too_few(&run, &["  and 1 more, all with --verbose\n"]);
+    assert_too_few(&run, &["  and 1 more, all in failed-run.json\n"]);
 
     let run = Run::new(&server, &["--quiet"]);
     assert_too_few(&run, &words[..3]);
@@ -197,7 +198,7 @@ fn a_resumed_run_fetches_only_what_is_missing() {
     let out = folder.path().join("rankings");
     let command = ["--from", server.address()];
     assert_eq!(indexrank(folder.path(), &command).code, 8);
-    assert_eq!(files(&out), ["unfinished.warc"]);
+    assert_eq!(files(&out), ["failed-run.json", "unfinished.warc"]);
     // Another bound is enough to write what the journal has.
     let lower = ["--resume", "--min-companies", "50", "--out", "copy"];
     fs::create_dir(folder.path().join("copy")).unwrap();
@@ -235,7 +236,7 @@ fn a_recording_appears_once_there_are_enough_companies() {
         "{}",
         ran.stderr
     );
-    assert_eq!(files(folder.path()), ["unfinished-run.warc"]);
+    assert_eq!(files(folder.path()), ["rankings", "unfinished-run.warc"]);
 
     recovered.store(true, SeqCst);
     let ran = indexrank(folder.path(), &[&command[..], &["--resume"]].concat());
@@ -263,7 +264,7 @@ fn an_archive_with_too_few_companies_offers_nothing_to_resume() {
     assert!(ran.stderr.ends_with(message), "{}", ran.stderr);
     assert!(!ran.stderr.contains("resume"), "{}", ran.stderr);
     assert!(ran.stdout.contains("\nno file written, "), "{}", ran.stdout);
-    assert!(!folder.path().join("replay").exists());
+    assert_eq!(files(&folder.path().join("replay")), ["failed-run.json"]);
 }
 
 /// Nothing is missing, so a resumed run would end in the same way.

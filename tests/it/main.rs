@@ -8,6 +8,7 @@ mod capture;
 #[cfg(unix)]
 mod check;
 mod cli;
+mod commit;
 mod company;
 #[cfg(feature = "compare")]
 mod compare;

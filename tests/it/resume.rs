@@ -215,7 +215,7 @@ fn refetches_block_pages_kept_in_the_journal() {
 fn does_not_overwrite_files_of_other_programs() {
     let server = slow_market(0);
     let address = server.address();
-    for name in ["unfinished.warc", ".indexrank.lock"] {
+    for name in ["unfinished.warc", ".unfinished.warc.indexrank"] {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("rankings");
         fs::create_dir(&out).unwrap();

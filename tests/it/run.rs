@@ -97,7 +97,12 @@ impl Run {
         }
         let mut names = files(&self.folder.path().join("rankings"));
         names.retain(|name| name != "unfinished.warc");
-        assert_eq!(names.len(), 5, "{names:?}");
+        let is_reported = [4, 5, 7, 8].contains(&code);
+        assert_eq!(names.len(), 5 + usize::from(is_reported), "{names:?}");
+        if is_reported {
+            let failed = json(&self.folder.path().join("rankings/failed-run.json"));
+            assert_eq!(failed["exit"], code);
+        }
     }
 
     /// Asserts that only [`COMPANY`] is missing, with this reason.

@@ -1,6 +1,6 @@
 //! WARC archives: what the warc reader finds in them, rejects and skips.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 use std::thread;
@@ -357,7 +357,9 @@ fn reads_back_recorded_pages() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["kept.warc", "kept.warc.gz"] {
         let file = folder.path().join(name);
-        let writer = Writer::create(&file, Checksum::Sha1, &[]).unwrap();
+        let is_gzip = file.extension().is_some_and(|ending| ending == "gz");
+        let archive = File::create(&file).unwrap();
+        let writer = Writer::new(archive, is_gzip, Checksum::Sha1, &[]);
         let mut headers = http::HeaderMap::new();
         headers.insert("content-encoding", "gzip".parse().unwrap());
         headers.insert("transfer-encoding", "chunked".parse().unwrap());

@@ -1,7 +1,7 @@
 //! The child processes of a race: the server, and one run of a contender.
 
-use std::fs;
-use std::io::{self, BufRead};
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufWriter};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -184,10 +184,8 @@ impl Results {
         let companies = &self.harvest.companies;
         let rates = rates.context("the contender has fetched no rates")?;
         let prices = Prices::new(companies, Ok(rates), Currency::RUB);
-        fs::write(
-            out.join(COMPANIES_FILE),
-            table::write(companies, &prices, table::Format::NdJson),
-        )?;
+        let file = BufWriter::new(File::create(out.join(COMPANIES_FILE))?);
+        table::write(companies, &prices, table::Format::NdJson, file)?;
         for figure in Figure::ALL {
             let places = ranking(companies, figure, &prices, PeRange::Any, 10);
             fs::write(out.join(figure.file_name()), report::json(&places))?;

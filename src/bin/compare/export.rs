@@ -1,6 +1,7 @@
 //! Output files for other programs. JSON has one result for each participant in each round set, CSV
 //! one row for each run, and a trace one timeline.
 
+use indexrank::telemetry::trace::Timeline;
 use serde_json::{Map, Value, json};
 
 use crate::cli::RaceArgs;
@@ -117,12 +118,12 @@ pub fn csv(sets: &[RoundSet]) -> anyhow::Result<Vec<u8>> {
     Ok(csv.into_inner().map_err(|error| error.into_error())?)
 }
 
-/// File name and content of each trace.
-pub fn traces(sets: &[RoundSet]) -> impl Iterator<Item = (String, Vec<u8>)> {
+/// File name and timeline of each trace.
+pub fn traces(sets: &[RoundSet]) -> impl Iterator<Item = (String, &Timeline)> {
     sets.iter().flat_map(|set| {
         set.entries.iter().filter_map(|entry| {
             let name = trace_name(entry.name(), set.latency_ms, set.workers);
-            Some((name, entry.timeline.as_ref()?.chrome()))
+            Some((name, entry.timeline.as_ref()?))
         })
     })
 }

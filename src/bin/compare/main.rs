@@ -60,11 +60,12 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use indexrank::disk::output::StagedFile;
+use indexrank::disk::staging::StagedFile;
 
 use cli::{ChildCommand, Cli, RaceArgs};
 use round_set::RoundSet;
 use setup::Setup;
+use validate::Outputs;
 
 /// Exit code if the race could not run, as for invalid options. Exit code 1 means that a participant
 /// was disqualified.
@@ -98,7 +99,7 @@ fn run_child(command: ChildCommand) -> Result<()> {
 /// Runs all round sets and prints each table as soon as it is complete. Returns true if no
 /// participant was disqualified.
 fn race(args: &RaceArgs) -> Result<bool> {
-    let participants = validate::check(args)?;
+    let (participants, outputs) = validate::check(args)?;
     let mut sets = Vec::new();
     for latency_ms in args.latencies() {
         for workers in args.worker_counts() {
@@ -112,30 +113,37 @@ fn race(args: &RaceArgs) -> Result<bool> {
             sets.push(set);
         }
     }
-    write_files(args, &sets)?;
+    write_files(args, outputs, &sets)?;
     Ok(sets
         .iter()
         .flat_map(|set| &set.entries)
         .all(|entry| entry.broken.is_none()))
 }
 
-fn write_files(args: &RaceArgs, sets: &[RoundSet]) -> Result<()> {
+fn write_files(args: &RaceArgs, outputs: Outputs, sets: &[RoundSet]) -> Result<()> {
     let report = export::json(args, sets);
-    if let Some(file) = &args.html {
-        StagedFile::new(file, html::page(args, sets, &report).as_bytes())?.persist()?;
+    if let Some(file) = outputs.html {
+        write_file(&file, html::page(args, sets, &report).as_bytes())?;
     }
-    if let Some(file) = &args.json {
-        StagedFile::new(file, &indexrank::results::report::json(&report))?.persist()?;
+    if let Some(file) = outputs.json {
+        write_file(&file, &indexrank::results::report::json(&report))?;
     }
-    if let Some(file) = &args.csv {
-        StagedFile::new(file, &export::csv(sets)?)?.persist()?;
+    if let Some(file) = outputs.csv {
+        write_file(&file, &export::csv(sets)?)?;
     }
     if let Some(folder) = &args.trace {
-        for (name, trace) in export::traces(sets) {
-            StagedFile::new(&folder.join(name), &trace)?.persist()?;
+        for (name, timeline) in export::traces(sets) {
+            let file = StagedFile::create(&folder.join(name))?;
+            file.write(|out| timeline.write_chrome(out))?;
+            file.publish()?;
         }
     }
     Ok(())
+}
+
+fn write_file(file: &StagedFile, content: &[u8]) -> Result<()> {
+    file.write(|out| out.write_all(content))?;
+    Ok(file.publish()?)
 }
 
 fn print(text: &str) -> Result<()> {

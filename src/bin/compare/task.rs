@@ -198,7 +198,7 @@ impl Task {
     /// Runs the job on `index` and records its pages in the archive `file`.
     pub fn record(&self, index: &str, file: &Path) -> anyhow::Result<()> {
         let journal = Journal::begin(file.to_owned(), Checksum::Crc32, &Identity(Vec::new()))?;
-        let (source, counters) = (self.site_source(Some(journal)), Counters::default());
+        let (mut source, counters) = (self.site_source(Some(journal)), Counters::default());
         let walk = Walk::Index(IndexWalk::new(&source, index, WalkMode::Pages, &counters));
         let sizes = PoolSizes {
             fetchers: self.workers,
@@ -208,7 +208,7 @@ impl Task {
         exchange_rate::find(&RateChoice::OfDay(None), &source, &counters)
             .map_err(anyhow::Error::msg)?;
         source
-            .into_journal()
+            .take_journal()
             .context("the source has no journal")?
             .close_for_resume();
         Ok(())

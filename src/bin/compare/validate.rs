@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use indexrank::disk::output;
+use indexrank::disk::output::{self, NewFolders};
+use indexrank::disk::same_file::UsedFiles;
+use indexrank::disk::staging::StagedFile;
 use indexrank::source::origin::Origin;
 
 use crate::cli::{RaceArgs, WorkArg};
@@ -12,9 +14,9 @@ use crate::contenders::{ALL, PRODUCT};
 use crate::export;
 use crate::participant::Participant;
 
-/// Returns all participants. Fails if the options are invalid.
-pub fn check(args: &RaceArgs) -> Result<Vec<Participant>> {
-    check_outputs(args)?;
+/// Returns all participants and the staged outputs. Fails if the options are invalid.
+pub fn check(args: &RaceArgs) -> Result<(Vec<Participant>, Outputs)> {
+    let outputs = stage(args)?;
     check_conditions(args)?;
     let participants = participants(args)?;
     let mut names = HashSet::new();
@@ -27,36 +29,43 @@ pub fn check(args: &RaceArgs) -> Result<Vec<Participant>> {
             duplicate.name()
         );
     }
-    Ok(participants)
+    Ok((participants, outputs))
 }
 
-fn check_outputs(args: &RaceArgs) -> Result<()> {
-    let files: Vec<&PathBuf> = [&args.html, &args.json, &args.csv]
-        .into_iter()
-        .flatten()
-        .collect();
-    for file in &files {
-        output::check_writable(file)?;
-    }
-    if let Some(folder) = &args.trace {
-        output::check_writable(&folder.join(export::trace_name(PRODUCT, 0, 1)))?;
-    }
-    let mut paths: Vec<PathBuf> = files
-        .into_iter()
-        .chain(&args.trace)
-        .chain(&args.urls)
-        .cloned()
-        .collect();
+/// The files that the race writes, staged.
+pub struct Outputs {
+    pub html: Option<StagedFile>,
+    pub json: Option<StagedFile>,
+    pub csv: Option<StagedFile>,
+    /// Dropped last.
+    _new_folders: NewFolders,
+}
+
+fn stage(args: &RaceArgs) -> Result<Outputs> {
+    let mut new_folders = NewFolders::default();
+    let mut used = UsedFiles::default();
     if let Origin::Archive(archive) = &args.from {
-        paths.push(archive.clone());
+        used.add_source(archive);
     }
-    if let Some(path) = output::find_duplicate(paths) {
-        bail!(
-            "{} is given twice, for two outputs or for an output and the pages; choose another path for one of them",
-            path.display()
-        );
+    args.urls.iter().for_each(|urls| used.add_source(urls));
+    if let Some(folder) = &args.trace {
+        new_folders.create(folder)?;
+        used.add_source(folder);
+        // Fails if no file can be created in the folder.
+        StagedFile::create(&folder.join(export::trace_name(PRODUCT, 0, 1)))?;
     }
-    Ok(())
+    let mut stage = |file: &Option<PathBuf>| -> Result<Option<StagedFile>> {
+        let Some(file) = file else { return Ok(None) };
+        new_folders.create(output::parent(file))?;
+        used.add_output(file)?;
+        Ok(Some(StagedFile::create(file)?))
+    };
+    Ok(Outputs {
+        html: stage(&args.html)?,
+        json: stage(&args.json)?,
+        csv: stage(&args.csv)?,
+        _new_folders: new_folders,
+    })
 }
 
 fn check_conditions(args: &RaceArgs) -> Result<()> {
