@@ -47,5 +47,12 @@ fn pages(args: &ServeArgs) -> Result<Pages, Stop> {
     if let Some(damage) = archive.damage() {
         say(&format!("warning: {damage}"));
     }
-    Ok(Pages::of_archive(&archive))
+    let pages = Pages::of_archive(&archive);
+    if let [(path, error), others @ ..] = &*pages.unreadable {
+        let number = others.len() + 1;
+        say(&format!(
+            "warning: pages that cannot be read are not served: {number}, the first {path}: {error}"
+        ));
+    }
+    Ok(pages)
 }

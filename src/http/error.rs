@@ -79,6 +79,8 @@ pub enum Reason {
     BadEncoding,
     /// The archive does not contain the page.
     NotArchived,
+    /// The record of the page in the archive is damaged.
+    Damaged,
     /// The page lacks the landmarks that it is parsed by.
     Unrecognised,
     /// Fetching or parsing the page panicked.

@@ -161,7 +161,9 @@ pub fn next_step(reason: Reason) -> String {
         Reason::Postponed => "run the command again after that".to_owned(),
         Reason::Robots => "--ignore-robots is for a server of your own".to_owned(),
         Reason::Blocked | Reason::Challenge => REFUSED.to_owned(),
-        Reason::NotArchived => "record a whole run with --record, or check --index".to_owned(),
+        Reason::NotArchived | Reason::Damaged => {
+            "record a whole run with --record, or check --index".to_owned()
+        }
         _ => format!("check the network and try again later; {NO_NETWORK}"),
     }
 }

@@ -21,7 +21,7 @@ use crate::results::write::Contents;
 use crate::source::origin::Origin;
 use crate::source::retry;
 use crate::telemetry::counters::Counters;
-use crate::warc::journal::{self, Journal, Recording};
+use crate::warc::journal::{Journal, Kept, Recording};
 
 /// The end of a run that began.
 #[derive(Debug)]
@@ -258,6 +258,7 @@ impl End<'_> {
         [
             nothing_to_resume(job, counters),
             source.warning(),
+            source.journal_damage(),
             warnings::of_duplicates(harvest),
             warnings::of_unread_rows(harvest.unread_rows),
             warnings::of_unnamed_pages(counters.unnamed.get() as usize, harvest.listed),
@@ -294,7 +295,10 @@ fn nothing_to_resume(job: &Job, counters: &Counters) -> Option<String> {
 /// whether it is kept.
 fn close_journal(journal: Option<Journal>, may_succeed_later: bool) -> bool {
     match journal {
-        Some(journal) if may_succeed_later => journal.close_for_resume().is_some(),
+        Some(journal) if may_succeed_later => {
+            let kept = journal.close_for_resume();
+            kept.is_some_and(|kept| kept.is_resumable)
+        }
         Some(journal) => {
             journal.remove();
             false
@@ -306,21 +310,22 @@ fn close_journal(journal: Option<Journal>, may_succeed_later: bool) -> bool {
 /// Keeps the journal for `--resume`, or to inspect the layout of its pages, and adds its path to the
 /// message. The journal of a run that records may be complete already.
 fn keep_pages(job: &Job, journal: Option<Journal>, mut stop: Stop) -> Stop {
+    let failure = journal.as_ref().and_then(Journal::failure);
     let kept = match journal {
         Some(journal) => journal.close_for_resume(),
-        None => {
-            let path = job.outputs.journal();
-            let pages = journal::resumable_pages(&path);
-            let is_own = job.outputs.record.is_some() && pages > 0;
-            is_own.then_some((path, pages))
-        }
+        None if job.outputs.record.is_some() => Kept::complete(job.outputs.journal()),
+        None => None,
     };
     match kept {
-        Some((file, pages)) => {
-            let pages = report::count(pages, "page", "pages");
-            stop.message += &format!(", {pages} kept in {}", file.display());
+        Some(kept) => {
+            let pages = report::count(kept.pages, "page", "pages");
+            stop.message += &format!(", {pages} kept in {}", kept.path.display());
             if stop.exit == Exit::Layout {
                 stop.message += ": attach this file to a report";
+            }
+            stop.resumable &= kept.is_resumable;
+            if let Some(failure) = failure {
+                stop.message += &format!("; {failure}");
             }
         }
         None => stop.resumable = false,

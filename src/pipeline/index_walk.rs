@@ -100,10 +100,10 @@ impl<'a> IndexWalk<'a> {
         }
     }
 
-    /// Takes second looks after the walk. An archive does not change.
+    /// Takes second looks after the walk. An archive does not change, so a replay takes those that were
+    /// recorded.
     pub fn with_second_looks(mut self) -> Self {
-        let is_site = self.source.as_archive().is_none();
-        self.second_looks = is_site.then(SecondLooks::default);
+        self.second_looks = Some(SecondLooks::default());
         self
     }
 
@@ -268,7 +268,7 @@ impl<'a> IndexWalk<'a> {
     /// Adds the rows of a page and goes on to the next one.
     fn add(&mut self, id: IndexPageId, task: &Task, page: IndexPage) -> Result<(), WalkError> {
         if let Some(second_looks) = &mut self.second_looks {
-            second_looks.add(task, &page);
+            second_looks.add(self.source, task, &page);
         }
         let is_compared = self.series.len() + self.finished.len() > 1;
         if let Some(series) = self.series.front_mut() {
@@ -352,7 +352,7 @@ impl<'a> IndexWalk<'a> {
                 let added = second_looks.compare(id, parsed);
                 if !added.is_empty() {
                     // Otherwise a replay would not know of the added companies.
-                    self.source.keep(&id.path(self.name), page);
+                    self.source.keep_second_look(&id.path(self.name), page);
                 }
                 self.add_new(id, added)
             }

@@ -7,6 +7,7 @@
 use crate::pipeline::series::{Slugs, slugs};
 use crate::pipeline::task::{IndexPageId, Target, Task};
 use crate::site::index::{IndexPage, Link};
+use crate::source::Source;
 
 #[derive(Default)]
 pub struct SecondLooks {
@@ -19,11 +20,17 @@ pub struct SecondLooks {
 }
 
 impl SecondLooks {
-    /// Adds a page if it is the first numbered one or was retried.
-    pub fn add(&mut self, task: &Task, page: &IndexPage) {
-        if let Target::IndexPage { id, .. } = task.target
-            && (id == IndexPageId::Number(1) || task.attempts.is_retry())
-        {
+    /// Adds a page if it is the first numbered one or was retried. Of an archive, adds a page whose second
+    /// look was recorded.
+    pub fn add(&mut self, source: &Source, task: &Task, page: &IndexPage) {
+        let Target::IndexPage { id, .. } = task.target else {
+            return;
+        };
+        let is_looked_at_again = match source.as_archive() {
+            Some(archive) => archive.has_second_look(task.path()),
+            None => id == IndexPageId::Number(1) || task.attempts.is_retry(),
+        };
+        if is_looked_at_again {
             self.pages.push((id, slugs(page)));
         }
     }

@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 
 use super::market::Market;
 use crate::http::decode::Inflater;
-use crate::http::page::Page;
+use crate::http::error::PageError;
 use crate::site::paths::{self, LETTERS};
 use crate::warc::path_map::PathMap;
 use crate::warc::reader::Archive;
@@ -27,6 +27,8 @@ pub struct Pages {
     responses: PathMap<Response>,
     /// For rates of a date that `responses` lacks. Pages of an archive have none.
     no_rates: Option<Response>,
+    /// Pages of the archive that cannot be read or inflated, by path, and why. They are not served.
+    pub unreadable: Vec<(String, PageError)>,
 }
 
 /// A response of status 200, ready to be sent to a client that accepts gzip.
@@ -106,25 +108,42 @@ impl Pages {
         Pages {
             responses: responses.into_iter().collect(),
             no_rates: Some(Response::new("application/xml; charset=utf-8", RATES_ERROR)),
+            unreadable: Vec::new(),
         }
     }
 
-    /// All pages of an archive with status 200. Pages that cannot be read or inflated are left out.
+    /// All readable pages of an archive with status 200.
     pub fn of_archive(archive: &Archive) -> Self {
         let paths: Vec<&str> = archive.paths().collect();
-        let responses = map_in_parallel(&paths, |path| {
-            let page = archive
-                .get(path, Vec::new())
-                .and_then(Page::require_status_200)
-                .ok()?;
+        let read = |path: &str| -> Result<Option<Response>, PageError> {
+            let page = archive.get(path, Vec::new())?;
+            if page.status != 200 {
+                return Ok(None);
+            }
             let mut inflater = Inflater::default();
-            let body = page.inflate(&mut inflater).ok()?;
+            let body = page.inflate(&mut inflater)?;
             let content_type = page.header("content-type").unwrap_or("text/html".into());
-            Some(((*path).to_owned(), Response::new(&content_type, body)))
+            Ok(Some(Response::new(&content_type, body)))
+        };
+        let pages = map_in_parallel(&paths, |path| {
+            let page = read(path).transpose()?;
+            Some(((*path).to_owned(), page))
         });
+        let (mut responses, mut unreadable) = (PathMap::default(), Vec::new());
+        for (path, page) in pages {
+            match page {
+                Ok(response) => {
+                    responses.or_insert(&path, response);
+                }
+                Err(error) => unreadable.push((path, error)),
+            }
+        }
+        // The archive lists its pages in no order.
+        unreadable.sort_by(|(a, _), (b, _)| a.cmp(b));
         Pages {
-            responses: responses.into_iter().collect(),
+            responses,
             no_rates: None,
+            unreadable,
         }
     }
 

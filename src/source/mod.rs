@@ -118,7 +118,10 @@ impl Source {
     ) -> Result<Page, PageError> {
         let _permit = self.throttle(request.purpose).acquire()?;
         let started = Instant::now();
-        let result = archive.get(request.path, buffer());
+        let result = match request.purpose {
+            Purpose::Recheck => archive.get_second_look(request.path, buffer()),
+            _ => archive.get(request.path, buffer()),
+        };
         lane.counters.requests.add(1);
         record(lane, started, &result);
         let page = result?;
@@ -176,12 +179,12 @@ impl Source {
         Ok(page)
     }
 
-    /// Keeps a page in the journal, if there is one, that the policy of its request does not keep.
-    pub fn keep(&self, path: &str, page: &Page) {
+    /// Keeps the second look at an index page in the journal, if there is one.
+    pub fn keep_second_look(&self, path: &str, page: &Page) {
         if let Backend::Site(site) = &self.backend
             && let Some(journal) = &site.journal
         {
-            journal.keep(&site.address(path), page, Keep::ForResume);
+            journal.keep(&site.address(path), page, Keep::SecondLook);
         }
     }
 
@@ -274,6 +277,14 @@ impl Source {
         match &self.backend {
             Backend::Site(site) => site.journal.as_ref()?.failure(),
             Backend::Archive(archive) => archive.damage(),
+        }
+    }
+
+    /// A sentence about damaged pages of the interrupted run that this one resumes, if there are any.
+    pub fn journal_damage(&self) -> Option<String> {
+        match &self.backend {
+            Backend::Site(site) => site.journal.as_ref()?.damage(),
+            Backend::Archive(_) => None,
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::hash_map::{self, Entry};
 
 use percent_encoding::percent_decode_str;
 
@@ -48,6 +48,11 @@ impl<T> PathMap<T> {
         }
     }
 
+    /// The value of exactly this spelling, to be changed.
+    pub fn get_mut(&mut self, path: &str) -> Option<&mut T> {
+        self.by_spelling.get_mut(path)
+    }
+
     /// The path as stored and the value: of exactly this spelling, or else of the only path with the
     /// same decoded bytes.
     pub fn find(&self, path: &str) -> Result<(&str, &T), NoMatch> {
@@ -77,6 +82,15 @@ impl<T> PathMap<T> {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &T)> {
         let entries = self.by_spelling.iter();
         entries.map(|(path, value)| (path.as_str(), value))
+    }
+}
+
+impl<T> IntoIterator for PathMap<T> {
+    type Item = (String, T);
+    type IntoIter = hash_map::IntoIter<String, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.by_spelling.into_iter()
     }
 }
 

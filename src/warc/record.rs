@@ -8,10 +8,13 @@ pub const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// The field with the target of the last redirect before a response, if there was one. The format
 /// allows fields of one's own, and has none for this.
 pub const REDIRECTED_TO: &str = "X-Redirected-To";
+/// The field that marks a second look at an index page. A replay needs the first look too, so such a
+/// record does not take the place of an earlier one.
+pub const SECOND_LOOK: &str = "X-Second-Look";
 
 /// The head and the block of a record.
 pub struct Record<'a> {
-    head: &'a [u8],
+    pub head: &'a [u8],
     pub block: &'a [u8],
 }
 
@@ -32,9 +35,7 @@ impl<'a> Record<'a> {
 
     /// The value of a header field, if present.
     pub fn field(&self, name: &str) -> Option<&'a str> {
-        fields(self.head)
-            .find(|(field, _)| field.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        field(self.head, name)
     }
 
     /// The `WARC-Date`: when the response arrived. The Unix epoch if the field is missing or
@@ -44,27 +45,33 @@ impl<'a> Record<'a> {
         date.unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
-    /// The path and query of the address as stored, and the status. `None` if the record is not a
-    /// valid response.
-    pub fn path_and_status(&self) -> Option<(&'a str, u16)> {
+    /// Scheme and host of the address, and its path and query as stored. `None` if the record is not a
+    /// response.
+    pub fn address(&self) -> Option<(&'a str, &'a str)> {
         if self.field("warc-type")? != "response" {
             return None;
         }
         // Some writers put the address into angle brackets, as WARC 1.0 did.
         let address = self.field("warc-target-uri")?.trim_matches(['<', '>']);
-        let (_, after_scheme) = address.split_once("://")?;
-        let path = &after_scheme[after_scheme.find('/')?..];
-        let response = HttpResponse::parse(self.block)?;
-        Some((path, response.status))
+        let host = address.find("://")? + "://".len();
+        Some(address.split_at(host + address[host..].find('/')?))
     }
 }
 
-/// The `name: value` lines of a record's head, or of the block of a `warcinfo` record.
+/// The `name: value` lines of a record's head, or of the block of a `warcinfo` record. Lines that are
+/// not UTF-8 are left out, so that a damaged one does not hide the length of the record.
 pub fn fields(lines: &[u8]) -> impl Iterator<Item = (&str, &str)> {
-    let text = std::str::from_utf8(lines).unwrap_or("");
-    text.lines()
-        .filter_map(|line| line.split_once(':'))
+    lines
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| std::str::from_utf8(line).ok()?.split_once(':'))
         .map(|(name, value)| (name.trim(), value.trim()))
+}
+
+/// The value of the first field of this name in the head of a record, if present.
+pub fn field<'a>(head: &'a [u8], name: &str) -> Option<&'a str> {
+    fields(head)
+        .find(|(field, _)| field.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value)
 }
 
 /// An HTTP response as stored in the block of a record.
@@ -116,7 +123,7 @@ impl<'a> HttpResponse<'a> {
 }
 
 /// Appends the content of the chunks to `joined`. Returns `None` if the body is not chunked.
-fn join_chunks(mut body: &[u8], joined: &mut Vec<u8>) -> Option<()> {
+pub fn join_chunks(mut body: &[u8], joined: &mut Vec<u8>) -> Option<()> {
     loop {
         let httparse::Status::Complete((start, size)) = httparse::parse_chunk_size(body).ok()?
         else {

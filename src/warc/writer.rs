@@ -3,33 +3,53 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
-use std::sync::Mutex;
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use data_encoding::BASE32;
+use flate2::Compression;
 use flate2::write::GzEncoder;
-use flate2::{Compression, Crc};
 use http::StatusCode;
-use sha1::{Digest, Sha1};
 
+use crate::disk::output::{self, sync_folder};
 use crate::http::page::Page;
-use crate::warc::record::REDIRECTED_TO;
+use crate::warc::digest::{self, EACH_RECORD, RECORD_DIGEST};
+use crate::warc::record::{REDIRECTED_TO, SECOND_LOOK};
+use crate::warc::sync::SyncThread;
 
-/// An archive in progress. Every record is in the file before the next one begins.
+/// A power failure costs the pages of this time.
+const SYNC_INTERVAL: Duration = Duration::from_secs(2);
+
+/// An archive in progress. Every record is in the file before the next one begins, and on the disk
+/// after at most [`SYNC_INTERVAL`].
 #[derive(Debug)]
 pub struct Writer {
-    archive: Mutex<ArchiveFile>,
+    archive: Arc<Mutex<ArchiveFile>>,
+    syncer: Arc<Syncer>,
     checksum: Checksum,
+    sync_thread: SyncThread,
 }
 
-/// The digest in the header of each record.
+/// The digests in the header of each record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checksum {
-    /// SHA-1 of block and payload in base 32, as other tools expect it in a recording. `warcio check`
-    /// (PyPI) verifies both.
+    /// A CRC-32 of record and address, and the SHA-1 of block and payload that other tools expect in a
+    /// recording.
     Sha1,
-    /// CRC-32 of the block, to detect damage in a journal after a power failure. A gzipped body has a
-    /// CRC-32 of its own, so its record gets none.
+    /// Only the CRC-32. The two SHA-1 of a page of 45 KB take 50 µs more.
     Crc32,
+}
+
+/// A closed archive.
+#[derive(Debug)]
+pub struct Closed {
+    /// Every record up to here is on the disk, in bytes. Later ones may be lost.
+    pub synced: u64,
+    /// The first failure to write or to sync.
+    pub error: Option<io::Error>,
+    /// The open file, which may be locked.
+    pub file: Option<File>,
 }
 
 #[derive(Debug)]
@@ -37,15 +57,27 @@ struct ArchiveFile {
     file: File,
     /// Whether every record is a gzip member.
     gzip: bool,
-    /// The first failure to write. The run goes on without the archive; [`Writer::finish`] returns it.
+    /// Where the last complete record ends, in bytes.
+    end: u64,
+    /// Every record up to here is on the disk.
+    synced: u64,
+    /// Whether the file has got a name that is not known to be on the disk.
+    is_name_new: bool,
+    /// The first failure to write or to sync. The run goes on without the archive;
+    /// [`Writer::finish`] returns it.
     error: Option<io::Error>,
+    /// Whether a sync has failed. The next one may succeed without having written the same bytes.
+    is_sync_broken: bool,
 }
 
 impl ArchiveFile {
     /// Writes a record from its parts, without copying them together.
     fn append(&mut self, parts: &[&[u8]], level: Compression) -> io::Result<()> {
         if self.gzip {
-            return self.file.write_all(&gzip_member(parts, level)?);
+            let member = gzip_member(parts, level)?;
+            self.file.write_all(&member)?;
+            self.end += member.len() as u64;
+            return Ok(());
         }
         let slices: Vec<IoSlice> = parts.iter().map(|part| IoSlice::new(part)).collect();
         let mut written = self.file.write_vectored(&slices)?;
@@ -54,55 +86,122 @@ impl ArchiveFile {
             written -= done;
             self.file.write_all(&part[done..])?;
         }
+        self.end += parts.iter().map(|part| part.len() as u64).sum::<u64>();
         Ok(())
     }
 }
 
+/// Syncs an archive, from any thread.
+#[derive(Debug)]
+struct Syncer {
+    archive: Arc<Mutex<ArchiveFile>>,
+    /// A second descriptor of the file, so that no writer waits for the disk.
+    file: File,
+    folder: PathBuf,
+}
+
+impl Syncer {
+    /// Syncs the records so far, and the name of the file if it has a new one. Does nothing if nothing
+    /// has changed.
+    fn run(&self) {
+        let (end, is_name_new) = {
+            let mut archive = self.archive.lock().expect("no panic under this lock");
+            let is_unchanged = archive.synced == archive.end && !archive.is_name_new;
+            if is_unchanged || archive.is_sync_broken {
+                return;
+            }
+            (archive.end, mem::take(&mut archive.is_name_new))
+        };
+        let folder = if is_name_new {
+            sync_folder(&self.folder)
+        } else {
+            Ok(())
+        };
+        let synced = folder.and_then(|()| self.file.sync_data());
+        let mut archive = self.archive.lock().expect("no panic under this lock");
+        match synced {
+            Ok(()) => archive.synced = archive.synced.max(end),
+            Err(error) => {
+                archive.is_sync_broken = true;
+                archive.error.get_or_insert(error);
+            }
+        }
+    }
+}
+
 impl Writer {
-    /// Begins an archive in an empty file. With `gzip`, every record is compressed. The first record
-    /// consists of the fields in `about`.
+    /// Begins an archive in an empty file. `path` says whether its records are compressed: if it ends in
+    /// `.gz`. The first record consists of the fields in `about`.
     pub fn new(
         file: File,
-        gzip: bool,
+        path: &Path,
         checksum: Checksum,
         about: &[(&'static str, String)],
-    ) -> Self {
-        let writer = Writer::of(file, gzip, checksum);
+    ) -> io::Result<Self> {
+        let writer = Writer::append_to(file, path, checksum, 0)?;
+        writer.describe(&[&[(EACH_RECORD, "crc32".to_owned())], about].concat());
+        Ok(writer)
+    }
+
+    /// Appends a record that describes those after it.
+    pub fn describe(&self, about: &[(&'static str, String)]) {
         let mut fields = "format: WARC File Format 1.1\r\n".to_owned();
         for (name, value) in about {
             fields += &format!("{name}: {value}\r\n");
         }
-        writer.write(
+        self.write(
             "warcinfo",
             "application/warc-fields",
             "",
             &[fields.as_bytes()],
             Compression::fast(),
         );
-        writer
     }
 
-    /// Appends to an archive after its first `end` bytes. Later bytes are cut off.
-    pub fn append_to(mut file: File, gzip: bool, checksum: Checksum, end: u64) -> io::Result<Self> {
+    /// Appends to the archive at `path` after its first `end` bytes. Later bytes are cut off.
+    pub fn append_to(
+        mut file: File,
+        path: &Path,
+        checksum: Checksum,
+        end: u64,
+    ) -> io::Result<Self> {
         file.set_len(end)?;
         file.seek(SeekFrom::Start(end))?;
-        Ok(Writer::of(file, gzip, checksum))
-    }
-
-    fn of(file: File, gzip: bool, checksum: Checksum) -> Self {
-        let archive = ArchiveFile {
+        let second = file.try_clone()?;
+        let ending = path.extension();
+        let gzip = ending.is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
+        let archive = Arc::new(Mutex::new(ArchiveFile {
             file,
             gzip,
+            end,
+            synced: end,
+            is_name_new: true,
             error: None,
-        };
-        Writer {
-            archive: Mutex::new(archive),
+            is_sync_broken: false,
+        }));
+        let syncer = Arc::new(Syncer {
+            archive: Arc::clone(&archive),
+            file: second,
+            folder: output::parent(path).to_owned(),
+        });
+        let in_background = Arc::clone(&syncer);
+        let sync_thread = SyncThread::start(SYNC_INTERVAL, move || in_background.run());
+        Ok(Writer {
+            archive,
+            syncer,
             checksum,
-        }
+            sync_thread: sync_thread?,
+        })
+    }
+
+    /// Says that the file has been renamed within its folder. The next sync makes that durable.
+    pub fn note_rename(&self) {
+        let mut archive = self.archive.lock().expect("no panic under this lock");
+        archive.is_name_new = true;
     }
 
     /// Appends a response as received. A failure is kept for [`Writer::failure`].
-    pub fn append(&self, address: &str, page: &Page) {
+    pub fn append(&self, address: &str, page: &Page, is_second_look: bool) {
         let reason = StatusCode::from_u16(page.status)
             .ok()
             .and_then(|status| status.canonical_reason())
@@ -122,8 +221,11 @@ impl Writer {
         if let Some(reached) = &page.reached {
             fields += &format!("{REDIRECTED_TO}: {reached}\r\n");
         }
+        if is_second_look {
+            fields += &format!("{SECOND_LOOK}: yes\r\n");
+        }
         if self.checksum == Checksum::Sha1 {
-            fields += &format!("WARC-Payload-Digest: {}\r\n", sha1(&[&page.body]));
+            fields += &format!("WARC-Payload-Digest: {}\r\n", digest::sha1(&[&page.body]));
         }
         // A compressed body would grow if it was compressed again, so it is stored.
         let is_compressed = page.headers.contains_key("content-encoding");
@@ -150,22 +252,22 @@ impl Writer {
         level: Compression,
     ) {
         let id = fastrand::u128(..);
-        let head = format!(
+        let mut head = format!(
             "WARC/1.1\r\nWARC-Type: {kind}\r\nWARC-Record-ID: <urn:uuid:{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}>\r\n\
-             WARC-Date: {:.0}\r\n{fields}{}Content-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
+             WARC-Date: {:.0}\r\n{fields}Content-Type: {content_type}\r\nContent-Length: {}\r\n",
             id >> 96,
             (id >> 80) & 0xffff,
             (id >> 64) & 0xfff,
             (id >> 48) & 0x3fff | 0x8000,
             id & 0xffff_ffff_ffff,
             jiff::Timestamp::now(),
-            match self.checksum {
-                Checksum::Sha1 => format!("WARC-Block-Digest: {}\r\n", sha1(block)),
-                Checksum::Crc32 if level == Compression::none() => String::new(),
-                Checksum::Crc32 => format!("WARC-Block-Digest: {}\r\n", crc32(block)),
-            },
             block.iter().map(|part| part.len()).sum::<usize>(),
         );
+        if self.checksum == Checksum::Sha1 {
+            head += &format!("WARC-Block-Digest: {}\r\n", digest::sha1(block));
+        }
+        let own = digest::of_record(head.as_bytes(), block);
+        head += &format!("{RECORD_DIGEST}: {own}\r\n\r\n");
         let mut record = vec![head.as_bytes()];
         record.extend(block);
         record.push(b"\r\n\r\n");
@@ -175,19 +277,21 @@ impl Writer {
         }
     }
 
-    /// The first failure to write, if there was one.
+    /// The first failure to write or to sync, if there was one.
     pub fn failure(&self) -> Option<String> {
         let archive = self.archive.lock().expect("no panic under this lock");
         archive.error.as_ref().map(io::Error::to_string)
     }
 
-    /// Syncs the archive to the disk and returns its file, which may hold a lock, or the first failure to
-    /// write.
-    pub fn finish(self) -> io::Result<File> {
-        let archive = self.archive.into_inner().expect("no panic under this lock");
-        match archive.error {
-            Some(error) => Err(error),
-            None => archive.file.sync_data().map(|()| archive.file),
+    /// Syncs the archive to the disk and closes it.
+    pub fn close(self) -> Closed {
+        drop(self.sync_thread);
+        self.syncer.run();
+        let mut archive = self.archive.lock().expect("no panic under this lock");
+        Closed {
+            synced: archive.synced,
+            error: archive.error.take(),
+            file: Arc::into_inner(self.syncer).map(|syncer| syncer.file),
         }
     }
 }
@@ -201,17 +305,4 @@ fn gzip_member(parts: &[&[u8]], level: Compression) -> io::Result<Vec<u8>> {
         member.write_all(part)?;
     }
     member.finish()
-}
-
-/// The `WARC-Block-Digest` of a journal's record.
-pub fn crc32(parts: &[&[u8]]) -> String {
-    let mut crc = Crc::new();
-    parts.iter().for_each(|part| crc.update(part));
-    format!("crc32:{:08x}", crc.sum())
-}
-
-fn sha1(parts: &[&[u8]]) -> String {
-    let mut sha1 = Sha1::new();
-    parts.iter().for_each(|part| sha1.update(part));
-    format!("sha1:{}", BASE32.encode(&sha1.finalize()))
 }

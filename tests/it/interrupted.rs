@@ -292,6 +292,59 @@ fn keeps_old_results_when_the_disk_is_full() {
     assert!(stderr.contains("cannot write run.warc"), "{stderr}");
 }
 
+/// A folder takes the place of the journal after the first request, so that it cannot be renamed.
+#[test]
+fn reports_a_journal_that_cannot_be_renamed() {
+    for (options, in_place, code) in [
+        (&[][..], "rankings/unfinished.warc", 0),
+        (&["--max-time", "1.5"], "rankings/unfinished.warc", 4),
+        (&["--record", "run.warc"], "unfinished-run.warc", 7),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let in_its_place = folder.path().join(in_place);
+        let server = TestServer::start(crate::run::market(), move |path, _| {
+            // It is there from the second request on.
+            let _ = fs::create_dir(&in_its_place);
+            let never_sent = code == 4 && path == crate::run::COMPANY;
+            never_sent.then(|| Reply::Raw(Vec::new()))
+        });
+        let ran = indexrank(
+            folder.path(),
+            &[&["--from", server.address()], options].concat(),
+        );
+        assert_eq!(ran.code, code, "{}", ran.stderr);
+        let words = format!("{in_place} could not be created (Is a directory");
+        assert!(ran.stderr.contains(&words), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("so the pages stayed in "),
+            "{}",
+            ran.stderr
+        );
+        match code {
+            0 => assert_eq!(
+                leftovers(&folder.path().join("rankings")),
+                ["unfinished.warc"]
+            ),
+            4 => {
+                assert!(
+                    ran.stderr.contains("pages kept in rankings/."),
+                    "{}",
+                    ran.stderr
+                );
+                assert!(!ran.stderr.contains("to resume: "), "{}", ran.stderr);
+            }
+            _ => {
+                assert!(
+                    ran.stderr.contains("cannot write run.warc"),
+                    "{}",
+                    ran.stderr
+                );
+                assert!(!folder.path().join("rankings/price.json").exists());
+            }
+        }
+    }
+}
+
 /// A log-in portal redirects every request to another host. The failed resume must not shrink the
 /// journal.
 #[test]

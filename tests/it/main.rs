@@ -30,6 +30,8 @@ mod index_faults;
 mod inspect;
 #[cfg(unix)]
 mod interrupted;
+#[cfg(unix)]
+mod journal_damage;
 mod large;
 mod market;
 mod mutations;
@@ -45,6 +47,7 @@ mod ranking;
 mod rates;
 #[cfg(unix)]
 mod resume;
+mod resumed_recording;
 mod server;
 mod server_faults;
 mod spellings;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use data_encoding::{BASE32, HEXLOWER};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use indexrank::http::error::Reason;
@@ -14,6 +15,7 @@ use indexrank::replica::Pages;
 use indexrank::warc::journal::{Identity, Journal, Keep};
 use indexrank::warc::reader::Archive;
 use indexrank::warc::writer::{Checksum, Writer};
+use sha1::{Digest, Sha1};
 
 fn record(kind: &str, address: &str, http: &str) -> Vec<u8> {
     let length = http.len();
@@ -234,9 +236,9 @@ fn finds_the_exact_spelling_of_a_path_or_the_only_other_one() {
     }
 }
 
-/// A retry that succeeds replaces the failure of its own spelling, not that of another one.
+/// A newer response replaces an older one of its own spelling, not of another one.
 #[test]
-fn the_last_ok_response_of_each_spelling_counts() {
+fn the_newest_response_of_each_spelling_counts() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a.warc");
     let records = [
@@ -244,13 +246,12 @@ fn the_last_ok_response_of_each_spelling_counts() {
         response("/a%26b", "200 OK", "first of %26"),
         response("/a&b", "404 Not Found", ""),
         response("/a%26b", "200 OK", "last of %26"),
-        response("/a%26b", "503 Busy", ""),
     ];
     fs::write(&file, records.concat()).unwrap();
     let archive = Archive::open(&file).unwrap();
     assert_eq!(get(&archive, "/a%26b"), Ok("last of %26".to_owned()));
     assert_eq!(get(&archive, "/a&b"), Err(Reason::Gone));
-    let good: Vec<&str> = archive.good_pages().map(|(path, _)| path).collect();
+    let good: Vec<&str> = archive.good_pages().map(|page| page.path).collect();
     assert_eq!(good, ["/a%26b"]);
     assert_eq!(archive.paths().count(), 2);
     let error = archive.get("/%61&b", Vec::new()).unwrap_err();
@@ -261,6 +262,52 @@ fn the_last_ok_response_of_each_spelling_counts() {
         "{}",
         error.detail
     );
+}
+
+/// Which of two responses for one path a replay uses: by host and status, in the order of the file.
+#[test]
+fn the_newest_response_of_an_address_counts() {
+    let (one, other) = ("https://example.com/a", "http://example.com/a");
+    for (responses, expected) in [
+        (&[(one, "200 OK"), (one, "200 OK")], Ok(1)),
+        (
+            &[(one, "200 OK"), (one, "404 Not Found")],
+            Err(Reason::Gone),
+        ),
+        (&[(one, "404 Not Found"), (one, "200 OK")], Ok(1)),
+        (
+            &[(one, "404 Not Found"), (one, "503 Busy")],
+            Err(Reason::Busy),
+        ),
+        // Redirects and failures of another host say nothing about the page.
+        (&[(one, "200 OK"), (other, "301 Moved")], Ok(0)),
+        (&[(other, "301 Moved"), (one, "200 OK")], Ok(1)),
+        (&[(one, "200 OK"), (other, "200 OK")], Ok(1)),
+        (
+            &[(one, "404 Not Found"), (other, "301 Moved")],
+            Err(Reason::Gone),
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.warc");
+        let records = responses
+            .iter()
+            .enumerate()
+            .map(|(number, (address, status))| {
+                record(
+                    "response",
+                    address,
+                    &http_response(status, &number.to_string()),
+                )
+            });
+        fs::write(&file, records.collect::<Vec<_>>().concat()).unwrap();
+        let found = get(&Archive::open(&file).unwrap(), "/a");
+        assert_eq!(
+            found,
+            expected.map(|number: usize| number.to_string()),
+            "{responses:?}"
+        );
+    }
 }
 
 #[test]
@@ -304,6 +351,35 @@ fn ignores_a_truncated_last_record() {
                 "the second record cut to {cut} bytes: {second:?}"
             );
         }
+    }
+}
+
+/// A damaged record hides no other one, as long as it shows where it ends.
+#[test]
+fn reads_the_records_after_a_damaged_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let pages = ["/a", "/b", "/c"].map(|path| response(path, "200 OK", path));
+    let stored = pages.clone().map(|page| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::none());
+        encoder.write_all(&page).unwrap();
+        encoder.finish().unwrap()
+    });
+    // The first byte of the second record; a byte of its body in the member, before the checksum.
+    for (name, mut records, at) in [
+        ("a.warc", pages, 0),
+        ("a.warc.gz", stored.clone(), stored[1].len() - 20),
+    ] {
+        records[1][at] ^= 1;
+        let file = folder.path().join(name);
+        fs::write(&file, records.concat()).unwrap();
+        let archive = Archive::open(&file).unwrap();
+        for path in ["/a", "/c"] {
+            assert_eq!(get(&archive, path), Ok(path.to_owned()), "{name}");
+        }
+        assert_eq!(get(&archive, "/b"), Err(Reason::NotArchived), "{name}");
+        assert_eq!(archive.damaged_records(), 1, "{name}");
+        let damage = archive.damage().unwrap();
+        assert!(damage.ends_with("is damaged and not used"), "{damage}");
     }
 }
 
@@ -357,9 +433,8 @@ fn reads_back_recorded_pages() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["kept.warc", "kept.warc.gz"] {
         let file = folder.path().join(name);
-        let is_gzip = file.extension().is_some_and(|ending| ending == "gz");
         let archive = File::create(&file).unwrap();
-        let writer = Writer::new(archive, is_gzip, Checksum::Sha1, &[]);
+        let writer = Writer::new(archive, &file, Checksum::Sha1, &[]).unwrap();
         let mut headers = http::HeaderMap::new();
         headers.insert("content-encoding", "gzip".parse().unwrap());
         headers.insert("transfer-encoding", "chunked".parse().unwrap());
@@ -378,9 +453,10 @@ fn reads_back_recorded_pages() {
         writer.append(
             "http://127.0.0.1:1/stocks/a-stock",
             &page(200, body.clone()),
+            false,
         );
-        writer.append("http://127.0.0.1:1/gone", &page(404, Vec::new()));
-        writer.finish().unwrap();
+        writer.append("http://127.0.0.1:1/gone", &page(404, Vec::new()), false);
+        assert!(writer.close().error.is_none());
 
         let archive = Archive::open(&file).unwrap();
         let page = archive.get("/stocks/a-stock", Vec::new()).unwrap();
@@ -391,20 +467,113 @@ fn reads_back_recorded_pages() {
     }
 }
 
-/// The warc writer gives every record a checksum, in its header or in its gzip member. A record
-/// without one may have lost other bytes too. Other programs may omit checksums.
+/// The first record says that every response has a digest. One without it may have lost other bytes
+/// too.
 #[test]
-fn rejects_an_indexrank_record_without_a_checksum() {
+fn rejects_a_record_without_the_digest_that_the_archive_promises() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("run.warc");
     let page = response("/stocks/a-stock", "200 OK", "a page");
-    for (software, expected) in [
-        ("another/1", Ok("a page".to_owned())),
-        ("indexrank/1", Err(Reason::Truncated)),
+    for (about, expected) in [
+        ("software: another/1", Ok("a page".to_owned())),
+        ("record-digest: crc32", Err(Reason::Damaged)),
     ] {
-        let info = record("warcinfo", "", &format!("software: {software}\r\n"));
+        let info = record("warcinfo", "", &format!("{about}\r\n"));
         fs::write(&file, [info, page.clone()].concat()).unwrap();
         let archive = Archive::open(&file).unwrap();
-        assert_eq!(get(&archive, "/stocks/a-stock"), expected, "{software}");
+        assert_eq!(get(&archive, "/stocks/a-stock"), expected, "{about}");
+    }
+}
+
+fn sha1(bytes: &str) -> Vec<u8> {
+    Sha1::digest(bytes).to_vec()
+}
+
+/// Reads a page whose record another tool has given these digests, separated by `; `.
+fn check_digests(http: &str, digests: &str, expected: Result<&str, Reason>) {
+    let fields: String = digests
+        .split("; ")
+        .map(|digest| format!("WARC-{digest}\r\n"))
+        .collect();
+    let length = http.len();
+    let record = format!(
+        "WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: https://example.com/a\r\n{fields}Content-Length: {length}\r\n\r\n{http}\r\n\r\n"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in [
+        ("a.warc", record.clone().into_bytes()),
+        ("a.warc.gz", member(record.as_bytes())),
+    ] {
+        let file = folder.path().join(name);
+        fs::write(&file, bytes).unwrap();
+        let found = get(&Archive::open(&file).unwrap(), "/a");
+        assert_eq!(found, expected.map(str::to_owned), "{name}: {digests}");
+    }
+}
+
+#[test]
+fn verifies_the_digests_of_other_tools() {
+    let http = http_response("200 OK", "page a");
+    let base32 = |text: &str| BASE32.encode(&sha1(text));
+    let hex = |text: &str| HEXLOWER.encode(&sha1(text));
+    let ok = Ok("page a");
+    let damaged = Err(Reason::Damaged);
+    for (digests, expected) in [
+        (format!("Block-Digest: sha1:{}", base32(&http)), ok),
+        (format!("Block-Digest: sha1:{}", hex(&http)), ok),
+        (
+            format!("Block-Digest: SHA-1:{}", base32(&http).to_lowercase()),
+            ok,
+        ),
+        (
+            format!("Block-Digest: sha1:{}", hex(&http).to_uppercase()),
+            ok,
+        ),
+        (format!("Block-Digest: sha1:{}", base32("page b")), damaged),
+        (format!("Block-Digest: sha1:{}", hex("page b")), damaged),
+        // A digit that base 32 does not have.
+        (
+            format!("Block-Digest: sha1:1{}", &base32(&http)[1..]),
+            damaged,
+        ),
+        (format!("Payload-Digest: sha1:{}", base32("page a")), ok),
+        (format!("Payload-Digest: sha1:{}", hex("page b")), damaged),
+        // The block contains the payload, so its digest is enough.
+        (
+            format!(
+                "Block-Digest: sha1:{}; Payload-Digest: sha1:{}",
+                hex(&http),
+                hex("page b")
+            ),
+            ok,
+        ),
+        // Other algorithms and notations are not verified.
+        (
+            "Block-Digest: md5:0123456789abcdef0123456789abcdef".to_owned(),
+            ok,
+        ),
+        ("Block-Digest: sha1:AAAA".to_owned(), ok),
+        ("Block-Digest: none".to_owned(), ok),
+        (
+            format!(
+                "Block-Digest: md5:0; Payload-Digest: sha1:{}",
+                hex("page b")
+            ),
+            damaged,
+        ),
+    ] {
+        check_digests(&http, &digests, expected);
+    }
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\npage a\r\n0\r\n\r\n";
+    for (payload, expected) in [
+        ("page a", ok),
+        ("6\r\npage a\r\n0\r\n\r\n", ok),
+        ("page b", damaged),
+    ] {
+        check_digests(
+            chunked,
+            &format!("Payload-Digest: sha1:{}", hex(payload)),
+            expected,
+        );
     }
 }

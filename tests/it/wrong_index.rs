@@ -201,7 +201,7 @@ fn moves_to(page: u32, options: &[&str]) {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let report = json(&folder.path().join("rankings/run.json"));
     assert_eq!(ledger(&report), [240, 240, 0, 0, 0]);
-    // The recording holds the page as it was the second time.
+    // The recording holds both looks at the page.
     let replayed = indexrank(folder.path(), &["--from", "run.warc.gz", "--out", "again"]);
     assert_eq!(replayed.code, 0, "{}", replayed.stderr);
     let report = json(&folder.path().join("again/run.json"));
