@@ -1,6 +1,8 @@
 //! The subcommand `read`: shows what the parsers find in a saved page. Useful after a change of the
 //! layout, and for tests.
 
+use std::sync::Arc;
+
 use rust_decimal::Decimal;
 use rust_decimal::serde::arbitrary_precision_option as exact_option;
 use serde::{Serialize, Serializer};
@@ -68,7 +70,7 @@ impl Serialize for Roubles {
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct IndexRow {
-    pub path: String,
+    pub path: Arc<str>,
     pub name: String,
     #[serde(with = "exact_option")]
     pub growth: Option<Decimal>,
@@ -157,12 +159,14 @@ fn inspected_company(page: company::CompanyPage) -> Inspected {
         (page.high52, "52 week", places::HIGH),
     ];
     // A figure in an unusable form has a note already.
-    let is_noted = |name: &str| page.notes.iter().any(|note| note.starts_with(name));
+    let is_noted = |name: &str| page.notes.iter().any(|note: &str| note.starts_with(name));
     let missing = figures
         .iter()
         .filter(|(figure, name, _)| figure.is_none() && !is_noted(name))
         .map(|(.., landmark)| format!("no {landmark}"));
-    let notes: Vec<String> = missing.chain(page.notes.iter().cloned()).collect();
+    let notes: Vec<String> = missing
+        .chain(page.notes.iter().map(str::to_owned))
+        .collect();
     Inspected::Company {
         code: page.code,
         name: page.name,

@@ -13,6 +13,7 @@ use indexrank::exit::Exit;
 use indexrank::inspect::{Inspected, OutputLine, inspect};
 use indexrank::job::advice::Stop;
 use indexrank::job::{self, Outcome};
+use indexrank::results::findings::Findings;
 use indexrank::results::{report, table, terminal};
 use indexrank::serve::serve;
 use indexrank::signals;
@@ -49,21 +50,19 @@ fn dispatch(cli: Cli) -> Result<Exit, Stop> {
 fn rank(args: RunArgs) -> Result<Exit, Stop> {
     let (job, verbosity) = args.into_job(signals::receive())?;
     let outcome = job::run(job)?;
-    let printed = print_result(&outcome, verbosity);
-    for line in stderr_of(&outcome, verbosity) {
-        say(&line);
-    }
+    let printed = print_to_stdout(&outcome, verbosity);
+    print_to_stderr(&outcome, verbosity);
     let written = outcome.end?;
     printed.map(|()| written.exit)
 }
 
 /// Prints what a run has for stdout: its report as JSON, the table of all companies, the rankings as
 /// tables, or nothing.
-fn print_result(outcome: &Outcome, verbosity: Verbosity) -> Result<(), Stop> {
+fn print_to_stdout(outcome: &Outcome, verbosity: Verbosity) -> Result<(), Stop> {
     if verbosity.json {
         return stream(|out| outcome.document.write_json(out));
     }
-    let (Some(ranked), Some(report)) = (&outcome.ranked, outcome.document.report()) else {
+    let (Some(rankings), Some(report)) = (&outcome.rankings, outcome.document.report()) else {
         return Ok(());
     };
     if let Some(format) = verbosity.table {
@@ -71,38 +70,40 @@ fn print_result(outcome: &Outcome, verbosity: Verbosity) -> Result<(), Stop> {
         if outcome.end.is_err() {
             return Ok(());
         }
-        let companies = &ranked.harvest.companies;
-        return stream(|out| table::write(companies, &ranked.prices, format, out));
+        let Findings {
+            harvest, prices, ..
+        } = &report.findings;
+        return stream(|out| table::write(&harvest.companies, prices, format, out));
     }
     if verbosity.quiet {
         return Ok(());
     }
     let size = terminal_size::terminal_size_of(io::stdout());
     let width = size.map_or(80, |(width, _)| usize::from(width.0));
-    let tables = terminal::tables(&ranked.rankings, report.price_currency, width);
+    let tables = terminal::tables(rankings, report.price_currency, width);
     let text = tables + &terminal::closing_lines(report);
     print(text.as_bytes())
 }
 
-/// What a run prints to stderr at its end, line by line.
-fn stderr_of(outcome: &Outcome, verbosity: Verbosity) -> Vec<String> {
-    let (Some(_), Some(report)) = (&outcome.ranked, outcome.document.report()) else {
-        return Vec::new();
+/// Prints what a run prints to stderr at its end, line by line.
+fn print_to_stderr(outcome: &Outcome, verbosity: Verbosity) {
+    let (Some(_), Some(report)) = (&outcome.rankings, outcome.document.report()) else {
+        return;
     };
-    let mut lines = terminal::problems(report, verbosity.verbose);
+    let say = |line: String| say(&line);
+    terminal::problems(report, verbosity.verbose).for_each(say);
     if !verbosity.quiet {
-        lines.extend(terminal::contradictions(report, verbosity.verbose));
+        terminal::contradictions(report, verbosity.verbose).for_each(say);
     }
     if matches!(&outcome.end, Ok(written) if written.resumable) {
-        lines.push(format!(
+        say(format!(
             "to fetch only what is missing: {}",
             resume_command()
         ));
     }
     if verbosity.verbose {
-        lines.push(terminal::usage(report));
+        say(terminal::usage(report));
     }
-    lines
 }
 
 /// The subcommand `check`.

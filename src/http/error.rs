@@ -9,9 +9,9 @@ use serde::Serialize;
 use ureq::Timeout;
 
 use crate::http::tls;
-use crate::site::text::is_invisible;
+use crate::site::text::{is_invisible, prefix};
 
-/// Maximum length of `detail` in characters. `detail` may quote the server.
+/// Maximum size of `detail` in bytes. `detail` may quote the server, and 100,000 pages may fail.
 const MAX_DETAIL: usize = 300;
 
 /// Why an address gave no usable page.
@@ -19,7 +19,7 @@ const MAX_DETAIL: usize = 300;
 #[error("{detail}")]
 pub struct PageError {
     pub reason: Reason,
-    /// What happened, phrased to follow a colon. At most 300 characters, no control characters.
+    /// What happened, phrased to follow a colon. At most 300 bytes, no control characters.
     pub detail: String,
     #[serde(skip)]
     #[source]
@@ -106,13 +106,14 @@ impl PageError {
     /// Creates an error without a cause. Control and invisible characters in `detail` are replaced,
     /// because it may quote the server and goes to a terminal.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        let text = detail.into();
-        let plain = text.chars().map(|c| match c {
-            c if c.is_control() || is_invisible(c) => '\u{fffd}',
-            c => c,
-        });
-        let mut detail: String = plain.take(MAX_DETAIL).collect();
-        if detail.len() < text.len() && detail.chars().count() == MAX_DETAIL {
+        let mut detail = detail.into();
+        let is_plain = |c: char| !c.is_control() && !is_invisible(c);
+        if !detail.chars().all(is_plain) {
+            let plain = |c| if is_plain(c) { c } else { '\u{fffd}' };
+            detail = detail.chars().map(plain).collect();
+        }
+        if detail.len() > MAX_DETAIL {
+            detail.truncate(prefix(&detail, MAX_DETAIL - '…'.len_utf8()).len());
             detail.push('…');
         }
         PageError {
@@ -128,6 +129,13 @@ impl PageError {
             cause: Some(Arc::new(cause)),
             ..self
         }
+    }
+
+    /// Returns the error without its cause and without spare memory, as a list of many failures keeps it.
+    pub fn without_cause(mut self) -> Self {
+        self.cause = None;
+        self.detail.shrink_to_fit();
+        self
     }
 
     /// The failure of another page that is the cause of this one, if one is.

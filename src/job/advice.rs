@@ -137,7 +137,7 @@ impl Stop {
         let message = format!(
             "none of the {} company pages could be fetched; the first, {}: {}",
             harvest.failures.len(),
-            first.link.path,
+            first.path,
             first.error
         );
         Some(Stop::resumable(Exit::Unreachable, message))

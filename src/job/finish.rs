@@ -13,10 +13,11 @@ use crate::job::{exchange_rate, warnings};
 use crate::pipeline::harvest::Harvest;
 use crate::results::coverage;
 use crate::results::failed_run::{self, FailedRun, WalkFacts};
+use crate::results::findings::Findings;
 use crate::results::layout_check;
 use crate::results::prices::{self, Prices};
 use crate::results::ranking::{Figure, Place};
-use crate::results::report::{self, Facts, Report, Times, WrittenFile};
+use crate::results::report::{self, Facts, Report, Times};
 use crate::results::write::Contents;
 use crate::source::origin::Origin;
 use crate::source::retry;
@@ -27,8 +28,9 @@ use crate::warc::journal::{Journal, Kept, Recording};
 #[derive(Debug)]
 pub struct Outcome {
     pub document: Document,
-    /// What the terminal shows as tables. A run with too few companies has it, other failed runs have not.
-    pub ranked: Option<Ranked>,
+    /// What the terminal shows as tables. A run with too few companies has them, other failed runs have
+    /// not.
+    pub rankings: Option<Rankings>,
     /// The end of a run that wrote its files, or why it wrote none.
     pub end: Result<Written, Stop>,
 }
@@ -65,13 +67,8 @@ pub struct Written {
     pub resumable: bool,
 }
 
-/// A run that has its rankings and no files yet.
-#[derive(Debug)]
-pub struct Ranked {
-    pub harvest: Harvest,
-    pub prices: Prices,
-    pub rankings: Vec<(Figure, Vec<Place>)>,
-}
+/// The rankings of a run; without usable rates, all but the one by price.
+pub type Rankings = Vec<(Figure, Vec<Place>)>;
 
 /// A run after its last request.
 pub struct End<'a> {
@@ -83,38 +80,36 @@ pub struct End<'a> {
 impl End<'_> {
     /// Writes all files of a run, or `failed-run.json` alone if it has too few companies or a file
     /// cannot be written.
-    pub fn write(mut self, ranked: Ranked) -> Outcome {
-        let warnings = self.collect_warnings(&ranked);
+    pub fn write(mut self, harvest: Harvest, prices: Prices, rankings: Rankings) -> Outcome {
+        let warnings = self.collect_warnings(&harvest, &prices);
         self.opened.warnings.extend(warnings);
-        let ledger = ranked.harvest.ledger();
+        let incomplete = self.opened.source.warning();
+        let mut report = self.report(harvest, prices);
+        let mut journal = self.opened.source.take_journal();
+        let ledger = report.findings.ledger();
         if let Some(shortfall) = coverage::shortfall(&ledger, self.job.min_companies) {
-            let report = self.report(&ranked, Err(shortfall.to_string()), None);
-            let stop = Stop::of_shortfall(&shortfall, &ledger);
-            let stop = keep_pages(
-                self.job,
-                self.opened.source.take_journal(),
-                stop.unchanged(),
-            );
+            report.set_not_written(shortfall.to_string());
+            let stop = Stop::of_shortfall(&shortfall, &ledger).unchanged();
+            let stop = keep_pages(self.job, journal, stop);
             return Outcome {
-                ranked: Some(ranked),
+                rankings: Some(rankings),
                 ..self.fail(report.into(), stop)
             };
         }
-        let incomplete = self.opened.source.warning();
-        let mut journal = self.opened.source.take_journal();
         let recorded = self.finish_recording(&mut journal, incomplete);
-        let written = recorded.and_then(|recording| self.write_results(&ranked, recording));
+        let written =
+            recorded.and_then(|recording| self.write_results(&mut report, &rankings, recording));
         match written {
-            Ok(report) => Outcome {
+            Ok(()) => Outcome {
                 end: Ok(Written {
-                    exit: exit_code(&ranked),
+                    exit: exit_code(&report),
                     resumable: close_journal(journal, may_succeed_later(self.job, &report)),
                 }),
                 document: Document::Report(Box::new(report)),
-                ranked: Some(ranked),
+                rankings: Some(rankings),
             },
             Err(stop) => {
-                let report = self.report(&ranked, Err(stop.message.clone()), None);
+                report.set_not_written(&*stop.message);
                 let stop = keep_pages(self.job, journal, stop);
                 self.fail(report.into(), stop)
             }
@@ -130,13 +125,9 @@ impl End<'_> {
     ) -> Result<Outcome, Stop> {
         let facts = match harvest {
             Some((harvest, prices)) => {
-                let ranked = Ranked {
-                    harvest,
-                    prices,
-                    rankings: Vec::new(),
-                };
-                let why = Err(stop.message.clone());
-                self.report(&ranked, why, None).into()
+                let mut report = self.report(harvest, prices);
+                report.set_not_written(&*stop.message);
+                report.into()
             }
             None => failed_run::Facts::Walk(self.walk_facts()),
         };
@@ -164,7 +155,7 @@ impl End<'_> {
         }
         Outcome {
             document: Document::FailedRun(document),
-            ranked: None,
+            rankings: None,
             end: Err(stop),
         }
     }
@@ -194,48 +185,39 @@ impl End<'_> {
     /// Writes all files and gives them their names.
     fn write_results(
         &mut self,
-        ranked: &Ranked,
+        report: &mut Report,
+        rankings: &Rankings,
         recording: Option<Recording>,
-    ) -> Result<Report, Stop> {
+    ) -> Result<(), Stop> {
         let contents = Contents {
-            rankings: &ranked.rankings,
-            companies: &ranked.harvest.companies,
-            prices: &ranked.prices,
-            timeline: self.opened.counters.trace.timeline(),
+            rankings,
+            findings: &report.findings,
+            timeline: self.opened.counters.trace.take_timeline(),
             recording,
         };
-        let results = self
-            .opened
-            .results
-            .take()
-            .expect("results are written once");
+        let results = self.opened.results.take();
+        let results = results.expect("results are written once");
         let complete = results
-            .write(&self.job.outputs, contents, exit_code(ranked))
+            .write(&self.job.outputs, contents, exit_code(report))
             .map_err(CommitError::from)?;
-        let files = Ok(complete.files.clone());
-        let report = self.report(ranked, files, complete.previous_price.clone());
-        complete.commit(&report)?;
-        Ok(report)
+        Ok(complete.commit(report)?)
     }
 
-    fn report(
-        &self,
-        ranked: &Ranked,
-        files: Result<Vec<WrittenFile>, String>,
-        previous_price: Option<String>,
-    ) -> Report {
+    fn report(&self, harvest: Harvest, prices: Prices) -> Report {
+        let source = &self.opened.source;
         Report::new(Facts {
             origin: &self.job.access.origin,
             index: &self.job.index,
             sizes: self.job.sizes,
-            source: &self.opened.source,
+            source,
             times: self.times,
-            harvest: &ranked.harvest,
-            prices: &ranked.prices,
+            findings: Findings {
+                harvest,
+                prices,
+                base: source.address(""),
+            },
             counters: &self.opened.counters,
             warnings: self.opened.warnings.clone(),
-            previous_price,
-            files,
         })
     }
 
@@ -244,10 +226,7 @@ impl End<'_> {
         WalkFacts::new(&access.origin, index, self.times, &self.opened.counters)
     }
 
-    fn collect_warnings(&self, ranked: &Ranked) -> Vec<String> {
-        let Ranked {
-            harvest, prices, ..
-        } = ranked;
+    fn collect_warnings(&self, harvest: &Harvest, prices: &Prices) -> Vec<String> {
         let (job, source, counters) = (self.job, &self.opened.source, &*self.opened.counters);
         let quotes = prices::most_common_day(&harvest.companies);
         // Archived and embedded pages are older than the run, so only those of the live site are of
@@ -278,7 +257,7 @@ impl End<'_> {
 
 /// Whether a resumed run may get the rates or a page that is missing.
 fn may_succeed_later(job: &Job, report: &Report) -> bool {
-    let mut failures = report.failures.iter();
+    let mut failures = report.findings.harvest.failures.iter();
     let asks_bank = matches!(job.rates, RateChoice::OfDay(_));
     report.rate_error.is_some() && asks_bank
         || failures.any(|failure| retry::is_transient(failure.error.reason))
@@ -333,14 +312,11 @@ fn keep_pages(job: &Job, journal: Option<Journal>, mut stop: Stop) -> Stop {
     stop
 }
 
-fn exit_code(ranked: &Ranked) -> Exit {
-    let Ranked {
-        harvest, prices, ..
-    } = ranked;
-    let ledger = harvest.ledger();
-    if prices.error.is_some() {
+fn exit_code(report: &Report) -> Exit {
+    let ledger = report.findings.ledger();
+    if report.rate_error.is_some() {
         Exit::NoRate
-    } else if ledger.failed + ledger.not_attempted + harvest.unread_rows > 0 {
+    } else if ledger.failed + ledger.not_attempted + report.unread_rows > 0 {
         Exit::Partial
     } else {
         Exit::Complete

@@ -20,7 +20,7 @@ use crossbeam_channel::{Receiver, after, bounded, never, select};
 use jiff::Timestamp;
 
 use crate::job::advice::Stop;
-use crate::job::finish::{End, Ranked};
+use crate::job::finish::{End, Rankings};
 use crate::job::open::Opened;
 use crate::job::settings::Job;
 use crate::pipeline::harvest::Harvest;
@@ -28,7 +28,7 @@ use crate::pipeline::index_walk::{IndexWalk, WalkError};
 use crate::pipeline::threads::join;
 use crate::pipeline::{self, Walk, parse_company};
 use crate::results::prices::{Prices, need_rates};
-use crate::results::ranking::{self, Figure, Place};
+use crate::results::ranking::{self, Figure};
 use crate::results::report::Times;
 use crate::site::currency::Currency;
 use crate::site::rates::Rates;
@@ -66,11 +66,7 @@ pub fn run(mut job: Job) -> Result<Outcome, Stop> {
         Checked::Rankable(harvest) => {
             let prices = prices(&harvest);
             let rankings = rank(&job, &harvest, &prices);
-            Ok(end.write(Ranked {
-                harvest,
-                prices,
-                rankings,
-            }))
+            Ok(end.write(harvest, prices, rankings))
         }
         Checked::Stopped(stop, harvest) => {
             let harvest = harvest.map(|harvest| {
@@ -194,7 +190,7 @@ fn check(job: &Job, source: &Source, harvest: Result<Harvest, WalkError>) -> Che
 }
 
 /// All rankings; without usable rates, all except the one by price.
-fn rank(job: &Job, harvest: &Harvest, prices: &Prices) -> Vec<(Figure, Vec<Place>)> {
+fn rank(job: &Job, harvest: &Harvest, prices: &Prices) -> Rankings {
     Figure::ALL
         .into_iter()
         .filter(|figure| *figure != Figure::Price || prices.error.is_none())

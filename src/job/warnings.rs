@@ -80,9 +80,9 @@ fn lacking(walk: &WalkReport) -> String {
     if all == 0 {
         return "none".to_owned();
     }
-    let mut named: Vec<String> = walk.lacks.iter().take(NAMED).cloned().collect();
+    let mut named = walk.lacks[..all.min(NAMED)].join(", ");
     if all > NAMED {
-        named.push(format!("{} more", all - NAMED));
+        named += &format!(", {} more", all - NAMED);
     }
-    format!("{all} ({})", named.join(", "))
+    format!("{all} ({named})")
 }

@@ -100,6 +100,7 @@ impl<'a> Fetcher<'a> {
                 Target::Company(_) => self.spare_buffers.try_recv().unwrap_or_default(),
                 _ => Vec::new(),
             };
+            lane.set_path(task.path().clone());
             let get = || self.source.get(task.request(), buffer, &mut lane);
             let page = catch_panic("fetching", get);
             if !self.hand_over(task, page) {

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -16,16 +17,26 @@ use crate::site::index::Link;
 /// A listed company without a usable page, and why.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    pub link: Link,
+    pub path: Arc<str>,
+    /// Without its cause, because 100,000 pages may fail.
     pub error: PageError,
+}
+
+impl Failure {
+    pub fn new(link: Link, error: PageError) -> Self {
+        Failure {
+            path: link.path,
+            error: error.without_cause(),
+        }
+    }
 }
 
 /// A company listed under two paths: both pages show the same code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Duplicate {
-    pub path: String,
+    pub path: Arc<str>,
     pub code: String,
-    pub same_as: String,
+    pub same_as: Arc<str>,
 }
 
 /// The outcomes of all listed companies. `listed` is the sum of the other counts.
@@ -126,8 +137,7 @@ impl Harvest {
     /// every company a currency. Of several pages with the same code, one without a redirect stays, and
     /// of several such the one with the first path in byte order. The others move to `duplicates`.
     pub fn settle(&mut self) {
-        self.failures
-            .sort_unstable_by(|a, b| a.link.path.cmp(&b.link.path));
+        self.failures.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         self.latencies.sort_unstable();
         self.companies.sort_unstable_by(|a, b| {
             let a = (&a.page.code, a.is_redirected, &a.path);
@@ -138,7 +148,7 @@ impl Harvest {
             let is_duplicate = company.page.code == kept.page.code;
             if is_duplicate {
                 duplicates.push(Duplicate {
-                    path: mem::take(&mut company.path),
+                    path: company.path.clone(),
                     code: mem::take(&mut company.page.code),
                     same_as: kept.path.clone(),
                 });
@@ -166,7 +176,7 @@ impl Harvest {
         for Company { page, currency, .. } in &mut self.companies {
             *currency = page.currency.unwrap_or_else(|| {
                 let note = format!("no currency is stated; {assumed} is assumed, {why}");
-                page.notes.push(note);
+                page.notes.push(&note);
                 assumed
             });
         }

@@ -10,7 +10,7 @@ use crate::http::decode::{self, Inflater};
 use crate::http::error::{PageError, Reason, catch_panic};
 use crate::http::page::Page;
 use crate::pipeline::second_looks::SecondLooks;
-use crate::pipeline::series::{self, Kind, Series, Slugs, WalkReport, slugs};
+use crate::pipeline::series::{self, Kind, Paths, Series, WalkReport, paths};
 use crate::pipeline::task::{IndexPageId, Target, Task};
 use crate::site::index::{self, IndexPage, Link, MAX_PAGES};
 use crate::site::landmarks::places;
@@ -20,10 +20,12 @@ use crate::telemetry::counters::Counters;
 use crate::telemetry::lane::Lane;
 use crate::telemetry::trace::Label;
 
-/// More companies than any index has, or any two. Each takes some 60 bytes of memory here.
+/// More companies than any index has, or any two. Each takes its path and some 40 bytes of memory here.
 pub const MAX_COMPANIES: usize = 100_000;
-/// Maximum number of index pages requested and not yet parsed. Each may hold a body of 1 MiB.
-const MAX_AHEAD: usize = 64;
+/// Maximum number of index pages requested and not yet parsed: all letter pages, and three times as many
+/// as a real index has numbered ones. Each may hold a body of 1 MiB. With 64 of such a size, a run takes
+/// 142 MB.
+const MAX_AHEAD: usize = 32;
 /// No index page is requested while this many companies wait for a fetcher.
 const MAX_LINKS: usize = 2_000;
 
@@ -67,7 +69,7 @@ pub struct IndexWalk<'a> {
     /// The finished series.
     finished: Vec<Series>,
     /// The companies listed so far.
-    seen: Slugs,
+    seen: Paths,
     /// Companies that wait for a fetcher.
     links: VecDeque<Link>,
     lane: Lane<'a>,
@@ -93,7 +95,7 @@ impl<'a> IndexWalk<'a> {
             second_looks: None,
             series,
             finished: Vec::new(),
-            seen: Slugs::new(),
+            seen: Paths::new(),
             links: VecDeque::new(),
             lane: counters.lane(Label::Index),
             inflater: Inflater::default(),
@@ -145,7 +147,7 @@ impl<'a> IndexWalk<'a> {
         {
             let id = series.kind.page(series.requested);
             series.requested += 1;
-            let path = id.path(self.name);
+            let path = id.path(self.name).into();
             return Some(Task::new(Target::IndexPage { id, path }));
         }
         if let Some(link) = self.links.pop_front() {
@@ -239,7 +241,7 @@ impl<'a> IndexWalk<'a> {
 
     fn parse(&mut self, id: IndexPageId, page: &Page) -> Result<IndexPage, PageError> {
         let (inflater, lane) = (&mut self.inflater, &mut self.lane);
-        lane.set_path(&id.path(self.name));
+        lane.set_path(id.path(self.name));
         let parse = |html: &[u8]| match id {
             IndexPageId::Number(_) => index::parse(html),
             IndexPageId::Letter(_) => index::parse_letter(html, self.name),
@@ -266,7 +268,13 @@ impl<'a> IndexWalk<'a> {
     }
 
     /// Adds the rows of a page and goes on to the next one.
-    fn add(&mut self, id: IndexPageId, task: &Task, page: IndexPage) -> Result<(), WalkError> {
+    fn add(&mut self, id: IndexPageId, task: &Task, mut page: IndexPage) -> Result<(), WalkError> {
+        for link in &mut page.rows {
+            // A letter page and a numbered page share the path of a company.
+            if let Some(path) = self.seen.get(&link.path) {
+                link.path = path.clone();
+            }
+        }
         if let Some(second_looks) = &mut self.second_looks {
             second_looks.add(self.source, task, &page);
         }
@@ -274,7 +282,7 @@ impl<'a> IndexWalk<'a> {
         if let Some(series) = self.series.front_mut() {
             series.add_list(&page);
             if is_compared {
-                series.listed.extend(slugs(&page));
+                series.listed.extend(paths(&page));
             }
         }
         self.add_new(id, page.rows)?;
@@ -283,14 +291,18 @@ impl<'a> IndexWalk<'a> {
 
     /// Queues the companies that no page before has listed.
     fn add_new(&mut self, id: IndexPageId, mut rows: Vec<Link>) -> Result<(), WalkError> {
-        rows.retain(|link| self.seen.insert(link.slug().into()));
+        rows.retain(|link| self.seen.insert(link.path.clone()));
         if self.seen.len() > MAX_COMPANIES {
             let detail = format!("the index lists more than {MAX_COMPANIES} companies");
             return Err(self.error(id, PageError::new(Reason::TooLarge, detail)));
         }
         self.counters.listed.add(rows.len() as u64);
         self.source.retries.plan(rows.len());
-        self.links.extend(rows);
+        self.links.extend(rows.into_iter().map(|link| Link {
+            // Results use the name on the company page.
+            name: String::new(),
+            ..link
+        }));
         Ok(())
     }
 

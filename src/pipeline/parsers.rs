@@ -38,7 +38,7 @@ where
         let mut inflater = Inflater::default();
         let mut lane = self.counters.lane(Label::Reader);
         for Fetched { task, page } in &self.pages {
-            lane.set_path(task.path());
+            lane.set_path(task.path().clone());
             let from_journal = page.as_ref().is_ok_and(|page| page.from_journal);
             let is_redirected = page.as_ref().is_ok_and(|page| page.reached.is_some());
             let result = page.and_then(|page| self.parse_page(page, &mut inflater, &mut lane));

@@ -66,7 +66,7 @@ impl<'a> RetryQueue<'a> {
             due += delay;
         }
         let mut lane = self.counters.lane(Label::Waiting);
-        lane.set_path(task.path());
+        lane.set_path(task.path().clone());
         self.counters.waiting.add(1);
         self.waiting.push(Waiting {
             due,

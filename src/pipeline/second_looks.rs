@@ -4,19 +4,24 @@
 //! fetched. So the first numbered page, and every page that was retried and so came much later than its
 //! neighbours, is fetched once more at the end.
 
-use crate::pipeline::series::{Slugs, slugs};
+use crate::pipeline::series::{Paths, paths};
 use crate::pipeline::task::{IndexPageId, Target, Task};
 use crate::site::index::{IndexPage, Link};
 use crate::source::Source;
 
+/// Maximum number of pages in the warning. Of 2,500 pages, each may have been retried.
+const NAMED: usize = 5;
+
 #[derive(Default)]
 pub struct SecondLooks {
     /// The pages to fetch again, and the companies that the first look has found there.
-    pages: Vec<(IndexPageId, Slugs)>,
+    pages: Vec<(IndexPageId, Paths)>,
     /// Pages handed out so far.
     requested: usize,
-    /// How pages have changed, a phrase for each.
+    /// How the first pages that have changed did, a phrase for each.
     changes: Vec<String>,
+    /// Pages that have changed.
+    changed: usize,
 }
 
 impl SecondLooks {
@@ -31,7 +36,7 @@ impl SecondLooks {
             None => id == IndexPageId::Number(1) || task.attempts.is_retry(),
         };
         if is_looked_at_again {
-            self.pages.push((id, slugs(page)));
+            self.pages.push((id, paths(page)));
         }
     }
 
@@ -39,7 +44,7 @@ impl SecondLooks {
     pub fn next_task(&mut self, name: &str) -> Option<Task> {
         let (id, _) = *self.pages.get(self.requested)?;
         self.requested += 1;
-        let path = id.path(name);
+        let path = id.path(name).into();
         Some(Task::new(Target::Recheck { id, path }))
     }
 
@@ -58,24 +63,30 @@ impl SecondLooks {
         let Some((_, before)) = first_look.filter(|_| !is_other) else {
             return Vec::new();
         };
-        let removed = before.difference(&slugs(&now)).count();
+        let removed = before.difference(&paths(&now)).count();
         if 2 * removed > before.len() {
             // An index does not change by half within a run, so this is another page.
             return Vec::new();
         }
         let mut rows = now.rows;
-        rows.retain(|link| !before.contains(link.slug()));
+        rows.retain(|link| !before.contains(&link.path));
         if rows.len() + removed > 0 {
-            let added = rows.len();
-            self.changes
-                .push(format!("{id}: {added} added, {removed} removed"));
+            self.changed += 1;
+            if self.changed <= NAMED {
+                let added = rows.len();
+                self.changes
+                    .push(format!("{id}: {added} added, {removed} removed"));
+            }
         }
         rows
     }
 
     /// A warning about an index that changed during the walk, if it did.
     pub fn warning(&self) -> Option<String> {
-        let changes = self.changes.join("; ");
+        let mut changes = self.changes.join("; ");
+        if self.changed > NAMED {
+            changes += &format!("; and {} more pages", self.changed - NAMED);
+        }
         (!changes.is_empty()).then(|| {
             format!(
                 "the index changed during the walk ({changes}); added companies are fetched, but others \

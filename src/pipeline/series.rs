@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::http::error::{PageError, Reason};
 use crate::http::page::Page;
 use crate::pipeline::task::{IndexPageId, Task};
-use crate::site::index::{IndexPage, Link};
+use crate::site::index::IndexPage;
 use crate::site::paths::LETTERS;
 
-/// The slugs of companies. All paths begin alike, so the rest is enough.
-pub type Slugs = HashSet<Box<str>>;
+/// The paths of companies, shared with their links.
+pub type Paths = HashSet<Arc<str>>;
 
 /// What the numbered or the letter pages have listed. After a walk of both, also how they differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,9 +23,9 @@ pub struct WalkReport {
     /// Distinct companies.
     pub listed: usize,
     /// Paths of the companies that only these pages list, in alphabetical order.
-    pub only: Vec<String>,
+    pub only: Vec<Arc<str>>,
     /// Paths of the companies that only the other pages list.
-    pub lacks: Vec<String>,
+    pub lacks: Vec<Arc<str>>,
 }
 
 /// One series of index pages, in the order in which they are parsed.
@@ -47,7 +48,7 @@ pub struct Series {
     /// Digest of the set of companies of each page that lists any.
     pub digests: HashMap<u64, IndexPageId>,
     /// The companies listed, if two series are compared.
-    pub listed: Slugs,
+    pub listed: Paths,
     /// The failures of letters that the site does not know.
     pub unknown: Vec<PageError>,
 }
@@ -94,7 +95,7 @@ impl Series {
             rows: Vec::new(),
             unread: 0,
             digests: HashMap::new(),
-            listed: Slugs::new(),
+            listed: Paths::new(),
             unknown: Vec::new(),
         }
     }
@@ -169,11 +170,11 @@ fn few_rows(rows: usize, fullest: usize) -> String {
 
 /// A digest of the set of companies that a page lists, whatever their order.
 fn digest(page: &IndexPage) -> u64 {
-    let mut slugs: Vec<&str> = page.rows.iter().map(Link::slug).collect();
-    slugs.sort_unstable();
-    slugs.dedup();
+    let mut paths: Vec<&str> = page.rows.iter().map(|link| &*link.path).collect();
+    paths.sort_unstable();
+    paths.dedup();
     let mut hasher = DefaultHasher::new();
-    slugs.hash(&mut hasher);
+    paths.hash(&mut hasher);
     hasher.finish()
 }
 
@@ -201,14 +202,13 @@ pub fn reports(finished: &[Series], seen: usize) -> Vec<WalkReport> {
 }
 
 /// The paths of the companies in one set and not in another, in alphabetical order.
-fn beyond(one: &Slugs, other: &Slugs) -> Vec<String> {
-    let slugs = one.difference(other);
-    let mut paths: Vec<String> = slugs.map(|slug| Link::path_of(slug)).collect();
+fn beyond(one: &Paths, other: &Paths) -> Vec<Arc<str>> {
+    let mut paths: Vec<Arc<str>> = one.difference(other).cloned().collect();
     paths.sort_unstable();
     paths
 }
 
-/// The slugs of the companies that a page lists.
-pub fn slugs(page: &IndexPage) -> Slugs {
-    page.rows.iter().map(|link| link.slug().into()).collect()
+/// The paths of the companies that a page lists.
+pub fn paths(page: &IndexPage) -> Paths {
+    page.rows.iter().map(|link| link.path.clone()).collect()
 }

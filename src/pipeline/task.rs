@@ -1,6 +1,7 @@
 //! What travels through the pipeline: tasks to the fetchers, pages to the parsers, events to the walker.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::http::error::PageError;
 use crate::http::page::Page;
@@ -21,12 +22,12 @@ pub enum Target {
     Company(Link),
     IndexPage {
         id: IndexPageId,
-        path: String,
+        path: Arc<str>,
     },
     /// The second look at an index page, after the walk.
     Recheck {
         id: IndexPageId,
-        path: String,
+        path: Arc<str>,
     },
 }
 
@@ -72,7 +73,7 @@ impl Task {
         }
     }
 
-    pub fn path(&self) -> &str {
+    pub fn path(&self) -> &Arc<str> {
         match &self.target {
             Target::Company(link) => &link.path,
             Target::IndexPage { path, .. } | Target::Recheck { path, .. } => path,

@@ -167,7 +167,7 @@ impl<'a> Walker<'a> {
         if let Target::Company(link) = task.target
             && error.reason != Reason::Stopped
         {
-            failures.push(Failure { link, error });
+            failures.push(Failure::new(link, error));
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::source::origin::Origin;
 use crate::telemetry::counters::Counters;
 
 /// The content of `failed-run.json`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct FailedRun {
     /// The exit code: 4, 5, 7 or 8.
     pub exit: u8,
@@ -23,7 +23,7 @@ pub struct FailedRun {
 }
 
 /// What is known of the run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Facts {
     /// All that `run.json` would have, if the index was walked to its end.

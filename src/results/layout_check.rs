@@ -77,7 +77,7 @@ pub fn change(harvest: &Harvest) -> Option<String> {
         return Some(format!(
             "{count} of {} pages cannot be parsed as company pages; the first, {}: {}",
             parsed + count,
-            first.link.path,
+            first.path,
             first.error
         ));
     }

@@ -16,6 +16,8 @@
 //! | high against the higher of both prices | up to 3.12 (MRNA, rightly), then 1.99 | none |
 //! | P/E | −893 to 1,299, and 14,392 on another day | none |
 
+use std::sync::Arc;
+
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::ser::{Serialize, Serializer};
 
@@ -58,7 +60,7 @@ pub enum Rule {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Contradiction {
     pub code: String,
-    pub path: String,
+    pub path: Arc<str>,
     pub rule: Rule,
     pub figures: Figures,
     /// Which figure looks wrong, and the figures that it contradicts.
@@ -76,9 +78,10 @@ impl Serialize for Figures {
     }
 }
 
-/// The contradictions of all companies, in their order.
-pub fn check_all(companies: &[Company]) -> Vec<Contradiction> {
-    companies.iter().flat_map(check).collect()
+/// The contradictions of all companies, in their order. They are found when the iterator reaches them,
+/// because each takes some 300 bytes.
+pub fn check_all(companies: &[Company]) -> impl Iterator<Item = Contradiction> {
+    companies.iter().flat_map(check)
 }
 
 /// The contradictions of one company, in the order of [`Rule`].

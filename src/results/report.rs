@@ -8,15 +8,10 @@ use jiff::civil::Date;
 use serde::Serialize;
 
 use crate::disk::staging::Content;
-use crate::http::error::PageError;
 use crate::pipeline::PoolSizes;
-use crate::pipeline::harvest::{Duplicate, Failure, Harvest, Ledger};
-use crate::pipeline::series::WalkReport;
-use crate::results::layout_check::FIGURES;
-use crate::results::plausibility::{self, Contradiction};
-use crate::results::prices::{self, Prices, RateUsed};
+use crate::results::findings::Findings;
+use crate::results::prices::{self, RateUsed};
 use crate::results::schema::SCHEMA;
-use crate::site::company::Company;
 use crate::site::currency::Currency;
 use crate::source::Source;
 use crate::source::origin::Origin;
@@ -24,23 +19,29 @@ use crate::telemetry::counters::Counters;
 use crate::telemetry::percentile::percentile;
 use crate::telemetry::usage;
 
-/// Pretty-printed JSON with a final newline, the form of all JSON files of a run.
-pub fn json(value: &impl Serialize) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec_pretty(value).expect("every value has a JSON form");
-    bytes.push(b'\n');
-    bytes
-}
-
-/// Writes pretty-printed JSON with a final newline.
+/// Writes pretty-printed JSON with a final newline, the form of all JSON files of a run.
 pub fn write_json(value: &impl Serialize, mut out: impl Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut out, value)?;
     out.write_all(b"\n")
 }
 
-/// Compact JSON with a final newline: one line of NDJSON.
+/// Writes compact JSON with a final newline: one line of NDJSON.
+pub fn write_json_line(value: &impl Serialize, mut out: impl Write) -> io::Result<()> {
+    serde_json::to_writer(&mut out, value)?;
+    out.write_all(b"\n")
+}
+
+/// The bytes that [`write_json`] writes, for values that are small.
+pub fn json(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write_json(value, &mut bytes).expect("every value has a JSON form");
+    bytes
+}
+
+/// The bytes that [`write_json_line`] writes, for values that are small.
 pub fn json_line(value: &impl Serialize) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec(value).expect("every value has a JSON form");
-    bytes.push(b'\n');
+    let mut bytes = Vec::new();
+    write_json_line(value, &mut bytes).expect("every value has a JSON form");
     bytes
 }
 
@@ -54,7 +55,7 @@ pub fn count(number: usize, singular: &str, plural: &str) -> String {
 }
 
 /// The content of `run.json`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Report {
     /// [`SCHEMA`].
     pub schema: u32,
@@ -75,18 +76,9 @@ pub struct Report {
     pub rate_error: Option<String>,
     /// The most common day of the quotes; null if no page states one.
     pub as_of: Option<Date>,
-    pub ledger: Ledger,
-    /// The companies that the numbered and the letter pages listed, and how the two lists differ.
-    pub walks: Vec<WalkReport>,
-    pub failures: Vec<FailureReport>,
-    pub duplicates: Vec<Duplicate>,
-    /// For each figure, the codes of the companies that lack it.
-    pub missing: Missing,
-    /// Figures that a page shows in an unusable form or that cannot be ranked, and currencies that it does
-    /// not state.
-    pub notes: Vec<Note>,
-    /// Figures that contradict each other. They are ranked unchanged.
-    pub suspicious: Vec<Contradiction>,
+    /// What became of the companies: the ledger and the lists.
+    #[serde(flatten)]
+    pub findings: Findings,
     pub warnings: Vec<String>,
     pub requests: u64,
     /// Retries made. Includes retries after a stale connection or a `Retry-After`, which do not count
@@ -136,47 +128,12 @@ impl Serialize for Digests {
     }
 }
 
-#[derive(Debug, Clone, Serialize)]
-pub struct FailureReport {
-    pub path: String,
-    pub address: String,
-    #[serde(flatten)]
-    pub error: PageError,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct Note {
-    pub code: String,
-    pub note: String,
-}
-
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Latency {
     pub p50: f64,
     pub p90: f64,
     pub p99: f64,
     pub max: f64,
-}
-
-/// For each of [`FIGURES`], the codes of the companies that lack it.
-#[derive(Debug, Clone)]
-pub struct Missing([Vec<String>; FIGURES.len()]);
-
-impl Missing {
-    /// The figures that companies lack, by their names in messages, and the number of these companies.
-    pub fn counts(&self) -> impl Iterator<Item = (&'static str, usize)> {
-        let figures = FIGURES.iter().zip(&self.0);
-        figures
-            .filter(|(_, codes)| !codes.is_empty())
-            .map(|(figure, codes)| (figure.name, codes.len()))
-    }
-}
-
-impl Serialize for Missing {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let figures = FIGURES.iter().zip(&self.0);
-        serializer.collect_map(figures.map(|(figure, codes)| (figure.key, codes)))
-    }
 }
 
 /// The times of a run.
@@ -197,13 +154,9 @@ pub struct Facts<'a> {
     pub sizes: PoolSizes,
     pub source: &'a Source,
     pub times: Times,
-    pub harvest: &'a Harvest,
-    pub prices: &'a Prices,
+    pub findings: Findings,
     pub counters: &'a Counters,
     pub warnings: Vec<String>,
-    pub previous_price: Option<String>,
-    /// The files that the run writes, or why it writes none.
-    pub files: Result<Vec<WrittenFile>, String>,
 }
 
 /// A file as the user named it and its content, if that is known before the report is complete.
@@ -213,18 +166,15 @@ impl Report {
     pub fn new(facts: Facts) -> Self {
         let Facts {
             source,
-            harvest,
-            prices,
+            findings,
             counters,
             times,
             sizes,
             ..
         } = facts;
-        let not_written = facts.files.as_ref().err().cloned();
-        let files = facts.files.unwrap_or_default();
-        let names = files.iter().map(|(file, _)| file.clone()).collect();
-        let digests = files.into_iter();
-        let digests = digests.filter_map(|(file, content)| Some((file, content?)));
+        let Findings {
+            harvest, prices, ..
+        } = &findings;
         let seconds = times.took.as_secs_f64();
         Report {
             schema: SCHEMA,
@@ -238,13 +188,6 @@ impl Report {
             rates: prices.used(&harvest.companies),
             rate_error: prices.error.clone(),
             as_of: prices::most_common_day(&harvest.companies),
-            ledger: harvest.ledger(),
-            walks: harvest.walks.clone(),
-            failures: failure_reports(harvest, source),
-            duplicates: harvest.duplicates.clone(),
-            missing: missing(&harvest.companies),
-            notes: notes(&harvest.companies, prices),
-            suspicious: plausibility::check_all(&harvest.companies),
             warnings: facts.warnings,
             requests: counters.requests.get(),
             retries: counters.retries.get(),
@@ -262,43 +205,28 @@ impl Report {
             peak_memory_bytes: usage::peak_memory(),
             workers: sizes.fetchers,
             readers: sizes.parsers,
-            previous_price: facts.previous_price,
-            not_written,
-            files: names,
-            sha256: Digests(digests.collect()),
+            not_written: None,
+            previous_price: None,
+            files: Vec::new(),
+            sha256: Digests::default(),
+            findings,
         }
     }
-}
 
-fn failure_reports(harvest: &Harvest, source: &Source) -> Vec<FailureReport> {
-    let report = |failure: &Failure| FailureReport {
-        path: failure.link.path.clone(),
-        address: source.address(&failure.link.path),
-        error: failure.error.clone(),
-    };
-    harvest.failures.iter().map(report).collect()
-}
+    /// Adds the files that the run writes, and the name that an earlier ranking by price gets.
+    pub fn add_files(&mut self, files: &[WrittenFile], previous_price: Option<&str>) {
+        self.files = files.iter().map(|(file, _)| file.clone()).collect();
+        let digests = files.iter().cloned();
+        let digests = digests.filter_map(|(file, content)| Some((file, content?)));
+        self.sha256 = Digests(digests.collect());
+        self.previous_price = previous_price.map(str::to_owned);
+    }
 
-fn missing(companies: &[Company]) -> Missing {
-    Missing(std::array::from_fn(|figure| {
-        let lacking = companies
-            .iter()
-            .filter(|company| !(FIGURES[figure].is_there)(company));
-        lacking.map(|company| company.page.code.clone()).collect()
-    }))
-}
-
-fn notes(companies: &[Company], prices: &Prices) -> Vec<Note> {
-    let notes = companies.iter().flat_map(|company| {
-        let page = &company.page;
-        let notes = page.notes.iter().chain(&company.index_note).cloned();
-        let notes = notes.chain(prices.note(company));
-        notes.map(|note| Note {
-            code: page.code.clone(),
-            note,
-        })
-    });
-    notes.collect()
+    /// Notes why the run writes no results.
+    pub fn set_not_written(&mut self, why: impl Into<String>) {
+        self.add_files(&[], None);
+        self.not_written = Some(why.into());
+    }
 }
 
 /// `None` if no page was fetched.

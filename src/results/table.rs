@@ -11,6 +11,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::results::prices::Prices;
 use crate::results::ranking::{self, Exact};
+use crate::results::report;
 use crate::results::schema::SCHEMA;
 use crate::site::company::Company;
 use crate::site::currency::Currency;
@@ -126,10 +127,7 @@ pub fn write(
 ) -> io::Result<()> {
     let mut rows = companies.iter().map(|company| Row::new(company, prices));
     match format {
-        Format::NdJson => rows.try_for_each(|row| {
-            serde_json::to_writer(&mut out, &row)?;
-            out.write_all(b"\n")
-        }),
+        Format::NdJson => rows.try_for_each(|row| report::write_json_line(&row, &mut out)),
         Format::Csv => {
             let mut csv = csv::Writer::from_writer(out);
             let figures = figure_columns(prices.currency);

@@ -1,6 +1,7 @@
 //! The text that a finished run prints: tables and closing lines for stdout, problems for stderr.
 
 use std::fmt::Write;
+use std::iter;
 use std::path::Path;
 
 use comfy_table::{CellAlignment, ColumnConstraint, LineStyle, Table, TableStyle, Width};
@@ -129,7 +130,7 @@ pub fn closing_lines(report: &Report) -> String {
         } = rate;
         let _ = writeln!(text, "{nominal} {currency} = {value} RUB, {origin}");
     }
-    let ledger = &report.ledger;
+    let ledger = report.findings.ledger();
     let companies = count(ledger.ok, "company", "companies");
     let workers = count(report.workers, "worker", "workers");
     let failures = count(ledger.failed + ledger.not_attempted, "failure", "failures");
@@ -148,7 +149,7 @@ pub fn closing_lines(report: &Report) -> String {
         let _ = write!(text, "; files in {}", folder.display());
     }
     text.push('\n');
-    let missing = report.missing.counts();
+    let missing = report.findings.missing_counts();
     let missing: Vec<String> = missing
         .map(|(figure, companies)| format!("{figure} {companies}"))
         .collect();
@@ -172,66 +173,74 @@ fn whole_lists(report: &Report) -> &'static str {
 }
 
 /// The problems of a run, one line each: warnings, missing rates, and missing companies. Lists every
-/// missing company if `verbose`, otherwise the first five.
-pub fn problems(report: &Report, verbose: bool) -> Vec<String> {
-    let warnings = &report.warnings;
-    let mut lines: Vec<String> = warnings
-        .iter()
-        .map(|warning| format!("warning: {warning}"))
-        .collect();
-    if let Some(why) = &report.rate_error {
-        let mut line = format!(
-            "there is no ranking by price: {why}; give the rates with --rate, choose another --rate-date, or rank with --in in the currency of the quotes"
-        );
-        if let Some(previous) = &report.previous_price {
-            let _ = write!(line, "; an earlier price.json is renamed to {previous}");
-        }
-        lines.push(line);
+/// missing company if `verbose`, otherwise the first five. A line is made when the iterator reaches it.
+pub fn problems(report: &Report, verbose: bool) -> impl Iterator<Item = String> {
+    let warnings = report.warnings.iter();
+    let warnings = warnings.map(|warning| format!("warning: {warning}"));
+    warnings
+        .chain(missing_ranking(report))
+        .chain(missing_companies(report, verbose))
+}
+
+fn missing_ranking(report: &Report) -> Option<String> {
+    let why = report.rate_error.as_ref()?;
+    let mut line = format!(
+        "there is no ranking by price: {why}; give the rates with --rate, choose another --rate-date, or rank with --in in the currency of the quotes"
+    );
+    if let Some(previous) = &report.previous_price {
+        let _ = write!(line, "; an earlier price.json is renamed to {previous}");
     }
-    let failures = &report.failures;
-    if failures.is_empty() {
-        return lines;
-    }
-    let (missing, listed) = (failures.len(), report.ledger.listed);
-    let verb = if missing == 1 { "is" } else { "are" };
-    lines.push(format!(
-        "{missing} of {} {verb} missing from the rankings:",
-        count(listed, "company", "companies")
-    ));
+    Some(line)
+}
+
+fn missing_companies(report: &Report, verbose: bool) -> impl Iterator<Item = String> {
+    let failures = &report.findings.harvest.failures;
+    let (missing, listed) = (failures.len(), report.findings.harvest.listed);
+    let head = (missing > 0).then(|| {
+        let verb = if missing == 1 { "is" } else { "are" };
+        let companies = count(listed, "company", "companies");
+        format!("{missing} of {companies} {verb} missing from the rankings:")
+    });
     let max_listed = if verbose { missing } else { MAX_LISTED };
-    for failure in failures.iter().take(max_listed) {
-        lines.push(format!("  {}: {}", failure.address, failure.error.detail));
-    }
-    if missing > max_listed {
+    let lines = failures.iter().take(max_listed).map(|failure| {
+        let address = report.findings.address(failure);
+        format!("  {address}: {}", failure.error.detail)
+    });
+    let rest = (missing > max_listed).then(|| {
         let more = missing - max_listed;
-        let whole = whole_lists(report);
-        lines.push(format!("  and {more} more, {whole}"));
-    }
-    lines
+        format!("  and {more} more, {}", whole_lists(report))
+    });
+    head.into_iter().chain(lines).chain(rest)
 }
 
 /// One warning for each figure that looks wrong. Lists all if `verbose`, otherwise the first five.
-pub fn contradictions(report: &Report, verbose: bool) -> Vec<String> {
-    list_contradictions(&report.suspicious, verbose, whole_lists(report))
+pub fn contradictions(report: &Report, verbose: bool) -> impl Iterator<Item = String> {
+    list_contradictions(
+        report.findings.contradictions(),
+        verbose,
+        whole_lists(report),
+    )
 }
 
 /// `whole` says where the rest is if not all are listed.
-pub fn list_contradictions(all: &[Contradiction], verbose: bool, whole: &str) -> Vec<String> {
-    let max_listed = if verbose { all.len() } else { MAX_LISTED };
-    let warning = |contradiction: &Contradiction| {
-        let Contradiction { code, why, .. } = contradiction;
-        format!("warning: {code}: {why}; ranked unchanged")
-    };
-    let mut lines: Vec<String> = all.iter().take(max_listed).map(warning).collect();
-    if all.len() > max_listed {
-        let more = count(
-            all.len() - max_listed,
-            "more figure looks",
-            "more figures look",
-        );
-        lines.push(format!("warning: {more} wrong, {whole}"));
-    }
-    lines
+pub fn list_contradictions(
+    mut all: impl Iterator<Item = Contradiction>,
+    verbose: bool,
+    whole: &str,
+) -> impl Iterator<Item = String> {
+    let mut listed = 0;
+    iter::from_fn(move || {
+        if listed < MAX_LISTED || verbose {
+            listed += 1;
+            let Contradiction { code, why, .. } = all.next()?;
+            return Some(format!("warning: {code}: {why}; ranked unchanged"));
+        }
+        let rest = all.by_ref().count();
+        (rest > 0).then(|| {
+            let more = count(rest, "more figure looks", "more figures look");
+            format!("warning: {more} wrong, {whole}")
+        })
+    })
 }
 
 /// Requests, bytes, latency, CPU time and memory of the run, for `--verbose`.

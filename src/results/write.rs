@@ -7,11 +7,10 @@ use crate::disk::output::{self, NewFolders, OutputError};
 use crate::disk::same_file::{PathError, UsedFiles};
 use crate::disk::staging::{Content, StagedFile};
 use crate::exit::Exit;
-use crate::results::prices::Prices;
+use crate::results::findings::Findings;
 use crate::results::ranking::{Figure, Place};
 use crate::results::report::{self, Report, WrittenFile};
 use crate::results::table::{self, Format};
-use crate::site::company::Company;
 use crate::telemetry::trace::Timeline;
 use crate::warc::journal::{self, Recording};
 
@@ -148,8 +147,7 @@ pub fn stage(outputs: &Outputs, archive: Option<&Path>) -> Result<StagedOutputs,
 /// What the files of a run contain, the report aside.
 pub struct Contents<'a> {
     pub rankings: &'a [(Figure, Vec<Place>)],
-    pub companies: &'a [Company],
-    pub prices: &'a Prices,
+    pub findings: &'a Findings,
     pub timeline: Option<Timeline>,
     pub recording: Option<Recording>,
 }
@@ -160,9 +158,9 @@ pub struct Complete {
     commit: Commit,
     report: StagedFile,
     /// The report among them, whose content is not known yet.
-    pub files: Vec<WrittenFile>,
+    files: Vec<WrittenFile>,
     /// The name that an earlier ranking by price gets, because this run has none.
-    pub previous_price: Option<String>,
+    previous_price: Option<String>,
     /// Held until the commit is complete.
     _recording: Option<Recording>,
 }
@@ -182,7 +180,10 @@ impl StagedResults {
             previous_price: None,
             _recording: None,
         };
-        if contents.prices.error.is_some() {
+        let Findings {
+            harvest, prices, ..
+        } = contents.findings;
+        if prices.error.is_some() {
             complete.supersede_price(&outputs.folder)?;
         }
         for (figure, staged) in self.rankings {
@@ -194,8 +195,8 @@ impl StagedResults {
             }
         }
         for (format, staged) in self.tables {
-            let content = staged
-                .write(|out| table::write(contents.companies, contents.prices, format, out))?;
+            let content =
+                staged.write(|out| table::write(&harvest.companies, prices, format, out))?;
             complete.add(staged, content)?;
         }
         if let (Some(staged), Some(timeline)) = (self.trace, contents.timeline) {
@@ -240,8 +241,9 @@ impl Complete {
         Ok(())
     }
 
-    /// Writes the report and gives all files their names.
-    pub fn commit(mut self, report: &Report) -> Result<(), CommitError> {
+    /// Adds the files to the report, writes it, and gives all files their names.
+    pub fn commit(mut self, report: &mut Report) -> Result<(), CommitError> {
+        report.add_files(&self.files, self.previous_price.as_deref());
         let content = self.report.write(|out| report::write_json(report, out))?;
         self.commit.publish(self.report, content)?;
         self.commit.run()

@@ -13,7 +13,7 @@
 //! * The page exceeds a limit of the tree. The scan still parses it.
 
 use std::fmt;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use jiff::civil::{Date, Time};
 use memchr::memmem;
@@ -24,11 +24,13 @@ use serde::{Deserialize, Serialize};
 use crate::site::company_scan::{Fields, scan, strip_comma};
 use crate::site::currency::{self, Currency, NotACurrency};
 use crate::site::dom::{self, TooLarge};
+use crate::site::index_page::Misfit;
 use crate::site::landmarks::company::{
     CODE, HEADER, HIGH_IN_SCRIPT, ITEM, LOW_IN_SCRIPT, NAME, OFFICIAL_CLOSE, PRICE, PRICE_TIME,
 };
+use crate::site::notes::Notes;
 use crate::site::number;
-use crate::site::text::printable;
+use crate::site::text::{MAX_LEN, prefix, printable};
 
 /// When a price was quoted, as far as a page says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,8 +55,9 @@ impl fmt::Display for AsOf {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CompanyPage {
     /// The code in the price section, such as `BRK.B`. It identifies the company, because
-    /// `rel=canonical` and the address are wrong on some real pages.
+    /// `rel=canonical` and the address are wrong on some real pages. At most 32 bytes.
     pub code: String,
+    /// At most 200 bytes; the end of a longer name is cut off, with a note.
     pub name: String,
     /// The currency of price, low and high, as the page states. `None` if it states none.
     pub currency: Option<Currency>,
@@ -70,18 +73,24 @@ pub struct CompanyPage {
     /// The 52-week high. `Some` if and only if [`low52`](Self::low52) is.
     pub high52: Option<Decimal>,
     /// One note for each figure that the page shows but that is unusable, with its text.
-    pub notes: Vec<String>,
+    pub notes: Notes,
 }
 
 /// Maximum size in bytes of the element with the date or time of a price. Real ones have up to 700.
 const MAX_PRICE_TIME: usize = 2 << 10;
+
+/// Maximum size of a code in bytes. Real ones have up to 6. A longer text is no code: cut off, it might equal
+/// that of another company.
+const MAX_CODE: usize = 32;
+/// Maximum size in bytes of the text of an unusable figure in a note.
+const MAX_NOTED: usize = 40;
 
 /// A company of the index: its page, and its path and growth from the index. `P` is the type of the
 /// parsed page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Company<P = CompanyPage> {
     pub page: P,
-    pub path: String,
+    pub path: Arc<str>,
     /// The currency of the quotes on the page: as the page states, or else as most of the index.
     /// [`Currency::UNKNOWN`] until the harvest is settled.
     pub currency: Currency,
@@ -90,7 +99,7 @@ pub struct Company<P = CompanyPage> {
     /// Growth over one year in per cent, from the index.
     pub growth: Option<Decimal>,
     /// Why the index has no usable growth.
-    pub index_note: Option<String>,
+    pub index_note: Option<Misfit>,
 }
 
 /// Why a page is not a company page.
@@ -175,7 +184,8 @@ fn value_beside(header: ElementRef) -> Option<String> {
 
 /// Converts the texts of a page to figures. `html` is the same page.
 fn convert(fields: Fields, html: &[u8]) -> Result<CompanyPage, NotACompany> {
-    let (name, code) = match (fields.name, fields.code) {
+    let code = fields.code.filter(|code| code.len() <= MAX_CODE);
+    let (name, code) = match (fields.name, code) {
         (Some(name), Some(code)) => (name, code),
         (name, code) => {
             let landmarks = [(NAME, name.is_none()), (CODE, code.is_none())];
@@ -191,6 +201,11 @@ fn convert(fields: Fields, html: &[u8]) -> Result<CompanyPage, NotACompany> {
         name,
         ..CompanyPage::default()
     };
+    if page.name.len() > MAX_LEN {
+        page.name.truncate(prefix(&page.name, MAX_LEN).len());
+        let note = format!("the name has over {MAX_LEN} bytes, its end is cut off");
+        page.notes.push(&note);
+    }
     let behind_name = &html[fields.name_at..];
     page.as_of = price_time(behind_name);
     page.currency = currency::stated(behind_name).map(|text| {
@@ -210,7 +225,10 @@ fn convert(fields: Fields, html: &[u8]) -> Result<CompanyPage, NotACompany> {
         (Some(low), Some(high)) if is_usable_range(low, high) => {
             (page.low52, page.high52) = (Some(low), Some(high));
         }
-        (Some(low), Some(high)) => page.notes.push(format!("52 week range is {low} to {high}")),
+        (Some(low), Some(high)) => {
+            let note = format!("52 week range is {low} to {high}");
+            page.notes.push(&note);
+        }
         _ => {}
     }
     Ok(page)
@@ -240,8 +258,8 @@ impl CompanyPage {
     }
 
     fn note_unusable(&mut self, what: &str, text: &str) {
-        let shown: String = text.chars().take(40).collect();
-        self.notes.push(format!("{what} is {shown:?}"));
+        let shown = prefix(text, MAX_NOTED);
+        self.notes.push(&format!("{what} is {shown:?}"));
     }
 }
 

@@ -22,9 +22,9 @@ use crate::site::index_page::{
 use crate::site::landmarks::index::{FIRST_AND_LAST_LETTER, MIN_CELLS};
 use crate::site::number;
 use crate::site::paths::{COMPANY_PREFIX, letter_page};
-use crate::site::text::words;
+use crate::site::text::short_words;
 
-pub use crate::site::index_page::{IndexPage, Link};
+pub use crate::site::index_page::{IndexPage, Link, Misfit};
 pub use crate::site::index_scan::parse_scanned;
 
 /// Maximum number of pages that a walk fetches; the S&P 500 has 11. At about 50 companies a page,
@@ -168,8 +168,8 @@ fn select_row(tr: ElementRef, columns: Columns) -> Option<Link> {
         .and_then(|cell| cell.select(&SPAN).nth(1))
         .and_then(|span| number::parse_percent(&span.text().collect::<String>()).ok());
     Some(Link {
-        path: path.into_owned(),
-        name: words(link.text()),
+        path: path.into(),
+        name: short_words(link.text()),
         growth,
         note,
     })

@@ -1,7 +1,8 @@
 //! The contents of an index page, and the functions that its scan and its whole parse share.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
 
 use rust_decimal::Decimal;
 use scraper::{ElementRef, Html, Selector};
@@ -18,35 +19,45 @@ const MAX_SLUG: usize = 200;
 /// A company as the index lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// Path of the company's page on the site, `/stocks/mmm-stock`.
-    pub path: String,
-    /// Name in the index, empty for some companies. Reports use the name on the company page.
+    /// Path of the company's page on the site, `/stocks/mmm-stock`. Shared with everything else that
+    /// names the page, so that an index of 100,000 companies holds each path once.
+    pub path: Arc<str>,
+    /// Name in the index, empty for some companies, at most 200 bytes. Reports use the name on the
+    /// company page.
     pub name: String,
     /// Growth over one year in per cent. Only the index has it.
     pub growth: Option<Decimal>,
     /// Why the row has no growth, if its cells do not fit the columns of the table.
-    pub note: Option<String>,
+    pub note: Option<Misfit>,
 }
 
 impl Link {
-    /// The path without its prefix `/stocks/`, such as `mmm-stock`. Every company path has this prefix,
-    /// so a list of companies needs less memory without it.
-    pub fn slug(&self) -> &str {
-        self.path.strip_prefix(COMPANY_PREFIX).unwrap_or(&self.path)
-    }
-
-    pub fn path_of(slug: &str) -> String {
-        format!("{COMPANY_PREFIX}{slug}")
-    }
-
     /// A link with a path alone, without name and growth.
-    pub fn to(path: String) -> Self {
+    pub fn to(path: impl Into<Arc<str>>) -> Self {
         Link {
-            path,
+            path: path.into(),
             name: String::new(),
             growth: None,
             note: None,
         }
+    }
+}
+
+/// A row of the index with another number of columns than the header. It has no cell that is surely the
+/// growth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Misfit {
+    pub columns: usize,
+    pub in_header: usize,
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Misfit { columns, in_header } = self;
+        write!(
+            f,
+            "its row in the index has {columns} columns, the header {in_header}"
+        )
     }
 }
 
@@ -111,14 +122,11 @@ impl Columns {
         Some(Columns { year: year?, count })
     }
 
-    /// The note about a row with another number of columns. A row that does not fit has no cell that is
-    /// surely the growth.
-    pub fn misfit(self, count: usize) -> Option<String> {
-        (count != self.count).then(|| {
-            format!(
-                "its row in the index has {count} columns, the header {}",
-                self.count
-            )
+    /// The note about a row with another number of columns.
+    pub fn misfit(self, columns: usize) -> Option<Misfit> {
+        (columns != self.count).then_some(Misfit {
+            columns,
+            in_header: self.count,
         })
     }
 }

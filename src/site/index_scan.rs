@@ -18,7 +18,7 @@ use crate::site::landmarks::index::{PAGER, YEAR_HEADER};
 use crate::site::number;
 use crate::site::paths::COMPANY_PREFIX;
 use crate::site::scan::{Element, Tag, all_visible, append_collapsed, plain_tags, plain_text};
-use crate::site::text::words;
+use crate::site::text::short_words;
 
 /// Maximum number of tags in a row that is scanned. Real rows have up to 58.
 const MAX_ROW_TAGS: usize = 1000;
@@ -147,8 +147,8 @@ fn scan_row(table: &[u8], tags: &[Tag], columns: Columns) -> Option<Link> {
         None => None,
     };
     Some(Link {
-        path: path.into_owned(),
-        name: words(iter::once(&*element_text(table, row, link, b"/a")?)),
+        path: path.into(),
+        name: short_words(iter::once(&*element_text(table, row, link, b"/a")?)),
         growth,
         note,
     })

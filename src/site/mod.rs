@@ -12,6 +12,7 @@ pub mod index;
 pub(crate) mod index_page;
 pub(crate) mod index_scan;
 pub(crate) mod landmarks;
+pub mod notes;
 pub mod number;
 pub mod paths;
 pub mod rates;

@@ -25,6 +25,7 @@ pub fn get_with_retries<T>(
     mut parse: impl FnMut(Page, &mut Lane) -> Result<T, PageError>,
 ) -> Result<T, PageError> {
     let mut attempts = Attempts::default();
+    lane.set_path(request.path);
     loop {
         let page = source.get(request.after(attempts), Vec::new, lane);
         let from_journal = page.as_ref().is_ok_and(|page| page.from_journal);

@@ -89,14 +89,13 @@ impl Source {
     }
 
     /// Returns the page of a path; any status but 200 is an error. `buffer` returns a buffer for the
-    /// body.
+    /// body. The lane must know the path already.
     pub fn get(
         &self,
         request: Request,
         buffer: impl FnOnce() -> Vec<u8>,
         lane: &mut Lane,
     ) -> Result<Page, PageError> {
-        lane.set_path(request.path);
         let page = match &self.backend {
             Backend::Site(site) => match site.take_from_journal(request, lane) {
                 Some(page) => page,

@@ -3,6 +3,7 @@
 //! A lane belongs to one thread and shares nothing until it is dropped. Without a trace it records
 //! nothing and costs a comparison.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::telemetry::counters::Counters;
@@ -17,7 +18,7 @@ pub struct Lane<'a> {
     pub counters: &'a Counters,
     label: Label,
     row: usize,
-    path: String,
+    path: Arc<str>,
     spans: Vec<Span>,
 }
 
@@ -28,7 +29,7 @@ impl Counters {
             counters: self,
             label,
             row: self.trace.take_row(label),
-            path: String::new(),
+            path: Arc::default(),
             spans: Vec::new(),
         }
     }
@@ -36,9 +37,9 @@ impl Counters {
 
 impl Lane<'_> {
     /// Sets the page that the spans recorded from now on belong to.
-    pub fn set_path(&mut self, path: &str) {
+    pub fn set_path(&mut self, path: impl Into<Arc<str>>) {
         if self.counters.trace.is_recording() {
-            path.clone_into(&mut self.path);
+            self.path = path.into();
         }
     }
 

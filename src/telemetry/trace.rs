@@ -3,9 +3,11 @@
 //! Workers record through a [`Lane`](crate::telemetry::lane::Lane) each; this file collects the lanes
 //! of ended workers and writes Chrome's trace format.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::io::{self, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -55,8 +57,8 @@ pub struct Span {
     pub start: u64,
     /// Microseconds since the run began.
     pub end: u64,
-    /// Path of the page.
-    pub path: String,
+    /// Path of the page, shared by all spans of the page.
+    pub path: Arc<str>,
 }
 
 /// The spans of the workers that used one row, one worker after the other.
@@ -83,8 +85,8 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// The trace in Chrome's trace event format, as complete events ("X") of one process
-    /// (<https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU>).
+    /// Writes the trace in Chrome's trace event format, as complete events ("X") of one process, one a
+    /// line (<https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU>).
     /// Perfetto and chrome://tracing display it.
     pub fn write_chrome(&self, mut out: impl Write) -> io::Result<()> {
         let rows = self.rows.iter().enumerate().flat_map(|(at, row)| {
@@ -117,19 +119,21 @@ pub struct Trace(Option<Recording>);
 #[derive(Debug)]
 struct Recording {
     began: Instant,
-    rows: Mutex<HashMap<Label, Vec<OpenRow>>>,
+    rows: Mutex<BTreeMap<Label, OpenRows>>,
 }
 
-/// A row that may still grow.
+/// The rows of a label. They may still grow.
 #[derive(Debug, Default)]
-struct OpenRow {
-    taken: bool,
-    spans: Vec<Span>,
+struct OpenRows {
+    /// The spans of each row.
+    rows: Vec<Vec<Span>>,
+    /// The lowest on top.
+    free: BinaryHeap<Reverse<usize>>,
 }
 
 impl Recording {
     /// Locks the rows, also after a panic in another thread: the spans may show its cause.
-    fn rows(&self) -> MutexGuard<'_, HashMap<Label, Vec<OpenRow>>> {
+    fn rows(&self) -> MutexGuard<'_, BTreeMap<Label, OpenRows>> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -159,39 +163,48 @@ impl Trace {
     pub(crate) fn take_row(&self, label: Label) -> usize {
         let Some(recording) = &self.0 else { return 0 };
         let mut rows = recording.rows();
-        let rows = rows.entry(label).or_default();
-        let free = rows.iter().position(|row| !row.taken);
-        let row = free.unwrap_or(rows.len());
-        if row == rows.len() {
-            rows.push(OpenRow::default());
+        let OpenRows { rows, free } = rows.entry(label).or_default();
+        match free.pop() {
+            Some(Reverse(row)) => row,
+            None => {
+                rows.push(Vec::new());
+                rows.len() - 1
+            }
         }
-        rows[row].taken = true;
-        row
     }
 
     /// Frees a row and appends what its worker has recorded.
-    pub(crate) fn free_row(&self, label: Label, row: usize, mut spans: Vec<Span>) {
+    pub(crate) fn free_row(&self, label: Label, row: usize, spans: Vec<Span>) {
         let Some(recording) = &self.0 else { return };
         let mut rows = recording.rows();
-        let row = &mut rows.get_mut(&label).expect("a taken row")[row];
-        row.taken = false;
-        row.spans.append(&mut spans);
+        // A worker that outlives the timeline has no row any more.
+        let Some(OpenRows { rows, free }) = rows.get_mut(&label) else {
+            return;
+        };
+        if let Some(all) = rows.get_mut(row) {
+            // Moved rather than copied, because the first worker of a row is usually its only one.
+            if all.is_empty() {
+                *all = spans;
+            } else {
+                all.extend(spans);
+            }
+            free.push(Reverse(row));
+        }
     }
 
-    /// The spans of all workers that have ended; `None` without a trace.
-    pub fn timeline(&self) -> Option<Timeline> {
-        let recorded = self.0.as_ref()?.rows();
-        let mut rows: Vec<Row> = recorded
-            .iter()
-            .flat_map(|(label, rows)| {
-                rows.iter().enumerate().map(|(at, row)| Row {
-                    role: *label,
-                    number: at + 1,
-                    spans: row.spans.clone(),
-                })
+    /// Takes out the spans of all workers that have ended; `None` without a trace.
+    pub fn take_timeline(&self) -> Option<Timeline> {
+        let recorded = mem::take(&mut *self.0.as_ref()?.rows());
+        let rows = recorded.into_iter().flat_map(|(role, rows)| {
+            let rows = rows.rows.into_iter().enumerate();
+            rows.map(move |(at, spans)| Row {
+                role,
+                number: at + 1,
+                spans,
             })
-            .collect();
-        rows.sort_by_key(|row| (row.role, row.number));
-        Some(Timeline { rows })
+        });
+        Some(Timeline {
+            rows: rows.collect(),
+        })
     }
 }

@@ -55,7 +55,7 @@ fn stages(criterion: &mut Criterion) {
     let companies: Vec<Company> = (0..500)
         .map(|number| Company {
             page: company::parse(&company.plain_body()).expect("a company page"),
-            path: format!("/stocks/{number}-stock"),
+            path: format!("/stocks/{number}-stock").into(),
             currency: Currency::USD,
             growth: Some(Decimal::new(number * 7919 % 500, 2)),
             is_redirected: false,

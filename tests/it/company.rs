@@ -59,7 +59,7 @@ fn parsed(html: &str) -> String {
                 figure(pe),
                 figure(low52),
                 figure(high52),
-                notes.join(";")
+                notes.iter().collect::<Vec<_>>().join(";")
             )
         }
     }

@@ -8,7 +8,7 @@ use indexrank::site::index::Link;
 
 fn link(slug: &str) -> Link {
     Link {
-        path: format!("/stocks/{slug}-stock"),
+        path: format!("/stocks/{slug}-stock").into(),
         name: String::new(),
         growth: Some(1.into()),
         note: None,
@@ -41,14 +41,14 @@ fn merges_and_reports_two_addresses_of_one_company() {
         harvest.add_company(link(slug), page(code));
     }
     harvest.failures.push(Failure {
-        link: link("c"),
+        path: "/stocks/c-stock".into(),
         error: error(Reason::Gone),
     });
     harvest.settle();
     let codes: Vec<_> = harvest
         .companies
         .iter()
-        .map(|company| (company.page.code.clone(), company.path.clone()))
+        .map(|company| (company.page.code.clone(), company.path.to_string()))
         .collect();
     assert_eq!(
         codes,
@@ -151,7 +151,7 @@ fn detects_a_changed_layout() {
     let mut harvest = harvest_of(10, 0, no_pe);
     for _ in 0..6 {
         harvest.failures.push(Failure {
-            link: link("y"),
+            path: "/stocks/y-stock".into(),
             error: error(Reason::Unrecognised),
         });
     }

@@ -154,12 +154,48 @@ fn does_not_decode_text_over_2_mib() {
     assert!(seen.contains("it has more than 1048576 bytes"), "{seen}");
 }
 
-/// Real names have up to 60 bytes; the parser keeps at most 201.
+fn company_page(name: &str, code: &str) -> String {
+    format!(
+        "<span class=price-section__label>{name}</span>\
+         <span class=price-section__category><span>{code}</span></span>"
+    )
+}
+
+/// Real names have up to 60 bytes; the parser keeps at most 200, and whole characters.
 #[test]
-fn truncates_a_name_of_100000_bytes() {
-    let long = "n".repeat(100_000);
+fn truncates_a_name_of_100000_bytes_with_a_note() {
+    for (long, kept) in [("n", 200), ("€", 198)] {
+        let html = company_page(&long.repeat(100_000 / long.len()), "X");
+        let page = company::parse(html.as_bytes()).unwrap();
+        assert_eq!(page.name, long.repeat(kept / long.len()));
+        let notes: Vec<&str> = page.notes.iter().collect();
+        assert_eq!(notes, ["the name has over 200 bytes, its end is cut off"]);
+    }
+    let html = company_page(&"n".repeat(200), "X");
+    let page = company::parse(html.as_bytes()).unwrap();
+    assert_eq!((page.name.len(), page.notes.iter().count()), (200, 0));
+}
+
+/// Two companies whose codes begin alike must not become one, so a long code is not cut.
+#[test]
+fn takes_no_text_of_over_32_bytes_for_a_code() {
+    let parse = |bytes| company::parse(company_page("Name", &"C".repeat(bytes)).as_bytes());
+    assert_eq!(parse(32).unwrap().code.len(), 32);
+    let error = parse(33).unwrap_err().to_string();
+    assert!(error.contains("no price-section__category"), "{error}");
+}
+
+#[test]
+fn truncates_a_name_of_16_kb_in_the_index() {
+    let name = "€".repeat(5_000);
     let html = format!(
-        "<span class=price-section__label>{long}</span><span class=price-section__category><span>X</span></span>"
+        "<table><tr><th>Name</th><th>1 Year</th></tr>\
+         <tr><td><a href=\"/stocks/x-stock\">{name}</a></td><td>1</td></tr></table>"
     );
-    assert_eq!(company::parse(html.as_bytes()).unwrap().name.len(), 201);
+    for page in [
+        index::parse(html.as_bytes()),
+        index::parse_whole(html.as_bytes()),
+    ] {
+        assert_eq!(page.unwrap().rows[0].name, "€".repeat(66));
+    }
 }

@@ -279,7 +279,11 @@ fn a_company_page_states_the_currency_of_its_price() {
         let page = parse(&company(&more)).unwrap();
         let stated = page.currency.map(|currency| currency.to_string());
         assert_eq!(stated.as_deref(), currency, "{more}");
-        assert_eq!(page.notes.join(";"), notes, "{more}");
+        assert_eq!(
+            page.notes.iter().collect::<Vec<_>>().join(";"),
+            notes,
+            "{more}"
+        );
     }
 }
 

@@ -57,7 +57,9 @@ fn parsed(html: &str) -> String {
         }) => {
             let row = |link: indexrank::site::index::Link| {
                 let growth = link.growth.map(|value| value.to_string());
-                let growth = growth.or(link.note).unwrap_or("-".to_owned());
+                let growth = growth
+                    .or(link.note.map(|note| note.to_string()))
+                    .unwrap_or("-".to_owned());
                 format!(" {}|{}|{growth}", link.path, link.name)
             };
             let rows: String = rows.into_iter().map(row).collect();
@@ -334,7 +336,7 @@ fn parses_the_index_pages_of_the_market() {
         assert_eq!(parse_whole(html.as_bytes()).as_ref(), Ok(&page));
         assert_eq!(page.pages, 11);
         for (row, company) in page.rows.iter().zip(&market.companies()[listed..]) {
-            assert_eq!(row.path, company.path);
+            assert_eq!(*row.path, *company.path);
             assert_eq!(row.growth.unwrap().to_string(), company.growth);
         }
         listed += page.rows.len();

@@ -34,6 +34,8 @@ mod interrupted;
 mod journal_damage;
 mod large;
 mod market;
+#[cfg(target_os = "linux")]
+mod memory;
 mod mutations;
 #[cfg(unix)]
 mod network;

@@ -146,11 +146,11 @@ fn every_index_lists_its_companies_and_names_itself() {
         let rows = listed(index);
         let rows = rows
             .iter()
-            .map(|row| (&row.path, row.growth.unwrap().to_string()));
+            .map(|row| (&*row.path, row.growth.unwrap().to_string()));
         let expected = index
             .companies
             .iter()
-            .map(|company| (&company.path, company.growth.clone()));
+            .map(|company| (&*company.path, company.growth.clone()));
         assert!(rows.eq(expected), "{name}");
 
         let path = format!("/index/components/{}", name.replace('&', "&amp;"));

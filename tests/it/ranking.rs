@@ -30,7 +30,7 @@ fn company(text: &str) -> Company {
         ..CompanyPage::default()
     };
     Company {
-        path: format!("/stocks/{}-stock", page.code.to_lowercase()),
+        path: format!("/stocks/{}-stock", page.code.to_lowercase()).into(),
         currency: Currency::USD,
         growth,
         is_redirected: false,

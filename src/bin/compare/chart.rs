@@ -341,6 +341,8 @@ fn px(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
@@ -367,7 +369,7 @@ mod tests {
             phase,
             start,
             end,
-            path: String::new(),
+            path: Arc::default(),
         };
         let row = Row {
             role: Label::Worker,

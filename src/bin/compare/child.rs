@@ -116,7 +116,7 @@ pub fn run(task: &Task) -> anyhow::Result<()> {
         latency_p99_ms: latency_ms(99),
     };
     fs::write(task.out.join(MEASUREMENT_FILE), report::json(&measurement))?;
-    if let Some(timeline) = counters.trace.timeline() {
+    if let Some(timeline) = counters.trace.take_timeline() {
         fs::write(task.out.join(TIMELINE_FILE), serde_json::to_vec(&timeline)?)?;
     }
     if contender.answers {
@@ -170,7 +170,7 @@ impl Results {
             let error = Some(failure.error.to_string())
                 .filter(|error| error.starts_with("HTTP status"))
                 .unwrap_or("no answer".to_owned());
-            report::json_line(&json!({"address": failure.link.path, "error": error}))
+            report::json_line(&json!({"address": failure.path, "error": error}))
         }));
         list_lines.sort();
         harvest.settle();

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use indexrank::telemetry::counters::Counters;
@@ -103,7 +104,7 @@ impl Setup {
 }
 
 /// The paths of all companies in the index.
-fn company_paths(task: &Task) -> Result<Vec<String>> {
+fn company_paths(task: &Task) -> Result<Vec<Arc<str>>> {
     let source = task.source().map_err(anyhow::Error::msg)?;
     let mut paths = Vec::new();
     let counters = Counters::default();

@@ -132,6 +132,7 @@ fn range(page: &CompanyPage) -> Option<String> {
 
 /// The note of a page about an unusable figure, or else the place of the missing figure.
 fn unusable(page: &CompanyPage, noted_as: &str, place: &str) -> String {
-    let note = page.notes.iter().find(|note| note.starts_with(noted_as));
-    note.cloned().unwrap_or_else(|| place.to_owned())
+    let mut notes = page.notes.iter();
+    let note = notes.find(|note| note.starts_with(noted_as));
+    note.unwrap_or(place).to_owned()
 }

@@ -91,7 +91,7 @@ pub fn judge(page: IndexPage, facts: &Facts, name: &str, verdicts: &mut Verdicts
         verdicts.add(check, state, format!("{usable} of {all} rows, {place}"));
     }
     let rows = page.rows.into_iter().take(2);
-    rows.map(|row| row.path).collect()
+    rows.map(|row| row.path.to_string()).collect()
 }
 
 /// Adds the verdicts on an index page without a table of companies. Returns the path of a company that

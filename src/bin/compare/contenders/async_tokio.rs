@@ -148,10 +148,10 @@ async fn scrape(scraper: Arc<Scraper>) -> Outcome {
 
 impl Scraper {
     async fn get(&self, request: Request<'_>, lane: &mut Lane<'_>) -> Result<Page, PageError> {
+        lane.set_path(request.path);
         if let Some(archive) = &self.archive {
             return archive.get(request, Vec::new, lane);
         }
-        lane.set_path(request.path);
         let sent_at = Instant::now();
         let page = self.request(request.path, sent_at).await;
         match &page {

@@ -51,7 +51,7 @@ fn feed(
     let mut harvest = Harvest::default();
     let mut lane = counters.lane(Label::Worker);
     for link in links {
-        lane.set_path(&link.path);
+        lane.set_path(link.path.clone());
         let sent_at = Instant::now();
         paths.write_all(format!("{}\n", link.path).as_bytes())?;
         let line = lines.next().ok_or(std::io::ErrorKind::UnexpectedEof)??;

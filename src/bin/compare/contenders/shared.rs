@@ -29,7 +29,7 @@ pub fn add(harvest: &mut Harvest<Extract>, link: Link, result: Result<Extract, P
         Ok(page) => {
             harvest.add_company(link, page);
         }
-        Err(error) => harvest.failures.push(Failure { link, error }),
+        Err(error) => harvest.failures.push(Failure::new(link, error)),
     }
 }
 
@@ -119,6 +119,7 @@ impl<'a> Worker<'a> {
 
     pub fn visit(&mut self, link: Link) {
         let body = || std::mem::take(&mut self.body);
+        self.lane.set_path(link.path.clone());
         let request = Request::new(Purpose::Company, &link.path);
         let page = self.source.get(request, body, &mut self.lane);
         let result = page.and_then(|page| {

@@ -1,0 +1,210 @@
+//! Peak memory of runs over indices that are as large as a run accepts, whose pages make every list as
+//! long as it can be.
+//!
+//! With 100,000 companies, 128 workers and 8 parsers, each of these runs must stay under 128 MB. The
+//! tests take a tenth of the companies. A run has 25 MB without any, so they may take a tenth of the
+//! rest: 10 MB.
+
+use std::fs;
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::run::market;
+use crate::support::{Reply, TestServer, command, json};
+
+const COMPANIES: usize = 10_000;
+const MAX_MEMORY: u64 = 35_000_000;
+/// Rows on each index page. 60 names of 16 KB fit into the 1 MiB that an index page may have.
+const ROWS: usize = 60;
+
+/// What the pages of a large index contain.
+#[derive(Clone, Copy)]
+struct Pages {
+    companies: usize,
+    /// The name of every company in the index.
+    name: &'static str,
+    /// The cell of the growth in the index.
+    growth: &'static str,
+    /// The end of a company page, behind its price.
+    figures: &'static str,
+    /// Answers three of four requests for a company, by its number.
+    failure: Option<fn(usize) -> Reply>,
+}
+
+const PLAIN: Pages = Pages {
+    companies: COMPANIES,
+    name: "x",
+    growth: "5",
+    figures: "",
+    failure: None,
+};
+
+fn item(header: &str, value: &str) -> String {
+    format!(
+        "<div class=\"snapshot__data-item\">{value}<div class=\"snapshot__header\">{header}</div></div>"
+    )
+}
+
+impl Pages {
+    fn index_page(&self, number: usize) -> Option<String> {
+        let pages = self.companies.div_ceil(ROWS);
+        let numbers = (number - 1) * ROWS..self.companies.min(number * ROWS);
+        let Pages { name, growth, .. } = self;
+        let row = |number| {
+            format!(
+                "<tr><td><a href=\"/stocks/company-{number}-stock\" title=\"x\">{name}</a></td>\
+                 <td><span>1</span> <span>{growth}%</span></td></tr>"
+            )
+        };
+        let rows: String = numbers.map(row).collect();
+        (number <= pages).then(|| {
+            format!(
+                "<html><body><table><tr><th>Name</th><th>1 Year</th></tr>{rows}</table>\
+                 <div class=\"finando_paging\"><a href=\"?p={pages}\">{pages}</a></div></body></html>"
+            )
+        })
+    }
+
+    fn company_page(&self, number: usize) -> String {
+        format!(
+            "<html><body><span class=\"price-section__label\">The company with number {number}</span>\
+             <span class=\"price-section__category\"><span>, C{number}</span></span>\
+             <span class=\"price-section__current-value\">1000.5</span>{}{}</body></html>",
+            item("P/E Ratio", "12.5"),
+            self.figures
+        )
+    }
+
+    fn serve(self) -> TestServer {
+        TestServer::start(market(), move |path, _| {
+            if let Some(number) = path.strip_prefix("/stocks/company-") {
+                let number = number.strip_suffix("-stock")?.parse().ok()?;
+                return match self.failure {
+                    Some(failure) if number % 4 > 0 => Some(failure(number)),
+                    _ => Some(Reply::Page(self.company_page(number).into_bytes())),
+                };
+            }
+            let number = path.rsplit_once("?p=")?.1.parse().ok()?;
+            Some(Reply::Page(self.index_page(number)?.into_bytes()))
+        })
+    }
+}
+
+/// The peak memory of a process at its end, in bytes. The system forgets it when the process ends, so it
+/// is read again and again.
+fn peak_memory(child: &mut Child) -> u64 {
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        if let Some(kilobytes) = line.and_then(|line| line.trim().strip_suffix(" kB")) {
+            peak = kilobytes.parse::<u64>().unwrap() * 1024;
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    peak
+}
+
+/// Runs with 128 workers and 8 parsers, checks the peak memory, and returns the report.
+#[track_caller]
+fn run(pages: Pages, options: &[&str]) -> Value {
+    let server = pages.serve();
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        &["--from", server.address(), "--usd-rub", "75"][..],
+        &["--workers", "128", "--readers", "8", "--min-companies", "1"],
+        &["--retry-pause", "1"],
+        options,
+    ];
+    let mut child = command(folder.path(), &arguments.concat())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let peak = peak_memory(&mut child);
+    let status = child.wait().unwrap();
+    assert!(matches!(status.code(), Some(0 | 3)), "{status}");
+    assert!(peak < MAX_MEMORY, "{:.1} MB", peak as f64 / 1e6);
+    json(&folder.path().join("rankings/run.json"))
+}
+
+fn length(report: &Value, list: &str) -> usize {
+    report[list].as_array().unwrap().len()
+}
+
+/// 2,000 names, a tenth as well. Failed companies are kept until the end, without the name.
+#[test]
+fn keeps_no_names_of_16_kb() {
+    let name: &'static str = "\u{10000}".repeat(4096).leak();
+    let gone = |_| Reply::status("404 Not Found");
+    let report = run(
+        Pages {
+            companies: 2_000,
+            name,
+            failure: Some(gone),
+            ..PLAIN
+        },
+        &[],
+    );
+    assert_eq!(length(&report, "failures"), 1_500);
+}
+
+#[test]
+fn lists_every_contradiction_without_keeping_them() {
+    let range = [item("52 Week Low", "1.25"), item("52 Week High", "9.75")];
+    let report = run(
+        Pages {
+            growth: "-300",
+            figures: range.concat().leak(),
+            ..PLAIN
+        },
+        &["--verbose"],
+    );
+    assert_eq!(length(&report, "suspicious"), 3 * COMPANIES);
+}
+
+/// Each failure names the target of a redirect, which has 400 bytes.
+#[test]
+fn lists_every_failure_with_300_bytes_of_its_reason() {
+    let elsewhere = |number| {
+        let location = format!("https://elsewhere.example/{number}{}", "x".repeat(400));
+        Reply::Raw(
+            format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n")
+                .into_bytes(),
+        )
+    };
+    let report = run(
+        Pages {
+            failure: Some(elsewhere),
+            ..PLAIN
+        },
+        &["--json", "--verbose"],
+    );
+    assert_eq!(length(&report, "failures"), COMPANIES / 4 * 3);
+    let detail = report["failures"][0]["detail"].as_str().unwrap();
+    assert_eq!(detail.len(), 300);
+    assert!(detail.ends_with('…'), "{detail}");
+}
+
+#[test]
+fn notes_every_unusable_currency() {
+    let currency = "<script>\"Currency\" : \"a currency of forty bytes, of which there is none\", \
+                    \"StockMarketsExchanges\"</script>";
+    let report = run(
+        Pages {
+            figures: currency,
+            ..PLAIN
+        },
+        &["--table", "all.ndjson"],
+    );
+    assert_eq!(length(&report, "notes"), 2 * COMPANIES);
+}
+
+#[test]
+fn traces_every_page_of_a_large_index() {
+    let report = run(PLAIN, &["--trace", "trace.json", "--table", "all.csv"]);
+    assert_eq!(report["ledger"]["ok"], COMPANIES);
+}
