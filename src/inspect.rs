@@ -10,12 +10,12 @@ use serde::{Serialize, Serializer};
 use crate::http::decode::{self, Inflater};
 use crate::http::error::PageError;
 use crate::results::ranking::Exact;
-use crate::results::report;
 use crate::site::company::AsOf;
 use crate::site::currency::Currency;
 use crate::site::landmarks::places;
 use crate::site::rates::{Rate, Rates, RatesError};
 use crate::site::{company, index, rates};
+use crate::words::count;
 
 /// What a saved page contains, by the kind of page. A missing figure is null, and the note names its
 /// landmark.
@@ -187,7 +187,7 @@ fn inspected_index(page: index::IndexPage) -> Inspected {
         name: link.name,
         growth: link.growth.map(|figure| figure.normalize()),
     };
-    let rows = report::count(without, "row", "rows");
+    let rows = count(without, "row", "rows");
     Inspected::Index {
         pages: page.pages,
         note: (without > 0)

@@ -27,7 +27,7 @@
 //! | [`cli`] | the command line |
 //! | [`serve`], [`inspect`], [`console`] | the subcommands `serve` and `read`; printing |
 //!
-//! [`exit`], [`signals`] and `seeded` import nothing, so any room may import them. The race between
+//! [`exit`], [`signals`], [`words`] and `seeded` import nothing, so any room may import them. The race between
 //! ways of doing the job is a program of its own in `src/bin/compare`; no room imports it.
 //!
 //! To see the concurrency, read in this order: [`pipeline`], `pipeline/walker.rs`,
@@ -50,3 +50,4 @@ pub mod site;
 pub mod source;
 pub mod telemetry;
 pub mod warc;
+pub mod words;

@@ -6,9 +6,10 @@ use std::panic::catch_unwind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
 use indexrank::cli::{self, CheckArgs, Cli, Command, RunArgs, Verbosity};
-use indexrank::console::{print, resume_command, say, stream};
+use indexrank::console::{
+    print, print_json, print_text, say, say_panics, say_resume_command, say_text, stream,
+};
 use indexrank::exit::Exit;
 use indexrank::inspect::{Inspected, OutputLine, inspect};
 use indexrank::job::advice::Stop;
@@ -17,9 +18,17 @@ use indexrank::results::findings::Findings;
 use indexrank::results::{report, table, terminal};
 use indexrank::serve::serve;
 use indexrank::signals;
+use indexrank::words;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    say_panics();
+    let cli = match Cli::from_arguments() {
+        Ok(cli) => cli,
+        Err(error) => {
+            say_text(&error);
+            return Exit::Usage.into();
+        }
+    };
     let result = catch_unwind(|| dispatch(cli)).unwrap_or_else(|_| {
         let message = "internal error, described above: this is a bug in indexrank; no output file is incomplete";
         Err(Stop::new(Exit::Internal, message))
@@ -27,7 +36,7 @@ fn main() -> ExitCode {
     let exit = result.unwrap_or_else(|stop| {
         say(&stop.message);
         if stop.resumable {
-            say(&format!("to resume: {}", resume_command()));
+            say_resume_command("to resume");
         }
         stop.exit
     });
@@ -60,7 +69,7 @@ fn rank(args: RunArgs) -> Result<Exit, Stop> {
 /// tables, or nothing.
 fn print_to_stdout(outcome: &Outcome, verbosity: Verbosity) -> Result<(), Stop> {
     if verbosity.json {
-        return stream(|out| outcome.document.write_json(out));
+        return print_json(|out| outcome.document.write_json(out));
     }
     let (Some(rankings), Some(report)) = (&outcome.rankings, outcome.document.report()) else {
         return Ok(());
@@ -81,8 +90,7 @@ fn print_to_stdout(outcome: &Outcome, verbosity: Verbosity) -> Result<(), Stop> 
     let size = terminal_size::terminal_size_of(io::stdout());
     let width = size.map_or(80, |(width, _)| usize::from(width.0));
     let tables = terminal::tables(rankings, report.price_currency, width);
-    let text = tables + &terminal::closing_lines(report);
-    print(text.as_bytes())
+    print_text(&(tables + &terminal::closing_lines(report)))
 }
 
 /// Prints what a run prints to stderr at its end, line by line.
@@ -96,10 +104,7 @@ fn print_to_stderr(outcome: &Outcome, verbosity: Verbosity) {
         terminal::contradictions(report, verbosity.verbose).for_each(say);
     }
     if matches!(&outcome.end, Ok(written) if written.resumable) {
-        say(format!(
-            "to fetch only what is missing: {}",
-            resume_command()
-        ));
+        say_resume_command("to fetch only what is missing");
     }
     if verbosity.verbose {
         say(terminal::usage(report));
@@ -110,12 +115,12 @@ fn print_to_stderr(outcome: &Outcome, verbosity: Verbosity) {
 fn check(args: CheckArgs) -> Result<Exit, Stop> {
     let json = args.json;
     let (checked, exit) = job::check::check(&args.into_check(signals::receive()))?;
-    let text = if json {
-        report::json(&checked)
+    let printed = if json {
+        print_json(|out| report::write_json(&checked, out))
     } else {
-        checked.text().into_bytes()
+        print_text(&checked.text())
     };
-    print(&text).map(|()| exit)
+    printed.map(|()| exit)
 }
 
 /// The subcommand `read`. Reports a file that cannot be read, and goes on with the next.
@@ -127,7 +132,8 @@ fn read(files: &[PathBuf]) -> Result<Exit, Stop> {
             Ok(bytes) => bytes,
             Err(error) => {
                 say(&format!(
-                    "cannot read {file}: {error}; expected a saved page"
+                    "cannot read {file}: {}; expected a saved page",
+                    words::of_system(&error)
                 ));
                 exit = Exit::Usage;
                 continue;
@@ -137,7 +143,8 @@ fn read(files: &[PathBuf]) -> Result<Exit, Stop> {
         if matches!(seen, Inspected::Unknown { .. }) && exit == Exit::Complete {
             exit = Exit::Layout;
         }
-        print(&report::json_line(&OutputLine { file, seen: &seen }))?;
+        let line = OutputLine { file, seen: &seen };
+        print_json(|out| report::write_json_line(&line, out))?;
     }
     Ok(exit)
 }

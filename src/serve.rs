@@ -9,6 +9,7 @@ use crate::job::advice::Stop;
 use crate::replica::{Market, Pages, SEED, Server};
 use crate::source::origin::Origin;
 use crate::warc::reader::Archive;
+use crate::words;
 
 /// Serves until a signal ends the process. Returns only an error: of the options, or of the server
 /// if it cannot start.
@@ -18,8 +19,9 @@ pub fn serve(args: &ServeArgs) -> Result<Exit, Stop> {
     let server = Server::start(pages, args.port as u16, args.line(), Some(on_thousand));
     let server = server.map_err(|error| {
         let message = format!(
-            "cannot listen on 127.0.0.1:{}: {error}; choose another --port, or 0 for a free one",
-            args.port
+            "cannot listen on 127.0.0.1:{}: {}; choose another --port, or 0 for a free one",
+            args.port,
+            words::of_system(&error)
         );
         Stop::new(Exit::Usage, message)
     })?;
@@ -42,8 +44,7 @@ fn pages(args: &ServeArgs) -> Result<Pages, Stop> {
         let message = "--companies and --drop-rows apply only to the embedded market; remove them to serve an archive";
         return Err(Stop::new(Exit::Usage, message));
     }
-    let archive =
-        Archive::open(path).map_err(|error| Stop::new(Exit::Usage, format!("{error:#}")))?;
+    let archive = Archive::open(path).map_err(|error| Stop::of_archive(&error))?;
     if let Some(damage) = archive.damage() {
         say(&format!("warning: {damage}"));
     }

@@ -22,9 +22,11 @@ pub use crate::cli::values::bandwidth;
 use std::path::PathBuf;
 
 use clap::builder::styling::Styles;
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::cli::help::{EXAMPLES_AND_EXIT_CODES, FAULTS};
+use crate::http::proxy::without_credentials;
 
 /// Scrapes every company of a stock index with blocking threads and writes four top-ten rankings:
 /// highest price in roubles, lowest P/E, highest growth in a year, highest potential profit.
@@ -70,6 +72,32 @@ pub enum Command {
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
+}
+
+impl Cli {
+    /// Parses the command line of this process. An error is text for stderr, without the user and the
+    /// password of an address. Asked for help or the version, prints these and exits.
+    pub fn from_arguments() -> Result<Self, String> {
+        Cli::try_parse().map_err(|mut error| {
+            if !error.use_stderr() {
+                error.exit();
+            }
+            let text = |kind| match error.get(kind) {
+                Some(ContextValue::String(text)) => text.as_str(),
+                _ => "",
+            };
+            let (option, value) = (
+                text(ContextKind::InvalidArg),
+                text(ContextKind::InvalidValue),
+            );
+            if (option.starts_with("--proxy") || value.contains("://"))
+                && let Some(address) = without_credentials(value)
+            {
+                error.insert(ContextKind::InvalidValue, ContextValue::String(address));
+            }
+            error.render().to_string()
+        })
+    }
 }
 
 /// The completion script for a shell.

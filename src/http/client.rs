@@ -4,7 +4,8 @@
 //! only. The request asks for gzip itself, and `decode` inflates under a limit of its own.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::RwLock;
 use std::time::{Duration, Instant};
 
@@ -19,11 +20,12 @@ use url::{Position, Url};
 
 use crate::http::body::{self, BodyError, LargeBuffers};
 use crate::http::connections::Generation;
-use crate::http::error::{PageError, Reason, is_disconnect};
+use crate::http::error::{PageError, Reason, Unresolved, is_disconnect};
 use crate::http::page::Page;
-use crate::http::proxy::ProxyChoice;
+use crate::http::proxy::{self, ProxyChoice};
 use crate::http::tls::Authorities;
 use crate::telemetry::counters::Counters;
+use crate::words;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(15);
@@ -212,15 +214,10 @@ impl Client {
             }
             other => other,
         };
-        response.map_err(|error| self.name_proxy(PageError::of_client(error)))
-    }
-
-    /// Adds the proxy to an error, because the proxy itself may have failed.
-    fn name_proxy(&self, mut error: PageError) -> PageError {
-        if let Some(proxy) = self.agent.config().proxy() {
-            error.detail += &format!(", through the proxy {}:{}", proxy.host(), proxy.port());
-        }
-        error
+        response.map_err(|error| match self.agent.config().proxy() {
+            Some(proxy) => proxy::name_in_error(proxy, address, error),
+            None => PageError::of_client(error),
+        })
     }
 }
 
@@ -291,9 +288,28 @@ impl Resolver for CachingResolver {
             return Ok(resolved);
         }
         drop(cached);
-        let resolved = self.system.resolve(uri, config, timeout)?;
+        let resolved = self.system.resolve(uri, config, timeout);
+        let resolved = resolved.map_err(|error| unresolved(uri.host().unwrap_or(""), error))?;
         let mut cache = self.resolved.write().expect("no panic under this lock");
         cache.insert(key, resolved.to_vec());
         Ok(resolved)
     }
+}
+
+/// The error of a resolver with the name of the host. A resolver that cannot open a socket reports that
+/// the name does not exist, so this tries whether one can be opened.
+fn unresolved(host: &str, error: ureq::Error) -> ureq::Error {
+    let cause = match error {
+        ureq::Error::Io(cause) => cause,
+        ureq::Error::HostNotFound => ErrorKind::NotFound.into(),
+        other => return other,
+    };
+    let cause = match UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)) {
+        Err(error) if words::is_out_of_files(&error) => error,
+        _ => {
+            let host = host.to_owned();
+            io::Error::other(Unresolved { host, cause })
+        }
+    };
+    cause.into()
 }

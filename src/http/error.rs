@@ -1,15 +1,15 @@
 //! Why a request gave no usable page.
 
 use std::error::Error;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use serde::Serialize;
-use ureq::Timeout;
 
 use crate::http::tls;
-use crate::site::text::{is_invisible, prefix};
+use crate::site::text::prefix;
+use crate::words;
 
 /// Maximum size of `detail` in bytes. `detail` may quote the server, and 100,000 pages may fail.
 const MAX_DETAIL: usize = 300;
@@ -19,7 +19,7 @@ const MAX_DETAIL: usize = 300;
 #[error("{detail}")]
 pub struct PageError {
     pub reason: Reason,
-    /// What happened, phrased to follow a colon. At most 300 bytes, no control characters.
+    /// What happened, phrased to follow a colon. At most 300 bytes, which may quote the server.
     pub detail: String,
     #[serde(skip)]
     #[source]
@@ -40,6 +40,10 @@ impl PartialEq for PageError {
 pub enum Reason {
     /// The host name does not resolve, or no connection could be made.
     Unreachable,
+    /// The proxy cannot be reached, or does not let the request through.
+    Proxy,
+    /// The process or the system has as many files and connections open as it may.
+    TooManyFiles,
     Timeout,
     /// The connection broke before the response was complete.
     Broken,
@@ -103,15 +107,9 @@ impl Reason {
 }
 
 impl PageError {
-    /// Creates an error without a cause. Control and invisible characters in `detail` are replaced,
-    /// because it may quote the server and goes to a terminal.
+    /// Creates an error without a cause.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
         let mut detail = detail.into();
-        let is_plain = |c: char| !c.is_control() && !is_invisible(c);
-        if !detail.chars().all(is_plain) {
-            let plain = |c| if is_plain(c) { c } else { '\u{fffd}' };
-            detail = detail.chars().map(plain).collect();
-        }
         if detail.len() > MAX_DETAIL {
             detail.truncate(prefix(&detail, MAX_DETAIL - '…'.len_utf8()).len());
             detail.push('…');
@@ -145,40 +143,107 @@ impl PageError {
 
     /// Converts an error of the HTTP client.
     pub fn of_client(error: ureq::Error) -> Self {
-        let detail = match &error {
-            ureq::Error::Io(cause) => tls::describe_io(cause).unwrap_or_else(|| cause.to_string()),
-            ureq::Error::Rustls(error) => tls::describe(error),
-            ureq::Error::HostNotFound => "the host name cannot be resolved".to_owned(),
-            ureq::Error::Timeout(Timeout::Resolve) => {
-                "the host name was not resolved in time".to_owned()
-            }
-            ureq::Error::Timeout(Timeout::Connect) => "no connection in time".to_owned(),
-            ureq::Error::Timeout(Timeout::Global) => "not done within --timeout".to_owned(),
-            ureq::Error::Timeout(Timeout::RecvResponse) => "no response in time".to_owned(),
-            ureq::Error::Timeout(_) => "the response stalled".to_owned(),
-            other => other.to_string(),
-        };
-        PageError::new(client_reason(&error), detail).caused_by(error)
+        let (reason, detail) = describe(&error);
+        PageError::new(reason, detail).caused_by(error)
     }
 }
 
-fn client_reason(error: &ureq::Error) -> Reason {
-    use ureq::Error;
-    match error {
-        Error::Timeout(Timeout::Resolve | Timeout::Connect) => Reason::Unreachable,
-        Error::Timeout(_) => Reason::Timeout,
-        Error::HostNotFound | Error::ConnectionFailed | Error::ConnectProxyFailed(_) => {
-            Reason::Unreachable
+/// What an error of the HTTP client means, and the sentence for it.
+fn describe(error: &ureq::Error) -> (Reason, String) {
+    use ureq::Error::*;
+    let (reason, sentence) = match error {
+        Io(error) => return describe_io(error),
+        Rustls(error) => return (Reason::Tls, tls::describe(error)),
+        Tls(why) => return (Reason::Tls, format!("TLS failed: {why}")),
+        Timeout(ureq::Timeout::Resolve) => (
+            Reason::Unreachable,
+            "the host name was not resolved in time",
+        ),
+        Timeout(ureq::Timeout::Connect) => (Reason::Unreachable, "no connection in time"),
+        Timeout(ureq::Timeout::Global) => (Reason::Timeout, "not done within --timeout"),
+        Timeout(ureq::Timeout::RecvResponse) => (Reason::Timeout, "no response in time"),
+        Timeout(_) => (Reason::Timeout, "the response stalled"),
+        HostNotFound => (Reason::Unreachable, "the host name cannot be resolved"),
+        ConnectionFailed => (Reason::Unreachable, "no connection could be made"),
+        ConnectProxyFailed(why) => return (Reason::Proxy, describe_refusal(why)),
+        LargeResponseHeader(_, limit) => {
+            let limit = limit >> 10;
+            let sentence = format!("the headers of the response are larger than {limit} KiB");
+            return (Reason::HeadersTooLarge, sentence);
         }
-        Error::Io(error) if is_disconnect(error.kind()) => Reason::Broken,
-        Error::Io(error) if tls::describe_io(error).is_some() => Reason::Tls,
-        Error::Io(error) if error.kind() == ErrorKind::TimedOut => Reason::Timeout,
-        Error::Io(_) => Reason::Unreachable,
-        Error::Rustls(_) | Error::Tls(_) | Error::Pem(_) => Reason::Tls,
-        Error::LargeResponseHeader(..) => Reason::HeadersTooLarge,
-        Error::BodyExceedsLimit(_) => Reason::TooLarge,
-        _ => Reason::Protocol,
+        BodyExceedsLimit(_) => (Reason::TooLarge, "the body is too large"),
+        Protocol(why) => {
+            let sentence = format!("the response is not valid HTTP: {why}");
+            return (Reason::Protocol, sentence);
+        }
+        other => return (Reason::Protocol, format!("the request failed: {other}")),
+    };
+    (reason, sentence.to_owned())
+}
+
+fn describe_io(error: &io::Error) -> (Reason, String) {
+    use ErrorKind::*;
+    if let Some(unresolved) = error.get_ref().and_then(|error| error.downcast_ref()) {
+        let Unresolved { host, .. } = unresolved;
+        let sentence = format!("the host name {host} cannot be resolved");
+        return (Reason::Unreachable, sentence);
     }
+    if let Some(sentence) = tls::describe_io(error) {
+        return (Reason::Tls, sentence);
+    }
+    let (reason, sentence) = match error.kind() {
+        _ if words::is_out_of_files(error) => (
+            Reason::TooManyFiles,
+            "no connection, because too many files are open",
+        ),
+        ConnectionRefused => (Reason::Unreachable, "the connection was refused"),
+        NetworkUnreachable => (
+            Reason::Unreachable,
+            "this machine has no network to the host",
+        ),
+        HostUnreachable => (Reason::Unreachable, "the host cannot be reached"),
+        AddrNotAvailable | AddrInUse => (
+            Reason::Unreachable,
+            "this machine has no free port for a connection",
+        ),
+        PermissionDenied => (
+            Reason::Unreachable,
+            "this machine does not allow the connection",
+        ),
+        ConnectionReset => (
+            Reason::Broken,
+            "the connection was reset before the response was complete",
+        ),
+        kind if is_disconnect(kind) => (
+            Reason::Broken,
+            "the connection ended before the response was complete",
+        ),
+        TimedOut => (Reason::Timeout, "the response stalled"),
+        _ => return (Reason::Unreachable, words::of_system(error)),
+    };
+    (reason, sentence.to_owned())
+}
+
+/// What a proxy has answered, from the words of the library: `proxy server responded 407/407`.
+fn describe_refusal(why: &str) -> String {
+    let status = why
+        .rsplit(['/', ' '])
+        .next()
+        .filter(|status| status.parse::<u16>().is_ok());
+    match status {
+        Some("407") => "HTTP status 407: it demands a user and a password".to_owned(),
+        Some(status) => format!("HTTP status {status}"),
+        None => why.to_owned(),
+    }
+}
+
+/// A host name without an address.
+#[derive(Debug, thiserror::Error)]
+#[error("{host} cannot be resolved")]
+pub struct Unresolved {
+    pub host: String,
+    #[source]
+    pub cause: io::Error,
 }
 
 /// Whether an I/O error means that the peer has closed the connection.

@@ -1,12 +1,15 @@
-//! The message and the exit code of a run that ended early: one sentence, and what to do next.
+//! The message and the exit code of a run that ended early: one sentence, and what to do next, which
+//! mostly comes from the table in `remedies`.
+
+use std::time::Duration;
 
 use crate::disk::commit::CommitError;
 use crate::disk::output::OutputError;
 use crate::disk::same_file::PathError;
 use crate::exit::Exit;
-use crate::http::error::Reason;
-use crate::job::settings::DEFAULT_INDEX;
-use crate::pipeline::harvest::{Harvest, Ledger};
+use crate::http::error::{PageError, Reason};
+use crate::job::{remedies, shell};
+use crate::pipeline::harvest::{Failure, Harvest};
 use crate::pipeline::index_walk::WalkError;
 use crate::pipeline::task::IndexPageId;
 use crate::replica::Market;
@@ -15,15 +18,13 @@ use crate::results::layout_check;
 use crate::results::write::OutputsError;
 use crate::site::paths::INDICES;
 use crate::source::origin::Origin;
-use crate::source::retry;
 use crate::source::throttle::Cause;
 use crate::warc::journal::ResumeError;
+use crate::words;
 
-const NO_NETWORK: &str = "`--from replica` needs no network";
-const REFUSED: &str = "indexrank does not try to get around that: wait, and send fewer requests with --workers 4 or --rps 1";
-const READ: &str = "`indexrank read FILE` shows what indexrank finds in a saved page";
-const OTHER_PAGE: &str = "the site, or a cache or proxy before it, answers with other pages than requested: check --index, and run again later without --resume";
 const SIGINT: i32 = 2;
+/// A run without `--max-age` resumes with pages up to this age. After a longer pause, none is left.
+const MAX_AGE: Duration = Duration::from_secs(3600);
 
 /// Why a run ended before its rankings were written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,8 +68,10 @@ impl Stop {
                 Stop::resumable(Exit::Unreachable, message)
             }
             Cause::Refused { path, error } => {
-                let message =
-                    format!("the site refuses requests, the last one {path}: {error}; {REFUSED}");
+                let message = format!(
+                    "the site refuses requests, the last one {path}: {error}; {}",
+                    remedies::REFUSED
+                );
                 Stop::resumable(Exit::Unreachable, message)
             }
             Cause::WalkFailed => {
@@ -79,7 +82,10 @@ impl Stop {
                     "the site demands a pause of {} s (Retry-After); run the command again after that",
                     pause.as_secs()
                 );
-                Stop::resumable(Exit::Unreachable, message)
+                Stop {
+                    resumable: *pause <= MAX_AGE,
+                    ..Stop::new(Exit::Unreachable, message)
+                }
             }
         }
     }
@@ -89,35 +95,28 @@ impl Stop {
         let is_first_page = error.page == IndexPageId::Number(1);
         let is_letter = matches!(error.page, IndexPageId::Letter(_));
         let reason = error.error.reason;
+        let remedy = remedies::of_page(&error.error, origin);
         let advice = match (reason, origin) {
             // The check looks at numbered pages only.
-            (Reason::Unrecognised, _) if is_letter => READ.to_owned(),
-            (Reason::Unrecognised, _) => shows_landmarks(origin, index),
+            (Reason::Unrecognised, _) if !is_letter => shows_landmarks(origin, index),
             (Reason::Gone | Reason::NotArchived, _) if is_letter => {
                 "check --index, or use --walk pages, which needs no letter pages".to_owned()
             }
-            (Reason::Gone, Origin::Replica) => {
+            (Reason::Gone, Origin::Replica) if is_first_page => {
                 format!("the embedded market has {}", Market::INDICES.join(", "))
             }
-            (Reason::Gone, _) if is_first_page => format!(
-                "the site has no index {index:?}: check --index (the site has {}), and quote a name with & in a shell; {NO_NETWORK}",
-                INDICES.join(", ")
-            ),
-            _ => next_step(reason),
+            (Reason::Gone, Origin::Live | Origin::Site(_)) if is_first_page => {
+                of_unknown_index(index)
+            }
+            _ => remedy.advice.to_owned(),
         };
         let exit = match reason {
             Reason::Unrecognised => Exit::Layout,
             _ => Exit::Unreachable,
         };
-        // A journal may hold pages that only together show that one of them is another page.
-        let may_succeed_later = reason != Reason::OtherPage && retry::is_transient(reason)
-            || matches!(
-                reason,
-                Reason::Blocked | Reason::Challenge | Reason::Postponed
-            )
-            || reason == Reason::Gone && !is_first_page;
         Stop {
-            resumable: may_succeed_later,
+            // Without the first page, no page is known that a run could have kept.
+            resumable: remedy.may_succeed_later && !is_first_page,
             ..Stop::new(exit, format!("{error}; {advice}"))
         }
     }
@@ -134,74 +133,83 @@ impl Stop {
             return None;
         }
         let first = harvest.failures.first()?;
-        let message = format!(
-            "none of the {} company pages could be fetched; the first, {}: {}",
-            harvest.failures.len(),
-            first.path,
-            first.error
-        );
-        Some(Stop::resumable(Exit::Unreachable, message))
+        let pages = match harvest.failures.len() {
+            1 => "the only company page could not be fetched,".to_owned(),
+            number => format!("none of the {number} company pages could be fetched; the first,"),
+        };
+        let remedy = remedies::of_page(&first.error, origin);
+        let message = format!("{pages} {}: {}; {}", first.path, first.error, remedy.advice);
+        Some(Stop {
+            resumable: may_succeed_later(&harvest.failures, origin),
+            ..Stop::new(Exit::Unreachable, message)
+        })
     }
 
-    /// The stop of a run that has too few companies. Resuming it is useless if no page is missing.
-    pub fn of_shortfall(shortfall: &Shortfall, ledger: &Ledger) -> Self {
+    /// The stop of a run that has too few companies. `resumable` says whether a resumed run may get more.
+    pub fn of_shortfall(shortfall: &Shortfall, resumable: bool) -> Self {
         let message = format!("{shortfall}; --min-companies changes that");
         Stop {
-            resumable: ledger.failed + ledger.not_attempted > 0,
+            resumable,
             ..Stop::new(Exit::TooFew, message)
         }
     }
+
+    /// The stop of a command whose archive cannot be opened.
+    pub fn of_archive(error: &anyhow::Error) -> Self {
+        let advice = remedies::of_archive(error);
+        Stop::new(Exit::Usage, format!("{}; {advice}", without_number(error)))
+    }
 }
 
-/// What to do about a page that could not be fetched for this reason.
-pub fn next_step(reason: Reason) -> String {
-    match reason {
-        Reason::OtherPage => OTHER_PAGE.to_owned(),
-        Reason::Gone => "the index links a page that is gone: try again later".to_owned(),
-        Reason::Postponed => "run the command again after that".to_owned(),
-        Reason::Robots => "--ignore-robots is for a server of your own".to_owned(),
-        Reason::Blocked | Reason::Challenge => REFUSED.to_owned(),
-        Reason::NotArchived | Reason::Damaged => {
-            "record a whole run with --record, or check --index".to_owned()
-        }
-        _ => format!("check the network and try again later; {NO_NETWORK}"),
+/// An error and its causes, without the numbers of the system.
+fn without_number(error: &anyhow::Error) -> String {
+    let causes = error.chain().map(|cause| match cause.downcast_ref() {
+        Some(error) => words::of_system(error),
+        None => cause.to_string(),
+    });
+    causes.collect::<Vec<_>>().join(": ")
+}
+
+/// Whether a resumed run may fetch any of these pages.
+pub fn may_succeed_later(failures: &[Failure], origin: &Origin) -> bool {
+    let mut errors = failures.iter().map(|failure| &failure.error);
+    errors.any(|error| {
+        // A page that the site refuses to send is not requested again.
+        !matches!(error.reason, Reason::Blocked | Reason::Challenge)
+            && remedies::of_page(error, origin).may_succeed_later
+    })
+}
+
+/// What to do about the first page of an index that is not there.
+fn of_unknown_index(index: &str) -> String {
+    if INDICES.contains(&index) {
+        return "the site has no such page now: try again later, or another --index".to_owned();
     }
+    format!(
+        "the site has no index {index:?}: check --index (the site has {}), and quote a name with & in a shell; `--from replica` needs no network",
+        INDICES.join(", ")
+    )
+}
+
+/// What to do about a page that could not be had.
+pub fn next_step(error: &PageError, origin: &Origin) -> &'static str {
+    remedies::of_page(error, origin).advice
 }
 
 fn shows_landmarks(origin: &Origin, index: &str) -> String {
-    let command = command("check", origin, index);
+    let command = shell::command("check", origin, index);
     format!("`{command}` shows which landmarks are there")
-}
-
-/// The command line of a subcommand, or of a run for `""`, with this source and index, quoted for a
-/// shell.
-pub fn command(subcommand: &str, origin: &Origin, index: &str) -> String {
-    let mut words = vec!["indexrank".to_owned()];
-    if !subcommand.is_empty() {
-        words.push(subcommand.to_owned());
-    }
-    if *origin != Origin::Live {
-        words.extend(["--from".to_owned(), quote(&origin.to_string())]);
-    }
-    if index != DEFAULT_INDEX {
-        words.extend(["--index".to_owned(), quote(index)]);
-    }
-    words.join(" ")
-}
-
-/// A word as a shell needs it: in single quotes, unless all of its characters are harmless.
-pub fn quote(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,%@".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 impl From<OutputError> for Stop {
     fn from(error: OutputError) -> Self {
-        Stop::new(Exit::Output, error.to_string())
+        let OutputError { path, cause } = error;
+        let (path, advice) = (path.display(), remedies::of_output(&cause));
+        let message = format!(
+            "cannot write {path}: {}; {advice}",
+            words::of_system(&cause)
+        );
+        Stop::new(Exit::Output, message)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::site::rates::{self, Rates};
 use crate::source::Source;
 use crate::source::get_with_retries::get_with_retries;
 use crate::source::purpose::{Purpose, Request};
+use crate::source::retry;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::trace::Label;
 
@@ -41,8 +42,17 @@ impl RateChoice {
     }
 }
 
-/// Returns the rates to use, or a sentence that says why none are available.
-pub fn find(choice: &RateChoice, source: &Source, counters: &Counters) -> Result<Rates, String> {
+/// Why there are no rates.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{sentence}")]
+pub struct NoRates {
+    pub sentence: String,
+    /// Whether a later run may get them.
+    pub may_succeed_later: bool,
+}
+
+/// Returns the rates to use, or why none are available.
+pub fn find(choice: &RateChoice, source: &Source, counters: &Counters) -> Result<Rates, NoRates> {
     let date = match choice {
         RateChoice::Given(rates) => return Ok(Rates::by_hand(rates.clone())),
         RateChoice::OfDay(date) => *date,
@@ -53,7 +63,10 @@ pub fn find(choice: &RateChoice, source: &Source, counters: &Counters) -> Result
     let rates = get_with_retries(source, request, lane, |page, lane| {
         parse(&page, lane.counters)
     });
-    rates.map_err(|error| format!("{}: {error}", source.address(&path)))
+    rates.map_err(|error| NoRates {
+        sentence: format!("{}: {error}", source.address(&path)),
+        may_succeed_later: source.as_archive().is_none() && retry::is_transient(error.reason),
+    })
 }
 
 /// Header and document may disagree about the charset, so a failed parse tries the other one.

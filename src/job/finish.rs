@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use crate::disk::commit::CommitError;
 use crate::exit::Exit;
-use crate::job::advice::Stop;
+use crate::job::advice::{self, Stop};
 use crate::job::exchange_rate::RateChoice;
 use crate::job::open::Opened;
 use crate::job::settings::Job;
@@ -20,9 +20,9 @@ use crate::results::ranking::{Figure, Place};
 use crate::results::report::{self, Facts, Report, Times};
 use crate::results::write::Contents;
 use crate::source::origin::Origin;
-use crate::source::retry;
 use crate::telemetry::counters::Counters;
 use crate::warc::journal::{Journal, Kept, Recording};
+use crate::words;
 
 /// The end of a run that began.
 #[derive(Debug)]
@@ -74,6 +74,8 @@ pub type Rankings = Vec<(Figure, Vec<Place>)>;
 pub struct End<'a> {
     pub job: &'a Job,
     pub opened: Opened,
+    /// Whether a later run may get the rates that this one lacks.
+    pub rates_may_come: bool,
     pub times: Times,
 }
 
@@ -89,7 +91,8 @@ impl End<'_> {
         let ledger = report.findings.ledger();
         if let Some(shortfall) = coverage::shortfall(&ledger, self.job.min_companies) {
             report.set_not_written(shortfall.to_string());
-            let stop = Stop::of_shortfall(&shortfall, &ledger).unchanged();
+            let may_come = self.pages_may_come(&report);
+            let stop = Stop::of_shortfall(&shortfall, may_come).unchanged();
             let stop = keep_pages(self.job, journal, stop);
             return Outcome {
                 rankings: Some(rankings),
@@ -103,7 +106,10 @@ impl End<'_> {
             Ok(()) => Outcome {
                 end: Ok(Written {
                     exit: exit_code(&report),
-                    resumable: close_journal(journal, may_succeed_later(self.job, &report)),
+                    resumable: close_journal(
+                        journal,
+                        self.rates_may_come || self.pages_may_come(&report),
+                    ),
                 }),
                 document: Document::Report(Box::new(report)),
                 rankings: Some(rankings),
@@ -221,6 +227,12 @@ impl End<'_> {
         })
     }
 
+    /// Whether a resumed run may fetch any of the missing pages.
+    fn pages_may_come(&self, report: &Report) -> bool {
+        let failures = &report.findings.harvest.failures;
+        advice::may_succeed_later(failures, &self.job.access.origin)
+    }
+
     fn walk_facts(&self) -> WalkFacts {
         let Job { access, index, .. } = self.job;
         WalkFacts::new(&access.origin, index, self.times, &self.opened.counters)
@@ -253,14 +265,6 @@ impl End<'_> {
         .chain(layout_check::unusually_missing(&harvest.companies))
         .collect()
     }
-}
-
-/// Whether a resumed run may get the rates or a page that is missing.
-fn may_succeed_later(job: &Job, report: &Report) -> bool {
-    let mut failures = report.findings.harvest.failures.iter();
-    let asks_bank = matches!(job.rates, RateChoice::OfDay(_));
-    report.rate_error.is_some() && asks_bank
-        || failures.any(|failure| retry::is_transient(failure.error.reason))
 }
 
 /// A warning if `--resume` found no page in the journal.
@@ -297,7 +301,7 @@ fn keep_pages(job: &Job, journal: Option<Journal>, mut stop: Stop) -> Stop {
     };
     match kept {
         Some(kept) => {
-            let pages = report::count(kept.pages, "page", "pages");
+            let pages = words::count(kept.pages, "page", "pages");
             stop.message += &format!(", {pages} kept in {}", kept.path.display());
             if stop.exit == Exit::Layout {
                 stop.message += ": attach this file to a report";

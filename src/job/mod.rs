@@ -7,7 +7,9 @@ pub mod check;
 pub mod exchange_rate;
 mod finish;
 mod open;
+mod remedies;
 pub mod settings;
+pub mod shell;
 mod warnings;
 
 pub use crate::job::finish::{Document, Outcome};
@@ -20,6 +22,7 @@ use crossbeam_channel::{Receiver, after, bounded, never, select};
 use jiff::Timestamp;
 
 use crate::job::advice::Stop;
+use crate::job::exchange_rate::NoRates;
 use crate::job::finish::{End, Rankings};
 use crate::job::open::Opened;
 use crate::job::settings::Job;
@@ -42,7 +45,7 @@ use crate::telemetry::progress::Progress;
 struct Fetched {
     harvest: Result<Harvest, WalkError>,
     /// The exchange rates, or why there are none.
-    rates: Result<Rates, String>,
+    rates: Result<Rates, NoRates>,
     times: Times,
 }
 
@@ -59,8 +62,10 @@ pub fn run(mut job: Job) -> Result<Outcome, Stop> {
     let end = End {
         job: &job,
         opened,
+        rates_may_come: matches!(&rates, Err(no_rates) if no_rates.may_succeed_later),
         times,
     };
+    let rates = rates.map_err(|no_rates| no_rates.sentence);
     let prices = |harvest: &Harvest| Prices::new(&harvest.companies, rates, job.price_currency);
     match checked {
         Checked::Rankable(harvest) => {

@@ -25,6 +25,7 @@ use crate::telemetry::usage;
 use crate::warc::journal::{Identity, Journal};
 use crate::warc::reader::Archive;
 use crate::warc::writer::Checksum;
+use crate::words;
 
 /// Maximum number of open files besides the connections of workers: outputs, the journal, the
 /// connection for the rates.
@@ -114,7 +115,8 @@ fn fit_open_files(job: &mut Job) -> Option<String> {
     let wanted = mem::replace(&mut job.sizes.fetchers, possible.max(1));
     let workers = job.sizes.fetchers;
     Some(format!(
-        "{workers} workers instead of {wanted}: this process may have {limit} files open (`ulimit -n`)"
+        "{} instead of {wanted}: this process may have {limit} files open (`ulimit -n`)",
+        words::quantity(workers, "worker", "workers")
     ))
 }
 
@@ -128,8 +130,7 @@ pub fn source(
 ) -> Result<Source, Stop> {
     let (pages, rates) = match &access.origin {
         Origin::Archive(path) => {
-            let archive = Archive::open(path)
-                .map_err(|error| Stop::new(Exit::Usage, format!("{error:#}")))?;
+            let archive = Archive::open(path).map_err(|error| Stop::of_archive(&error))?;
             return Ok(Source::archive(archive, connections));
         }
         Origin::Live => (LIVE_PAGES.to_owned(), LIVE_RATES.to_owned()),
@@ -165,7 +166,10 @@ fn start_replica() -> Result<String, Stop> {
     let pages = replica::Pages::of_market(&market);
     let server = replica::Server::start(pages, 0, replica::Line::default(), None);
     let server = server.map_err(|error| {
-        let message = format!("the embedded market cannot listen on 127.0.0.1: {error}");
+        let message = format!(
+            "the embedded market cannot listen on 127.0.0.1: {}",
+            words::of_system(&error)
+        );
         Stop::new(Exit::Internal, message)
     })?;
     Ok(server.address())

@@ -4,6 +4,7 @@ use crate::pipeline::harvest::Harvest;
 use crate::pipeline::series::WalkReport;
 use crate::results::coverage;
 use crate::site::company::Company;
+use crate::words::{form, quantity};
 
 /// Maximum number of paths in a sentence. The report has all of them.
 const NAMED: usize = 5;
@@ -11,10 +12,11 @@ const NAMED: usize = 5;
 /// Warns about companies listed under two paths. `None` if there are none.
 pub fn of_duplicates(harvest: &Harvest) -> Option<String> {
     let first = harvest.duplicates.first()?;
+    let duplicates = harvest.duplicates.len();
     Some(format!(
-        "{} of {} listed pages are duplicates of another page; for example, {} and {} both show {}",
-        harvest.duplicates.len(),
+        "{duplicates} of {} listed pages {} of another page; for example, {} and {} both show {}",
         harvest.listed,
+        form(duplicates, "is a duplicate", "are duplicates"),
         first.same_as,
         first.path,
         first.code
@@ -23,14 +25,9 @@ pub fn of_duplicates(harvest: &Harvest) -> Option<String> {
 
 /// Warns about rows of the index without a readable address. `None` if there are none.
 pub fn of_unread_rows(rows: usize) -> Option<String> {
-    let lacks = if rows == 1 {
-        "row of the index has"
-    } else {
-        "rows of the index have"
-    };
-    (rows > 0).then(|| {
-        format!("{rows} {lacks} no readable address of a company, so companies may be missing")
-    })
+    let have = quantity(rows, "row of the index has", "rows of the index have");
+    (rows > 0)
+        .then(|| format!("{have} no readable address of a company, so companies may be missing"))
 }
 
 /// Warns about company pages that name no address, if they are more than a run may lack: pages of other
@@ -51,10 +48,7 @@ pub fn of_noted_pages(companies: &[Company]) -> Option<String> {
         notes.map(|note| (&company.page.code, note))
     });
     let (code, note) = notes.clone().next()?;
-    let notes = match notes.count() {
-        1 => "1 note".to_owned(),
-        number => format!("{number} notes"),
-    };
+    let notes = quantity(notes.count(), "note", "notes");
     Some(format!("{notes} on figures; the first, {code}: {note}"))
 }
 

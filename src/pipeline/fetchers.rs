@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
-use crate::http::error::{PageError, catch_panic};
+use crate::http::error::{PageError, Reason, catch_panic};
 use crate::http::page::Page;
 use crate::pipeline::task::{Event, Fetched, Target, Task};
 use crate::pipeline::threads::PanicGuard;
@@ -114,7 +114,10 @@ impl<'a> Fetcher<'a> {
         let is_company = matches!(task.target, Target::Company(_));
         let fetched = Fetched { task, page };
         if is_company {
-            self.counters.fetched.add(1);
+            // A page that the cancelled run did not fetch counts as nothing.
+            if !matches!(&fetched.page, Err(error) if error.reason == Reason::Stopped) {
+                self.counters.fetched.add(1);
+            }
             self.pages.send(fetched).is_ok()
         } else {
             self.events.send(Event::IndexPage(fetched)).is_ok()

@@ -19,6 +19,7 @@ use crate::source::Source;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::lane::Lane;
 use crate::telemetry::trace::Label;
+use crate::words::quantity;
 
 /// More companies than any index has, or any two. Each takes its path and some 40 bytes of memory here.
 pub const MAX_COMPANIES: usize = 100_000;
@@ -256,9 +257,9 @@ impl<'a> IndexWalk<'a> {
         if let Some(series) = self.series.front() {
             if series.kind == Kind::Numbers && page.lacks_pager(self.name) {
                 let detail = format!(
-                    "no {} with links to further pages, and only {} companies",
+                    "no {} with links to further pages, and only {}",
                     places::PAGER,
-                    page.rows.len()
+                    quantity(page.rows.len(), "company", "companies")
                 );
                 return Err(PageError::new(Reason::Unrecognised, detail));
             }

@@ -16,7 +16,7 @@ pub struct RetryQueue<'a> {
     source: &'a Source,
     counters: &'a Counters,
     waiting: BinaryHeap<Waiting<'a>>,
-    /// Whether tasks are given up instead, because the run was cancelled.
+    /// Whether tasks are dropped instead, because the run was cancelled.
     closed: bool,
 }
 
@@ -38,7 +38,8 @@ impl<'a> RetryQueue<'a> {
         }
     }
 
-    /// Queues a failed task for its next attempt. Returns it if there is none, and `None` otherwise.
+    /// Queues a failed task for its next attempt. Returns it if there is none, and `None` otherwise. Once
+    /// [closed](RetryQueue::close), drops a task with a next attempt: it counts as not attempted.
     ///
     /// The journal gives a page once. If that page is bad, the next attempt asks the site at once and
     /// counts as the first.
@@ -48,9 +49,6 @@ impl<'a> RetryQueue<'a> {
         error: PageError,
         from_journal: bool,
     ) -> Option<(Task, PageError)> {
-        if self.closed {
-            return Some((task, error));
-        }
         let since = Instant::now();
         let mut due = since;
         if !from_journal {
@@ -62,9 +60,12 @@ impl<'a> RetryQueue<'a> {
             let Some(delay) = delay else {
                 return Some((task, error));
             };
-            self.counters.retries.add(1);
             due += delay;
         }
+        if self.closed {
+            return None;
+        }
+        self.counters.retries.add(u64::from(!from_journal));
         let mut lane = self.counters.lane(Label::Waiting);
         lane.set_path(task.path().clone());
         self.counters.waiting.add(1);

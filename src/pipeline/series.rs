@@ -11,6 +11,7 @@ use crate::http::page::Page;
 use crate::pipeline::task::{IndexPageId, Task};
 use crate::site::index::IndexPage;
 use crate::site::paths::LETTERS;
+use crate::words::quantity;
 
 /// The paths of companies, shared with their links.
 pub type Paths = HashSet<Arc<str>>;
@@ -165,7 +166,8 @@ fn is_far_fewer(rows: usize, fullest: usize) -> bool {
 }
 
 fn few_rows(rows: usize, fullest: usize) -> String {
-    format!("it lists {rows} companies, another page of the index {fullest}")
+    let companies = quantity(rows, "company", "companies");
+    format!("it lists {companies}, another page of the index {fullest}")
 }
 
 /// A digest of the set of companies that a page lists, whatever their order.

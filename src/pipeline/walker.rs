@@ -122,6 +122,8 @@ impl<'a> Walker<'a> {
         failures: &mut Vec<Failure>,
     ) -> Result<(), WalkError> {
         match (event, walk) {
+            // The cancelled run did not fetch it: it counts as not attempted.
+            (Event::Failed { error, .. }, _) if error.reason == Reason::Stopped => {}
             (
                 Event::Failed {
                     task,
@@ -161,12 +163,9 @@ impl<'a> Walker<'a> {
     }
 
     fn give_up(&self, task: Task, error: PageError, failures: &mut Vec<Failure>) {
-        self.counters.parsed.add(1);
-        self.counters.failed.add(1);
-        // Companies that were not requested count as not attempted.
-        if let Target::Company(link) = task.target
-            && error.reason != Reason::Stopped
-        {
+        if let Target::Company(link) = task.target {
+            self.counters.parsed.add(1);
+            self.counters.failed.add(1);
             failures.push(Failure::new(link, error));
         }
     }

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use crate::pipeline::harvest::Ledger;
+use crate::words::quantity;
 
 /// Share of the listed companies that may be missing. On a real index of 496 companies, a handful of
 /// pages are gone or broken on any day.
@@ -67,9 +68,10 @@ impl fmt::Display for Shortfall {
             listed,
             needed,
         } = self;
+        let are = quantity(*needed, "is", "are");
         write!(
             f,
-            "too few companies: {companies} of {listed}, at least {needed} are needed"
+            "too few companies: {companies} of {listed}, at least {are} needed"
         )
     }
 }

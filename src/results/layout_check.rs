@@ -8,6 +8,7 @@ use crate::http::error::Reason;
 use crate::pipeline::harvest::Harvest;
 use crate::site::company::Company;
 use crate::site::landmarks::places;
+use crate::words::{form, quantity};
 
 /// The layout has changed if more than this share of the pages is unusable: pages without the figure,
 /// pages that cannot be parsed, or duplicates.
@@ -75,8 +76,9 @@ pub fn change(harvest: &Harvest) -> Option<String> {
     if is_too_many(count, parsed + count) {
         let first = unrecognised.clone().next()?;
         return Some(format!(
-            "{count} of {} pages cannot be parsed as company pages; the first, {}: {}",
-            parsed + count,
+            "{count} of {} cannot be parsed as {}; the first, {}: {}",
+            quantity(parsed + count, "page", "pages"),
+            form(count, "a company page", "company pages"),
             first.path,
             first.error
         ));
@@ -84,15 +86,18 @@ pub fn change(harvest: &Harvest) -> Option<String> {
     let duplicates = harvest.duplicates.len();
     if is_too_many(duplicates, parsed + duplicates) {
         return Some(format!(
-            "{duplicates} of {} pages show the code of a company that is also listed at another address",
-            parsed + duplicates
+            "{duplicates} of {} {} the code of a company that is also listed at another address",
+            quantity(parsed + duplicates, "page", "pages"),
+            form(duplicates, "shows", "show")
         ));
     }
     let (expected, missing) =
         missing(&harvest.companies).find(|(_, missing)| is_too_many(*missing, parsed))?;
     let Expected { name, landmark, .. } = expected;
     Some(format!(
-        "{missing} of {parsed} pages show no {name}, looked for at {landmark}"
+        "{missing} of {} {} no {name}, looked for at {landmark}",
+        quantity(parsed, "page", "pages"),
+        form(missing, "shows", "show")
     ))
 }
 

@@ -17,6 +17,7 @@ use crate::results::coverage;
 use crate::site::company::{AsOf, Company};
 use crate::site::currency::Currency;
 use crate::site::rates::{NoRate, Rates};
+use crate::words::{form, quantity};
 
 /// Maximum number of currencies in a sentence. The notes of the companies name all.
 const NAMED: usize = 10;
@@ -158,10 +159,10 @@ impl Prices {
         if self.left_out.len() > NAMED {
             named.push(format!("{} more", self.left_out.len() - NAMED));
         }
-        let verb = if companies == 1 { "is" } else { "are" };
+        let verb = form(companies, "is", "are");
         Some(format!(
-            "{companies} of {} companies {verb} not ranked by price, for want of a rate: {}",
-            self.quoted,
+            "{companies} of {} {verb} not ranked by price, for want of a rate: {}",
+            quantity(self.quoted, "company", "companies"),
             named.join(", ")
         ))
     }

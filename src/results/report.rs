@@ -1,4 +1,4 @@
-//! The report of a run (`run.json`), and the form of all JSON files and counts.
+//! The report of a run (`run.json`), and the form of all JSON files.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -43,15 +43,6 @@ pub fn json_line(value: &impl Serialize) -> Vec<u8> {
     let mut bytes = Vec::new();
     write_json_line(value, &mut bytes).expect("every value has a JSON form");
     bytes
-}
-
-/// A number with its noun: `no pages`, `1 page`, `2 pages`.
-pub fn count(number: usize, singular: &str, plural: &str) -> String {
-    match number {
-        0 => format!("no {plural}"),
-        1 => format!("1 {singular}"),
-        _ => format!("{number} {plural}"),
-    }
 }
 
 /// The content of `run.json`.

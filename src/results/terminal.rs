@@ -11,9 +11,10 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use crate::results::plausibility::Contradiction;
 use crate::results::prices::RateUsed;
 use crate::results::ranking::{Figure, Place};
-use crate::results::report::{Report, count};
+use crate::results::report::Report;
 use crate::site::currency::Currency;
 use crate::site::number::group_thousands;
+use crate::words::{count, form};
 
 /// A table has one rule, below its header.
 const RULE_BELOW_HEADER: TableStyle =
@@ -197,7 +198,7 @@ fn missing_companies(report: &Report, verbose: bool) -> impl Iterator<Item = Str
     let failures = &report.findings.harvest.failures;
     let (missing, listed) = (failures.len(), report.findings.harvest.listed);
     let head = (missing > 0).then(|| {
-        let verb = if missing == 1 { "is" } else { "are" };
+        let verb = form(missing, "is", "are");
         let companies = count(listed, "company", "companies");
         format!("{missing} of {companies} {verb} missing from the rankings:")
     });

@@ -18,4 +18,4 @@ pub mod paths;
 pub mod rates;
 pub(crate) mod robots;
 pub(crate) mod scan;
-pub(crate) mod text;
+pub mod text;

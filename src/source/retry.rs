@@ -28,7 +28,8 @@ const MIN_BUDGET: u64 = 20;
 pub fn max_attempts(reason: Reason) -> u32 {
     use Reason::*;
     match reason {
-        Unreachable | Timeout | Broken | Truncated | Busy | BadEncoding | OtherPage => MAX_ATTEMPTS,
+        Unreachable | Proxy | TooManyFiles | Timeout | Broken | Truncated | Busy | BadEncoding
+        | OtherPage => MAX_ATTEMPTS,
         Protocol => MAX_ATTEMPTS_AFTER_PROTOCOL_ERROR,
         _ => 1,
     }

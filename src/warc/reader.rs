@@ -25,6 +25,7 @@ use crate::warc::contents::{Contents, Location};
 use crate::warc::digest::{self, EACH_RECORD};
 use crate::warc::raw::{self, MAX_RECORD, NO_RECORD, Next};
 use crate::warc::record::{GZIP_MAGIC, HttpResponse, REDIRECTED_TO, Record};
+use crate::words::{form, quantity};
 
 /// An archive opened for reading. It keeps only the locations of its records in memory.
 #[derive(Debug)]
@@ -126,20 +127,17 @@ impl Archive {
     pub fn damage(&self) -> Option<String> {
         let path = self.path.display();
         let cut = self.cut.as_ref().map(|why| {
-            let pages = match self.contents.responses.iter().len() {
-                1 => "1 page before that is".to_owned(),
-                number => format!("{number} pages before that are"),
-            };
+            let number = self.contents.responses.iter().len();
+            let pages = quantity(number, "page before that is", "pages before that are");
             let end = self.end;
             format!("{path} cannot be read from byte {end} on ({why}); the {pages} used")
         });
-        let damaged = match self.contents.damaged {
-            0 => None,
-            1 => Some(format!("1 record of {path} is damaged and not used")),
-            number => Some(format!(
-                "{number} records of {path} are damaged and not used"
-            )),
-        };
+        let damaged = self.contents.damaged;
+        let damaged = (damaged > 0).then(|| {
+            let records = quantity(damaged, "record", "records");
+            let verb = form(damaged, "is", "are");
+            format!("{records} of {path} {verb} damaged and not used")
+        });
         let sentences: Vec<String> = damaged.into_iter().chain(cut).collect();
         (!sentences.is_empty()).then(|| sentences.join("; "))
     }

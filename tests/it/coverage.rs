@@ -26,11 +26,16 @@ fn paths(companies: usize, count: usize) -> Vec<String> {
 
 /// A server whose first `gone` companies answer 404.
 fn without(companies: usize, gone: usize) -> TestServer {
+    answering(companies, gone, "404 Not Found")
+}
+
+/// A server whose first `gone` companies answer with this status.
+fn answering(companies: usize, gone: usize, status: &'static str) -> TestServer {
     let gone = paths(companies, gone);
     TestServer::start(market(companies), move |path, _| {
         gone.iter()
             .any(|gone| gone == path)
-            .then(|| Reply::status("404 Not Found"))
+            .then(|| Reply::status(status))
     })
 }
 
@@ -126,8 +131,15 @@ fn a_run_needs_95_per_cent_or_all_but_two_companies() {
 
 #[test]
 fn shows_the_tables_and_how_to_resume_and_writes_nothing() {
-    let server = without(60, 4);
-    let more = ["--table", "all.csv", "--trace", "trace.json"];
+    let server = answering(60, 4, "503 Service Unavailable");
+    let more = [
+        "--retry-pause",
+        "5",
+        "--table",
+        "all.csv",
+        "--trace",
+        "trace.json",
+    ];
     let run = Run::new(&server, &more);
     let words = [
         "indexrank: 4 of 60 companies are missing from the rankings:\n",

@@ -23,6 +23,7 @@ mod faults;
 mod golden;
 mod harvest;
 mod help;
+mod hidden_text;
 mod hostile;
 mod identity;
 mod index;
@@ -47,8 +48,11 @@ mod politeness;
 mod properties;
 mod ranking;
 mod rates;
+mod remedies;
 #[cfg(unix)]
 mod resume;
+#[cfg(unix)]
+mod resume_command;
 mod resumed_recording;
 mod server;
 mod server_faults;

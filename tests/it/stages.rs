@@ -27,7 +27,7 @@ use indexrank::source::{Site, Source};
 use indexrank::telemetry::counters::Counters;
 use indexrank::telemetry::trace::Label;
 
-use crate::support::{MARKET, TestServer};
+use crate::support::{MARKET, Reply, TestServer};
 
 const PAGES: usize = 12;
 
@@ -115,6 +115,32 @@ const SIZES: [PoolSizes; 3] = [
 
 fn busy() -> Result<(), PageError> {
     Err(PageError::new(Reason::Busy, ""))
+}
+
+/// Requests that the cancellation aborts, and pages that it leaves in the queue, are neither fetched nor
+/// failed.
+#[test]
+fn a_cancelled_run_counts_no_page_that_it_did_not_fetch() {
+    let is_parsed = |path: &str| path.contains("/stocks/a");
+    for sizes in SIZES {
+        let server = TestServer::start(crate::run::market(), move |path, _| {
+            (!is_parsed(path)).then(|| Reply::Raw(Vec::new()))
+        });
+        let source = source_at(server.address(), sizes.fetchers);
+        let counters = Counters::default();
+        let harvest = thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_millis(300));
+                source.cancel(Cause::Signal(2));
+            });
+            pipeline::run(links(PAGES), &source, sizes, &counters, |_, _, _| Ok(())).unwrap()
+        });
+        assert_eq!(harvest.failures.len(), 0);
+        let parsed = harvest.companies.len() as u64;
+        assert!(parsed < PAGES as u64);
+        let counts = [&counters.fetched, &counters.parsed, &counters.failed];
+        assert_eq!(counts.map(|count| count.get()), [parsed, parsed, 0]);
+    }
 }
 
 #[test]

@@ -9,8 +9,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use indexrank::replica::Pages;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CidrSubnet, CustomExtension, DnType,
+    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, NameConstraints, date_time_ymd,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::run::{COMPANIES, COMPANY, market};
@@ -26,11 +30,19 @@ static AUTHORITIES: AtomicUsize = AtomicUsize::new(0);
 
 impl Authority {
     fn new() -> Self {
+        Authority::with(Authority::params())
+    }
+
+    fn params() -> CertificateParams {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         // A client looks up the issuer of a certificate by name, so each authority has its own.
         let name = AUTHORITIES.fetch_add(1, Ordering::SeqCst).to_string();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+    }
+
+    fn with(params: CertificateParams) -> Self {
         let key = KeyPair::generate().unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
         Authority {
@@ -57,6 +69,15 @@ fn params(host: &str) -> CertificateParams {
 fn self_signed() -> Identity {
     let key = KeyPair::generate().unwrap();
     let certificate = params("127.0.0.1").self_signed(&key).unwrap();
+    (certificate.der().clone(), key)
+}
+
+/// A certificate as `openssl req -x509` makes it.
+fn self_signed_authority() -> Identity {
+    let mut params = params("127.0.0.1");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
     (certificate.der().clone(), key)
 }
 
@@ -88,15 +109,16 @@ impl Server {
         redirect: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let key = provider.key_provider.load_private_key(key).unwrap();
+        // Unlike `with_single_cert`, this serves a certificate that no client accepts.
+        let served = SingleCertAndKey::from(CertifiedKey::new(vec![certificate], key));
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate],
-                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-            );
-        let config = Arc::new(config.unwrap());
+            .with_cert_resolver(Arc::new(served));
+        let config = Arc::new(config);
         let pages = Pages::of_market(&market());
         Server::start(move |stream| {
             let tls = ServerConnection::new(Arc::clone(&config)).ok()?;
@@ -193,6 +215,75 @@ fn rejects_invalid_certificates_without_a_retry() {
     }
 }
 
+/// The rarer faults, too, in words and not by the names of the library.
+#[test]
+fn names_each_fault_of_a_certificate_in_words() {
+    let authority = Authority::new();
+    let mut of_client = params("127.0.0.1");
+    of_client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let mut with_condition = params("127.0.0.1");
+    let mut condition = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99_999], vec![5, 0]);
+    condition.set_criticality(true);
+    with_condition.custom_extensions = vec![condition];
+    let mut constrained = Authority::params();
+    constrained.name_constraints = Some(NameConstraints {
+        permitted_subtrees: vec![GeneralSubtree::DnsName("example.org".to_owned())],
+        excluded_subtrees: vec![GeneralSubtree::IpAddress(CidrSubnet::V4(
+            [127, 0, 0, 0],
+            [255, 0, 0, 0],
+        ))],
+    });
+    let constrained = Authority::with(constrained);
+    for (identity, pem, words) in [
+        (
+            self_signed_authority(),
+            &authority.pem,
+            "is that of an authority, which no server may use as its own",
+        ),
+        (
+            authority.sign(of_client),
+            &authority.pem,
+            "is not one for servers",
+        ),
+        (
+            authority.sign(with_condition),
+            &authority.pem,
+            "has conditions that this program does not know",
+        ),
+        (
+            constrained.sign(params("127.0.0.1")),
+            &constrained.pem,
+            "is for a host that its authority may not vouch for",
+        ),
+    ] {
+        assert_refused(&Server::of_market(identity, |_| None), pem, words, 1);
+    }
+}
+
+/// A TLS record with a fatal alert (RFC 8446, 6).
+#[test]
+fn names_each_alert_in_words() {
+    for (alert, words) in [
+        (40, "share no TLS version or cipher"),
+        (70, "share no TLS version or cipher"),
+        (112, "the server has no certificate for this host"),
+        (116, "the server demands a certificate of its clients"),
+        (
+            80,
+            "the server reports an error of its own in the TLS handshake",
+        ),
+        (22, "the server ended the TLS handshake: record overflow"),
+    ] {
+        let server = Server::start(move |mut stream| {
+            let mut hello = [0; 1024];
+            assert!(stream.read(&mut hello).ok()? > 100);
+            stream.write_all(&[21, 3, 3, 0, 2, 2, alert]).ok()?;
+            stream.read(&mut hello).ok().map(|_| ())
+        });
+        assert_refused(&server, &Authority::new().pem, words, 1);
+    }
+}
+
 #[test]
 fn reports_a_server_without_tls() {
     let pages = Pages::of_market(&market());
@@ -222,7 +313,7 @@ fn retries_a_truncated_handshake() {
             .write_all(&[22, 3, 3, 0, 100, 2, 0, 0, 96, 3, 3, 1, 2, 3, 4])
             .ok()
     });
-    assert_refused(&server, &Authority::new().pem, "unexpected end of file", 8);
+    assert_refused(&server, &Authority::new().pem, "the connection ended", 8);
 }
 
 /// A run against this server ends with exit code 4, these words and this number of connections.
@@ -236,6 +327,9 @@ fn assert_refused(server: &Server, ca: &str, words: &str, connections: usize) {
     );
     assert_eq!(ran.code, 4, "{}", ran.stderr);
     assert!(ran.stderr.contains(words), "{words:?} in {}", ran.stderr);
+    for words in ["check the network", "Error(", "Other(", "--resume"] {
+        assert!(!ran.stderr.contains(words), "{words:?} in {}", ran.stderr);
+    }
     let count = server.connections.load(Ordering::SeqCst);
     assert_eq!(count, connections, "connections: {}", ran.stderr);
     assert!(!folder.path().join("rankings/pe.json").exists());

@@ -292,7 +292,11 @@ fn permanent_faults_cost_only_their_companies() {
     let mut harvest = pipeline::run(walk, &source, sizes, &counters, parse_company).unwrap();
     harvest.settle();
     let rates = exchange_rate::find(&RateChoice::OfDay(None), &source, &counters);
-    let prices = Prices::new(&harvest.companies, rates, Currency::RUB);
+    let prices = Prices::new(
+        &harvest.companies,
+        rates.map_err(|error| error.to_string()),
+        Currency::RUB,
+    );
     for figure in Figure::ALL {
         let is_present = |company: &Company| {
             !failures

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use indexrank::words::quantity;
+
 use crate::cli::{RaceArgs, WorkArg};
 use crate::contenders::{BASELINE, PRODUCT};
 use crate::minimum_time::JobModel;
@@ -124,20 +126,21 @@ impl fmt::Display for Bottleneck {
         } = self.job;
         write!(
             f,
-            "Bound by {}: waiting for {pages} pages, {in_flight} at a time, takes at least {:.2} s; \
-             {} computes for {computing:.2} s on {} cores",
+            "Bound by {}: waiting for {}, {in_flight} at a time, takes at least {:.2} s; \
+             {} computes for {computing:.2} s on {}",
             self.resource(),
+            quantity(pages, "page", "pages"),
             self.job.waiting(),
             self.reference,
-            self.cores
+            quantity(self.cores, "core", "cores")
         )?;
         if transfer > 0.0 {
             write!(f, "; the transfer takes {transfer:.2} s")?;
         }
         writeln!(
             f,
-            ". More than {} pages in flight gain nothing.",
-            self.sufficient_in_flight()
+            ". More than {} in flight gain nothing.",
+            quantity(self.sufficient_in_flight(), "page", "pages")
         )?;
         let minimum = self.job.minimum();
         let ratios: Vec<String> = self

@@ -82,7 +82,11 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             // If stderr is closed, the exit code still reports the error.
-            let _ = writeln!(std::io::stderr(), "compare: {error:#}");
+            let _ = writeln!(
+                std::io::stderr(),
+                "compare: {}",
+                indexrank::site::text::visible(&format!("{error:#}"))
+            );
             ExitCode::from(COULD_NOT_RACE)
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use indexrank::telemetry::trace::Timeline;
+use indexrank::words::quantity;
 
 use crate::answer::Answer;
 use crate::cli::RaceArgs;
@@ -161,7 +162,8 @@ pub fn run(
                 continue;
             }
             progress::show(&format!(
-                "{latency_ms} ms, {workers} workers, round {round}/{rounds}: {}",
+                "{latency_ms} ms, {}, round {round}/{rounds}: {}",
+                quantity(workers as usize, "worker", "workers"),
                 entry.name()
             ));
             let run = run::measure(

@@ -163,7 +163,9 @@ impl Task {
     /// Fetches the exchange rate. Only work with an index needs one.
     pub fn rate(&self, source: &Source, counters: &Counters) -> Result<Option<Rates>, String> {
         match self.work.index() {
-            Some(_) => exchange_rate::find(&RateChoice::OfDay(None), source, counters).map(Some),
+            Some(_) => exchange_rate::find(&RateChoice::OfDay(None), source, counters)
+                .map(Some)
+                .map_err(|error| error.to_string()),
             None => Ok(None),
         }
     }
@@ -205,8 +207,7 @@ impl Task {
             parsers: 1,
         };
         pipeline::run(walk, &source, sizes, &counters, pipeline::parse_company)?;
-        exchange_rate::find(&RateChoice::OfDay(None), &source, &counters)
-            .map_err(anyhow::Error::msg)?;
+        exchange_rate::find(&RateChoice::OfDay(None), &source, &counters)?;
         source
             .take_journal()
             .context("the source has no journal")?

@@ -10,6 +10,7 @@ use crate::site::index::{self, IndexPage};
 use crate::site::landmarks::{index as landmarks, places};
 use crate::site::paths::COMPANY_PREFIX;
 use crate::telemetry::lane::Lane;
+use crate::words::quantity;
 
 const LINKS: &str = "links to /stocks/…";
 
@@ -63,10 +64,11 @@ fn require_first(page: IndexPage) -> Result<IndexPage, PageError> {
 /// Adds the verdicts on page 1 of the index `name`. Returns the paths of the first two companies.
 pub fn judge(page: IndexPage, facts: &Facts, name: &str, verdicts: &mut Verdicts) -> Vec<String> {
     let all = page.rows.len() + page.unread;
+    let companies = quantity(all, "company", "companies");
     if facts.is_named {
-        verdicts.ok("index page", format!("{all} companies, names {name}"));
+        verdicts.ok("index page", format!("{companies}, names {name}"));
     } else {
-        let detail = format!("{all} companies, names no index: {}", places::CANONICAL);
+        let detail = format!("{companies}, names no index: {}", places::CANONICAL);
         verdicts.add("index page", State::Absent, detail);
     }
     let place = places::PAGER;
@@ -88,7 +90,8 @@ pub fn judge(page: IndexPage, facts: &Facts, name: &str, verdicts: &mut Verdicts
             true => State::Missing,
             false => State::Ok,
         };
-        verdicts.add(check, state, format!("{usable} of {all} rows, {place}"));
+        let rows = quantity(all, "row", "rows");
+        verdicts.add(check, state, format!("{usable} of {rows}, {place}"));
     }
     let rows = page.rows.into_iter().take(2);
     rows.map(|row| row.path.to_string()).collect()

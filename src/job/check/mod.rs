@@ -24,7 +24,7 @@ use crate::job::check::company::Seen;
 use crate::job::check::verdict::{Checked, State, Verdicts};
 use crate::job::exchange_rate::{self, RateChoice};
 use crate::job::settings::Access;
-use crate::job::{cancel_on_signal_or_timeout, open};
+use crate::job::{cancel_on_signal_or_timeout, open, shell};
 use crate::pipeline::index_walk::WalkError;
 use crate::pipeline::task::IndexPageId;
 use crate::pipeline::threads::join;
@@ -77,7 +77,10 @@ pub fn check(check: &Check) -> Result<(Checked, Exit), Stop> {
         let (interrupts, max_time) = (&check.interrupts, Some(check.max_time));
         scope.spawn(move || cancel_on_signal_or_timeout(interrupts, max_time, source, &ended));
         // The rates are on a site of their own, so a site that stalls hides nothing of the other.
-        let rates = || exchange_rate::find(&RateChoice::OfDay(None), source, counters);
+        let rates = || {
+            let rates = exchange_rate::find(&RateChoice::OfDay(None), source, counters);
+            rates.map_err(|no_rates| no_rates.sentence)
+        };
         let rates = scope.spawn(rates);
         visit.see_pages(|| join(rates));
         drop(running);
@@ -261,7 +264,7 @@ impl Visit<'_> {
         let what = self.describe(error);
         self.verdicts.add(check, State::Failed, &what);
         let address = self.source.address(path);
-        let next = advice::next_step(error.reason);
+        let next = advice::next_step(error, &self.check.access.origin);
         let sentence = format!("{address}: {what}; {next}");
         self.failure.get_or_insert(sentence);
     }
@@ -292,7 +295,7 @@ impl Visit<'_> {
             let next = format!("there is no exchange rate: {why}; give a run a rate with --rate");
             (Exit::NoRate, next)
         } else {
-            let run = advice::command("", origin, &self.check.index);
+            let run = shell::command("", origin, &self.check.index);
             (
                 Exit::Complete,
                 format!("all that a run needs is there; next: {run}"),

@@ -5,9 +5,9 @@ use std::fmt::Write;
 use memchr::memmem;
 use serde::Serialize;
 
-use crate::results::report::count;
 use crate::results::terminal::shorten;
-use crate::site::text::is_invisible;
+use crate::site::text::visible;
+use crate::words::count;
 
 /// Terminal columns of a line.
 const WIDTH: usize = 80;
@@ -145,7 +145,7 @@ impl Checked {
         {
             let indent = if PAGES.contains(check) { "" } else { "  " };
             let check = format!("{indent}{check}");
-            let detail = shorten(detail, WIDTH - STATE_WIDTH - CHECK_WIDTH);
+            let detail = shorten(&visible(detail), WIDTH - STATE_WIDTH - CHECK_WIDTH);
             let line = format!(
                 "{:STATE_WIDTH$}{check:CHECK_WIDTH$}{detail}",
                 verdict.name()
@@ -154,8 +154,6 @@ impl Checked {
         }
         let requests = count(self.requests as usize, "request", "requests");
         let _ = writeln!(text, "{requests} in {:.1} s; {}", self.seconds, self.next);
-        // Parts of it come from pages, and go to a terminal.
-        let is_plain = |c: char| c == '\n' || !(c.is_control() || is_invisible(c));
-        text.replace(|c| !is_plain(c), "\u{fffd}")
+        text
     }
 }
