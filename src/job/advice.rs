@@ -18,6 +18,7 @@ use crate::results::layout_check;
 use crate::results::write::OutputsError;
 use crate::site::paths::INDICES;
 use crate::source::origin::Origin;
+use crate::source::pauses::MAX_PAUSED;
 use crate::source::throttle::Cause;
 use crate::warc::journal::ResumeError;
 use crate::words;
@@ -86,6 +87,13 @@ impl Stop {
                     resumable: *pause <= MAX_AGE,
                     ..Stop::new(Exit::Unreachable, message)
                 }
+            }
+            Cause::ManyPauses { site, status } => {
+                let message = format!(
+                    "{site} demands pauses of more than {} minutes in all (HTTP status {status} with Retry-After); run the command again later, and send fewer requests with --workers 4 or --rps 1",
+                    MAX_PAUSED.as_secs() / 60
+                );
+                Stop::resumable(Exit::Unreachable, message)
             }
         }
     }

@@ -1,10 +1,11 @@
 //! Where pages come from, a site or an archive, and when they may be requested.
 //! Sending one request is in `http`, the archive format in `warc`, the order of the requests in `pipeline`.
-//! Another retry rule goes into `retry`; a rule for one kind of request (attempts, size, robots.txt, journal) into `purpose`; another limit on all requests into `throttle`.
+//! Another retry rule goes into `retry`; a rule for one kind of request (attempts, size, robots.txt, journal) into `purpose`; another limit on all requests into `throttle`, another rule about `Retry-After` into `pauses`.
 
 pub mod get_with_retries;
 pub mod host;
 pub mod origin;
+pub mod pauses;
 pub mod purpose;
 pub mod retry;
 pub mod robots;
@@ -23,7 +24,7 @@ use crate::site::paths;
 use crate::source::host::Host;
 use crate::source::purpose::{Purpose, Request};
 use crate::source::retry::{Attempts, Retries};
-use crate::source::throttle::{Cause, Throttle};
+use crate::source::throttle::{Cause, PauseResponse, Permit, Throttle};
 use crate::telemetry::lane::Lane;
 use crate::warc::journal::{Journal, Keep};
 use crate::warc::reader::Archive;
@@ -60,6 +61,16 @@ pub struct Site {
     pub journal: Option<Journal>,
 }
 
+/// What a site answers to one request.
+enum Answer {
+    Page(Page),
+    /// It asks for a pause. Its request may go first after the pause if `goes_first`.
+    Pause {
+        error: PageError,
+        goes_first: bool,
+    },
+}
+
 /// A number of requests that may still be sent, redirects and second attempts included.
 #[derive(Debug)]
 pub struct RequestLimit(AtomicU32);
@@ -93,13 +104,13 @@ impl Source {
     pub fn get(
         &self,
         request: Request,
-        buffer: impl FnOnce() -> Vec<u8>,
+        mut buffer: impl FnMut() -> Vec<u8>,
         lane: &mut Lane,
     ) -> Result<Page, PageError> {
         let page = match &self.backend {
             Backend::Site(site) => match site.take_from_journal(request, lane) {
                 Some(page) => page,
-                None => self.request(site, request, buffer, lane)?,
+                None => self.request(site, request, &mut buffer, lane)?,
             },
             Backend::Archive(archive) => self.look_up(archive, request, buffer, lane)?,
         };
@@ -128,18 +139,45 @@ impl Source {
         Ok(page)
     }
 
-    /// Sends one request to the site, as soon as robots.txt and the throttle allow it.
+    /// Requests a page from the site, as soon as robots.txt and the throttle allow it.
+    ///
+    /// A company page whose first response begins a pause is requested again right after it. All others
+    /// wait for the response to that, so one thread waits with its page.
     fn request(
         &self,
         site: &Site,
         request: Request,
-        buffer: impl FnOnce() -> Vec<u8>,
+        mut buffer: impl FnMut() -> Vec<u8>,
         lane: &mut Lane,
     ) -> Result<Page, PageError> {
-        let policy = request.purpose.policy();
         let host = self.host(request.purpose);
         host.robots.allow(request)?;
         let permit = host.throttle.acquire()?;
+        let mut answer = self.send(site, request, permit, &mut buffer, lane)?;
+        let may_go_first = request.purpose == Purpose::Company
+            && !request.is_retry
+            && self.request_limit.is_none();
+        if matches!(answer, Answer::Pause { goes_first, .. } if goes_first && may_go_first) {
+            let permit = host.throttle.acquire_first()?;
+            lane.counters.retries.add(1);
+            answer = self.send(site, request, permit, &mut buffer, lane)?;
+        }
+        match answer {
+            Answer::Page(page) => Ok(page),
+            Answer::Pause { error, .. } => Err(error),
+        }
+    }
+
+    /// Sends one request to the site.
+    fn send(
+        &self,
+        site: &Site,
+        request: Request,
+        permit: Permit,
+        buffer: impl FnOnce() -> Vec<u8>,
+        lane: &mut Lane,
+    ) -> Result<Answer, PageError> {
+        let policy = request.purpose.policy();
         if request.needs_new_connection {
             site.client.retire_connections();
         }
@@ -147,35 +185,46 @@ impl Source {
         let started = Instant::now();
         let address = site.address(request.path);
         let may_send = |path: &str| {
+            let host = self.host(request.purpose);
             host.robots.allow(Request { path, ..request })?;
-            host.throttle.acquire_again()?;
+            permit.acquire_again()?;
             self.count_request()
         };
         let result = site
             .client
             .get(&address, policy.max_body, buffer, lane.counters, may_send);
         record(lane, started, &result);
-        drop(permit);
         // Cancelling aborts the requests under way. Their failures say nothing about the page, and an
         // aborted body may look complete.
         if self.cause().is_some() {
             return Err(throttle::cancelled());
         }
         let page = result?;
+        let pause = retry::pause(&page).filter(|_| policy.pauses_host);
+        // Before the permit is dropped, because that may release the next request.
+        let (site_address, status) = (site.base(request.path), page.status);
+        let goes_first = pause.is_some_and(|pause| {
+            let response = PauseResponse {
+                site: site_address,
+                status,
+                pause,
+            };
+            permit.pause(response, lane)
+        });
+        if pause.is_none() && !retry::is_transient(Reason::of_status(status)) {
+            permit.succeed();
+        }
+        drop(permit);
         if let (Some(journal), true) = (&site.journal, policy.keep != Keep::Nothing) {
             journal.keep(&address, &page, policy.keep);
         }
-        let retry_after = retry::retry_after(&page.headers);
-        if let (true, 429 | 503, Some(pause)) = (policy.pauses_host, page.status, retry_after) {
-            host.throttle.pause(pause, lane);
-            let detail = format!(
-                "HTTP status {}, with a Retry-After of {} s",
-                page.status,
-                pause.as_secs()
-            );
-            return Err(PageError::new(Reason::Postponed, detail));
-        }
-        Ok(page)
+        let Some(pause) = pause else {
+            return Ok(Answer::Page(page));
+        };
+        let seconds = pause.as_secs();
+        let detail = format!("HTTP status {status}, with a Retry-After of {seconds} s");
+        let error = PageError::new(Reason::Postponed, detail);
+        Ok(Answer::Pause { error, goes_first })
     }
 
     /// Keeps the second look at an index page in the journal, if there is one.
@@ -313,12 +362,16 @@ impl RequestLimit {
 
 impl Site {
     fn address(&self, path: &str) -> String {
-        let base = if paths::is_rates(path) {
+        format!("{}{path}", self.base(path))
+    }
+
+    /// Scheme, host and port of the server that a path belongs to.
+    fn base(&self, path: &str) -> &str {
+        if paths::is_rates(path) {
             &self.rates
         } else {
             &self.pages
-        };
-        format!("{base}{path}")
+        }
     }
 
     /// Takes the page from the journal of an interrupted run. `None` if the journal does not have it or

@@ -27,6 +27,8 @@ pub struct Request<'a> {
     pub path: &'a str,
     /// Whether it must not be sent on a connection that has carried another request.
     pub needs_new_connection: bool,
+    /// Whether the page has been requested before.
+    pub is_retry: bool,
 }
 
 impl<'a> Request<'a> {
@@ -35,6 +37,7 @@ impl<'a> Request<'a> {
             purpose,
             path,
             needs_new_connection: false,
+            is_retry: false,
         }
     }
 
@@ -42,6 +45,7 @@ impl<'a> Request<'a> {
     pub fn after(self, attempts: Attempts) -> Self {
         Request {
             needs_new_connection: attempts.got_other_page,
+            is_retry: attempts.is_retry(),
             ..self
         }
     }

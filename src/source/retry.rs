@@ -7,6 +7,7 @@ use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
 
 use crate::http::error::{PageError, Reason};
+use crate::http::page::Page;
 use crate::seeded;
 
 /// Maximum number of attempts at one page, including the first.
@@ -147,6 +148,11 @@ impl Retries {
             .min(MAX_DELAY);
         longest.mul_f64(seeded::share((self.seed, path, attempts)))
     }
+}
+
+/// The pause that a page with status 429 or 503 asks for, if it does.
+pub fn pause(page: &Page) -> Option<Duration> {
+    matches!(page.status, 429 | 503).then(|| retry_after(&page.headers))?
 }
 
 /// The pause that a response asks for with `Retry-After`, in seconds or as any HTTP date

@@ -5,6 +5,7 @@
 //! requests once the run is cancelled. When none of that is active, acquiring a permit takes two
 //! atomic operations.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::http::error::{PageError, Reason};
+use crate::source::pauses::{Pauses, TooLong, Turn};
 use crate::source::retry::{self, MAX_RETRY_AFTER};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::lane::Lane;
@@ -39,6 +41,18 @@ pub enum Cause {
     WalkFailed,
     /// The site asked for a pause of more than two minutes.
     LongPause(Duration),
+    /// The site, given by its address, asked for pauses of more than ten minutes in all, the last time
+    /// with this status.
+    ManyPauses { site: String, status: u16 },
+}
+
+/// A response that asks for a pause.
+#[derive(Debug, Clone, Copy)]
+pub struct PauseResponse<'a> {
+    /// The address of the site: scheme, host and port.
+    pub site: &'a str,
+    pub status: u16,
+    pub pause: Duration,
 }
 
 /// The throttle of a run, shared by all threads that send requests.
@@ -68,8 +82,7 @@ struct State {
     not_cancelled: Option<Sender<Infallible>>,
     /// Why the run was cancelled, if it was.
     cause: Option<Cause>,
-    /// The end of the current pause. `None` without a pause.
-    paused_until: Option<Instant>,
+    pauses: Pauses,
     /// The minimum time between two requests; zero for no rate limit.
     interval: Duration,
     /// When the next request may be sent, if `interval` is not zero.
@@ -98,7 +111,7 @@ impl Throttle {
             state: Mutex::new(State {
                 not_cancelled: Some(not_cancelled),
                 cause: None,
-                paused_until: None,
+                pauses: Pauses::default(),
                 interval: Duration::ZERO,
                 next_at: Instant::now(),
                 limit: max_limit,
@@ -126,7 +139,19 @@ impl Throttle {
 
     /// Blocks until a request may be sent.
     pub fn acquire(&self) -> Result<Permit<'_>, PageError> {
-        let permit = Permit(self);
+        self.acquire_in_turn(Turn::New)
+    }
+
+    /// Like [`acquire`](Self::acquire), for a request that goes before all others after a pause.
+    pub fn acquire_first(&self) -> Result<Permit<'_>, PageError> {
+        self.acquire_in_turn(Turn::First)
+    }
+
+    fn acquire_in_turn(&self, turn: Turn) -> Result<Permit<'_>, PageError> {
+        let permit = Permit {
+            throttle: self,
+            is_probe: Cell::new(false),
+        };
         let in_flight = self.in_flight.fetch_add(1, SeqCst) + 1;
         if in_flight <= self.max_limit && self.is_unrestricted.load(SeqCst) {
             self.most_in_flight.fetch_max(in_flight, SeqCst);
@@ -134,41 +159,36 @@ impl Throttle {
         }
         // A request that waits is not in flight.
         drop(permit);
-        self.wait_for_turn(true)?;
+        let is_probe = self.wait_for_turn(turn)?;
         self.most_in_flight
             .fetch_max(self.in_flight.load(SeqCst), SeqCst);
-        Ok(Permit(self))
+        Ok(Permit {
+            throttle: self,
+            is_probe: Cell::new(is_probe),
+        })
     }
 
-    /// Blocks until a further request under the same permit may be sent, such as a redirect.
-    pub fn acquire_again(&self) -> Result<(), PageError> {
-        if self.is_unrestricted.load(SeqCst) {
-            return Ok(());
-        }
-        self.wait_for_turn(false)
-    }
-
-    /// `is_new` says whether the request needs a place below the concurrency limit; it takes that place.
-    fn wait_for_turn(&self, is_new: bool) -> Result<(), PageError> {
+    /// Blocks until a request may be sent. A new one needs a place below the concurrency limit and takes
+    /// it. Returns whether the request is the first one after a pause.
+    fn wait_for_turn(&self, turn: Turn) -> Result<bool, PageError> {
         let mut state = self.state();
+        state.pauses.add_waiting(turn);
         loop {
             if state.cause.is_some() {
+                state.pauses.remove_waiting(turn);
                 return Err(cancelled());
             }
             let now = Instant::now();
-            if let Some(until) = state.paused_until {
-                if now < until {
-                    state = self.wait(state, until - now);
-                    continue;
-                }
-                state.paused_until = None;
+            if let Some(time) = state.pauses.wait_time(turn, now) {
+                state = self.wait(state, time);
+                continue;
             }
             if !state.interval.is_zero() && now < state.next_at {
                 let left = state.next_at - now;
                 state = self.wait(state, left);
                 continue;
             }
-            if is_new {
+            if matches!(turn, Turn::New | Turn::First) {
                 // Counted before the check: a permit that is dropped after the check sees this thread.
                 self.waiting.fetch_add(1, SeqCst);
                 let has_place = self.take_place(state.limit);
@@ -186,10 +206,13 @@ impl Throttle {
                 let earliest = now.checked_sub(state.interval).unwrap_or(now);
                 state.next_at = state.next_at.max(earliest) + state.interval;
             }
-            if state.limit == self.max_limit && state.interval.is_zero() {
+            state.pauses.remove_waiting(turn);
+            let is_probe = state.pauses.send();
+            let is_free = state.limit == self.max_limit && state.interval.is_zero();
+            if is_free && state.pauses.is_open() {
                 self.is_unrestricted.store(true, SeqCst);
             }
-            return Ok(());
+            return Ok(is_probe);
         }
     }
 
@@ -225,25 +248,38 @@ impl Throttle {
         state.next_at = state.next_at.max(Instant::now() + interval);
     }
 
-    /// Holds back all requests for `pause`, and records the pause in `lane`. A pause of more than two
-    /// minutes cancels the run instead.
-    pub fn pause(&self, pause: Duration, lane: &mut Lane) {
+    /// Holds back all requests for as long as a response asks, and records the pause in `lane`. A pause
+    /// of more than two minutes, or of more than ten minutes with those before, cancels the run instead.
+    /// Returns whether a pause has begun, and not only become longer.
+    pub fn pause(&self, response: PauseResponse, lane: &mut Lane) -> bool {
+        let PauseResponse {
+            site,
+            status,
+            pause,
+        } = response;
         if pause > MAX_RETRY_AFTER {
             self.cancel(Cause::LongPause(pause));
-            return;
+            return false;
         }
-        let now = Instant::now();
         let mut state = self.restrict();
-        let paused_from = state.paused_until.map_or(now, |until| until.max(now));
-        let until = now + pause;
-        if until > paused_from {
-            let added = (until - paused_from).as_millis() as u64;
-            lane.counters.paused_ms.add(added);
-            state.paused_until = Some(until);
-            drop(state);
-            self.changed.notify_all();
-            lane.record(Phase::Pausing, paused_from, until);
+        let begins = state.pauses.is_open();
+        let added = state.pauses.begin(pause, Instant::now());
+        drop(state);
+        match added {
+            Ok(None) => {}
+            Ok(Some((from, until))) => {
+                lane.counters
+                    .paused_ms
+                    .add((until - from).as_millis() as u64);
+                self.changed.notify_all();
+                lane.record(Phase::Pausing, from, until);
+            }
+            Err(TooLong) => self.cancel(Cause::ManyPauses {
+                site: site.to_owned(),
+                status,
+            }),
         }
+        begins
     }
 
     /// Records the result of a company page and adjusts the concurrency limit: halves it when more than
@@ -329,16 +365,83 @@ pub fn cancelled() -> PageError {
 
 /// Permission to have one request under way.
 #[derive(Debug)]
-pub struct Permit<'a>(&'a Throttle);
+pub struct Permit<'a> {
+    throttle: &'a Throttle,
+    /// Whether the request is the first one after a pause, and all others wait for its outcome.
+    is_probe: Cell<bool>,
+}
+
+impl Permit<'_> {
+    /// Blocks until a further request may be sent under this permit, such as a redirect.
+    pub fn acquire_again(&self) -> Result<(), PageError> {
+        if self.throttle.is_unrestricted.load(SeqCst) {
+            return Ok(());
+        }
+        if self.is_probe.get() {
+            return self.throttle.wait_for_turn(Turn::OfProbe).map(|_| ());
+        }
+        self.is_probe
+            .set(self.throttle.wait_for_turn(Turn::Further)?);
+        Ok(())
+    }
+
+    /// Pauses the host, like [`Throttle::pause`]. Returns whether the request should go first after that:
+    /// it has begun the pause, or has been the first one after the pause before.
+    pub fn pause(&self, response: PauseResponse, lane: &mut Lane) -> bool {
+        self.throttle.pause(response, lane) || self.is_probe.get()
+    }
+
+    /// Tells the throttle that the host serves requests. After a pause, this releases the others.
+    pub fn succeed(&self) {
+        self.end_probe(true);
+    }
+
+    fn end_probe(&self, is_success: bool) {
+        if self.is_probe.take() {
+            let mut state = self.throttle.state();
+            state.pauses.end_probe(is_success, Instant::now());
+            drop(state);
+            self.throttle.changed.notify_all();
+        }
+    }
+}
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        let Permit(throttle) = self;
+        self.end_probe(false);
+        let throttle = self.throttle;
         throttle.in_flight.fetch_sub(1, SeqCst);
         if throttle.waiting.load(SeqCst) > 0 {
             // With the lock, no thread misses this between its check and its wait.
             drop(throttle.state());
             throttle.changed.notify_all();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::pauses::MAX_PAUSED;
+    use crate::telemetry::trace::Label;
+
+    #[test]
+    fn pauses_of_more_than_ten_minutes_in_all_cancel_the_run() {
+        let throttle = Throttle::new(1);
+        let ten_minutes_ago = Instant::now().checked_sub(MAX_PAUSED).unwrap();
+        let mut state = throttle.state();
+        state.pauses.begin(MAX_PAUSED, ten_minutes_ago).unwrap();
+        drop(state);
+        assert_eq!(throttle.cause(), None);
+        let response = PauseResponse {
+            site: "https://site.example",
+            status: 503,
+            pause: Duration::from_secs(1),
+        };
+        let counters = Counters::default();
+        throttle.pause(response, &mut counters.lane(Label::Fetcher));
+        let site = response.site.to_owned();
+        let cause = Cause::ManyPauses { site, status: 503 };
+        assert_eq!(throttle.cause(), Some(cause));
     }
 }

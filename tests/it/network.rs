@@ -180,6 +180,27 @@ fn every_fetcher_waits_during_a_retry_after_pause() {
     assert_eq!(report["paused_seconds"], 1.0);
 }
 
+/// 60 pages ask for a pause of a second, each at its first request. The requests under way together are
+/// one pause, and after it a page that was asked for before goes first. A response takes 100 ms, so that
+/// many requests are under way.
+#[test]
+fn pauses_do_not_multiply_with_the_pages_that_ask_for_one() {
+    let server = TestServer::start(market(), |path, earlier| {
+        let is_refused = path.starts_with("/stocks/") && earlier == 0;
+        is_refused.then(|| {
+            thread::sleep(Duration::from_millis(100));
+            Reply::status("429 Too Many\r\nRetry-After: 1")
+        })
+    });
+    let run = Run::new(&server, &["--workers", "64"]);
+    run.assert_complete(COMPANIES as u64);
+    let report = json(&run.folder.path().join("rankings/run.json"));
+    let seconds = report["paused_seconds"].as_f64().unwrap();
+    assert!((1.0..10.0).contains(&seconds), "{seconds}");
+    // robots.txt, the rates, two index pages, one of them twice, and every company twice.
+    assert_eq!(server.requests().len(), 5 + 2 * COMPANIES);
+}
+
 #[test]
 fn ignores_an_invalid_retry_after_and_ends_the_run_on_a_long_one() {
     for kind in ["retry-after-date:-60", "retry-after:soon", "retry-after:0"] {

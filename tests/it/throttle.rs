@@ -4,9 +4,11 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::HeaderMap;
+use indexrank::exit::Exit;
 use indexrank::http::error::{PageError, Reason};
+use indexrank::job::advice::Stop;
 use indexrank::source::retry::{Attempts, MAX_ATTEMPTS, Retries, max_attempts, retry_after};
-use indexrank::source::throttle::{Cause, Throttle};
+use indexrank::source::throttle::{Cause, PauseResponse, Throttle};
 use indexrank::telemetry::counters::Counters;
 use indexrank::telemetry::trace::Label;
 
@@ -235,10 +237,9 @@ fn halves_the_requests_in_flight_if_they_are_below_the_limit() {
 fn a_pause_blocks_fetchers_and_index_requests() {
     let counters = Counters::default();
     let throttle = Throttle::new(8);
-    let mut lane = counters.lane(Label::Fetcher);
-    throttle.pause(Duration::from_millis(300), &mut lane);
+    pause(&throttle, Duration::from_millis(300), &counters);
     // A pause that ends earlier adds nothing.
-    throttle.pause(Duration::from_millis(100), &mut lane);
+    pause(&throttle, Duration::from_millis(100), &counters);
     let started = Instant::now();
     for _ in 0..2 {
         throttle.acquire().unwrap();
@@ -247,13 +248,78 @@ fn a_pause_blocks_fetchers_and_index_requests() {
     assert_eq!(counters.paused_ms.get(), 300);
 }
 
+/// The one that goes first may follow a redirect. The others go when it has succeeded, or one of them
+/// goes when it has failed.
+#[test]
+fn after_a_pause_one_request_goes_first() {
+    let counters = Counters::default();
+    let throttle = Throttle::new(8);
+    pause(&throttle, Duration::from_millis(50), &counters);
+    assert_eq!(concurrent_permits(&throttle, 8), 1);
+    let first = throttle.acquire().unwrap();
+    first.acquire_again().unwrap();
+    drop(first);
+    assert_eq!(concurrent_permits(&throttle, 8), 1);
+    let first = throttle.acquire().unwrap();
+    first.succeed();
+    assert_eq!(concurrent_permits(&throttle, 7), 7);
+    drop(first);
+    assert_eq!(concurrent_permits(&throttle, 8), 8);
+}
+
+/// The success of the request that goes first wakes those that wait for it.
+#[test]
+fn the_first_success_after_a_pause_releases_waiting_requests() {
+    let counters = Counters::default();
+    let throttle = Throttle::new(8);
+    pause(&throttle, Duration::from_millis(10), &counters);
+    let first = throttle.acquire_first().unwrap();
+    thread::scope(|scope| {
+        let waiting: Vec<_> = (0..7)
+            .map(|_| scope.spawn(|| throttle.acquire().map(std::mem::forget)))
+            .collect();
+        thread::sleep(Duration::from_millis(50));
+        assert!(waiting.iter().all(|thread| !thread.is_finished()));
+        first.succeed();
+        waiting
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap().unwrap());
+    });
+}
+
+#[test]
+fn names_the_site_that_pauses_a_run_too_long() {
+    let cause = Cause::ManyPauses {
+        site: "https://site.example".to_owned(),
+        status: 429,
+    };
+    let stop = Stop::of_cancellation(&cause);
+    assert_eq!((stop.exit, stop.resumable), (Exit::Unreachable, true));
+    for words in [
+        "https://site.example demands pauses of more than 10 minutes in all",
+        "HTTP status 429 with Retry-After",
+    ] {
+        assert!(stop.message.contains(words), "{}", stop.message);
+    }
+}
+
+/// Pauses the host of a throttle as a response with `Retry-After` does.
+fn pause(throttle: &Throttle, pause: Duration, counters: &Counters) {
+    let response = PauseResponse {
+        site: "https://site.example",
+        status: 429,
+        pause,
+    };
+    throttle.pause(response, &mut counters.lane(Label::Fetcher));
+}
+
 /// Threads may wait for a pause, an interval between requests, or a permit.
 #[test]
 fn cancellation_wakes_every_waiting_thread() {
     let counters = Counters::default();
     let long = Duration::from_secs(100);
     let blocks: [fn(&Throttle, &Counters, Duration); 3] = [
-        |throttle, counters, long| throttle.pause(long, &mut counters.lane(Label::Fetcher)),
+        |throttle, counters, long| pause(throttle, long, counters),
         |throttle, _, long| throttle.space_requests(long),
         |throttle, counters, _| {
             (0..20).for_each(|_| {
@@ -288,9 +354,9 @@ fn cancellation_wakes_every_waiting_thread() {
 fn a_pause_over_120_s_cancels_the_run() {
     let counters = Counters::default();
     let throttle = Throttle::new(1);
-    throttle.pause(Duration::from_secs(120), &mut counters.lane(Label::Fetcher));
+    pause(&throttle, Duration::from_secs(120), &counters);
     assert_eq!(throttle.cause(), None);
-    throttle.pause(Duration::from_secs(121), &mut counters.lane(Label::Fetcher));
+    pause(&throttle, Duration::from_secs(121), &counters);
     assert_eq!(
         throttle.cause(),
         Some(Cause::LongPause(Duration::from_secs(121)))

@@ -1,0 +1,193 @@
+//! The pauses that a host has asked for with `Retry-After`, and which request ends one.
+//!
+//! After a pause, one request goes first, the probe. Its success releases all others. If the host asks
+//! for another pause instead, only one request was sent for it. Without a probe, a host that refuses the
+//! first request for each of 100 pages gets 100 pauses.
+
+use std::time::{Duration, Instant};
+
+/// The longest time that a host may be paused in all. A site that asks for more does not want to be
+/// scraped now, and a run must not take hours without an end in sight.
+pub const MAX_PAUSED: Duration = Duration::from_secs(600);
+
+/// The pauses of one host. The throttle holds them under its lock and passes the time in.
+#[derive(Debug, Default)]
+pub struct Pauses {
+    gate: Gate,
+    /// The end of the latest pause.
+    until: Option<Instant>,
+    /// The length of all pauses.
+    total: Duration,
+    /// Requests that wait and [go first](Turn::First) after the pause.
+    first: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Gate {
+    #[default]
+    Open,
+    /// Requests wait for the end of a pause, and for the probe to be sent.
+    Closed,
+    /// The probe is under way.
+    Probing,
+}
+
+/// What a waiting request is, which decides when it may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    New,
+    /// Its response has begun the pause, so its success says most about the host.
+    First,
+    /// A further request of one under way, such as a redirect.
+    Further,
+    /// A further request of the probe.
+    OfProbe,
+}
+
+/// All pauses together are longer than [`MAX_PAUSED`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct TooLong;
+
+impl Pauses {
+    /// Begins a pause, or extends the one in progress. Returns the time that this adds, if any.
+    pub fn begin(
+        &mut self,
+        pause: Duration,
+        now: Instant,
+    ) -> Result<Option<(Instant, Instant)>, TooLong> {
+        let from = self.until.map_or(now, |until| until.max(now));
+        let until = now + pause;
+        if until <= from {
+            return Ok(None);
+        }
+        self.total += until - from;
+        if self.total > MAX_PAUSED {
+            return Err(TooLong);
+        }
+        self.until = Some(until);
+        if self.gate == Gate::Open {
+            self.gate = Gate::Closed;
+        }
+        Ok(Some((from, until)))
+    }
+
+    /// Whether no request has to wait.
+    pub fn is_open(&self) -> bool {
+        self.gate == Gate::Open
+    }
+
+    /// How long a request has to wait, unless something changes before. `None` if it may be sent.
+    pub fn wait_time(&self, turn: Turn, now: Instant) -> Option<Duration> {
+        let until = self.until.unwrap_or(now);
+        let left = until.saturating_duration_since(now);
+        match (self.gate, turn) {
+            (Gate::Open, _) => None,
+            _ if !left.is_zero() => Some(left),
+            (Gate::Closed, Turn::First) | (Gate::Probing, Turn::OfProbe) => None,
+            (Gate::Closed, _) if self.first == 0 => None,
+            (Gate::Closed | Gate::Probing, _) => Some(Duration::MAX),
+        }
+    }
+
+    /// Counts a request that begins to wait.
+    pub fn add_waiting(&mut self, turn: Turn) {
+        self.first += usize::from(turn == Turn::First);
+    }
+
+    /// Counts a request that no longer waits.
+    pub fn remove_waiting(&mut self, turn: Turn) {
+        self.first -= usize::from(turn == Turn::First);
+    }
+
+    /// Counts a request as sent. Returns whether it is the probe.
+    pub fn send(&mut self) -> bool {
+        let is_probe = self.gate == Gate::Closed;
+        if is_probe {
+            self.gate = Gate::Probing;
+        }
+        is_probe
+    }
+
+    /// Ends the probe. Its success releases all requests, unless a response to an earlier one has begun
+    /// another pause. Otherwise the next request is the probe.
+    pub fn end_probe(&mut self, is_success: bool, now: Instant) {
+        let is_paused = self.until.is_some_and(|until| now < until);
+        self.gate = if is_success && !is_paused {
+            Gate::Open
+        } else {
+            Gate::Closed
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn ten_responses_are_one_pause_and_one_probe_ends_it() {
+        let (mut pauses, start) = (Pauses::default(), Instant::now());
+        for response in 0..10 {
+            let now = start + response * SECOND / 100;
+            pauses.begin(SECOND, now).unwrap();
+        }
+        assert_eq!(pauses.total, SECOND + 9 * SECOND / 100);
+        let end = start + pauses.total;
+        assert_eq!(
+            pauses.wait_time(Turn::New, end - SECOND / 2),
+            Some(SECOND / 2)
+        );
+        assert_eq!(pauses.wait_time(Turn::New, end), None);
+        assert!(pauses.send());
+        assert_eq!(pauses.wait_time(Turn::First, end), Some(Duration::MAX));
+        pauses.end_probe(true, end);
+        assert_eq!(pauses.wait_time(Turn::New, end), None);
+        assert!(pauses.is_open() && !pauses.send());
+    }
+
+    #[test]
+    fn a_postponed_request_goes_before_new_ones() {
+        let (mut pauses, start) = (Pauses::default(), Instant::now());
+        pauses.begin(SECOND, start).unwrap();
+        pauses.add_waiting(Turn::First);
+        let end = start + SECOND;
+        assert_eq!(pauses.wait_time(Turn::New, end), Some(Duration::MAX));
+        assert_eq!(pauses.wait_time(Turn::First, end), None);
+        pauses.remove_waiting(Turn::First);
+        assert_eq!(pauses.wait_time(Turn::New, end), None);
+    }
+
+    #[test]
+    fn a_failed_probe_or_another_pause_keeps_requests_back() {
+        let (mut pauses, start) = (Pauses::default(), Instant::now());
+        pauses.begin(SECOND, start).unwrap();
+        let end = start + SECOND;
+        assert!(pauses.send());
+        pauses.end_probe(false, end);
+        assert!(!pauses.is_open());
+        assert!(pauses.send());
+        // The late response to a request from before the pause.
+        pauses.begin(SECOND, end).unwrap();
+        pauses.end_probe(true, end + SECOND / 2);
+        assert_eq!(
+            pauses.wait_time(Turn::New, end + SECOND / 2),
+            Some(SECOND / 2)
+        );
+        assert!(pauses.send());
+        pauses.end_probe(true, end + SECOND);
+        assert!(pauses.is_open());
+    }
+
+    #[test]
+    fn ten_minutes_of_pauses_are_the_most() {
+        let (mut pauses, start) = (Pauses::default(), Instant::now());
+        let pause = Duration::from_secs(100);
+        for number in 0..6 {
+            assert!(pauses.begin(pause, start + number * pause).is_ok());
+        }
+        assert_eq!(pauses.begin(SECOND, start), Ok(None));
+        assert_eq!(pauses.begin(SECOND, start + 6 * pause), Err(TooLong));
+    }
+}
