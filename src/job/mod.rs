@@ -86,6 +86,8 @@ pub fn run(mut job: Job) -> Result<Outcome, Stop> {
 /// Fetches robots.txt, the rates, the index and its companies, and shows the progress. Returns when
 /// everything is fetched or the run is cancelled.
 ///
+/// robots.txt comes first: until it is known, nothing else is requested from its host.
+///
 /// Prices in roubles nearly always need rates, so these are fetched at the same time. Prices in another
 /// currency usually need none, so the bank is asked last, and only if a company is quoted in a further
 /// currency.
@@ -101,10 +103,10 @@ fn fetch_everything(job: &Job, opened: &Opened) -> Fetched {
         scope.spawn(move || {
             cancel_on_signal_or_timeout(&job.interrupts, job.max_time, source, &ended)
         });
-        scope.spawn(|| fetch_robots(source, &job.access.user_agent, counters));
         let find_rates = || exchange_rate::find(&job.rates, source, counters);
         let is_in_roubles = job.price_currency == Currency::RUB;
         let early_rates = is_in_roubles.then(|| scope.spawn(find_rates));
+        fetch_robots(source, &job.access.user_agent, counters);
         let harvest = walk_index(job, source, counters);
         if harvest.is_err() {
             // Nor are the rates needed any more.

@@ -111,10 +111,9 @@ impl<'a> IndexWalk<'a> {
     }
 
     /// Checks that the letter pages can be requested, if the walk needs them: the archive has some, and
-    /// robots.txt allows them. Blocks until robots.txt is known.
+    /// robots.txt allows them. Otherwise `--walk both` would end after all numbered pages.
     ///
-    /// An archive with any letter page must have all of them. The check of robots.txt comes before 27
-    /// requests go out at once.
+    /// An archive with any letter page must have all of them.
     pub fn check_letters(&self) -> Result<(), WalkError> {
         if !self
             .series

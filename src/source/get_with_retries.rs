@@ -45,12 +45,13 @@ pub fn get_with_retries<T>(
     }
 }
 
-/// Fetches robots.txt and applies its crawl delay, unless the run ignores it.
+/// Fetches robots.txt and applies its crawl delay, unless the run ignores it. Requests to its host block
+/// until this is done.
 pub fn fetch_robots(source: &Source, user_agent: &str, counters: &Counters) {
     if !source.pages_host.robots.is_wanted() {
         return;
     }
-    // Company requests block until the rules are set, so they must be set even after a panic.
+    // Other threads block until the rules are set, so they must be set even after a panic.
     let rules = catch_panic("fetching", || {
         let rules = request_rules(source, user_agent, counters)?;
         if let Some(delay) = rules.crawl_delay() {

@@ -100,7 +100,8 @@ impl Source {
     }
 
     /// Returns the page of a path; any status but 200 is an error. `buffer` returns a buffer for the
-    /// body. The lane must know the path already.
+    /// body. The lane must know the path already. Blocks while the throttle or a robots.txt not yet known
+    /// holds the request back.
     pub fn get(
         &self,
         request: Request,
@@ -114,8 +115,6 @@ impl Source {
             },
             Backend::Archive(archive) => self.look_up(archive, request, buffer, lane)?,
         };
-        let host = self.host(request.purpose);
-        host.robots.check_response(request)?;
         page.require_status_200()
     }
 

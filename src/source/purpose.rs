@@ -62,21 +62,10 @@ pub struct Policy {
     pub resumable: bool,
     /// Whether a 429 or 503 with `Retry-After` pauses all requests.
     pub pauses_host: bool,
-    pub robots: RobotsPolicy,
+    /// Whether robots.txt of its host may forbid it.
+    pub obeys_robots: bool,
     /// Maximum number of attempts, including the first.
     pub max_attempts: u32,
-}
-
-/// How robots.txt applies to a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RobotsPolicy {
-    /// Blocks until the rules are known and obeys them.
-    Obey,
-    /// Obeys the rules if they have been fetched. Otherwise sends the request at once and discards the
-    /// response if the rules turn out to forbid it.
-    ObeyIfKnown,
-    /// Ignores the rules: the request goes to another host, or fetches robots.txt itself.
-    Exempt,
 }
 
 impl Purpose {
@@ -86,12 +75,11 @@ impl Purpose {
             keep: Keep::ForResume,
             resumable: true,
             pauses_host: true,
-            robots: RobotsPolicy::Obey,
+            obeys_robots: true,
             max_attempts: MAX_ATTEMPTS,
         };
         let index = Policy {
             max_body: body::MAX_UNSHARED,
-            robots: RobotsPolicy::ObeyIfKnown,
             ..company
         };
         match self {
@@ -100,19 +88,17 @@ impl Purpose {
             Purpose::Rates => Policy {
                 keep: Keep::ForRecording,
                 pauses_host: false,
-                robots: RobotsPolicy::Exempt,
                 ..index
             },
             Purpose::Robots => Policy {
                 keep: Keep::ForRecording,
-                robots: RobotsPolicy::Exempt,
+                obeys_robots: false,
                 ..index
             },
             Purpose::Recheck => Policy {
                 keep: Keep::Nothing,
                 resumable: false,
                 pauses_host: false,
-                robots: RobotsPolicy::Obey,
                 max_attempts: 1,
                 ..index
             },

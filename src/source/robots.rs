@@ -1,12 +1,12 @@
-//! robots.txt during a run: fetched once; company requests block until it is known.
+//! robots.txt during a run: fetched once, before anything else is requested from its host.
 
 use std::sync::OnceLock;
 
 use crate::http::error::{PageError, Reason};
 use crate::site::robots::Rules;
-use crate::source::purpose::{Request, RobotsPolicy};
+use crate::source::purpose::Request;
 
-/// The rules of the host. robots.txt is fetched at the same time as the first index page.
+/// The rules of the host.
 #[derive(Debug)]
 pub struct HostRules {
     /// Empty until the request has ended.
@@ -48,26 +48,13 @@ impl HostRules {
         let _ = self.state.set(state);
     }
 
-    /// Whether a request may be sent. May block until the rules are known.
+    /// Whether a request may be sent. Blocks until the rules are known, unless it is the request for
+    /// them.
     pub fn allow(&self, request: Request) -> Result<(), PageError> {
-        match request.purpose.policy().robots {
-            RobotsPolicy::Exempt => Ok(()),
-            // If robots.txt cannot be fetched, the index probably cannot be either, and its failure
-            // is the more useful message.
-            RobotsPolicy::ObeyIfKnown if !matches!(self.state.get(), Some(State::Known(_))) => {
-                Ok(())
-            }
-            RobotsPolicy::ObeyIfKnown | RobotsPolicy::Obey => self.check(request.path),
+        if request.purpose.policy().obeys_robots {
+            return self.check(request.path);
         }
-    }
-
-    /// Whether a response may be used whose request did not wait for the rules. May block until they are
-    /// known.
-    pub fn check_response(&self, request: Request) -> Result<(), PageError> {
-        match request.purpose.policy().robots {
-            RobotsPolicy::ObeyIfKnown => self.check(request.path),
-            RobotsPolicy::Obey | RobotsPolicy::Exempt => Ok(()),
-        }
+        Ok(())
     }
 
     /// Whether a path may be requested. Blocks until the rules are known.
@@ -80,14 +67,28 @@ impl HostRules {
                 }
                 None => Ok(()),
             },
-            State::Unavailable(error) if error.reason == Reason::Stopped => Err(error.clone()),
-            State::Unavailable(error) => {
-                let detail = format!(
-                    "the site's robots.txt cannot be obeyed ({error}), so no request is known to be allowed"
-                );
-                Err(PageError::new(Reason::Robots, detail).caused_by(error.clone()))
-            }
+            State::Unavailable(error) => Err(unavailable(error)),
             State::Ignored => Ok(()),
         }
     }
+}
+
+/// The error of a request to a host whose robots.txt could not be fetched or obeyed.
+fn unavailable(error: &PageError) -> PageError {
+    use Reason::{Broken, Stopped, Timeout, Tls, Unreachable};
+    let (reason, detail) = match error.reason {
+        Stopped => return error.clone(),
+        // No page of the host could be fetched either, so the advice is that for the host.
+        reason @ (Unreachable | Timeout | Tls | Broken) => (
+            reason,
+            format!("robots.txt, which is requested first: {error}"),
+        ),
+        _ => (
+            Reason::Robots,
+            format!(
+                "the site's robots.txt cannot be obeyed ({error}), so no request is known to be allowed"
+            ),
+        ),
+    };
+    PageError::new(reason, detail).caused_by(error.clone())
 }

@@ -1,13 +1,13 @@
 //! robots.txt, rate limits, refusals and the user agent.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
 use indexrank::replica::{Market, SEED};
 
-use crate::run::{COMPANIES, COMPANY, Run, market};
+use crate::run::{COMPANIES, COMPANY, INDEX_2, RATES, Run, market};
 use crate::support::{Reply, Request, TestServer, indexrank, json, ledger};
 
 const ROBOTS: &str = "/robots.txt";
@@ -56,6 +56,50 @@ fn fetches_robots_txt_once_and_obeys_it() {
     let server = with_rules(market(), "User-agent: *\nDisallow: /\n");
     Run::new(&server, &["--ignore-robots"]).assert_complete(0);
     assert_eq!(server.asked(ROBOTS), 0);
+}
+
+/// Also the rates, if they are on the same host.
+#[test]
+fn requests_nothing_from_a_host_before_its_robots_txt_is_known() {
+    let (is_known, early) = (AtomicBool::new(false), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&early);
+    let server = TestServer::start(market(), move |path, _| {
+        if path == ROBOTS {
+            thread::sleep(Duration::from_millis(300));
+            is_known.store(true, SeqCst);
+        } else if !is_known.load(SeqCst) {
+            counted.fetch_add(1, SeqCst);
+        }
+        None
+    });
+    Run::new(&server, &[]).assert_complete(0);
+    assert_eq!(early.load(SeqCst), 0);
+
+    let server = with_rules(market(), "User-agent: *\nDisallow: /scripts/\n");
+    let run = Run::new(&server, &[]);
+    assert_eq!(run.ran.code, 6, "{}", run.ran.stderr);
+    assert!(
+        run.ran.stderr.contains("Disallow: /scripts/"),
+        "{}",
+        run.ran.stderr
+    );
+    assert_eq!(server.asked(RATES), 0);
+}
+
+#[test]
+fn requests_nothing_from_a_host_that_forbids_all_or_cannot_be_reached() {
+    let server = with_rules(market(), "User-agent: *\nDisallow: /\n");
+    Run::new(&server, &[]).assert_failed(4, &["Disallow: /", "--ignore-robots"]);
+    assert_eq!(server.requests().len(), 1);
+
+    let server = crate::run::always(ROBOTS, || Reply::RawThenClose(Vec::new()));
+    let run = Run::new(&server, &["--retry-pause", "10"]);
+    run.assert_failed(
+        4,
+        &["robots.txt, which is requested first", "check the network"],
+    );
+    let requests = server.requests();
+    assert!(requests.iter().all(|request| request.path == ROBOTS));
 }
 
 #[test]
@@ -213,6 +257,15 @@ fn redirects_obey_robots_txt_and_the_rate_limit() {
     let run = Run::new(&server, &[]);
     run.assert_without_the_company("robots");
     assert_eq!(server.asked("/private/mmm"), 0);
+
+    let server = TestServer::start(market(), move |path, _| match path {
+        ROBOTS => Some(Reply::Page(b"User-agent: *\nDisallow: /private".to_vec())),
+        INDEX_2 => Some(redirect_to("/private/index")),
+        _ => None,
+    });
+    let run = Run::new(&server, &[]);
+    run.assert_failed(4, &["page 2 of the index", "Disallow: /private"]);
+    assert_eq!(server.asked("/private/index"), 0);
 
     let server = TestServer::start(Market::embedded(Some(4), SEED), move |path, earlier| {
         (path.starts_with("/stocks/") && earlier == 0).then(|| redirect_to(path))
