@@ -1,13 +1,16 @@
 //! The subcommand `read`: shows what the parsers find in a saved page. Useful after a change of the
 //! layout, and for tests.
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 use std::sync::Arc;
 
 use rust_decimal::Decimal;
 use rust_decimal::serde::arbitrary_precision_option as exact_option;
 use serde::{Serialize, Serializer};
 
-use crate::http::decode::{self, Inflater};
+use crate::http::decode::{self, Inflater, MAX_INFLATED};
 use crate::http::error::PageError;
 use crate::results::ranking::Exact;
 use crate::site::company::AsOf;
@@ -82,6 +85,18 @@ pub struct OutputLine<'a> {
     pub file: &'a str,
     #[serde(flatten)]
     pub seen: &'a Inspected,
+}
+
+/// Reads a file of at most 2 MiB. A device or a pipe may have no end.
+pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let limit = MAX_INFLATED as u64;
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        let message = format!("it is larger than {} MiB", limit >> 20);
+        return Err(io::Error::other(message));
+    }
+    Ok(bytes)
 }
 
 /// Parses a page of any kind, plain or gzipped.

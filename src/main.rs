@@ -1,6 +1,5 @@
 //! The program `indexrank`: dispatches to a subcommand, prints the result, picks the exit code.
 
-use std::fs;
 use std::io;
 use std::panic::catch_unwind;
 use std::path::PathBuf;
@@ -11,7 +10,7 @@ use indexrank::console::{
     print, print_json, print_text, say, say_panics, say_resume_command, say_text, stream,
 };
 use indexrank::exit::Exit;
-use indexrank::inspect::{Inspected, OutputLine, inspect};
+use indexrank::inspect::{Inspected, OutputLine, inspect, read_file};
 use indexrank::job::advice::Stop;
 use indexrank::job::{self, Outcome};
 use indexrank::results::findings::Findings;
@@ -128,7 +127,7 @@ fn read(files: &[PathBuf]) -> Result<Exit, Stop> {
     let mut exit = Exit::Complete;
     for path in files {
         let file = &*path.to_string_lossy();
-        let bytes = match fs::read(path) {
+        let bytes = match read_file(path) {
             Ok(bytes) => bytes,
             Err(error) => {
                 say(&format!(

@@ -1,4 +1,4 @@
-//! Connections that can be retired.
+//! Connections that can be retired, and that bound the length of a response.
 //!
 //! A response may be followed by bytes that belong to no request, such as a second response. If they
 //! arrive in time, the library closes the connection. If they arrive after the next request was sent,
@@ -11,6 +11,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ureq::Error;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
+
+/// Maximum size of a response in bytes as received: headers, chunk sizes and trailers included. A body
+/// has at most 2 MiB. The limit of the body does not count the rest, and trailers without an end would
+/// otherwise be read until the time limit.
+const MAX_RESPONSE: usize = 8 << 20;
 
 /// How often connections have been retired.
 #[derive(Debug, Clone, Default)]
@@ -38,17 +43,20 @@ impl<In: Transport> Connector<In> for Generation {
         Ok(transport.map(|transport| Connection {
             opened_in: self.get(),
             now: self.clone(),
+            received: 0,
             transport,
         }))
     }
 }
 
-/// A connection that counts as closed once it is retired.
+/// A connection that counts as closed once it is retired, and fails when a response is too long.
 #[derive(Debug)]
 pub struct Connection<T> {
     transport: T,
     opened_in: u64,
     now: Generation,
+    /// Bytes received since the last request.
+    received: usize,
 }
 
 impl<T: Transport> Transport for Connection<T> {
@@ -57,11 +65,18 @@ impl<T: Transport> Transport for Connection<T> {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        self.received = 0;
         self.transport.transmit_output(amount, timeout)
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        self.transport.await_input(timeout)
+        let before = self.transport.buffers().input().len();
+        let made_progress = self.transport.await_input(timeout)?;
+        self.received += self.transport.buffers().input().len() - before;
+        if self.received > MAX_RESPONSE {
+            return Err(Error::BodyExceedsLimit(MAX_RESPONSE as u64));
+        }
+        Ok(made_progress)
     }
 
     fn is_open(&mut self) -> bool {

@@ -14,6 +14,9 @@ use crate::words;
 /// Maximum size of `detail` in bytes. `detail` may quote the server, and 100,000 pages may fail.
 const MAX_DETAIL: usize = 300;
 
+/// Maximum number of headers of a response. It is the limit of the HTTP library.
+pub const MAX_HEADERS: usize = 128;
+
 /// Why an address gave no usable page.
 #[derive(Debug, Clone, Serialize, thiserror::Error)]
 #[error("{detail}")]
@@ -171,7 +174,16 @@ fn describe(error: &ureq::Error) -> (Reason, String) {
             let sentence = format!("the headers of the response are larger than {limit} KiB");
             return (Reason::HeadersTooLarge, sentence);
         }
-        BodyExceedsLimit(_) => (Reason::TooLarge, "the body is too large"),
+        BodyExceedsLimit(limit) => {
+            let limit = limit >> 20;
+            let sentence =
+                format!("the response, with all chunks and trailers, is larger than {limit} MiB");
+            return (Reason::TooLarge, sentence);
+        }
+        error if has_too_many_headers(error) => {
+            let sentence = format!("the response has more than {MAX_HEADERS} headers");
+            return (Reason::HeadersTooLarge, sentence);
+        }
         Protocol(why) => {
             let sentence = format!("the response is not valid HTTP: {why}");
             return (Reason::Protocol, sentence);
@@ -244,6 +256,14 @@ pub struct Unresolved {
     pub host: String,
     #[source]
     pub cause: io::Error,
+}
+
+/// The library does not export the type of this error, so it is found by the name of its variant.
+fn has_too_many_headers(error: &ureq::Error) -> bool {
+    let ureq::Error::Protocol(error) = error else {
+        return false;
+    };
+    format!("{error:?}") == "HttpParseTooManyHeaders"
 }
 
 /// Whether an I/O error means that the peer has closed the connection.

@@ -108,7 +108,9 @@ fn of_archived(reason: Reason) -> &'static str {
     match reason {
         NotArchived => "record a whole run with --record, or check --index",
         Unrecognised => "`indexrank read FILE` shows what indexrank finds in a saved page",
-        Truncated | BadEncoding | Damaged => "the archive is damaged: record the run again with --record",
+        Truncated | BadEncoding | Damaged => {
+            "the archive is damaged: record the run again with --record"
+        }
         TooManyFiles => TOO_MANY_FILES,
         Panic => "this is a bug in indexrank",
         _ => "the archive has no better answer: record the run again with --record",

@@ -57,7 +57,7 @@ pub fn fetch_robots(source: &Source, user_agent: &str, counters: &Counters) {
         if let Some(delay) = rules.crawl_delay() {
             if delay > MAX_RETRY_AFTER {
                 let detail = format!(
-                    "it demands {} s between requests, more than the {} s that indexrank accepts",
+                    "it demands at least {} s between requests, more than the {} s that indexrank accepts",
                     delay.as_secs(),
                     MAX_RETRY_AFTER.as_secs()
                 );

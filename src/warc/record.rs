@@ -4,6 +4,8 @@ use http::header::{CONTENT_ENCODING, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 
+use crate::http::error::MAX_HEADERS;
+
 pub const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// The field with the target of the last redirect before a response, if there was one. The format
 /// allows fields of one's own, and has none for this.
@@ -82,9 +84,10 @@ pub struct HttpResponse<'a> {
 }
 
 impl<'a> HttpResponse<'a> {
-    /// Parses a response. `None` if its head is invalid, incomplete or has over 128 headers.
+    /// Parses a response. `None` if its head is invalid, incomplete or has more headers than the writer
+    /// stores: those of a response, and a `Content-Length`.
     pub fn parse(block: &'a [u8]) -> Option<Self> {
-        let mut slots = [httparse::EMPTY_HEADER; 128];
+        let mut slots = [httparse::EMPTY_HEADER; MAX_HEADERS + 1];
         let mut response = httparse::Response::new(&mut slots);
         let httparse::Status::Complete(head) = response.parse(block).ok()? else {
             return None;

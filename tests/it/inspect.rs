@@ -96,6 +96,26 @@ fn continues_after_an_unreadable_file() {
     assert!(ran.stderr.contains("cannot read missing"), "{}", ran.stderr);
 }
 
+/// The rest of the files is still read.
+#[cfg(unix)]
+#[test]
+fn rejects_a_file_without_an_end() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("large"), vec![b' '; (2 << 20) + 1]).unwrap();
+    let ran = indexrank(folder.path(), &["read", "/dev/zero", "large"]);
+    assert_eq!((ran.code, &*ran.stdout), (2, ""));
+    for file in ["/dev/zero", "large"] {
+        let message = format!("cannot read {file}: it is larger than 2 MiB");
+        assert!(ran.stderr.contains(&message), "{}", ran.stderr);
+    }
+    let mut pipe = crate::support::command(folder.path(), &["read", "/dev/stdin"]);
+    let endless = fs::File::open("/dev/zero").unwrap();
+    let output = pipe.stdin(endless).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    fs::write(folder.path().join("large"), vec![b' '; 2 << 20]).unwrap();
+    assert_eq!(indexrank(folder.path(), &["read", "large"]).code, 5);
+}
+
 #[test]
 fn prints_null_and_a_note_for_missing_figures() {
     let page = "<span class=\"price-section__label\">X Inc.</span>\

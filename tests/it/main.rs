@@ -4,6 +4,7 @@ mod architecture;
 mod run;
 mod support;
 
+mod bounds;
 mod capture;
 #[cfg(unix)]
 mod check;

@@ -215,10 +215,17 @@ fn keeps_the_refused_page_in_the_journal() {
     assert!(memchr::memmem::find(&kept, b"Who are you then").is_some());
 }
 
-/// An hour between requests is too long to obey, and 1e19 s are more than any clock can hold.
+/// An hour between requests is too long to obey, 1e19 s are more than any clock can hold, and 1e30 s more
+/// than a `Duration`.
 #[test]
 fn unusable_robots_rules_end_the_run_and_malformed_ones_are_ignored() {
-    for rules in ["Crawl-delay: 3600", "Crawl-delay: 1e19"] {
+    for rules in [
+        "Crawl-delay: 3600",
+        "Crawl-delay: 1e19",
+        "Crawl-delay: 1e30",
+        "Crawl-delay:inf",
+        "Disallow: /a\rcrawl delay : +Infinity # never\rDisallow: /b",
+    ] {
         let server = with_rules(market(), format!("User-agent: *\n{rules}\n"));
         let run = Run::new(&server, &["--max-time", "5"]);
         run.assert_failed(
@@ -236,6 +243,9 @@ fn unusable_robots_rules_end_the_run_and_malformed_ones_are_ignored() {
         "",
         "Crawl-delay: -1",
         "Crawl-delay: x",
+        "User-agent: *\nCrawl-delay: NaN",
+        "User-agent: *\nCrawl-delay: -inf",
+        "User-agent: *\nCrawl-delay: 1e-30",
     ] {
         let server = with_rules(market(), rules);
         Run::new(&server, &[]).assert_complete(0);
