@@ -8,7 +8,7 @@ pub enum Exit {
     Complete = 0,
     /// A bug of this program.
     Internal = 1,
-    /// The command line cannot be used.
+    /// The command line cannot be used, or the system allows too few threads or open files.
     Usage = 2,
     /// The rankings are written, some companies are missing.
     Partial = 3,

@@ -19,7 +19,7 @@ pub fn receive() -> Receiver<i32> {
     let (sender, receiver) = crossbeam_channel::bounded(1);
     // If this fails, SIGINT and SIGTERM end the process as usual.
     if let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]) {
-        std::thread::spawn(move || {
+        let wait = move || {
             let mut signals = signals.forever();
             let Some(first) = signals.next() else { return };
             // Without a receiver, the run has already ended.
@@ -30,7 +30,9 @@ pub fn receive() -> Receiver<i32> {
                     std::process::exit(128 + second);
                 }
             }
-        });
+        };
+        // Where no thread can be started, a run ends before its first request.
+        let _ = std::thread::Builder::new().spawn(wait);
     }
     receiver
 }

@@ -21,8 +21,8 @@ Examples:
 
 Exit codes:
     0  complete
-    1  internal error, or too few threads
-    2  wrong usage, or unusable input file
+    1  internal error
+    2  wrong usage, unusable input file, or too few threads or open files
     3  rankings written, but some companies are missing
     4  site unreachable or refusing requests, or --max-time exceeded
     5  layout of the pages not recognised

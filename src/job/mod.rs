@@ -6,6 +6,7 @@ pub mod advice;
 pub mod check;
 pub mod exchange_rate;
 mod finish;
+mod limits;
 mod open;
 mod remedies;
 pub mod settings;

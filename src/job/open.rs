@@ -1,6 +1,5 @@
 //! The beginning of a run: its outputs are staged, its source is opened.
 
-use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use crate::exit::Exit;
 use crate::http::client::{Client, Options};
 use crate::http::proxy::ProxyChoice;
 use crate::job::advice::Stop;
+use crate::job::limits;
 use crate::job::settings::{Access, Job, RetryTiming};
 use crate::replica::{self, Market};
 use crate::results::write::{self, StagedResults};
@@ -21,15 +21,10 @@ use crate::source::robots::HostRules;
 use crate::source::{Site, Source};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::trace::Trace;
-use crate::telemetry::usage;
 use crate::warc::journal::{Identity, Journal};
 use crate::warc::reader::Archive;
 use crate::warc::writer::Checksum;
 use crate::words;
-
-/// Maximum number of open files besides the connections of workers: outputs, the journal, the
-/// connection for the rates.
-const OTHER_FILES: usize = 32;
 
 /// Everything that a run needs.
 pub struct Opened {
@@ -44,14 +39,14 @@ pub struct Opened {
     _new_folders: NewFolders,
 }
 
-/// Stages the outputs and opens the source. Lowers the number of workers in `job` to
-/// the number that the system allows.
+/// Lowers the number of workers in `job` to what the system allows, stages the outputs and opens the
+/// source.
 pub fn open(job: &mut Job) -> Result<Opened, Stop> {
+    let warning = limits::fit(&job.access.origin, &mut job.sizes)?;
     let staged = write::stage(&job.outputs, job.access.origin.archive())?;
     if let Some(recovered) = &staged.recovered {
         report_recovery(job, recovered)?;
     }
-    let warning = fit_open_files(job);
     let mut source = source(&job.access, job.sizes.fetchers, job.timeout, || {
         open_journal(job).map(Some)
     })?;
@@ -97,27 +92,6 @@ fn report_recovery(job: &Job, recovered: &Recovered) -> Result<(), Stop> {
     }
     (job.say)(&sentence);
     Ok(())
-}
-
-/// Lowers the number of workers if the limit of open files is too low for them, and returns a warning.
-fn fit_open_files(job: &mut Job) -> Option<String> {
-    let limit = usage::raise_open_file_limit().unwrap_or(u64::MAX) as usize;
-    // The embedded market holds the other end of each connection.
-    let ends = if job.access.origin == Origin::Replica {
-        2
-    } else {
-        1
-    };
-    let possible = limit.saturating_sub(OTHER_FILES) / ends;
-    if job.sizes.fetchers <= possible.max(1) {
-        return None;
-    }
-    let wanted = mem::replace(&mut job.sizes.fetchers, possible.max(1));
-    let workers = job.sizes.fetchers;
-    Some(format!(
-        "{} instead of {wanted}: this process may have {limit} files open (`ulimit -n`)",
-        words::quantity(workers, "worker", "workers")
-    ))
 }
 
 /// Opens the source of a run or a check, for up to `connections` requests at a time. `timeout` is the

@@ -191,14 +191,20 @@ fn map_in_parallel<T: Sync, U: Send>(items: &[T], make: impl Fn(&T) -> Option<U>
     let chunk_size = items.len().div_ceil(cores).max(1);
     thread::scope(|scope| {
         let make = &make;
+        let make_all = move |chunk: &[T]| chunk.iter().filter_map(make).collect::<Vec<U>>();
         let workers: Vec<_> = items
             .chunks(chunk_size)
-            .map(|chunk| scope.spawn(move || chunk.iter().filter_map(make).collect::<Vec<U>>()))
+            .map(|chunk| {
+                let worker = thread::Builder::new().spawn_scoped(scope, move || make_all(chunk));
+                // Without a thread for it, this one makes the chunk.
+                worker.map_err(|_| chunk)
+            })
             .collect();
-        let join = |worker: thread::ScopedJoinHandle<'_, Vec<U>>| {
-            worker
+        let join = |worker: Result<thread::ScopedJoinHandle<'_, Vec<U>>, &[T]>| match worker {
+            Ok(worker) => worker
                 .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(chunk) => make_all(chunk),
         };
         workers.into_iter().flat_map(join).collect()
     })

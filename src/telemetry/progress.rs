@@ -68,13 +68,14 @@ impl Progress {
             };
         }
         let (stop, stopped) = channel();
-        let display = thread::spawn(move || match style {
+        let show = move || match style {
             Style::Bars => show_bars(&counters, &stopped),
             _ => show_lines(&counters, &stopped),
-        });
+        };
         Progress {
             stop: Some(stop),
-            display: Some(display),
+            // A run goes on without its display if no thread can be started.
+            display: thread::Builder::new().spawn(show).ok(),
         }
     }
 

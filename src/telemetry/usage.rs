@@ -51,6 +51,25 @@ mod system {
         }
     }
 
+    #[cfg(target_os = "linux")]
+    pub fn free_address_space() -> Option<u64> {
+        let (limit, _) = getrlimit(Resource::RLIMIT_AS).ok()?;
+        let used = bytes_in_status("self", "VmSize:")?;
+        (limit != nix::sys::resource::RLIM_INFINITY).then(|| limit.saturating_sub(used))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub fn free_address_space() -> Option<u64> {
+        None
+    }
+
+    pub fn openable_files(most: usize) -> usize {
+        use std::os::fd::AsFd;
+        let open = |_| std::io::stderr().as_fd().try_clone_to_owned().ok();
+        let files: Vec<_> = (0..most).map_while(open).collect();
+        files.len()
+    }
+
     pub fn peak_memory_of_children() -> Option<u64> {
         let usage = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
         Some(usage.max_rss() as u64 * UNIT)
@@ -61,6 +80,14 @@ mod system {
 mod system {
     pub fn raise_open_file_limit() -> Option<u64> {
         None
+    }
+
+    pub fn free_address_space() -> Option<u64> {
+        None
+    }
+
+    pub fn openable_files(most: usize) -> usize {
+        most
     }
 
     pub fn cpu_time() -> Option<super::Duration> {
@@ -107,4 +134,16 @@ pub fn memory_of(process: u32) -> Option<u64> {
 /// or `None` if the system does not report it.
 pub fn raise_open_file_limit() -> Option<u64> {
     system::raise_open_file_limit()
+}
+
+/// The address space that the limit of this process (`ulimit -v`) leaves, in bytes. `None` without a
+/// limit, and on systems without `/proc`.
+pub fn free_address_space() -> Option<u64> {
+    system::free_address_space()
+}
+
+/// How many files this process can open beside those open now, up to `most`. It is `most` where the
+/// system cannot be asked.
+pub fn openable_files(most: usize) -> usize {
+    system::openable_files(most)
 }

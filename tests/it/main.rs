@@ -35,6 +35,8 @@ mod interrupted;
 #[cfg(unix)]
 mod journal_damage;
 mod large;
+#[cfg(unix)]
+mod limits;
 mod market;
 #[cfg(target_os = "linux")]
 mod memory;

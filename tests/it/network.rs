@@ -3,7 +3,6 @@
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
-
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -239,30 +238,6 @@ fn parses_figures_under_a_wrong_charset_header() {
     for charset in ["utf-16", "windows-1251", "nonsense", "iso-2022-jp"] {
         run(&format!("charset:{charset}@/stocks/*"), &[]).assert_complete(charset, 5);
     }
-}
-
-#[test]
-fn starts_fewer_workers_under_a_low_file_descriptor_limit() {
-    let server = TestServer::start(market(), |_, _| None);
-    let folder = tempfile::tempdir().unwrap();
-    let binary = env!("CARGO_BIN_EXE_indexrank");
-    let script = format!(
-        "ulimit -n 60; exec {binary} --workers 200 --from {}",
-        server.address()
-    );
-    let output = Command::new("bash")
-        .args(["-c", &script])
-        .current_dir(folder.path())
-        .output()
-        .unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(0), "{stderr}");
-    assert!(stderr.contains("28 workers instead of 200"), "{stderr}");
-    let report = json(&folder.path().join("rankings/run.json"));
-    assert_eq!(
-        ledger(&report),
-        [COMPANIES as u64, COMPANIES as u64, 0, 0, 0]
-    );
 }
 
 #[test]

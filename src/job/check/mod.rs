@@ -24,7 +24,8 @@ use crate::job::check::company::Seen;
 use crate::job::check::verdict::{Checked, State, Verdicts};
 use crate::job::exchange_rate::{self, RateChoice};
 use crate::job::settings::Access;
-use crate::job::{cancel_on_signal_or_timeout, open, shell};
+use crate::job::{cancel_on_signal_or_timeout, limits, open, shell};
+use crate::pipeline::PoolSizes;
 use crate::pipeline::index_walk::WalkError;
 use crate::pipeline::task::IndexPageId;
 use crate::pipeline::threads::join;
@@ -60,6 +61,12 @@ pub struct Check {
 
 /// Checks one page of each kind. An error is of the options, or a signal.
 pub fn check(check: &Check) -> Result<(Checked, Exit), Stop> {
+    let mut sizes = PoolSizes {
+        fetchers: CONNECTIONS,
+        parsers: 0,
+    };
+    // It sends one request after another, so any number of connections is enough.
+    limits::fit(&check.access.origin, &mut sizes)?;
     let mut source = open::source(&check.access, CONNECTIONS, TIMEOUT, || Ok(None))?;
     source.request_limit = Some(RequestLimit::new(MAX_REQUESTS));
     let (source, counters) = (&source, &Counters::default());
