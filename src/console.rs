@@ -2,13 +2,14 @@
 //! comes from.
 
 use std::env;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Write, stderr, stdout};
 use std::panic::{self, PanicHookInfo};
 
 use crate::exit::Exit;
 use crate::job::advice::Stop;
 use crate::job::shell::{self, ResumeCommand};
 use crate::site::text::{is_hidden, visible};
+use crate::telemetry::screen::{self, ERROR, Size, WARNING};
 use crate::words;
 
 /// Prints text of any number of lines to stdout.
@@ -57,7 +58,7 @@ pub fn print(bytes: &[u8]) -> Result<(), Stop> {
 
 /// Streams to stdout and flushes it. A closed pipe (`| head`) is not an error.
 pub fn stream(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Stop> {
-    let mut stdout = BufWriter::new(io::stdout().lock());
+    let mut stdout = BufWriter::new(stdout().lock());
     match write(&mut stdout).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Stop::new(
             Exit::Output,
@@ -70,10 +71,44 @@ pub fn stream(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()
     }
 }
 
-/// Writes a line to stderr, after the name of the program.
+/// Prints text with colours to stdout, without them unless stdout shows them. What comes from pages is
+/// [`visible`] already.
+pub fn print_coloured(text: &str) -> Result<(), Stop> {
+    let size = screen::size(stdout());
+    print(screen::coloured(text, &stdout(), size).as_bytes())
+}
+
+/// Writes a line to stderr, after the name of the program. On a terminal it is wrapped at words.
 pub fn say(line: &str) {
+    let line = visible(line);
+    let line = match line.strip_prefix("warning:") {
+        Some(rest) => format!("{WARNING}warning:{WARNING:#}{rest}"),
+        None => line.into_owned(),
+    };
+    let size = screen::size(stderr());
+    write_line(&screen::fit(&format!("indexrank: {line}"), size), size);
+}
+
+/// Writes the line of an error to stderr.
+pub fn say_error(line: &str) {
+    let line = format!("{ERROR}indexrank:{ERROR:#} {}", visible(line));
+    let size = screen::size(stderr());
+    write_line(&screen::fit(&line, size), size);
+}
+
+/// Writes a line with a command at its end to stderr. The command is never wrapped, so that it can be
+/// copied.
+pub fn say_command(intro: &str, command: &str) {
+    let intro = format!("indexrank: {intro}");
+    let size = screen::size(stderr());
+    write_line(&screen::fit_command(&intro, command, size), size);
+}
+
+fn write_line(line: &str, size: Option<Size>) {
+    let line = format!("{line}\n");
+    let line = screen::coloured(&line, &stderr(), size);
     // An error of stderr cannot be reported anywhere.
-    let _ = writeln!(io::stderr(), "indexrank: {}", visible(line));
+    let _ = stderr().write_all(line.as_bytes());
 }
 
 /// Writes text of any number of lines to stderr.
@@ -95,11 +130,13 @@ pub fn say_panics() {
     }));
 }
 
-/// Says how to continue the run, after `what` such as "to resume".
-pub fn say_resume_command(what: &str) {
+/// What to say before the command that continues this run, after `what` such as "to resume", and the
+/// command.
+pub fn resume_command(what: &str) -> (String, String) {
     let ResumeCommand { line, placeholder } = shell::resume_command(env::args_os());
-    match placeholder {
-        Some(placeholder) => say(&format!("{what}, with your own {placeholder}: {line}")),
-        None => say(&format!("{what}: {line}")),
-    }
+    let intro = match placeholder {
+        Some(placeholder) => format!("{what}, with your own {placeholder}:"),
+        None => format!("{what}:"),
+    };
+    (intro, line)
 }

@@ -1,13 +1,15 @@
 //! The program `indexrank`: dispatches to a subcommand, prints the result, picks the exit code.
 
 use std::io;
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use indexrank::cli::{self, CheckArgs, Cli, Command, RunArgs, Verbosity};
 use indexrank::console::{
-    print, print_json, print_text, say, say_panics, say_resume_command, say_text, stream,
+    print, print_coloured, print_json, print_text, resume_command, say, say_command, say_error,
+    say_panics, say_text, stream,
 };
 use indexrank::exit::Exit;
 use indexrank::inspect::{Inspected, OutputLine, inspect, read_file};
@@ -17,6 +19,9 @@ use indexrank::results::findings::Findings;
 use indexrank::results::{report, table, terminal};
 use indexrank::serve::serve;
 use indexrank::signals;
+use indexrank::site::text::visible;
+use indexrank::telemetry::log::Log;
+use indexrank::telemetry::screen;
 use indexrank::words;
 
 fn main() -> ExitCode {
@@ -28,23 +33,29 @@ fn main() -> ExitCode {
             return Exit::Usage.into();
         }
     };
-    let result = catch_unwind(|| dispatch(cli)).unwrap_or_else(|_| {
+    // Closed until a run opens it, and ignored until then.
+    let log = Arc::<Log>::default();
+    let result = catch_unwind(AssertUnwindSafe(|| dispatch(cli, &log))).unwrap_or_else(|_| {
         let message = "internal error, described above: this is a bug in indexrank; no output file is incomplete";
         Err(Stop::new(Exit::Internal, message))
     });
     let exit = result.unwrap_or_else(|stop| {
-        say(&stop.message);
+        say_error(&stop.message);
+        log.append(&stop.message);
         if stop.resumable {
-            say_resume_command("to resume");
+            tell_command(&log, "to resume");
         }
         stop.exit
     });
+    if let Some(warning) = log.warning() {
+        say(&format!("warning: {warning}"));
+    }
     exit.into()
 }
 
-fn dispatch(cli: Cli) -> Result<Exit, Stop> {
+fn dispatch(cli: Cli, log: &Arc<Log>) -> Result<Exit, Stop> {
     match cli.command {
-        None => rank(cli.run),
+        None => rank(cli.run, log),
         Some(Command::Serve(args)) => serve(&args),
         Some(Command::Check(args)) => check(args),
         Some(Command::Read { files }) => read(&files),
@@ -55,18 +66,18 @@ fn dispatch(cli: Cli) -> Result<Exit, Stop> {
 }
 
 /// Runs the rankings job: `indexrank` without a subcommand.
-fn rank(args: RunArgs) -> Result<Exit, Stop> {
-    let (job, verbosity) = args.into_job(signals::receive())?;
+fn rank(args: RunArgs, log: &Arc<Log>) -> Result<Exit, Stop> {
+    let (job, verbosity) = args.into_job(signals::receive(), log.clone())?;
     let outcome = job::run(job)?;
-    let printed = print_to_stdout(&outcome, verbosity);
-    print_to_stderr(&outcome, verbosity);
+    let printed = print_outcome(&outcome, verbosity);
+    report_outcome(&outcome, verbosity, log);
     let written = outcome.end?;
     printed.map(|()| written.exit)
 }
 
 /// Prints what a run has for stdout: its report as JSON, the table of all companies, the rankings as
 /// tables, or nothing.
-fn print_to_stdout(outcome: &Outcome, verbosity: Verbosity) -> Result<(), Stop> {
+fn print_outcome(outcome: &Outcome, verbosity: Verbosity) -> Result<(), Stop> {
     if verbosity.json {
         return print_json(|out| outcome.document.write_json(out));
     }
@@ -86,28 +97,53 @@ fn print_to_stdout(outcome: &Outcome, verbosity: Verbosity) -> Result<(), Stop> 
     if verbosity.quiet {
         return Ok(());
     }
-    let size = terminal_size::terminal_size_of(io::stdout());
-    let width = size.map_or(80, |(width, _)| usize::from(width.0));
-    let tables = terminal::tables(rankings, report.price_currency, width);
-    print_text(&(tables + &terminal::closing_lines(report)))
+    let size = screen::size(io::stdout());
+    let columns = size.map_or(80, |size| size.columns);
+    let mut text = terminal::tables(rankings, report.price_currency, columns);
+    for line in terminal::closing_lines(report).lines() {
+        text += &screen::fit(&visible(line), size);
+        text.push('\n');
+    }
+    print_coloured(&text)
 }
 
-/// Prints what a run prints to stderr at its end, line by line.
-fn print_to_stderr(outcome: &Outcome, verbosity: Verbosity) {
+/// Writes the summary to the log, and the problems of a run to stderr and the log. `--quiet` does not
+/// shorten the log.
+fn report_outcome(outcome: &Outcome, verbosity: Verbosity, log: &Log) {
     let (Some(_), Some(report)) = (&outcome.rankings, outcome.document.report()) else {
         return;
     };
-    let say = |line: String| say(&line);
-    terminal::problems(report, verbosity.verbose).for_each(say);
-    if !verbosity.quiet {
-        terminal::contradictions(report, verbosity.verbose).for_each(say);
+    for line in terminal::closing_lines(report).lines() {
+        log.append(line);
+    }
+    for line in terminal::problems(report, verbosity.verbose) {
+        tell(log, &line);
+    }
+    for line in terminal::contradictions(report, verbosity.verbose) {
+        if !verbosity.quiet {
+            say(&line);
+        }
+        log.append(&line);
     }
     if matches!(&outcome.end, Ok(written) if written.resumable) {
-        say_resume_command("to fetch only what is missing");
+        tell_command(log, "to fetch only what is missing");
     }
     if verbosity.verbose {
-        say(terminal::usage(report));
+        tell(log, &terminal::usage(report));
     }
+}
+
+/// Writes a line to stderr and to the log.
+fn tell(log: &Log, line: &str) {
+    say(line);
+    log.append(line);
+}
+
+/// Writes the command that resumes this run to stderr and to the log.
+fn tell_command(log: &Log, what: &str) {
+    let (intro, command) = resume_command(what);
+    say_command(&intro, &command);
+    log.append(&format!("{intro} {command}"));
 }
 
 /// The subcommand `check`.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -26,6 +27,7 @@ use crate::results::ranking::PeRange;
 use crate::results::table::Format;
 use crate::results::write::Outputs;
 use crate::site::currency::Currency;
+use crate::telemetry::log::Log;
 use crate::telemetry::progress::Style;
 
 /// The default number of parsers is at most this. Eight parse pages faster than any site serves them,
@@ -162,6 +164,11 @@ pub struct RunArgs {
     /// Without it, at most five of each are listed. All of this goes to stderr.
     #[arg(long, short, help_heading = "Terminal")]
     verbose: bool,
+    /// Also append progress, warnings, errors and the summary to FILE, each line with the time in UTC
+    ///
+    /// For example for cron, with --quiet. Several runs may share the file.
+    #[arg(long, value_name = "FILE", help_heading = "Terminal")]
+    log: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -193,9 +200,13 @@ pub struct Verbosity {
 }
 
 impl RunArgs {
-    /// The settings of the run. A signal from `interrupts` cancels it. An error if options contradict each
-    /// other.
-    pub fn into_job(self, interrupts: Receiver<i32>) -> Result<(Job, Verbosity), Stop> {
+    /// The settings of the run. A signal from `interrupts` cancels it, and it opens `log` if it has one. An
+    /// error if options contradict each other.
+    pub fn into_job(
+        self,
+        interrupts: Receiver<i32>,
+        log: Arc<Log>,
+    ) -> Result<(Job, Verbosity), Stop> {
         let rates = self.rate_choice()?;
         let stdout_table = self.stdout_table()?;
         let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get());
@@ -233,6 +244,7 @@ impl RunArgs {
                 tables: table_files(self.tables),
                 record: self.record,
                 trace: self.trace,
+                log: self.log,
             },
             timeout: self.timeout,
             rps: self.rps,
@@ -245,6 +257,7 @@ impl RunArgs {
             interrupts,
             progress: Style::for_stderr(self.quiet),
             say,
+            log,
         };
         Ok((job, verbosity))
     }

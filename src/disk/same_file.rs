@@ -60,13 +60,13 @@ pub struct UsedFiles {
 }
 
 impl UsedFiles {
-    /// Adds a file that the run reads.
+    /// Adds a file that the run does not replace: one that it reads or appends to. A link is followed.
     pub fn add_source(&mut self, path: &Path) {
         // A source that cannot be read is the error of its reader.
-        self.existing
-            .extend(fs::metadata(path).ok().as_ref().and_then(FileId::of));
-        if let Ok(path) = path.canonicalize() {
-            let _ = self.add_name(&path);
+        let existing = fs::metadata(path).ok();
+        self.existing.extend(existing.as_ref().and_then(FileId::of));
+        for path in [Some(path.to_owned()), path.canonicalize().ok()] {
+            let _ = path.map(|path| self.add_name(&path));
         }
     }
 

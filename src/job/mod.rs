@@ -96,7 +96,7 @@ fn fetch_everything(job: &Job, opened: &Opened) -> Fetched {
     let Opened {
         source, counters, ..
     } = opened;
-    let progress = Progress::start(job.progress, counters.clone());
+    let progress = Progress::start(job.progress, counters.clone(), job.log.clone());
     let started = Timestamp::now();
     let clock = Instant::now();
     let (running, ended) = bounded::<Infallible>(0);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::disk::commit::{self, Recovered};
-use crate::disk::output::NewFolders;
+use crate::disk::output::{NewFolders, OutputError};
 use crate::disk::staging::StagedFile;
 use crate::exit::Exit;
 use crate::http::client::{Client, Options};
@@ -44,6 +44,9 @@ pub struct Opened {
 pub fn open(job: &mut Job) -> Result<Opened, Stop> {
     let warning = limits::fit(&job.access.origin, &mut job.sizes)?;
     let staged = write::stage(&job.outputs, job.access.origin.archive())?;
+    if let Some(log) = &job.outputs.log {
+        job.log.open(log).map_err(OutputError::at(log))?;
+    }
     if let Some(recovered) = &staged.recovered {
         report_recovery(job, recovered)?;
     }
@@ -91,6 +94,7 @@ fn report_recovery(job: &Job, recovered: &Recovered) -> Result<(), Stop> {
         return Err(Stop::new(exit, message));
     }
     (job.say)(&sentence);
+    job.log.append(&sentence);
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The settings of a run, and the part of them that a check shares.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
@@ -14,6 +15,7 @@ use crate::results::ranking::PeRange;
 use crate::results::write::Outputs;
 use crate::site::currency::Currency;
 use crate::source::origin::Origin;
+use crate::telemetry::log::Log;
 use crate::telemetry::progress::Style;
 
 /// The index of a run without `--index`.
@@ -59,6 +61,8 @@ pub struct Job {
     pub progress: Style,
     /// Prints a line to stderr before the first request.
     pub say: fn(&str),
+    /// Opened with the outputs, if they name a log.
+    pub log: Arc<Log>,
 }
 
 /// The delays before retries.

@@ -1,5 +1,6 @@
 //! The text that a finished run prints: tables and closing lines for stdout, problems for stderr.
 
+use std::cmp::Ordering;
 use std::fmt::Write;
 use std::iter;
 use std::path::Path;
@@ -14,82 +15,139 @@ use crate::results::ranking::{Figure, Place};
 use crate::results::report::Report;
 use crate::site::currency::Currency;
 use crate::site::number::group_thousands;
+use crate::site::text::visible;
+use crate::telemetry::screen::{HEADER, PLAIN, SECONDARY};
 use crate::words::{count, form};
 
 /// A table has one rule, below its header.
 const RULE_BELOW_HEADER: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
-/// Terminal columns needed for two tables side by side.
-const MIN_WIDTH_FOR_TWO: usize = 100;
+/// Between two tables side by side.
 const GAP: &str = "   ";
-/// Terminal columns of a table without its names: rank, code, figure and the padding of each.
-const WITHOUT_NAMES: usize = 32;
-/// Maximum width of a name, in terminal columns.
-const MAX_NAME: usize = 40;
+/// The least width of a name that is cut, in terminal columns.
+const MIN_NAME: usize = 8;
 /// Maximum number of failures, and of contradictions, that are listed without `--verbose`.
 const MAX_LISTED: usize = 5;
 
-/// The rankings as tables for a terminal of `width` columns. Prices are in `currency`.
+/// The rankings as tables for a terminal of `width` columns, two side by side if their names fit. Names
+/// are cut if one table alone is too wide. Prices are in `currency`.
 pub fn tables(rankings: &[(Figure, Vec<Place>)], currency: Currency, width: usize) -> String {
-    let side_by_side = width >= MIN_WIDTH_FOR_TWO;
-    let table_width = if side_by_side {
-        (width - GAP.len()) / 2
-    } else {
-        width
-    };
-    let name_width = table_width.saturating_sub(WITHOUT_NAMES).clamp(8, MAX_NAME);
-    let tables: Vec<Vec<String>> = rankings
+    let tables: Vec<Ranking> = rankings
         .iter()
-        .map(|(figure, places)| format_table(figure.title(&currency), places, name_width))
+        .map(|(figure, places)| Ranking {
+            title: figure.title(&currency),
+            places,
+        })
         .collect();
-    let widest = tables.iter().flatten().map(|line| line.width()).max();
-    let widest = widest.unwrap_or(0);
+    let widest = |tables: &[&Ranking]| {
+        let widths = tables.iter().map(|table| table.natural_width());
+        widths.max().unwrap_or(0)
+    };
+    let column = |number| tables.iter().skip(number).step_by(2).collect::<Vec<_>>();
+    let (left, right) = (widest(&column(0)), widest(&column(1)));
+    let widths = if left + GAP.len() + right <= width {
+        vec![left, right]
+    } else {
+        vec![left.max(right).min(width)]
+    };
     let mut text = String::new();
-    for pair in tables.chunks(if side_by_side { 2 } else { 1 }) {
-        let line = |table: usize, row: usize| {
-            pair.get(table)
-                .and_then(|lines| lines.get(row))
-                .map_or("", String::as_str)
-        };
-        for row in 0..pair.iter().map(Vec::len).max().unwrap_or(0) {
-            let padding = " ".repeat(widest - line(0, row).width());
-            let both = format!("{}{padding}{GAP}{}", line(0, row), line(1, row));
-            let _ = writeln!(text, "{}", both.trim_end());
-        }
+    for row in tables.chunks(widths.len()) {
+        let row = row.iter().zip(&widths);
+        let row: Vec<Vec<String>> = row.map(|(table, width)| table.lines(*width)).collect();
+        push_side_by_side(&mut text, &row, left);
         text.push('\n');
     }
     text
 }
 
-/// The lines of one table.
-fn format_table((title, unit): (&str, &str), places: &[Place], name_width: usize) -> Vec<String> {
-    let mut table = Table::new();
-    table
-        .load_style(RULE_BELOW_HEADER)
-        .set_header(["", "Code", title, unit]);
-    for (rank, place) in places.iter().enumerate() {
-        table.add_row([
-            (rank + 1).to_string(),
-            place.code.clone(),
-            shorten(&place.name, name_width),
-            two_decimals(place.value),
-        ]);
-    }
-    let at_least = |width| ColumnConstraint::LowerBoundary(Width::Fixed(width));
-    let exactly = |width| ColumnConstraint::Absolute(Width::Fixed(width));
-    for (column, constraint, alignment) in [
-        (0, at_least(4), CellAlignment::Right),
-        (1, at_least(7), CellAlignment::Left),
-        (2, exactly(name_width as u16 + 2), CellAlignment::Left),
-        (3, at_least(12), CellAlignment::Right),
-    ] {
-        if let Some(column) = table.column_mut(column) {
-            column
-                .set_constraint(constraint)
-                .set_cell_alignment(alignment);
+/// Adds the lines of one or two tables to the text. The first table gets `width` columns. Headers and
+/// rules are styled.
+fn push_side_by_side(text: &mut String, tables: &[Vec<String>], width: usize) {
+    // A narrow header has several lines.
+    let is_rule = |line: &String| line.starts_with('─');
+    for row in 0..tables.iter().map(Vec::len).max().unwrap_or(0) {
+        let mut joined = String::new();
+        for lines in tables {
+            let Some(line) = lines.get(row) else { continue };
+            let rule = lines.iter().position(is_rule).unwrap_or(0);
+            let style = match row.cmp(&rule) {
+                Ordering::Less => HEADER,
+                Ordering::Equal => SECONDARY,
+                Ordering::Greater => PLAIN,
+            };
+            if !joined.is_empty() {
+                joined += GAP;
+            }
+            let padding = " ".repeat(width.saturating_sub(line.width()));
+            let _ = write!(joined, "{style}{line}{style:#}{padding}");
         }
+        let _ = writeln!(text, "{}", joined.trim_end());
     }
-    table.to_string().lines().map(str::to_owned).collect()
+}
+
+/// One ranking, to be shown as a table.
+struct Ranking<'a> {
+    /// The figure and its unit.
+    title: (&'a str, &'a str),
+    places: &'a [Place],
+}
+
+impl Ranking<'_> {
+    /// The lines of the table, `width` columns wide. They are wider if the names would be shorter than
+    /// [`MIN_NAME`].
+    fn lines(&self, width: usize) -> Vec<String> {
+        let name = self.longest_name() + width;
+        self.format(name.saturating_sub(self.natural_width()).max(MIN_NAME))
+    }
+
+    /// The width of the table with whole names, in terminal columns.
+    fn natural_width(&self) -> usize {
+        let lines = self.format(self.longest_name());
+        lines.iter().map(|line| line.width()).max().unwrap_or(0)
+    }
+
+    /// The width of the longest name or of the title, in terminal columns.
+    fn longest_name(&self) -> usize {
+        let names = self.places.iter();
+        let names = names.map(|place| visible(&place.name).width());
+        names.fold(self.title.0.width(), usize::max)
+    }
+
+    /// The lines of the table with names of this many terminal columns.
+    fn format(&self, name_width: usize) -> Vec<String> {
+        let (title, unit) = self.title;
+        let mut table = Table::new();
+        table
+            .load_style(RULE_BELOW_HEADER)
+            .set_header(["", "Code", title, unit]);
+        for (rank, place) in self.places.iter().enumerate() {
+            table.add_row([
+                (rank + 1).to_string(),
+                visible(&place.code).into_owned(),
+                shorten(&visible(&place.name), name_width),
+                two_decimals(place.value),
+            ]);
+        }
+        let at_least = |width| ColumnConstraint::LowerBoundary(Width::Fixed(width));
+        // Names are cut to `MAX_LEN` bytes when they are parsed, so this is below 65,536.
+        let exactly = |width| ColumnConstraint::Absolute(Width::Fixed(width as u16));
+        for (column, constraint, alignment) in [
+            (0, at_least(4), CellAlignment::Right),
+            (1, at_least(7), CellAlignment::Left),
+            (2, exactly(name_width + 2), CellAlignment::Left),
+            (3, at_least(9), CellAlignment::Right),
+        ] {
+            if let Some(column) = table.column_mut(column) {
+                column
+                    .set_constraint(constraint)
+                    .set_cell_alignment(alignment);
+            }
+        }
+        let text = table.to_string();
+        text.lines()
+            .map(|line| line.trim_end().to_owned())
+            .collect()
+    }
 }
 
 /// Cuts a name to this many terminal columns. Some characters take two columns.

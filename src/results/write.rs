@@ -32,6 +32,8 @@ pub struct Outputs {
     pub record: Option<PathBuf>,
     /// File of the trace.
     pub trace: Option<PathBuf>,
+    /// File that the run appends its messages to.
+    pub log: Option<PathBuf>,
 }
 
 impl Outputs {
@@ -119,7 +121,8 @@ pub fn stage(outputs: &Outputs, archive: Option<&Path>) -> Result<StagedOutputs,
     let recovered = commit::recover(folder)?;
     let mut used = UsedFiles::default();
     used.add_source(folder);
-    archive.into_iter().for_each(|file| used.add_source(file));
+    let sources = archive.into_iter().chain(outputs.log.as_deref());
+    sources.for_each(|file| used.add_source(file));
     for file in outputs.all_files() {
         used.add_output(&file)?;
     }

@@ -1,10 +1,15 @@
-//! Counters, timeline and progress display of a run, and its CPU time and memory from the operating system.
+//! Counters, timeline, progress display and log of a run, the terminal, and its CPU time and memory from the operating system.
 //! Nothing in here sends a request or makes a decision: the other rooms report durations and labels.
-//! Another counter goes into `counters`, its display into `progress`, another label of the timeline into `trace`.
+//! Another counter goes into `counters`, its text into `snapshot`, its bar into `bars`, another label of the timeline into `trace`, another colour into `screen`.
 
+mod bars;
 pub mod counters;
 pub mod lane;
+pub mod log;
 pub mod percentile;
 pub mod progress;
+pub mod screen;
+mod snapshot;
+mod speed;
 pub mod trace;
 pub mod usage;

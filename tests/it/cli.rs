@@ -341,7 +341,15 @@ fn prints_plain_progress_lines_without_a_terminal() {
     let ran = indexrank(folder.path(), &["--from", &address, "--workers", "16"]);
     let quiet = indexrank(
         folder.path(),
-        &["--from", &address, "--workers", "16", "--quiet"],
+        &[
+            "--from",
+            &address,
+            "--workers",
+            "16",
+            "--quiet",
+            "--log",
+            "log",
+        ],
     );
     server.kill().unwrap();
     server.wait().unwrap();
@@ -364,6 +372,8 @@ fn prints_plain_progress_lines_without_a_terminal() {
         ran.stderr
     );
     assert_eq!((quiet.code, &*quiet.stdout, &*quiet.stderr), (0, "", ""));
+    let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+    assert!(log.contains("]: 2 s: index 11/11, fetched "), "{log}");
 }
 
 #[test]

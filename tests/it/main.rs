@@ -37,6 +37,7 @@ mod journal_damage;
 mod large;
 #[cfg(unix)]
 mod limits;
+mod log;
 mod market;
 #[cfg(target_os = "linux")]
 mod memory;
@@ -61,6 +62,9 @@ mod server;
 mod server_faults;
 mod spellings;
 mod stages;
+mod tables;
+#[cfg(unix)]
+mod terminal;
 mod throttle;
 mod tls;
 mod torture;
