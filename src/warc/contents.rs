@@ -5,7 +5,7 @@ use std::mem;
 
 use jiff::Timestamp;
 
-use crate::warc::digest;
+use crate::warc::digest::{self, EACH_RECORD};
 use crate::warc::path_map::PathMap;
 use crate::warc::record::{self, HttpResponse, Record, SECOND_LOOK};
 
@@ -68,10 +68,14 @@ impl Contents {
     ///
     /// Of several responses for one address, the last one in the file counts, whatever its status: a
     /// retry, or what the page is now. It counts even if it is damaged, so that no older one is taken for
-    /// it. A response of another host for the same path counts if its status
-    /// is 200; its redirects and failures do not hide a page.
+    /// it. A response of another host for the same path counts if its status is 200; its redirects and
+    /// failures do not hide a page.
     pub fn add(&mut self, record: &Record, offset: u64, length: u64) {
-        let is_damaged = digest::matches_record(record) == Some(false);
+        let is_response = record.field("warc-type") == Some("response");
+        let is_damaged = match digest::matches_record(record) {
+            Some(matches) => !matches,
+            None => is_response && self.promises_digests(),
+        };
         self.damaged += usize::from(is_damaged);
         if record.field("warc-type") == Some("warcinfo") && offset == 0 {
             let fields = record::fields(record.block).take(MAX_FIRST_RECORD_FIELDS);
@@ -108,6 +112,11 @@ impl Contents {
         if page.is_ok || is_damaged || page.host == known.page.host {
             *known = stored();
         }
+    }
+
+    /// Whether the first record says that each response has a digest.
+    pub fn promises_digests(&self) -> bool {
+        self.about.iter().any(|(name, _)| name == EACH_RECORD)
     }
 
     fn note_resumed(&mut self, record: &Record, offset: u64) {

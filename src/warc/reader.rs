@@ -22,7 +22,7 @@ use crate::http::decode::Inflater;
 use crate::http::error::{PageError, Reason};
 use crate::http::page::{MAX_BODY, Page};
 use crate::warc::contents::{Contents, Location};
-use crate::warc::digest::{self, EACH_RECORD};
+use crate::warc::digest;
 use crate::warc::raw::{self, MAX_RECORD, NO_RECORD, Next};
 use crate::warc::record::{GZIP_MAGIC, HttpResponse, REDIRECTED_TO, Record};
 use crate::words::{form, quantity};
@@ -290,7 +290,7 @@ impl Archive {
         let (record, _) = Record::parse(record).ok_or(NO_RECORD)?;
         let response = HttpResponse::parse(record.block);
         let is_intact = match digest::matches_record(&record) {
-            None if self.about(EACH_RECORD).is_some() => return Err("its digest is missing"),
+            None if self.contents.promises_digests() => return Err("its digest is missing"),
             None => response
                 .as_ref()
                 .and_then(|response| digest::matches_sha1(&record, response)),

@@ -22,7 +22,7 @@ use crate::warc::sync::SyncThread;
 const SYNC_INTERVAL: Duration = Duration::from_secs(2);
 
 /// An archive in progress. Every record is in the file before the next one begins, and on the disk
-/// after at most [`SYNC_INTERVAL`].
+/// two seconds later.
 #[derive(Debug)]
 pub struct Writer {
     archive: Arc<Mutex<ArchiveFile>>,
