@@ -68,7 +68,7 @@ fn dispatch(cli: Cli, log: &Arc<Log>) -> Result<Exit, Stop> {
 /// Runs the rankings job: `indexrank` without a subcommand.
 fn rank(args: RunArgs, log: &Arc<Log>) -> Result<Exit, Stop> {
     let (job, verbosity) = args.into_job(signals::receive(), log.clone())?;
-    let outcome = job::run(job)?;
+    let outcome = job::run(job, say)?;
     let printed = print_outcome(&outcome, verbosity);
     report_outcome(&outcome, verbosity, log);
     let written = outcome.end?;

@@ -15,7 +15,6 @@ use crate::cli::values::{
     TableTarget, currency, date, min_companies, rate, recording, requests_per_second, seconds,
     table, usd_rub, whole_number,
 };
-use crate::console::say;
 use crate::exit::Exit;
 use crate::job::advice::Stop;
 use crate::job::exchange_rate::RateChoice;
@@ -256,7 +255,6 @@ impl RunArgs {
             },
             interrupts,
             progress: Style::for_stderr(self.quiet),
-            say,
             log,
         };
         Ok((job, verbosity))

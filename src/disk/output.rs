@@ -1,5 +1,7 @@
-//! What all files that a run writes have in common: the error that names one, and their folders.
+//! What all files that a run writes have in common: the error that names one, the name of the file beside
+//! each, and their folders.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,6 +31,14 @@ pub fn parent(path: &Path) -> &Path {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     }
+}
+
+/// The name of the file beside an output that its content goes to at first.
+pub fn staging_path(target: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(target.file_name().unwrap_or_default());
+    name.push(".indexrank");
+    target.with_file_name(name)
 }
 
 /// Folders that a run has created for its outputs. Dropped, it removes those that are empty.

@@ -7,8 +7,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::disk::output::{OutputError, parent};
-use crate::disk::staging;
+use crate::disk::output::{OutputError, parent, staging_path};
 
 /// Device and inode of a file or folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,7 +74,7 @@ impl UsedFiles {
     pub fn add_output(&mut self, path: &Path) -> Result<(), PathError> {
         let is_new = self.add_name(path).map_err(OutputError::at(path))?
             && self
-                .add_name(&staging::staging_path(path))
+                .add_name(&staging_path(path))
                 .map_err(OutputError::at(path))?;
         let used_twice = || PathError::UsedTwice(path.to_owned());
         if !is_new {

@@ -4,7 +4,6 @@
 //! out a second run with the same output, and takes the content at the end. The operating system
 //! releases the lock when the process ends, even after a crash; the next run replaces what is left.
 
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -15,7 +14,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::disk::output::OutputError;
+use crate::disk::output::{OutputError, staging_path};
 use crate::disk::same_file;
 
 /// The first line of a file without content, before the number of the process that holds it.
@@ -73,14 +72,6 @@ impl<W: Write> Write for Hashing<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
     }
-}
-
-/// The name of the file beside an output.
-pub fn staging_path(target: &Path) -> PathBuf {
-    let mut name = OsString::from(".");
-    name.push(target.file_name().unwrap_or_default());
-    name.push(".indexrank");
-    target.with_file_name(name)
 }
 
 /// The file beside an output, locked. Dropped before it is renamed to its target, it is removed.

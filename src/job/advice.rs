@@ -147,8 +147,9 @@ impl Stop {
         };
         let remedy = remedies::of_page(&first.error, origin);
         let message = format!("{pages} {}: {}; {}", first.path, first.error, remedy.advice);
+        let is_other = first.error.reason == Reason::OtherPage;
         Some(Stop {
-            resumable: may_succeed_later(&harvest.failures, origin),
+            resumable: !is_other && may_succeed_later(&harvest.failures, origin),
             ..Stop::new(Exit::Unreachable, message)
         })
     }
@@ -178,13 +179,15 @@ fn without_number(error: &anyhow::Error) -> String {
     causes.collect::<Vec<_>>().join(": ")
 }
 
-/// Whether a resumed run may fetch any of these pages.
+/// Whether a resumed run may fetch any of these company pages.
 pub fn may_succeed_later(failures: &[Failure], origin: &Origin) -> bool {
     let mut errors = failures.iter().map(|failure| &failure.error);
-    errors.any(|error| {
+    errors.any(|error| match error.reason {
         // A page that the site refuses to send is not requested again.
-        !matches!(error.reason, Reason::Blocked | Reason::Challenge)
-            && remedies::of_page(error, origin).may_succeed_later
+        Reason::Blocked | Reason::Challenge => false,
+        // A company page names its own address, so another page in a journal is noticed.
+        Reason::OtherPage => origin.archive().is_none(),
+        _ => remedies::of_page(error, origin).may_succeed_later,
     })
 }
 

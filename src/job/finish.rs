@@ -103,17 +103,19 @@ impl End<'_> {
         let written =
             recorded.and_then(|recording| self.write_results(&mut report, &rankings, recording));
         match written {
-            Ok(()) => Outcome {
-                end: Ok(Written {
-                    exit: exit_code(&report),
-                    resumable: close_journal(
-                        journal,
-                        self.rates_may_come || self.pages_may_come(&report),
-                    ),
-                }),
-                document: Document::Report(Box::new(report)),
-                rankings: Some(rankings),
-            },
+            Ok(()) => {
+                // Without rates, a run whose companies are all quoted in its own currency lacks nothing.
+                let rates_help = self.rates_may_come && report.rate_error.is_some();
+                let may_come = rates_help || self.pages_may_come(&report);
+                Outcome {
+                    end: Ok(Written {
+                        exit: exit_code(&report),
+                        resumable: close_journal(journal, may_come),
+                    }),
+                    document: Document::Report(Box::new(report)),
+                    rankings: Some(rankings),
+                }
+            }
             Err(stop) => {
                 report.set_not_written(&*stop.message);
                 let stop = keep_pages(self.job, journal, stop);

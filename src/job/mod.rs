@@ -1,6 +1,6 @@
 //! The rankings job, `indexrank` without a subcommand: open → run → check → rank → write. Beside it the subcommand `check`.
 //! Only the order of these steps is in here; the steps themselves are in the rooms that this one imports.
-//! Another sentence or exit code for a run that ended early goes into `advice`, another warning into `warnings`, another setting into `settings` (its option into `cli`), another landmark of the subcommand into `check`.
+//! Another sentence or exit code for a run that ended early goes into `advice`, another cause and what to do about it into `remedies`, another command to paste into `shell`, another warning into `warnings`, another setting into `settings` (its option into `cli`), another landmark of the subcommand into `check`.
 
 pub mod advice;
 pub mod check;
@@ -51,9 +51,9 @@ struct Fetched {
 }
 
 /// Runs the job. An error is the end of a run that has not begun or was interrupted: no result has
-/// changed, and the pages fetched so far are in the journal.
-pub fn run(mut job: Job) -> Result<Outcome, Stop> {
-    let opened = open::open(&mut job)?;
+/// changed, and the pages fetched so far are in the journal. `say` prints a line before the first request.
+pub fn run(mut job: Job, say: impl Fn(&str)) -> Result<Outcome, Stop> {
+    let opened = open::open(&mut job, say)?;
     let Fetched {
         harvest,
         rates,

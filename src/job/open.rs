@@ -41,14 +41,16 @@ pub struct Opened {
 
 /// Lowers the number of workers in `job` to what the system allows, stages the outputs and opens the
 /// source.
-pub fn open(job: &mut Job) -> Result<Opened, Stop> {
+pub fn open(job: &mut Job, say: impl Fn(&str)) -> Result<Opened, Stop> {
     let warning = limits::fit(&job.access.origin, &mut job.sizes)?;
     let staged = write::stage(&job.outputs, job.access.origin.archive())?;
     if let Some(log) = &job.outputs.log {
         job.log.open(log).map_err(OutputError::at(log))?;
     }
     if let Some(recovered) = &staged.recovered {
-        report_recovery(job, recovered)?;
+        let sentence = report_recovery(job, recovered)?;
+        job.log.append(&sentence);
+        say(&sentence);
     }
     let mut source = source(&job.access, job.sizes.fetchers, job.timeout, || {
         open_journal(job).map(Some)
@@ -77,9 +79,9 @@ pub fn open(job: &mut Job) -> Result<Opened, Stop> {
     })
 }
 
-/// Tells of the files of an earlier run that were put in place. Ends a run that was to resume it, if that
+/// A sentence about the files of an earlier run that were put in place. Ends a run that was to resume it, if that
 /// run had recorded its pages: all of them are in the recording now.
-fn report_recovery(job: &Job, recovered: &Recovered) -> Result<(), Stop> {
+fn report_recovery(job: &Job, recovered: &Recovered) -> Result<String, Stop> {
     let mut sentence = format!(
         "the files of an earlier run are in place now: {}",
         commit::list(&recovered.new)
@@ -93,9 +95,7 @@ fn report_recovery(job: &Job, recovered: &Recovered) -> Result<(), Stop> {
         let message = format!("{sentence}; that run needed only this, so nothing was fetched");
         return Err(Stop::new(exit, message));
     }
-    (job.say)(&sentence);
-    job.log.append(&sentence);
-    Ok(())
+    Ok(sentence)
 }
 
 /// Opens the source of a run or a check, for up to `connections` requests at a time. `timeout` is the

@@ -59,8 +59,6 @@ pub struct Job {
     /// Receives the numbers of signals that cancel the run.
     pub interrupts: Receiver<i32>,
     pub progress: Style,
-    /// Prints a line to stderr before the first request.
-    pub say: fn(&str),
     /// Opened with the outputs, if they name a log.
     pub log: Arc<Log>,
 }

@@ -24,8 +24,8 @@ use crate::words::quantity;
 /// More companies than any index has, or any two. Each takes its path and some 40 bytes of memory here.
 pub const MAX_COMPANIES: usize = 100_000;
 /// Maximum number of index pages requested and not yet parsed: all letter pages, and three times as many
-/// as a real index has numbered ones. Each may hold a body of 1 MiB. With 64 of such a size, a run takes
-/// 142 MB.
+/// as a real index has numbered ones. Each may hold a body of 1 MiB: with 32 of these, a run has
+/// 97 MB, with 64 it has 142 MB.
 const MAX_AHEAD: usize = 32;
 /// No index page is requested while this many companies wait for a fetcher.
 const MAX_LINKS: usize = 2_000;

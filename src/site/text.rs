@@ -11,7 +11,7 @@ use crate::site::dom::MAX_TEXT;
 pub const MAX_LEN: usize = 200;
 
 /// Joins texts and replaces every run of white space with one space. Ignores all text after
-/// [`MAX_TEXT`] characters, which is more than any text on the site has.
+/// `MAX_TEXT` characters, which is more than any text on the site has.
 pub fn words<'a>(texts: impl Iterator<Item = &'a str>) -> String {
     let text: String = texts.flat_map(str::chars).take(MAX_TEXT).collect();
     text.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -566,7 +566,10 @@ fn rejects_an_unknown_index_and_another_page_of_the_index() {
     let checked = Checked::of(&server, &["--index", "ftse_100"]);
     checked.assert(4, "index page", "failed", "HTTP status 404");
     checked.assert(4, "company page", "skipped", "no company is known");
-    checked.assert_next("the site has no index \"ftse_100\"");
+    checked.assert_next("the site has no such page now: try again later, or another --index");
+    let server = TestServer::start(market(), |_, _| None);
+    let checked = Checked::of(&server, &["--index", "ftse"]);
+    checked.assert_next("the site has no index \"ftse\"");
     let second = market().index_page(2).into_bytes();
     let server = server_replying(INDEX_1, move || Reply::Page(second.clone()));
     Checked::of(&server, &[]).assert(4, "index page", "failed", "it is page 2");

@@ -102,7 +102,7 @@ fn hostile_server() -> TestServer {
         let page = || String::from_utf8(pages.get(path)?.plain_body()).ok();
         let html = match path {
             // A company that answers 404, so its address is printed as missing.
-            INDEX_2 => page()?.replacen("-stock\"", &format!("{}-stock\"", *WITHOUT_CONTROLS), 1),
+            INDEX_2 => page()?.replace("lnt-stock\"", &format!("lnt{}-stock\"", *WITHOUT_CONTROLS)),
             // The first place of a ranking, with a doubtful figure and an unreadable one.
             COMPANY => {
                 let html = unnamed(page()?.as_bytes());

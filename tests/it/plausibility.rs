@@ -191,7 +191,6 @@ fn flags_only_merck_in_the_crawl() {
         .collect();
     assert_eq!(companies.len(), 496);
     let flagged: Vec<(String, Rule)> = check_all(&companies)
-        .into_iter()
         .map(|suspicion| (suspicion.code, suspicion.rule))
         .collect();
     assert_eq!(flagged, [("MRK".to_owned(), Rule::LowFarBelow)]);

@@ -261,9 +261,12 @@ fn each_failure_to_connect_has_its_own_advice() {
         let address = listener.local_addr().unwrap();
         thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
-                let _ = stream.read(&mut [0; 1024]);
-                let _ = stream.write_all(bytes);
-                let _ = stream.read(&mut [0; 1024]);
+                // A thread for each, because a run asks for several pages at once.
+                thread::spawn(move || {
+                    let _ = stream.read(&mut [0; 1024]);
+                    let _ = stream.write_all(bytes);
+                    let _ = stream.read(&mut [0; 1024]);
+                });
             }
         });
         address

@@ -312,8 +312,10 @@ fn wraps_messages_at_words_and_keeps_the_resume_command_whole() {
     let text = terminal.text();
     let (_, messages) = text.rsplit_once("\x1b[2K").unwrap_or(("", &text));
     let lines: Vec<&str> = messages.lines().collect();
-    let is_wrapped = |line: &&str| line.starts_with("  ");
-    assert!(lines.iter().any(|line| is_wrapped(&line)), "{lines:#?}");
+    assert!(
+        lines.iter().any(|line| line.starts_with("  ")),
+        "{lines:#?}"
+    );
     let command = format!(
         "{} --from {} --max-time 0.5 --out 'a folder with a long name' --resume",
         env!("CARGO_BIN_EXE_indexrank"),
