@@ -55,6 +55,7 @@ fn main() -> ExitCode {
 
 fn dispatch(cli: Cli, log: &Arc<Log>) -> Result<Exit, Stop> {
     match cli.command {
+        None if cli.run.dry_run => estimate(cli.run, log),
         None => rank(cli.run, log),
         Some(Command::Serve(args)) => serve(&args),
         Some(Command::Check(args)) => check(args),
@@ -73,6 +74,18 @@ fn rank(args: RunArgs, log: &Arc<Log>) -> Result<Exit, Stop> {
     report_outcome(&outcome, verbosity, log);
     let written = outcome.end?;
     printed.map(|()| written.exit)
+}
+
+/// Estimates the requests and the time of a run: `indexrank --dry-run`.
+fn estimate(args: RunArgs, log: &Arc<Log>) -> Result<Exit, Stop> {
+    let (job, verbosity) = args.into_job(signals::receive(), log.clone())?;
+    let estimate = job::dry_run::estimate(&job)?;
+    let printed = if verbosity.json {
+        print_json(|out| report::write_json(&estimate, out))
+    } else {
+        print_text(&estimate.text())
+    };
+    printed.map(|()| Exit::Complete)
 }
 
 /// Prints what a run has for stdout: its report as JSON, the table of all companies, the rankings as

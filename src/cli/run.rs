@@ -149,6 +149,13 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", hide = true)]
     retry_seed: Option<u64>,
 
+    /// Print how many requests the run would send and how long they would take; write no file
+    ///
+    /// Fetches robots.txt and page 1 of the index, and estimates the rest from them, without retries. The
+    /// outputs are not checked. If page 1 would end the run, the exit code is that of the run.
+    #[arg(long, help_heading = "Fetching")]
+    pub dry_run: bool,
+
     /// Print run.json, or failed-run.json, to stdout instead of the tables
     #[arg(long, help_heading = "Terminal")]
     json: bool,

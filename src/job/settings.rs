@@ -14,6 +14,7 @@ use crate::results::coverage::MinCompanies;
 use crate::results::ranking::PeRange;
 use crate::results::write::Outputs;
 use crate::site::currency::Currency;
+use crate::site::paths::LIVE_PAGES;
 use crate::source::origin::Origin;
 use crate::telemetry::log::Log;
 use crate::telemetry::progress::Style;
@@ -29,6 +30,17 @@ pub struct Access {
     pub proxy: ProxyChoice,
     pub authorities: Option<Authorities>,
     pub ignore_robots: bool,
+}
+
+impl Access {
+    /// The name of the source in a summary: an address, a file, or the embedded market.
+    pub fn source_name(&self) -> String {
+        match &self.origin {
+            Origin::Live => LIVE_PAGES.to_owned(),
+            Origin::Replica => "the embedded market".to_owned(),
+            origin => origin.to_string(),
+        }
+    }
 }
 
 /// The settings of a run, one for each option.

@@ -20,6 +20,7 @@ mod compare_work;
 mod coverage;
 mod currencies;
 mod damage;
+mod dry_run;
 mod faults;
 mod golden;
 mod harvest;

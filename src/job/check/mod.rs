@@ -33,7 +33,6 @@ use crate::site::currency::Currency;
 use crate::site::paths;
 use crate::site::rates::{Rate, Rates};
 use crate::source::get_with_retries::fetch_robots;
-use crate::source::origin::Origin;
 use crate::source::purpose::{Purpose, Request};
 use crate::source::throttle::{self, Cause};
 use crate::source::{RequestLimit, Source};
@@ -308,13 +307,8 @@ impl Visit<'_> {
                 format!("all that a run needs is there; next: {run}"),
             )
         };
-        let source = match origin {
-            Origin::Live => paths::LIVE_PAGES.to_owned(),
-            Origin::Replica => "the embedded market".to_owned(),
-            origin => origin.to_string(),
-        };
         let checked = Checked {
-            source,
+            source: self.check.access.source_name(),
             index: self.check.index.clone(),
             checks: self.verdicts,
             requests: self.counters.requests.get(),
