@@ -49,36 +49,45 @@ pub enum PathError {
     Unwritable(#[from] OutputError),
 }
 
+/// The folder of a file and its name there; the whole path on systems without [`FileId`].
+type Name = (Option<FileId>, OsString);
+
 /// The files that a run reads and writes.
 #[derive(Debug, Default)]
 pub struct UsedFiles {
-    /// Folder and name of each.
-    names: HashSet<(Option<FileId>, OsString)>,
+    names: HashSet<Name>,
     /// Those that exist.
     existing: HashSet<FileId>,
 }
 
 impl UsedFiles {
-    /// Adds a file that the run does not replace: one that it reads or appends to. A link is followed.
-    pub fn add_source(&mut self, path: &Path) {
-        // A source that cannot be read is the error of its reader.
+    /// Adds a file that the run does not replace: one that it reads or appends to. A link is followed, so
+    /// the file has its names before and behind the link. One that cannot be opened is an error later.
+    pub fn add_kept(&mut self, path: &Path) -> Result<(), PathError> {
         let existing = fs::metadata(path).ok();
-        self.existing.extend(existing.as_ref().and_then(FileId::of));
-        for path in [Some(path.to_owned()), path.canonicalize().ok()] {
-            let _ = path.map(|path| self.add_name(&path));
+        let id = existing.as_ref().and_then(FileId::of);
+        let is_new_file = id.is_none_or(|id| self.existing.insert(id));
+        let paths = [Some(path.to_owned()), path.canonicalize().ok()];
+        let names = paths.into_iter().flatten();
+        let names: HashSet<_> = names.filter_map(|path| name_of(&path).ok()).collect();
+        let is_new_name = names.is_disjoint(&self.names);
+        self.names.extend(names);
+        if is_new_file && is_new_name {
+            Ok(())
+        } else {
+            Err(PathError::UsedTwice(path.to_owned()))
         }
     }
 
     /// Adds a file that the run writes, and the file beside it that the content goes to at first. Its
     /// folder exists.
     pub fn add_output(&mut self, path: &Path) -> Result<(), PathError> {
-        let is_new = self.add_name(path).map_err(OutputError::at(path))?
-            && self
-                .add_name(&staging_path(path))
-                .map_err(OutputError::at(path))?;
         let used_twice = || PathError::UsedTwice(path.to_owned());
-        if !is_new {
-            return Err(used_twice());
+        for path in [path, &staging_path(path)] {
+            let name = name_of(path).map_err(OutputError::at(path))?;
+            if !self.names.insert(name) {
+                return Err(used_twice());
+            }
         }
         let Ok(existing) = path.symlink_metadata() else {
             return Ok(());
@@ -100,17 +109,14 @@ impl UsedFiles {
             _ => Ok(()),
         }
     }
+}
 
-    /// Returns false if the name is in use.
-    fn add_name(&mut self, path: &Path) -> io::Result<bool> {
-        let folder = FileId::of(&fs::metadata(parent(path))?);
-        let name = match folder {
-            Some(_) => path.file_name().unwrap_or_default().to_owned(),
-            None => parent(path)
-                .canonicalize()?
-                .join(path.file_name().unwrap_or_default())
-                .into_os_string(),
-        };
-        Ok(self.names.insert((folder, name)))
-    }
+/// The folder and the name of a file, which need not exist. The folder does.
+fn name_of(path: &Path) -> io::Result<Name> {
+    let name = path.file_name().unwrap_or_default();
+    let folder = parent(path);
+    Ok(match FileId::of(&fs::metadata(folder)?) {
+        Some(id) => (Some(id), name.to_owned()),
+        None => (None, folder.canonicalize()?.join(name).into_os_string()),
+    })
 }

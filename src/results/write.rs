@@ -120,9 +120,10 @@ pub fn stage(outputs: &Outputs, archive: Option<&Path>) -> Result<StagedOutputs,
     })?;
     let recovered = commit::recover(folder)?;
     let mut used = UsedFiles::default();
-    used.add_source(folder);
-    let sources = archive.into_iter().chain(outputs.log.as_deref());
-    sources.for_each(|file| used.add_source(file));
+    let kept = archive.into_iter().chain(outputs.log.as_deref());
+    for path in [&**folder].into_iter().chain(kept) {
+        used.add_kept(path)?;
+    }
     for file in outputs.all_files() {
         used.add_output(&file)?;
     }

@@ -75,11 +75,11 @@ impl HostRules {
 
 /// The error of a request to a host whose robots.txt could not be fetched or obeyed.
 fn unavailable(error: &PageError) -> PageError {
-    use Reason::{Broken, Stopped, Timeout, Tls, Unreachable};
+    use Reason::{Broken, Proxy, Stopped, Timeout, Tls, TooManyFiles, Unreachable};
     let (reason, detail) = match error.reason {
         Stopped => return error.clone(),
         // No page of the host could be fetched either, so the advice is that for the host.
-        reason @ (Unreachable | Timeout | Tls | Broken) => (
+        reason @ (Unreachable | Proxy | TooManyFiles | Timeout | Tls | Broken) => (
             reason,
             format!("robots.txt, which is requested first: {error}"),
         ),

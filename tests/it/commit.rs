@@ -121,6 +121,12 @@ fn refuses_outputs_that_are_one_file() {
             twice,
         ),
         (&["--from", "source.warc", "--table", "pe.ndjson"], twice),
+        (&["--from", "source.warc", "--log", "source.warc"], twice),
+        (&["--from", "source.warc", "--log", "hard.csv"], twice),
+        (
+            &["--from", "replica", "--log", "linked/.pe.json.indexrank"],
+            twice,
+        ),
         (
             &["--from", "replica", "--trace", "linked/price.json"],
             twice,

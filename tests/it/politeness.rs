@@ -94,10 +94,7 @@ fn requests_nothing_from_a_host_that_forbids_all_or_cannot_be_reached() {
 
     let server = crate::run::always(ROBOTS, || Reply::RawThenClose(Vec::new()));
     let run = Run::new(&server, &["--retry-pause", "10"]);
-    run.assert_failed(
-        4,
-        &["robots.txt, which is requested first", "check the network"],
-    );
+    run.assert_failed(4, &["robots.txt, which is requested first", "breaks off"]);
     let requests = server.requests();
     assert!(requests.iter().all(|request| request.path == ROBOTS));
 }

