@@ -27,6 +27,13 @@ OUTPUTS = [
 CALLS = ["rename", "renameat", "renameat2", "fsync", "fdatasync", "unlink", "unlinkat", "ftruncate"]
 
 
+# The first write of each tells who holds the file, the second is its content.
+STAGED = [
+    *(f"rankings/.{name}.json.indexrank" for name in ("price", "run", "unfinished-commit")),
+    ".all.csv.indexrank",
+]
+
+
 def command(address, *more):
     return [
         PROGRAM, "--from", address, "-q", "--workers", "4", "--table", "all.csv",
@@ -72,15 +79,17 @@ def main():
         old = contents(before)
         calls, requests = count_calls(before, work / "counted", address)
         tried = collections.Counter()
-        for call, times in sorted(calls.items()):
-            for number in range(1, times + 1):
-                for fault in ("signal=KILL", "error=EIO", "error=ENOSPC"):
-                    folder = work / "run"
-                    shutil.copytree(before, folder)
-                    inject = f"--inject={call}:{fault}:when={number}"
-                    outcome = attempt(folder, inject, old, address, requests)
-                    tried[fault.split("=")[0], outcome] += 1
-                    shutil.rmtree(folder)
+        points = [(call, number) for call, most in sorted(calls.items()) for number in range(1, most + 1)]
+        points += [(f"write -P {file}", number) for file in STAGED for number in (1, 2)]
+        for point, number in points:
+            for fault in ("signal=KILL", "error=EIO", "error=ENOSPC"):
+                folder = work / "run"
+                shutil.copytree(before, folder)
+                call, *path = point.split(" ", 1)
+                inject = [*path[0].split() if path else [], f"--inject={call}:{fault}:when={number}"]
+                outcome = attempt(folder, inject, old, address, requests)
+                tried[fault.split("=")[0], outcome] += 1
+                shutil.rmtree(folder)
         for (fault, outcome), times in sorted(tried.items()):
             print(f"{fault}: {times} times {outcome}")
         # Each kind of end must have been seen, or the faults missed the commit.
@@ -105,8 +114,8 @@ def count_calls(before, folder, address):
 
 
 def attempt(folder, inject, old, address, requests):
-    words = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + ",".join(CALLS)]
-    first = run(folder, [*words, inject, *command(address)])
+    words = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=write," + ",".join(CALLS)]
+    first = run(folder, [*words, *inject, *command(address)])
     # strace ends as the process that it traces.
     assert first.returncode in (0, 7, 137, -9), (inject, first.returncode, first.stderr)
     at_first = generation(folder, old)

@@ -3,12 +3,15 @@
 //! Each frame replaces the one before. The cursor rests in the line below the frame, where an echoed `^C`
 //! or the prompt after a kill disturbs nothing.
 
-use std::io::{Write, stderr};
+use std::io::{self, Write, stderr};
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 use textwrap::core::display_width;
 
-use crate::telemetry::screen::{self, DONE, MIN_COLUMNS, SECONDARY, Size, wrap};
+use crate::telemetry::screen::{self, MIN_COLUMNS, Size, wrap};
 use crate::telemetry::snapshot::{Snapshot, Total};
 
 /// The bars return this long after the last change of size. Some terminals, such as tmux, report a change
@@ -20,9 +23,9 @@ const MIN_ROWS: usize = 8;
 /// Maximum number of lines of rates and problems below the bars. With three bars and the line of the
 /// cursor, the frame fits into [`MIN_ROWS`].
 const MAX_STATUS_LINES: usize = 3;
-/// Columns of a name before its bar, and of the numbers behind it: ` 12345/12345`.
-const NAME_WIDTH: usize = 9;
-const NUMBERS_WIDTH: usize = 12;
+/// A bar of all columns that are left between its name and numbers such as `12345/12345`.
+const BAR: &str = "{prefix:9}{wide_bar:.green/dim} {msg:11}";
+const STATUS: &str = "{msg}";
 
 /// Whether a terminal is large enough for bars.
 pub fn fit_into(size: Size) -> bool {
@@ -30,8 +33,12 @@ pub fn fit_into(size: Size) -> bool {
 }
 
 /// The bars on stderr.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Bars {
+    canvas: Canvas,
+    /// Index pages, fetched companies, parsed companies.
+    bars: [ProgressBar; 3],
+    status: ProgressBar,
     /// The lines of the present frame; empty if there is none.
     shown: Vec<String>,
     /// The size of the terminal when it was last checked.
@@ -41,6 +48,25 @@ pub struct Bars {
 }
 
 impl Bars {
+    pub fn new() -> Self {
+        let canvas = Canvas::default();
+        let target = ProgressDrawTarget::term_like(Box::new(canvas.clone()));
+        let all = MultiProgress::with_draw_target(target);
+        let add = |name, template| {
+            let style = ProgressStyle::with_template(template).expect("a valid template");
+            let bar = ProgressBar::hidden().with_style(style.progress_chars("━╸─"));
+            all.add(bar.with_prefix(name))
+        };
+        Bars {
+            canvas,
+            bars: ["index", "fetched", "parsed"].map(|name| add(name, BAR)),
+            status: add("", STATUS),
+            shown: Vec::new(),
+            size: None,
+            resized: None,
+        }
+    }
+
     /// Erases the frame if the size of the terminal has changed. To be called often: with each further
     /// change, the place of the frame gets less certain. Returns false if the terminal is too small for
     /// bars.
@@ -61,16 +87,40 @@ impl Bars {
         let Some(size) = self.size.filter(|_| !self.resized.is_some_and(settles)) else {
             return;
         };
-        let lines = frame(
-            now,
-            size.columns,
-            screen::has_colours(&stderr(), Some(size)),
-        );
+        // indicatif asks for the colours of stdout, wherever it draws.
+        console::set_colors_enabled(screen::has_colours(&stderr(), Some(size)));
+        let lines = self.lines(now, size.columns);
         if lines != self.shown {
             let frame = format!("{}{}\n", self.erasure(size.columns), lines.join("\n"));
             self.shown = lines;
             write(&frame);
         }
+    }
+
+    /// The lines of a frame, at most `columns` wide.
+    fn lines(&self, now: &Snapshot, columns: usize) -> Vec<String> {
+        self.canvas.frame().columns = columns;
+        let counts = [
+            (now.index_parsed, now.index_pages),
+            (now.fetched, now.companies),
+            (now.parsed, now.companies),
+        ];
+        for (bar, (done, total)) in self.bars.iter().zip(counts) {
+            bar.set_message(format!("{done:>5}/{total}"));
+            let (done, total) = match total {
+                Total::Known(total @ 1..) => (done, total),
+                // Empty. indicatif would show 0 of 0 as a full bar.
+                _ => (0, 1),
+            };
+            bar.update(|state| {
+                state.set_pos(done);
+                state.set_len(total);
+            });
+        }
+        let mut status = wrap(&now.status(), columns);
+        status.truncate(MAX_STATUS_LINES);
+        self.status.set_message(status.join("\n"));
+        mem::take(&mut self.canvas.frame().lines)
     }
 
     /// Erases the bars for good.
@@ -104,65 +154,97 @@ fn write(text: &str) {
     let _ = stderr().write_all(text.as_bytes());
 }
 
-/// The lines of a frame, at most `columns` wide.
-fn frame(now: &Snapshot, columns: usize, has_colours: bool) -> Vec<String> {
-    let bars = [
-        ("index", now.index_parsed, now.index_pages),
-        ("fetched", now.fetched, now.companies),
-        ("parsed", now.parsed, now.companies),
-    ];
-    let numbers = bars.map(|(_, done, total)| format!(" {done:>5}/{:<5}", total.to_string()));
-    let widest = numbers.iter().map(String::len).max();
-    let numbers_width = widest.unwrap_or(0).max(NUMBERS_WIDTH);
-    let width = columns.saturating_sub(NAME_WIDTH + numbers_width);
-    let bars = bars.iter().zip(numbers);
-    let bars = bars.map(|(&(name, done, total), numbers)| {
-        let bar = bar(done, total, width, has_colours);
-        format!("{name:<NAME_WIDTH$}{bar}{}", numbers.trim_end())
-    });
-    let status = wrap(&now.status(), columns).into_iter();
-    bars.chain(status.take(MAX_STATUS_LINES)).collect()
+/// The terminal that indicatif draws on. It keeps the lines of the last frame, for [`Bars`] to place:
+/// indicatif counts the rows that it erases at the width that they were drawn with, which is wrong after a
+/// resize, and draws a frame after each change of a bar.
+#[derive(Debug, Clone, Default)]
+struct Canvas(Arc<Mutex<Frame>>);
+
+#[derive(Debug, Default)]
+struct Frame {
+    /// The width to draw for.
+    columns: usize,
+    /// The lines of a frame that is not complete yet.
+    written: Vec<String>,
+    /// The lines of the last complete frame.
+    lines: Vec<String>,
 }
 
-/// A bar of `width` columns. It is empty while the total is unknown.
-fn bar(done: u64, total: Total, width: usize, has_colours: bool) -> String {
-    let full = match total {
-        Total::Known(total) if total > 0 => {
-            let share = done.min(total) as f64 / total as f64;
-            (share * width as f64) as usize
+impl Canvas {
+    fn frame(&self) -> MutexGuard<'_, Frame> {
+        self.0.lock().expect("no panic under this lock")
+    }
+}
+
+impl TermLike for Canvas {
+    fn width(&self) -> u16 {
+        self.frame().columns.try_into().unwrap_or(u16::MAX)
+    }
+
+    fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.write_str(text)
+    }
+
+    /// Gets a whole line, or the spaces that fill the rest of it.
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        let line = text.trim_end();
+        if !line.is_empty() {
+            self.frame().written.push(line.to_owned());
         }
-        _ => 0,
-    };
-    let tip = if (1..width).contains(&full) {
-        "╸"
-    } else {
-        ""
-    };
-    let full = "━".repeat(full) + tip;
-    let empty = "─".repeat(width - display_width(&full));
-    if has_colours {
-        format!("{DONE}{full}{DONE:#}{SECONDARY}{empty}{SECONDARY:#}")
-    } else {
-        full + &empty
+        Ok(())
+    }
+
+    /// Ends a frame.
+    fn flush(&self) -> io::Result<()> {
+        let frame = &mut *self.frame();
+        frame.lines = mem::take(&mut frame.written);
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::counters::Counters;
+    use crate::telemetry::speed::Speed;
 
     #[test]
     fn bar_is_full_only_when_everything_is_done() {
-        let check = |done, total, expected| {
-            assert_eq!(bar(done, total, 8, false), expected, "{done}/{total}");
+        console::set_colors_enabled(false);
+        let bars = Bars::new();
+        let mut now = Snapshot::of(&Counters::default(), Duration::ZERO, &mut Speed::new());
+        let mut check = |done, total, expected| {
+            (now.fetched, now.companies) = (done, total);
+            assert_eq!(bars.lines(&now, 29)[1], format!("fetched  {expected}"));
         };
-        check(0, Total::Unknown, "────────");
-        check(50, Total::AtLeast(50), "────────");
-        check(0, Total::Known(0), "────────");
-        check(0, Total::Known(496), "────────");
-        check(100, Total::Known(496), "━╸──────");
-        check(495, Total::Known(496), "━━━━━━━╸");
-        check(496, Total::Known(496), "━━━━━━━━");
-        check(497, Total::Known(496), "━━━━━━━━");
+        check(0, Total::Unknown, "────────     0/?");
+        check(50, Total::AtLeast(50), "────────    50/50+");
+        check(0, Total::Known(0), "────────     0/0");
+        check(0, Total::Known(496), "────────     0/496");
+        check(100, Total::Known(496), "━╸──────   100/496");
+        check(495, Total::Known(496), "━━━━━━━╸   495/496");
+        check(496, Total::Known(496), "━━━━━━━━   496/496");
+        check(497, Total::Known(496), "━━━━━━━━   497/496");
+        check(49, Total::AtLeast(12345), "───────    49/12345+");
     }
 }

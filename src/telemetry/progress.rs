@@ -96,7 +96,7 @@ impl Drop for Progress {
 fn show(mut style: Style, counters: &Counters, log: &Log, stopped: &Receiver<()>) {
     let started = Instant::now();
     let mut speed = Speed::new();
-    let mut bars = Bars::default();
+    let mut bars = Bars::new();
     let (mut next_frame, mut next_line) = (BAR_INTERVAL, LINE_INTERVAL);
     while stopped.recv_timeout(SIZE_INTERVAL) == Err(RecvTimeoutError::Timeout) {
         if style == Style::Bars && !bars.follow_size() {

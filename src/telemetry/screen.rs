@@ -13,10 +13,8 @@ use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 pub const PLAIN: Style = Style::new();
 /// The header of a table.
 pub const HEADER: Style = Style::new().bold();
-/// What a reader may skip: rules, the empty part of a bar.
+/// What a reader may skip.
 pub const SECONDARY: Style = Style::new().dimmed();
-/// The full part of a bar.
-pub const DONE: Style = AnsiColor::Green.on_default();
 pub const WARNING: Style = AnsiColor::Yellow.on_default();
 pub const ERROR: Style = AnsiColor::Red.on_default().bold();
 

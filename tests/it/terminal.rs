@@ -241,6 +241,8 @@ fn bars_become_plain_lines_when_the_terminal_gets_narrow() {
     let gate = Gate::closed();
     let mut terminal = Terminal::start(80, gate.command(folder.path(), &[]), false);
     terminal.wait_until(|terminal| shows_bars(terminal, 80));
+    // Those of stderr, although stdout is no terminal
+    assert!(has_colours(&terminal.text()));
     terminal.resize(40);
     terminal.wait_until(|terminal| terminal.text().contains("s: index 2/2"));
     gate.open();
@@ -312,10 +314,8 @@ fn wraps_messages_at_words_and_keeps_the_resume_command_whole() {
     let text = terminal.text();
     let (_, messages) = text.rsplit_once("\x1b[2K").unwrap_or(("", &text));
     let lines: Vec<&str> = messages.lines().collect();
-    assert!(
-        lines.iter().any(|line| line.starts_with("  ")),
-        "{lines:#?}"
-    );
+    let is_wrapped = |line: &&str| line.starts_with("  ");
+    assert!(lines.iter().any(is_wrapped), "{lines:#?}");
     let command = format!(
         "{} --from {} --max-time 0.5 --out 'a folder with a long name' --resume",
         env!("CARGO_BIN_EXE_indexrank"),
