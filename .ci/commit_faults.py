@@ -80,13 +80,13 @@ def main():
         calls, requests = count_calls(before, work / "counted", address)
         tried = collections.Counter()
         points = [(call, number) for call, most in sorted(calls.items()) for number in range(1, most + 1)]
-        points += [(f"write -P {file}", number) for file in STAGED for number in (1, 2)]
+        points += [(f"write -P {work / 'run' / file}", number) for file in STAGED for number in (1, 2)]
         for point, number in points:
             for fault in ("signal=KILL", "error=EIO", "error=ENOSPC"):
                 folder = work / "run"
                 shutil.copytree(before, folder)
                 call, *path = point.split(" ", 1)
-                inject = [*path[0].split() if path else [], f"--inject={call}:{fault}:when={number}"]
+                inject = [*(path[0].split() if path else []), f"--inject={call}:{fault}:when={number}"]
                 outcome = attempt(folder, inject, old, address, requests)
                 tried[fault.split("=")[0], outcome] += 1
                 shutil.rmtree(folder)

@@ -69,6 +69,8 @@ pub fn fetch_robots(source: &Source, user_agent: &str, counters: &Counters) {
         }
         Ok(rules)
     });
+    // robots.txt and the list of rates name no address: a surplus copy of it would be taken for the list.
+    source.retire_connections();
     source.pages_host.robots.set(rules);
 }
 

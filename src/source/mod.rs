@@ -254,12 +254,13 @@ impl Source {
         attempts: &mut Attempts,
         error: &PageError,
     ) -> Option<Duration> {
-        match &self.backend {
-            Backend::Site(site) if error.reason == Reason::OtherPage => {
-                site.client.retire_connections();
-            }
-            Backend::Site(_) => {}
-            Backend::Archive(_) => return None,
+        let host = self.host(request.purpose);
+        // No later attempt is sent to a host that allows nothing.
+        if self.as_archive().is_some() || host.robots.is_unavailable() {
+            return None;
+        }
+        if error.reason == Reason::OtherPage {
+            self.retire_connections();
         }
         if self.request_limit.is_some() {
             return None;
@@ -267,6 +268,13 @@ impl Source {
         let limit = request.purpose.policy().max_attempts;
         self.retries
             .next_delay(request.path, limit, attempts, error)
+    }
+
+    /// Closes each open connection once its request, if one is under way, has ended.
+    pub fn retire_connections(&self) {
+        if let Backend::Site(site) = &self.backend {
+            site.client.retire_connections();
+        }
     }
 
     /// The throttle that requests of this purpose pass.

@@ -40,6 +40,11 @@ impl HostRules {
         self.state.get().is_none()
     }
 
+    /// Whether robots.txt exists and could not be fetched or obeyed.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self.state.get(), Some(State::Unavailable(_)))
+    }
+
     /// Sets the rules and releases the requests that wait for them. As RFC 9309 demands, a site whose
     /// robots.txt exists but cannot be fetched allows nothing.
     pub fn set(&self, fetched: Result<Rules, PageError>) {

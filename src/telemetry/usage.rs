@@ -63,6 +63,17 @@ mod system {
         None
     }
 
+    pub fn most_threads() -> Option<u64> {
+        #[cfg(any(target_os = "linux", target_os = "macos"))]
+        let of_user = getrlimit(Resource::RLIMIT_NPROC).ok().map(|(soft, _)| soft);
+        #[cfg(not(any(target_os = "linux", target_os = "macos")))]
+        let of_user = None;
+        // In a container, these are its own limits, of both versions of cgroups. `max` means no limit.
+        let files = ["/sys/fs/cgroup/pids.max", "/sys/fs/cgroup/pids/pids.max"];
+        let limit = |file| std::fs::read_to_string(file).ok()?.trim().parse().ok();
+        files.into_iter().filter_map(limit).chain(of_user).min()
+    }
+
     pub fn openable_files(most: usize) -> usize {
         use std::os::fd::AsFd;
         let open = |_| std::io::stderr().as_fd().try_clone_to_owned().ok();
@@ -83,6 +94,10 @@ mod system {
     }
 
     pub fn free_address_space() -> Option<u64> {
+        None
+    }
+
+    pub fn most_threads() -> Option<u64> {
         None
     }
 
@@ -140,6 +155,12 @@ pub fn raise_open_file_limit() -> Option<u64> {
 /// limit, and on systems without `/proc`.
 pub fn free_address_space() -> Option<u64> {
     system::free_address_space()
+}
+
+/// How many threads the user or the container may have in all. `None` without a limit, and where the
+/// system cannot be asked.
+pub fn most_threads() -> Option<u64> {
+    system::most_threads()
 }
 
 /// How many files this process can open beside those open now, up to `most`. It is `most` where the

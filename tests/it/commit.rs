@@ -31,10 +31,11 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() {
+        let kind = path.symlink_metadata().unwrap().file_type();
+        if kind.is_dir() {
             all.extend(contents(&path));
-        } else {
-            all.insert(path.clone(), fs::read(&path).unwrap_or_default());
+        } else if kind.is_file() {
+            all.insert(path.clone(), fs::read(&path).unwrap());
         }
     }
     all

@@ -246,11 +246,15 @@ fn names_the_proxy_that_refuses_a_connection() {
     let address: SocketAddr = proxy.local_addr().unwrap();
     thread::spawn(move || {
         for mut stream in proxy.incoming().flatten() {
-            use std::io::{Read, Write};
-            let _ = stream.read(&mut [0; 1024]);
-            let _ = stream.write_all(
-                b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
-            );
+            thread::spawn(move || {
+                use std::io::{Read, Write};
+                let _ = stream.read(&mut [0; 1024]);
+                let _ = stream.write_all(
+                    b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
+                );
+                // Closing with unread bytes would reset the connection before the answer is read.
+                while stream.read(&mut [0; 1024]).is_ok_and(|length| length > 0) {}
+            });
         }
     });
     let folder = tempfile::tempdir().unwrap();
