@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::output::{OutputError, parent, sync_folder};
 use crate::disk::staging::{Content, StagedFile, open_locked};
+use crate::words;
 
 /// The redo record in the folder of the results. Its staging file is the lock of the folder.
 pub const REDO: &str = "unfinished-commit.json";
@@ -95,7 +96,7 @@ pub enum CommitError {
     Unchanged(#[from] OutputError),
     #[error(
         "cannot write {}: {}; {}; remove the obstacle, and the next run into {} completes them",
-        .obstacle.path.display(), .obstacle.cause, split(.new, .left), .folder.display()
+        .obstacle.path.display(), words::of_system(&.obstacle.cause), split(.new, .left), .folder.display()
     )]
     Unfinished {
         obstacle: OutputError,
@@ -197,8 +198,19 @@ impl Commit {
                 return Err(OutputError::at(&self.out)(cause).into());
             }
         }
-        self.staged.iter().for_each(StagedFile::keep);
-        perform(&self.out, &self.redo, &renames, Vec::new())
+        match perform(&self.out, &self.redo, &renames, Vec::new()) {
+            // Nothing has a new name yet, so the run can be taken back.
+            Err(CommitError::Unfinished { new, obstacle, .. })
+                if new.is_empty() && fs::remove_file(self.record.target()).is_ok() =>
+            {
+                Err(obstacle.into())
+            }
+            Err(error) => {
+                self.staged.iter().for_each(StagedFile::keep);
+                Err(error)
+            }
+            Ok(()) => Ok(()),
+        }
     }
 }
 
@@ -216,6 +228,7 @@ fn sync_folders(out: &Path, renames: &[Rename]) -> Result<(), OutputError> {
     let mut folders: Vec<PathBuf> = folders.collect();
     folders.sort_unstable();
     folders.dedup();
+    folders.retain(|folder| folder.exists());
     folders
         .iter()
         .try_for_each(|folder| sync_folder(folder).map_err(OutputError::at(folder)))
@@ -265,7 +278,9 @@ pub struct Recovered {
     /// The files of the earlier run that are in place now.
     pub new: Vec<PathBuf>,
     /// Files of the earlier run that a run into another folder has replaced since.
-    pub superseded: Vec<PathBuf>,
+    pub replaced: Vec<PathBuf>,
+    /// Files of the earlier run that are gone, with the folder or alone.
+    pub lost: Vec<PathBuf>,
     /// The exit code of the earlier run.
     pub exit: u8,
 }
@@ -284,15 +299,17 @@ pub fn recover(out: &Path) -> Result<Option<Recovered>, CommitError> {
     let has_content =
         |path: &Path, content: &Content| Content::of(path).is_ok_and(|found| found == *content);
     let mut to_do = Vec::new();
-    let (mut new, mut superseded) = (Vec::new(), Vec::new());
+    let (mut new, mut replaced, mut lost) = (Vec::new(), Vec::new(), Vec::new());
     for rename in &redo.renames {
         let to = rename.to(out);
         if has_content(&rename.from(out), &rename.content) {
             to_do.push(rename);
         } else if has_content(&to, &rename.content) {
             new.push(to);
+        } else if to.exists() {
+            replaced.push(to);
         } else {
-            superseded.push(to);
+            lost.push(to);
         }
     }
     let targets = || to_do.iter().map(|rename| rename.to(out));
@@ -308,7 +325,8 @@ pub fn recover(out: &Path) -> Result<Option<Recovered>, CommitError> {
     new.extend(targets());
     Ok(Some(Recovered {
         new,
-        superseded,
+        replaced,
+        lost,
         exit: redo.exit,
     }))
 }

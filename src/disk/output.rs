@@ -55,9 +55,15 @@ impl NewFolders {
             missing.push(existing);
             existing = parent(existing);
         }
-        let created = fs::create_dir_all(folder).map_err(OutputError::at(folder));
+        let created = fs::create_dir_all(folder);
         self.0.extend(missing.into_iter().rev().map(Path::to_owned));
         created
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists => io::Error::other("it is not a folder"),
+                _ => error,
+            })
+            .and_then(|()| check_syncable(folder))
+            .map_err(OutputError::at(folder))
     }
 }
 
@@ -68,6 +74,14 @@ impl Drop for NewFolders {
             let _ = fs::remove_dir(folder);
         }
     }
+}
+
+/// Fails if a folder cannot be opened, as [`sync_folder`] has to.
+fn check_syncable(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        File::open(folder)?;
+    }
+    Ok(())
 }
 
 /// Syncs the names in a folder to the disk: those of new, renamed and removed files.

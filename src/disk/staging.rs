@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::disk::output::{OutputError, staging_path};
 use crate::disk::same_file;
+use crate::words;
 
 /// The first line of a file without content, before the number of the process that holds it.
 const HOLDER: &str = "process ";
@@ -177,8 +178,12 @@ fn create_locked(path: &Path) -> io::Result<File> {
         };
         try_lock(&mut file)?;
         if same_file::is_at(&file, path) {
-            writeln!(file, "{HOLDER}{}", process::id())?;
-            return Ok(file);
+            let named = writeln!(file, "{HOLDER}{}", process::id());
+            if named.is_err() {
+                // The disk may be full. The message is about that.
+                let _ = fs::remove_file(path);
+            }
+            return named.map(|()| file);
         }
     }
 }
@@ -200,7 +205,12 @@ pub fn open_locked(path: &Path) -> io::Result<Option<File>> {
         }
         let mut file = match OpenOptions::new().read(true).write(true).open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            opened => opened?,
+            Err(error) => {
+                let name = path.file_name().unwrap_or_default().display();
+                let cause = format!("{name} of another run: {}", words::of_system(&error));
+                return Err(io::Error::new(error.kind(), cause));
+            }
+            Ok(file) => file,
         };
         try_lock(&mut file)?;
         // The run that held the lock may have renamed or removed the file after it was opened here.

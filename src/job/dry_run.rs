@@ -133,7 +133,7 @@ impl Estimate {
         };
         new.companies = listed * pages;
         if pages > 1 {
-            new.about = format!("about: {listed} on each of {pages} pages");
+            new.about = format!("at most: {listed} on each of {pages} pages");
         }
         let all = new.robots + new.rates + new.index_pages + new.companies;
         if job.resume.is_some() {

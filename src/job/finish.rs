@@ -180,7 +180,11 @@ impl End<'_> {
         if let Some(why) = incomplete {
             // The recording is a result too, and a run writes all of its results or none.
             let message = format!("cannot write {}: {why}", target.display());
-            return Err(Stop::new(Exit::Output, message).unchanged());
+            let stop = Stop::new(Exit::Output, message).unchanged();
+            return Err(Stop {
+                resumable: true,
+                ..stop
+            });
         }
         let recording = journal
             .take()
@@ -309,7 +313,9 @@ fn keep_pages(job: &Job, journal: Option<Journal>, mut stop: Stop) -> Stop {
                 stop.message += ": attach this file to a report";
             }
             stop.resumable &= kept.is_resumable;
-            if let Some(failure) = failure {
+            if let Some(failure) = failure
+                && !stop.message.contains(&failure)
+            {
                 stop.message += &format!("; {failure}");
             }
         }

@@ -35,8 +35,8 @@ const STACK: u64 = (2 << 20) + (64 << 10);
 const ARENA: u64 = 64 << 20;
 
 /// Lowers the number of fetchers to the number that the system allows, and returns a warning if it does.
-/// Fails if the system does not even allow one.
-pub fn fit(origin: &Origin, sizes: &mut PoolSizes) -> Result<Option<String>, Stop> {
+/// Fails if the system does not even allow one. `outputs` counts the files that options name.
+pub fn fit(origin: &Origin, sizes: &mut PoolSizes, outputs: usize) -> Result<Option<String>, Stop> {
     // If the limit cannot be raised, the present one holds.
     let _ = usage::raise_open_file_limit();
     // The embedded market has the other end of each connection, and a thread for it.
@@ -44,7 +44,7 @@ pub fn fit(origin: &Origin, sizes: &mut PoolSizes) -> Result<Option<String>, Sto
     let files = Resource {
         name: "open files",
         advice: "raise the limit with `ulimit -n 256`",
-        others: OTHER_FILES,
+        others: OTHER_FILES + outputs,
         ends,
         try_out: usage::openable_files,
     };

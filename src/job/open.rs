@@ -42,7 +42,7 @@ pub struct Opened {
 /// Lowers the number of workers in `job` to what the system allows, stages the outputs and opens the
 /// source.
 pub fn open(job: &mut Job, say: impl Fn(&str)) -> Result<Opened, Stop> {
-    let warning = limits::fit(&job.access.origin, &mut job.sizes)?;
+    let warning = limits::fit(&job.access.origin, &mut job.sizes, job.outputs.count())?;
     let staged = write::stage(&job.outputs, job.access.origin.archive())?;
     if let Some(log) = &job.outputs.log {
         job.log.open(log).map_err(OutputError::at(log))?;
@@ -86,9 +86,16 @@ fn report_recovery(job: &Job, recovered: &Recovered) -> Result<String, Stop> {
         "the files of an earlier run are in place now: {}",
         commit::list(&recovered.new)
     );
-    if !recovered.superseded.is_empty() {
-        let superseded = commit::list(&recovered.superseded);
-        sentence += &format!("; replaced by a later run: {superseded}");
+    for (what, files) in [
+        ("replaced by a later run", &recovered.replaced),
+        (
+            "lost, because the file or its folder is gone",
+            &recovered.lost,
+        ),
+    ] {
+        if !files.is_empty() {
+            sentence += &format!("; {what}: {}", commit::list(files));
+        }
     }
     if job.resume.is_some() && !job.outputs.journal().exists() {
         let exit = Exit::of_complete_run(recovered.exit);

@@ -131,9 +131,18 @@ pub fn write(
         Format::Csv => {
             let mut csv = csv::Writer::from_writer(out);
             let figures = figure_columns(prices.currency);
-            csv.write_record(TEXTS.iter().chain(&figures).chain([&VERSION]))?;
-            rows.try_for_each(|row| csv.write_record(row.cells()))?;
+            csv.write_record(TEXTS.iter().chain(&figures).chain([&VERSION]))
+                .and_then(|()| rows.try_for_each(|row| csv.write_record(row.cells())))
+                .map_err(io_error)?;
             csv.flush()
         }
+    }
+}
+
+/// The I/O error in an error of the library, which would hide its kind.
+fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
     }
 }

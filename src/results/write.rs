@@ -54,6 +54,11 @@ impl Outputs {
             .chain(self.files().cloned())
     }
 
+    /// The number of files that options name.
+    pub fn count(&self) -> usize {
+        self.files().count() + usize::from(self.log.is_some())
+    }
+
     /// The journal of the run.
     pub fn journal(&self) -> PathBuf {
         journal::journal_path(&self.folder, self.record.as_deref())

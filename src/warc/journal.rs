@@ -212,7 +212,13 @@ impl Journal {
             }
         };
         for (name, wanted) in &identity.0 {
-            let found = archive.about(name).unwrap_or("unknown");
+            let Some(found) = archive.about(name) else {
+                let why = "its first record, which states source and index, is damaged; --from with this file ranks its pages";
+                return Err(ResumeError::NoJournal {
+                    path,
+                    why: why.to_owned(),
+                });
+            };
             if found != wanted {
                 return Err(ResumeError::Another {
                     path,

@@ -639,3 +639,44 @@ fn prints_the_table_of_all_companies() {
     let ran = indexrank(folder.path(), &few);
     assert_eq!((ran.code, &*ran.stdout), (8, ""), "{}", ran.stderr);
 }
+
+/// The staging file of another run may have been removed, or its folder moved.
+#[test]
+fn tells_of_files_that_are_gone() {
+    let killed = Killed::after(2, false);
+    fs::remove_file(killed.at("rankings/.price.json.indexrank")).unwrap();
+    fs::remove_file(killed.at("rankings/price.json")).unwrap();
+    let moved = killed.at("moved");
+    fs::rename(killed.at("rankings"), &moved).unwrap();
+    let ran = killed.run(&["--out", "moved"]);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    let told = "lost, because the file or its folder is gone: moved/price.json";
+    assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    assert!(!moved.join(REDO).exists());
+    for change in &killed.changes {
+        let name = change.path.file_name().unwrap();
+        if change.path.starts_with(killed.at("rankings")) && name != "price.json" {
+            assert_eq!(fs::read(moved.join(name)).unwrap(), change.new);
+        }
+    }
+}
+
+/// `| head` closes the pipe before the table is complete.
+#[test]
+fn a_closed_pipe_ends_the_table_quietly() {
+    let binary = env!("CARGO_BIN_EXE_indexrank");
+    let folder = tempfile::tempdir().unwrap();
+    for table in ["-", "-.ndjson"] {
+        let script = format!(
+            "set -o pipefail; {binary} --from replica --table {table} -q | head -n 1 >&2; echo ${{PIPESTATUS[0]}}"
+        );
+        let output = Command::new("bash")
+            .args(["-c", &script])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.stdout, b"0\n", "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
+}

@@ -89,7 +89,7 @@ fn prints_the_estimate() {
 robots.txt           1
 exchange rates       1
 index pages         11
-companies          506  about: 46 on each of 11 pages
+companies          506  at most: 46 on each of 11 pages
 page 1 again         1
 in all             520  without retries
 with --rps 2: about 4 min 20 s

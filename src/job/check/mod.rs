@@ -65,7 +65,7 @@ pub fn check(check: &Check) -> Result<(Checked, Exit), Stop> {
         parsers: 0,
     };
     // It sends one request after another, so any number of connections is enough.
-    limits::fit(&check.access.origin, &mut sizes)?;
+    limits::fit(&check.access.origin, &mut sizes, 0)?;
     let mut source = open::source(&check.access, CONNECTIONS, TIMEOUT, || Ok(None))?;
     source.request_limit = Some(RequestLimit::new(MAX_REQUESTS));
     let (source, counters) = (&source, &Counters::default());
