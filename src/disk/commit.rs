@@ -73,7 +73,8 @@ fn decode(text: &str) -> OsString {
     std::os::unix::ffi::OsStringExt::from_vec(percent_decode_str(text).collect())
 }
 
-/// A name in its folder. A record that names a file elsewhere is not of this program.
+/// Decodes a file name. Only the last component counts, so a record cannot rename files outside its
+/// folders.
 fn file_name(text: &str) -> OsString {
     let name = PathBuf::from(decode(text));
     name.file_name().unwrap_or_default().to_owned()
@@ -125,7 +126,7 @@ pub fn list(paths: &[PathBuf]) -> String {
     paths.join(", ")
 }
 
-/// The renames of a run to come.
+/// The renames at the end of a run, collected before they are performed.
 #[derive(Debug)]
 pub struct Commit {
     record: StagedFile,
@@ -194,6 +195,7 @@ impl Commit {
         self.record.publish()?;
         if let Err(cause) = sync_folder(&self.out) {
             let undone = fs::remove_file(self.record.target());
+            // A record that cannot be removed would be replayed by the next run, so the commit continues.
             if undone.is_ok() {
                 return Err(OutputError::at(&self.out)(cause).into());
             }
@@ -292,8 +294,13 @@ pub fn recover(out: &Path) -> Result<Option<Recovered>, CommitError> {
     let Some(record) = open_locked(&path).map_err(OutputError::at(&path))? else {
         return Ok(None);
     };
-    let redo: Redo = serde_json::from_reader(BufReader::new(record)).map_err(|error| {
-        let cause = format!("it is no record of this program ({error}): remove it");
+    let redo = serde_json::from_reader(BufReader::new(record)).map_err(|error| error.to_string());
+    let redo = redo.and_then(|redo: Redo| match redo.version {
+        VERSION => Ok(redo),
+        other => Err(format!("version {other}")),
+    });
+    let redo = redo.map_err(|why| {
+        let cause = format!("it is no record of this program ({why}): remove it");
         OutputError::at(&path)(io::Error::other(cause))
     })?;
     let has_content =

@@ -33,7 +33,7 @@ pub fn parent(path: &Path) -> &Path {
     }
 }
 
-/// The name of the file beside an output that its content goes to at first.
+/// The path of the staging file of an output: `.NAME.indexrank` in the same folder.
 pub fn staging_path(target: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(target.file_name().unwrap_or_default());
@@ -50,8 +50,12 @@ impl NewFolders {
     pub fn create(&mut self, folder: &Path) -> Result<(), OutputError> {
         let mut missing: Vec<&Path> = Vec::new();
         let mut existing = folder;
-        // A dangling link counts as existing: `create_dir_all` says why nothing can be created in it.
-        while existing.symlink_metadata().is_err() {
+        // Any other error ends the search: `create_dir_all` reports it. So does a dangling link, which
+        // exists.
+        while existing
+            .symlink_metadata()
+            .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        {
             missing.push(existing);
             existing = parent(existing);
         }

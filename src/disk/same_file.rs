@@ -61,8 +61,8 @@ pub struct UsedFiles {
 }
 
 impl UsedFiles {
-    /// Adds a file that the run does not replace: one that it reads or appends to. A link is followed, so
-    /// the file has its names before and behind the link. One that cannot be opened is an error later.
+    /// Adds a file or folder that the run does not replace. Of a link, both the link and its target count
+    /// as used. A missing file is no error here; opening it reports that.
     pub fn add_kept(&mut self, path: &Path) -> Result<(), PathError> {
         let existing = fs::metadata(path).ok();
         let id = existing.as_ref().and_then(FileId::of);

@@ -138,7 +138,7 @@ impl Estimate {
         let all = new.robots + new.rates + new.index_pages + new.companies;
         if job.resume.is_some() {
             // A resumed run takes robots.txt and the rates from the journal, too.
-            let journal = Archive::open(&job.outputs.journal());
+            let journal = Archive::open_unfinished(&job.outputs.journal());
             let kept = journal.map_or(0, |journal| journal.good_pages().count());
             new.in_journal = kept.min(all);
         }

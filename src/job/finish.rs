@@ -24,7 +24,7 @@ use crate::telemetry::counters::Counters;
 use crate::warc::journal::{Journal, Kept, Recording};
 use crate::words;
 
-/// The end of a run that began.
+/// What a run returns: its report, its rankings, and whether it wrote its files.
 #[derive(Debug)]
 pub struct Outcome {
     pub document: Document,
@@ -59,7 +59,7 @@ impl Document {
     }
 }
 
-/// The end of a run that wrote its files.
+/// A run has written its files.
 #[derive(Debug)]
 pub struct Written {
     pub exit: Exit,
@@ -70,7 +70,7 @@ pub struct Written {
 /// The rankings of a run; without usable rates, all but the one by price.
 pub type Rankings = Vec<(Figure, Vec<Place>)>;
 
-/// A run after its last request.
+/// What is needed to end a run after its last request.
 pub struct End<'a> {
     pub job: &'a Job,
     pub opened: Opened,

@@ -1,7 +1,8 @@
 //! Fits the number of workers to what the system allows, before the first request.
 //!
-//! What is allowed is tried out. A limit alone does not tell: files inherited from the parent process
-//! and threads of the user's other processes count, and a container has limits of its own.
+//! The limits are tested by opening files and starting threads. The numbers of the system are not enough:
+//! inherited files and threads of the user's other processes count too. Threads are not tested if their
+//! limit is high ([`PLENTY_OF_THREADS`]) or unknown.
 
 use std::convert::Infallible;
 use std::thread;
@@ -26,7 +27,7 @@ const OTHER_THREADS: usize = 10;
 /// run over loopback. Few users have thousands of threads.
 const PLENTY_OF_THREADS: u64 = 8192;
 
-/// Memory that a run may take, in bytes, besides that of the next two.
+/// Address space of a run, in bytes, without thread stacks ([`STACK`]) and arenas ([`ARENA`]).
 const MEMORY: u64 = 128 << 20;
 /// Address space of a thread, in bytes: its stack, and a guard page at each end.
 const STACK: u64 = (2 << 20) + (64 << 10);
@@ -55,9 +56,10 @@ pub fn fit(origin: &Origin, sizes: &mut PoolSizes, outputs: usize) -> Result<Opt
         ends,
         try_out: startable_threads,
     };
+    let requested = sizes.fetchers;
     let mut warning = None;
     for resource in [files, threads] {
-        warning = resource.fit(&mut sizes.fetchers)?.or(warning);
+        warning = resource.fit(requested, &mut sizes.fetchers)?.or(warning);
     }
     Ok(warning)
 }
@@ -76,7 +78,7 @@ struct Resource {
 }
 
 impl Resource {
-    fn fit(&self, workers: &mut usize) -> Result<Option<String>, Stop> {
+    fn fit(&self, requested: usize, workers: &mut usize) -> Result<Option<String>, Stop> {
         let available = (self.try_out)(self.others + self.ends * *workers);
         let possible = available.saturating_sub(self.others) / self.ends;
         let (name, advice) = (self.name, self.advice);
@@ -90,10 +92,10 @@ impl Resource {
         if possible >= *workers {
             return Ok(None);
         }
-        let wanted = std::mem::replace(workers, possible);
+        *workers = possible;
         let workers = count(possible, "worker", "workers");
         Ok(Some(format!(
-            "{workers} instead of {wanted}, because the system allows this process {available} more {name}: {advice}"
+            "{workers} instead of {requested}, because the system allows this process {available} more {name}: {advice}"
         )))
     }
 }

@@ -30,7 +30,7 @@ use crate::words;
 pub struct Opened {
     pub source: Source,
     pub counters: Arc<Counters>,
-    /// A warning if the run has fewer workers than the user requested.
+    /// The warnings so far: after [`open`], at most the one about fewer workers than requested.
     pub warnings: Vec<String>,
     /// `None` once they are written.
     pub results: Option<StagedResults>,
@@ -79,8 +79,9 @@ pub fn open(job: &mut Job, say: impl Fn(&str)) -> Result<Opened, Stop> {
     })
 }
 
-/// A sentence about the files of an earlier run that were put in place. Ends a run that was to resume it, if that
-/// run had recorded its pages: all of them are in the recording now.
+/// A sentence about the files of an earlier run that were put in place. With `--resume` and no journal, it
+/// is a [`Stop`] instead, with the exit code of that run: its journal has become its recording, so nothing
+/// is left to fetch.
 fn report_recovery(job: &Job, recovered: &Recovered) -> Result<String, Stop> {
     let mut sentence = format!(
         "the files of an earlier run are in place now: {}",

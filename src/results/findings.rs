@@ -1,8 +1,8 @@
 //! What became of the companies of a run, as `run.json` lists it.
 //!
-//! The lists are complete, however long they are: another program has to find every company in them. So
-//! none of them is built. [`Findings`] holds the harvest, and each entry is made when it is written. The
-//! lists of 100,000 companies would take several times the memory of the companies.
+//! The lists are complete, because other programs search them for single companies. [`Findings`] does not
+//! build them: it makes each entry when it is written. The lists of 100,000 companies would take several
+//! times the memory of the companies.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 

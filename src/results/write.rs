@@ -166,7 +166,7 @@ pub struct Contents<'a> {
 pub struct Complete {
     commit: Commit,
     report: StagedFile,
-    /// The report among them, whose content is not known yet.
+    /// The files for the report, which lists itself too; its own content is `None`.
     files: Vec<WrittenFile>,
     /// The name that an earlier ranking by price gets, because this run has none.
     previous_price: Option<String>,

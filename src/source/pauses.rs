@@ -13,7 +13,7 @@ pub const MAX_PAUSED: Duration = Duration::from_secs(600);
 /// The pauses of one host. The throttle holds them under its lock and passes the time in.
 #[derive(Debug, Default)]
 pub struct Pauses {
-    gate: Gate,
+    phase: Phase,
     /// The end of the latest pause.
     until: Option<Instant>,
     /// The length of all pauses.
@@ -23,11 +23,11 @@ pub struct Pauses {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Gate {
+enum Phase {
     #[default]
-    Open,
+    Running,
     /// Requests wait for the end of a pause, and for the probe to be sent.
-    Closed,
+    Paused,
     /// The probe is under way.
     Probing,
 }
@@ -65,27 +65,28 @@ impl Pauses {
             return Err(TooLong);
         }
         self.until = Some(until);
-        if self.gate == Gate::Open {
-            self.gate = Gate::Closed;
+        if self.phase == Phase::Running {
+            self.phase = Phase::Paused;
         }
         Ok(Some((from, until)))
     }
 
     /// Whether no request has to wait.
-    pub fn is_open(&self) -> bool {
-        self.gate == Gate::Open
+    pub fn is_running(&self) -> bool {
+        self.phase == Phase::Running
     }
 
-    /// How long a request has to wait, unless something changes before. `None` if it may be sent.
+    /// How long a request has to wait; `Duration::MAX` if it waits for another request. `None` if it may be
+    /// sent.
     pub fn wait_time(&self, turn: Turn, now: Instant) -> Option<Duration> {
         let until = self.until.unwrap_or(now);
         let left = until.saturating_duration_since(now);
-        match (self.gate, turn) {
-            (Gate::Open, _) => None,
+        match (self.phase, turn) {
+            (Phase::Running, _) => None,
             _ if !left.is_zero() => Some(left),
-            (Gate::Closed, Turn::First) | (Gate::Probing, Turn::OfProbe) => None,
-            (Gate::Closed, _) if self.first == 0 => None,
-            (Gate::Closed | Gate::Probing, _) => Some(Duration::MAX),
+            (Phase::Paused, Turn::First) | (Phase::Probing, Turn::OfProbe) => None,
+            (Phase::Paused, _) if self.first == 0 => None,
+            (Phase::Paused | Phase::Probing, _) => Some(Duration::MAX),
         }
     }
 
@@ -99,11 +100,12 @@ impl Pauses {
         self.first -= usize::from(turn == Turn::First);
     }
 
-    /// Counts a request as sent. Returns whether it is the probe.
+    /// Marks a request as sent, once [`wait_time`](Self::wait_time) has returned `None`. The first one after
+    /// a pause is the probe; returns whether this is it.
     pub fn send(&mut self) -> bool {
-        let is_probe = self.gate == Gate::Closed;
+        let is_probe = self.phase == Phase::Paused;
         if is_probe {
-            self.gate = Gate::Probing;
+            self.phase = Phase::Probing;
         }
         is_probe
     }
@@ -112,10 +114,10 @@ impl Pauses {
     /// another pause. Otherwise the next request is the probe.
     pub fn end_probe(&mut self, is_success: bool, now: Instant) {
         let is_paused = self.until.is_some_and(|until| now < until);
-        self.gate = if is_success && !is_paused {
-            Gate::Open
+        self.phase = if is_success && !is_paused {
+            Phase::Running
         } else {
-            Gate::Closed
+            Phase::Paused
         };
     }
 }
@@ -144,7 +146,7 @@ mod tests {
         assert_eq!(pauses.wait_time(Turn::First, end), Some(Duration::MAX));
         pauses.end_probe(true, end);
         assert_eq!(pauses.wait_time(Turn::New, end), None);
-        assert!(pauses.is_open() && !pauses.send());
+        assert!(pauses.is_running() && !pauses.send());
     }
 
     #[test]
@@ -166,7 +168,7 @@ mod tests {
         let end = start + SECOND;
         assert!(pauses.send());
         pauses.end_probe(false, end);
-        assert!(!pauses.is_open());
+        assert!(!pauses.is_running());
         assert!(pauses.send());
         // The late response to a request from before the pause.
         pauses.begin(SECOND, end).unwrap();
@@ -177,11 +179,11 @@ mod tests {
         );
         assert!(pauses.send());
         pauses.end_probe(true, end + SECOND);
-        assert!(pauses.is_open());
+        assert!(pauses.is_running());
     }
 
     #[test]
-    fn ten_minutes_of_pauses_are_the_most() {
+    fn rejects_more_than_ten_minutes_of_pauses() {
         let (mut pauses, start) = (Pauses::default(), Instant::now());
         let pause = Duration::from_secs(100);
         for number in 0..6 {

@@ -209,7 +209,7 @@ impl Throttle {
             state.pauses.remove_waiting(turn);
             let is_probe = state.pauses.send();
             let is_free = state.limit == self.max_limit && state.interval.is_zero();
-            if is_free && state.pauses.is_open() {
+            if is_free && state.pauses.is_running() {
                 self.is_unrestricted.store(true, SeqCst);
             }
             return Ok(is_probe);
@@ -262,7 +262,7 @@ impl Throttle {
             return false;
         }
         let mut state = self.restrict();
-        let begins = state.pauses.is_open();
+        let begins = state.pauses.is_running();
         let added = state.pauses.begin(pause, Instant::now());
         drop(state);
         match added {

@@ -44,8 +44,8 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// `elapsed` is the time since the start of the run. The rates are those of the earlier snapshots with
-    /// the same `speed`.
+    /// `elapsed` is the time since the start of the run. The rates compare this snapshot with earlier ones
+    /// that used the same `speed`.
     pub fn of(counters: &Counters, elapsed: Duration, speed: &mut Speed) -> Self {
         let index_parsed = counters.index_parsed.get();
         let index_pages = match counters.index_pages.get() {
@@ -147,7 +147,7 @@ impl Snapshot {
     }
 }
 
-/// A duration in two or three digits: `90 s`, `100 min`, `12 h`.
+/// A duration in one unit, rounded: `90 s`, `100 min`, `12 h`.
 fn duration(seconds: f64) -> String {
     match seconds.ceil() {
         seconds if seconds <= 120.0 => format!("{seconds} s"),

@@ -1,7 +1,7 @@
 //! Digests of records: the writer adds them, the reader verifies them.
 //!
-//! A record of this program has two kinds. [`RECORD_DIGEST`] covers everything that a replay uses and
-//! costs next to nothing. Recordings have the SHA-1 of the format as well, for other tools.
+//! Every record of this program has a [`RECORD_DIGEST`], a CRC-32 of all that a replay uses. The records
+//! of a recording also have the SHA-1 digests of the format, for other tools.
 
 use data_encoding::{BASE32, HEXLOWER_PERMISSIVE};
 use flate2::Crc;

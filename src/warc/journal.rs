@@ -243,8 +243,8 @@ impl Journal {
         ]);
         let good = archive.good_pages();
         let is_fresh = |page: &GoodPage| {
-            // This run takes a second look of its own, and a replay must not use that of another one.
-            // A first look that is fetched again takes its place.
+            // An index page with a second look is fetched again. Its new record replaces both looks, so
+            // a replay cannot combine a first look with the second look of another run.
             (from..=until).contains(&page.date) && !archive.has_second_look(page.path)
         };
         let fresh = good.filter(is_fresh);
@@ -293,7 +293,8 @@ impl Journal {
         })
     }
 
-    /// Appends a response as received.
+    /// Appends a response as received. The caller filters [`Keep::Nothing`]. The first page for a resumed
+    /// run also gives the journal its name.
     pub fn keep(&self, address: &str, page: &Page, keep: Keep) {
         let is_second_look = keep == Keep::SecondLook;
         self.writer.append(address, page, is_second_look);

@@ -42,7 +42,7 @@ impl Drop for SyncThread {
     fn drop(&mut self) {
         self.running = None;
         if let Some(thread) = self.thread.take() {
-            // A panic there has been printed, and what it left unsynced is in no count.
+            // The message of a panic has been printed; unsynced records do not count as synced.
             let _ = thread.join();
         }
     }
@@ -75,7 +75,7 @@ mod tests {
         assert_eq!(calls.load(SeqCst), at_end);
     }
 
-    /// The last 100 ms of an interval of an hour would pass unnoticed.
+    /// The interval is an hour, so a thread that waits for its next tick fails the test.
     #[test]
     fn ends_without_waiting_for_the_next_interval() {
         let started = Instant::now();

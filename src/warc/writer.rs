@@ -63,8 +63,8 @@ struct ArchiveFile {
     synced: u64,
     /// Whether the file has got a name that is not known to be on the disk.
     is_name_new: bool,
-    /// The first failure to write or to sync. The run goes on without the archive;
-    /// [`Writer::finish`] returns it.
+    /// The first failure to write or to sync. The run goes on without the archive; [`Writer::close`]
+    /// returns it.
     error: Option<io::Error>,
     /// Whether a sync has failed. The next one may succeed without having written the same bytes.
     is_sync_broken: bool,
