@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::telemetry::counters::Counters;
 use crate::telemetry::speed::{Rates, Sample, Speed};
+use crate::words::quantity;
 
 /// How many pages there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,8 +97,8 @@ impl Snapshot {
         }
         text += &format!(
             "{}, {}",
-            quantity(self.retries, "retry", "retries"),
-            quantity(self.failures, "failure", "failures"),
+            quantity(self.retries as usize, "retry", "retries"),
+            quantity(self.failures as usize, "failure", "failures"),
         );
         if self.crawl_delay_seconds > 0.0 {
             text += &format!(
@@ -106,11 +107,11 @@ impl Snapshot {
             );
         }
         if self.waiting > 0 {
-            let pages = quantity(self.waiting, "page", "pages");
+            let pages = quantity(self.waiting as usize, "page", "pages");
             text += &format!(", {pages} waiting for a retry");
         }
         if self.held_back > 0 {
-            let workers = quantity(self.held_back, "worker", "workers");
+            let workers = quantity(self.held_back as usize, "worker", "workers");
             text += &format!(", {workers} held back");
         }
         if self.paused_seconds > 0.0 {
@@ -154,12 +155,6 @@ fn duration(seconds: f64) -> String {
         seconds if seconds <= 7200.0 => format!("{:.0} min", seconds / 60.0),
         seconds => format!("{:.0} h", seconds / 3600.0),
     }
-}
-
-/// `0 retries`, `1 retry`, `2 retries`.
-fn quantity(number: u64, singular: &str, plural: &str) -> String {
-    let noun = if number == 1 { singular } else { plural };
-    format!("{number} {noun}")
 }
 
 #[cfg(test)]
