@@ -97,6 +97,9 @@ fn requests_nothing_from_a_host_that_forbids_all_or_cannot_be_reached() {
     run.assert_failed(4, &["robots.txt, which is requested first", "breaks off"]);
     let requests = server.requests();
     assert!(requests.iter().all(|request| request.path == ROBOTS));
+    // All of robots.txt. No attempt at a page could be sent.
+    let failed = json(&run.folder.path().join("rankings/failed-run.json"));
+    assert_eq!(failed["retries"], requests.len() - 1);
 }
 
 #[test]
