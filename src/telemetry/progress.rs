@@ -4,7 +4,6 @@
 //! A separate thread samples the [`Counters`], so the stages of the pipeline do not depend on the
 //! display.
 
-use std::env;
 use std::io::{Write, stderr};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -35,11 +34,10 @@ impl Style {
     /// Chooses the style for stderr. Bars need a terminal of at least 50 columns and 8 rows that can move
     /// its cursor (`TERM` is not `dumb`). A run changes from bars to lines if its terminal gets smaller.
     pub fn for_stderr(quiet: bool) -> Self {
-        let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
         let is_large = screen::size(stderr()).is_some_and(bars::fit_into);
         if quiet {
             Style::Nothing
-        } else if is_large && !is_dumb {
+        } else if is_large && !screen::is_dumb() {
             Style::Bars
         } else {
             Style::Lines

@@ -1,6 +1,7 @@
 //! The terminal behind stdout or stderr: its size, its colours, and text wrapped to its width.
 
 use std::borrow::Cow;
+use std::env;
 
 use anstream::adapter::strip_str;
 use anstream::stream::RawStream;
@@ -50,11 +51,18 @@ pub fn size(stream: impl std::os::windows::io::AsHandle) -> Option<Size> {
     })
 }
 
+/// Whether the terminal cannot move its cursor or show colours.
+pub fn is_dumb() -> bool {
+    env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
 /// Whether a stream of this size gets colours: it is a terminal of at least 50 columns whose `TERM` is not
 /// `dumb`, and `NO_COLOR` is unset or empty. `CLICOLOR_FORCE` requests colours for pipes too.
 pub fn has_colours(stream: &impl RawStream, size: Option<Size>) -> bool {
     let is_wide = size.is_none_or(|size| size.columns >= MIN_COLUMNS);
-    is_wide && AutoStream::choice(stream) != ColorChoice::Never
+    // In the environment of a CI service (`CI` is set), anstream takes any terminal for a capable one.
+    let is_capable = size.is_none() || !is_dumb();
+    is_wide && is_capable && AutoStream::choice(stream) != ColorChoice::Never
 }
 
 /// The text as a stream of this size gets it: without its colours unless the stream

@@ -36,7 +36,10 @@ impl Checked {
         let result: Value = serde_json::from_str(&ran.stdout).unwrap();
         let requests = server.requests().len();
         assert!(requests <= 5, "{requests} requests");
-        assert_eq!(result["requests"], requests);
+        // The end of a check may abort a request before the server receives it.
+        let counted = result["requests"].as_u64().unwrap() as usize;
+        let aborted = counted - requests;
+        assert!(aborted == 0 || aborted == 1 && ran.code == 4, "{result}");
         Checked {
             code: ran.code,
             result,

@@ -32,15 +32,21 @@ pub fn command(folder: &Path, arguments: &[&str]) -> Command {
         .args(arguments)
         .current_dir(folder)
         .stdin(Stdio::null());
-    for proxy in [
+    for variable in [
         "HTTP_PROXY",
         "HTTPS_PROXY",
         "ALL_PROXY",
+        "NO_PROXY",
         "http_proxy",
         "https_proxy",
         "all_proxy",
+        "no_proxy",
+        "CI",
+        "CLICOLOR",
+        "CLICOLOR_FORCE",
+        "NO_COLOR",
     ] {
-        command.env_remove(proxy);
+        command.env_remove(variable);
     }
     command
 }

@@ -262,7 +262,8 @@ fn narrow_and_dumb_terminals_get_plain_lines() {
         let folder = tempfile::tempdir().unwrap();
         let gate = Gate::closed();
         let mut command = gate.command(folder.path(), &[]);
-        command.env("TERM", term);
+        // As a CI service sets it
+        command.env("TERM", term).env("CI", "true");
         let mut terminal = Terminal::start(columns, command, true);
         terminal.wait_until(|terminal| terminal.text().contains("s: index 2/2"));
         gate.open();
