@@ -163,17 +163,17 @@ fn lists_every_contradiction_without_keeping_them() {
     assert_eq!(length(&report, "suspicious"), 3 * COMPANIES);
 }
 
-/// Each failure names the target of a redirect, which has 400 bytes.
+/// Each failure names a content encoding of 400 bytes.
 #[test]
 fn lists_every_failure_with_300_bytes_of_its_reason() {
-    let elsewhere = |number| {
-        let location = format!("https://elsewhere.example/{number}{}", "x".repeat(400));
+    let unknown_encoding = |number| {
+        let name = format!("{number}{}", "x".repeat(400));
         let head =
-            format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+            format!("HTTP/1.1 200 OK\r\nContent-Encoding: {name}\r\nContent-Length: 0\r\n\r\n");
         Reply::Raw(head.into_bytes())
     };
     let pages = Pages {
-        failure: Some(elsewhere),
+        failure: Some(unknown_encoding),
         ..PLAIN
     };
     let report = run(pages, MAX_MEMORY, &["--json", "--verbose"]);
