@@ -116,7 +116,8 @@ impl Page {
 /// Inflates an HTML page, decodes it, checks that it is complete and parses it.
 ///
 /// The error is [`Reason::OtherPage`] if the page names another address than the requested one. If
-/// `parse` fails, it is [`Reason::Challenge`] for a block page and [`Reason::Unrecognised`] otherwise.
+/// `parse` fails, it is [`Reason::Challenge`] for a block page, [`Reason::Redirects`] if a redirect has led
+/// to another kind of page, and [`Reason::Unrecognised`] otherwise.
 pub fn parse_html<T, E: Error + Send + Sync + 'static>(
     page: &Page,
     inflater: &mut Inflater,
@@ -127,18 +128,21 @@ pub fn parse_html<T, E: Error + Send + Sync + 'static>(
     lane.counters.bytes_decoded.add(html.len() as u64);
     lane.time(Phase::Reading, || {
         let html = to_utf8(html, page.charset().as_deref());
-        if !has_html_end(&html) {
+        if !has_html_end(&html) && block_page::sure_sign(&page.headers, &html).is_none() {
             // Without a Content-Length, the client cannot tell a truncated body from a complete one.
             let detail = "the page ends without </html>";
             return Err(PageError::new(Reason::Truncated, detail));
         }
         page.check_identity(&html, lane.counters)?;
-        parse(&html).map_err(|error| match block_page::marker(&html) {
-            Some(marker) => {
-                let detail = format!("the site sent a block page (it contains {marker:?})");
-                PageError::new(Reason::Challenge, detail)
+        parse(&html).map_err(|error| {
+            if let Some(sign) = block_page::sign(&page.headers, &html) {
+                PageError::new(Reason::Challenge, format!("the site sent {sign}"))
+            } else if let Some(target) = page.other_target() {
+                let detail = format!("the site redirects it to another kind of page, {target}");
+                PageError::new(Reason::Redirects, detail)
+            } else {
+                PageError::new(Reason::Unrecognised, error.to_string()).caused_by(error)
             }
-            None => PageError::new(Reason::Unrecognised, error.to_string()).caused_by(error),
         })
     })
 }

@@ -57,15 +57,16 @@ pub enum Reason {
     /// The headers of the response exceed the limit.
     HeadersTooLarge,
     Tls,
-    /// 408, 425, 429, 500, 502–504, 520–524: transient by definition or by experience.
+    /// 408, 425, 429, 500, 502–504, 520–527, 529, 530: transient by definition or by experience. From 520
+    /// on they are of Cloudflare and others before a site (526 is an invalid certificate of the site).
     Busy,
     /// 404, 410.
     Gone,
-    /// 401, 403, 451.
+    /// 401, 402, 403, 451, 511, 999: the site, or a network before it, does not want the request.
     Blocked,
     /// A block page instead of the one requested: a captcha, a consent form, a log-in.
     Challenge,
-    /// 429 or 503 with a `Retry-After`.
+    /// 429, or 503 with a `Retry-After`.
     Postponed,
     /// robots.txt forbids the request.
     Robots,
@@ -100,12 +101,19 @@ impl Reason {
     /// What a status other than 200 means.
     pub fn of_status(status: u16) -> Self {
         match status {
-            408 | 425 | 429 | 500 | 502..=504 | 520..=524 => Reason::Busy,
+            408 | 425 | 429 | 500 | 502..=504 | 520..=527 | 529 | 530 => Reason::Busy,
             404 | 410 => Reason::Gone,
-            401 | 403 | 451 => Reason::Blocked,
+            401..=403 | 451 | 511 | 999 => Reason::Blocked,
             500..=599 => Reason::ServerError,
             _ => Reason::Status,
         }
+    }
+
+    /// Whether the site answers, but not with the page or a fault of its own. A site that does so for one
+    /// page after another does not want to be scraped.
+    pub fn is_refusal(self) -> bool {
+        use Reason::{Blocked, Challenge, Offsite, Redirects, Status};
+        matches!(self, Blocked | Challenge | Offsite | Redirects | Status)
     }
 }
 

@@ -1,6 +1,6 @@
 //! One GET: the client, the response as received, its body under a limit, and its text.
 //! Retries, throttling and robots.txt are in `source`; what a page says is in `site`.
-//! Another kind of failure, or another meaning of a status, goes into `error`; another content encoding or charset into `decode`.
+//! Another kind of failure, or another meaning of a status, goes into `error`; a status whose page shows more into `status`; another content encoding or charset into `decode`.
 
 pub(crate) mod body;
 pub mod client;
@@ -9,4 +9,5 @@ pub mod decode;
 pub mod error;
 pub mod page;
 pub mod proxy;
+mod status;
 pub mod tls;

@@ -7,7 +7,6 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
 use crate::http::body::LargeBufferPermit;
-use crate::http::error::{PageError, Reason};
 
 /// Maximum size of the body of a company page, in bytes on the wire. Real ones have 20 to 61 KB. A body
 /// beyond this would also exceed the limit of the parser once inflated.
@@ -36,13 +35,14 @@ pub struct Page {
 }
 
 impl Page {
-    /// Returns the page if its status is 200, and otherwise an error with the reason for the status.
-    pub fn require_status_200(self) -> Result<Self, PageError> {
-        if self.status == 200 {
-            return Ok(self);
-        }
-        let detail = format!("HTTP status {}", self.status);
-        Err(PageError::new(Reason::of_status(self.status), detail))
+    /// The address that a redirect led to, if its path does not contain the name of the page: the last part
+    /// of the requested path. Consent forms and log-ins are such targets, and a page that has moved is not.
+    pub fn other_target(&self) -> Option<&str> {
+        let path = |address: &str| address.split(['?', '#']).next().map(str::to_owned);
+        let target = self.reached.as_deref()?;
+        let asked = path(&self.asked)?;
+        let name = asked.rsplit('/').next()?.trim_end_matches("-stock");
+        (!path(target)?.contains(name)).then_some(target)
     }
 
     /// The value of a header, if present; bytes that are not UTF-8 are replaced.

@@ -18,7 +18,7 @@ use crate::results::layout_check;
 use crate::results::write::OutputsError;
 use crate::site::paths::INDICES;
 use crate::source::origin::Origin;
-use crate::source::pauses::MAX_PAUSED;
+use crate::source::pauses::{MAX_PAUSED, MAX_UNSTATED};
 use crate::source::throttle::Cause;
 use crate::warc::journal::ResumeError;
 use crate::words;
@@ -71,7 +71,7 @@ impl Stop {
             Cause::Refused { path, error } => {
                 let message = format!(
                     "the site refuses requests, the last one {path}: {error}; {}",
-                    remedies::REFUSED
+                    remedies::of_refusal(error.reason)
                 );
                 Stop::resumable(Exit::Unreachable, message)
             }
@@ -92,6 +92,12 @@ impl Stop {
                 let message = format!(
                     "{site} demands pauses of more than {} minutes in all (HTTP status {status} with Retry-After); run the command again later, and send fewer requests with --workers 4 or --rps 1",
                     MAX_PAUSED.as_secs() / 60
+                );
+                Stop::resumable(Exit::Unreachable, message)
+            }
+            Cause::TooManyRequests { site } => {
+                let message = format!(
+                    "{site} asks for fewer requests: HTTP status 429 {MAX_UNSTATED} times in a row, after longer and longer pauses; run the command again later, with --workers 4 or --rps 1"
                 );
                 Stop::resumable(Exit::Unreachable, message)
             }
@@ -184,7 +190,7 @@ pub fn may_succeed_later(failures: &[Failure], origin: &Origin) -> bool {
     let mut errors = failures.iter().map(|failure| &failure.error);
     errors.any(|error| match error.reason {
         // A page that the site refuses to send is not requested again.
-        Reason::Blocked | Reason::Challenge => false,
+        reason if reason.is_refusal() => false,
         // A company page names its own address, so another page in a journal is noticed.
         Reason::OtherPage => origin.archive().is_none(),
         _ => remedies::of_page(error, origin).may_succeed_later,

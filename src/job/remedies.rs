@@ -70,8 +70,11 @@ pub fn of_page(error: &PageError, origin: &Origin) -> Remedy {
             "the index links a page that is gone: try again later",
             false,
         ),
-        Blocked | Challenge => (REFUSED, true),
-        Postponed => ("run the command again after that", true),
+        Blocked | Challenge => (of_refusal(error.reason), true),
+        Postponed => (
+            "run the command again later, with --workers 4 or --rps 1",
+            true,
+        ),
         Robots => match error.cause_on_other_page() {
             Some(cause) if retry::is_transient(cause.reason) => (
                 "try again later; --ignore-robots is for a server of your own",
@@ -80,10 +83,7 @@ pub fn of_page(error: &PageError, origin: &Origin) -> Remedy {
             _ => ("--ignore-robots is for a server of your own", false),
         },
         Tls => ("no request is sent over such a connection", false),
-        Status | Redirects | Offsite => (
-            "open the address in a browser: the site may have moved, or may want a log-in",
-            false,
-        ),
+        Status | Redirects | Offsite => (of_refusal(error.reason), false),
         HeadersTooLarge | TooLarge | UnsupportedEncoding => (
             "the site that indexrank is made for answers otherwise: check --from and --index",
             false,
@@ -99,6 +99,16 @@ pub fn of_page(error: &PageError, origin: &Origin) -> Remedy {
     Remedy {
         advice,
         may_succeed_later,
+    }
+}
+
+/// What to do about a site that answers a request with [something else](Reason::is_refusal) than the page.
+pub fn of_refusal(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Blocked | Reason::Challenge => REFUSED,
+        _ => {
+            "open the address in a browser: the site may have moved, or may want a log-in or a consent"
+        }
     }
 }
 

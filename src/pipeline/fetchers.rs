@@ -111,16 +111,21 @@ impl<'a> Fetcher<'a> {
 
     /// Sends a page to its receiver. Returns false if that has ended.
     fn hand_over(&self, task: Task, page: Result<Page, PageError>) -> bool {
-        let is_company = matches!(task.target, Target::Company(_));
-        let fetched = Fetched { task, page };
-        if is_company {
-            // A page that the cancelled run did not fetch counts as nothing.
-            if !matches!(&fetched.page, Err(error) if error.reason == Reason::Stopped) {
-                self.counters.fetched.add(1);
-            }
-            self.pages.send(fetched).is_ok()
-        } else {
-            self.events.send(Event::IndexPage(fetched)).is_ok()
+        if !matches!(task.target, Target::Company(_)) {
+            let fetched = Fetched { task, page };
+            return self.events.send(Event::IndexPage(fetched)).is_ok();
         }
+        // A page that the cancelled run did not fetch counts as nothing.
+        if !matches!(&page, Err(error) if error.reason == Reason::Stopped) {
+            self.counters.fetched.add(1);
+        }
+        let is_recorded =
+            self.source.as_archive().is_some() || page.as_ref().is_ok_and(|page| page.from_journal);
+        let throttle = self.source.throttle(task.request().purpose);
+        let is_sent = self.pages.send(Fetched { task, page }).is_ok();
+        if is_sent && !is_recorded {
+            throttle.wait_for_verdict();
+        }
+        is_sent
     }
 }

@@ -42,8 +42,8 @@ where
             let from_journal = page.as_ref().is_ok_and(|page| page.from_journal);
             let is_redirected = page.as_ref().is_ok_and(|page| page.reached.is_some());
             let result = page.and_then(|page| self.parse_page(page, &mut inflater, &mut lane));
-            // Pages of the journal say nothing about the site as it is now.
-            if !from_journal {
+            // Recorded pages say nothing about the site as it is now.
+            if !from_journal && self.source.as_archive().is_none() {
                 let throttle = self.source.throttle(task.request().purpose);
                 throttle.record_result(task.path(), &result, self.counters);
             }

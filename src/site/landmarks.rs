@@ -3,6 +3,22 @@
 //! Landmarks are class tokens and header texts, never exact class strings and never positions. Both
 //! have changed with every generation of the site. To support another layout, start in this file.
 
+use memchr::memmem;
+
+/// Whether a page contains any text that only the site's own pages have.
+pub fn any_in(html: &[u8]) -> bool {
+    let own = [
+        company::NAME,
+        company::PRICE,
+        company::HEADER,
+        index::PAGER,
+        identity::STOCK_URL,
+        identity::LOGIN_TARGET,
+    ];
+    own.iter()
+        .any(|landmark| memmem::find(html, landmark.as_bytes()).is_some())
+}
+
 /// The company page.
 pub mod company {
     pub const NAME: &str = "price-section__label";

@@ -4,7 +4,7 @@
 //! attempts.
 
 use crate::http::decode::Inflater;
-use crate::http::error::Reason::{Blocked, Gone, Redirects, Status};
+use crate::http::error::Reason::{Blocked, Challenge, Gone, Redirects, Status};
 use crate::http::error::{PageError, Reason, catch_panic};
 use crate::http::page::Page;
 use crate::site::paths;
@@ -89,7 +89,12 @@ fn request_rules(
         Ok(Rules::parse(text, user_agent))
     });
     match rules {
-        Err(error) if matches!(error.reason, Gone | Blocked | Status | Redirects) => {
+        Err(error)
+            if matches!(
+                error.reason,
+                Gone | Blocked | Challenge | Status | Redirects
+            ) =>
+        {
             Ok(Rules::allow_all())
         }
         rules => rules,

@@ -23,7 +23,7 @@ use crate::http::page::Page;
 use crate::site::paths;
 use crate::source::host::Host;
 use crate::source::purpose::{Purpose, Request};
-use crate::source::retry::{Attempts, Retries};
+use crate::source::retry::{Attempts, Pause, Retries};
 use crate::source::throttle::{Cause, PauseResponse, Permit, Throttle};
 use crate::telemetry::lane::Lane;
 use crate::warc::journal::{Journal, Keep};
@@ -199,7 +199,7 @@ impl Source {
             return Err(throttle::cancelled());
         }
         let page = result?;
-        let pause = retry::pause(&page).filter(|_| policy.pauses_host);
+        let pause = self.retries.pause(&page).filter(|_| policy.pauses_host);
         // Before the permit is dropped, because that may release the next request.
         let (site_address, status) = (site.base(request.path), page.status);
         let goes_first = pause.is_some_and(|pause| {
@@ -220,8 +220,13 @@ impl Source {
         let Some(pause) = pause else {
             return Ok(Answer::Page(page));
         };
-        let seconds = pause.as_secs();
-        let detail = format!("HTTP status {status}, with a Retry-After of {seconds} s");
+        let detail = match pause {
+            Pause::Stated(pause) => {
+                let seconds = pause.as_secs();
+                format!("HTTP status {status}, with a Retry-After of {seconds} s")
+            }
+            Pause::Unstated(_) => format!("HTTP status {status}, without a Retry-After"),
+        };
         let error = PageError::new(Reason::Postponed, detail);
         Ok(Answer::Pause { error, goes_first })
     }

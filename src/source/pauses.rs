@@ -1,4 +1,4 @@
-//! The pauses that a host has asked for with `Retry-After`, and which request ends one.
+//! The pauses that a host has asked for, with `Retry-After` or a 429, and which request ends one.
 //!
 //! After a pause, one request goes first, the probe. Its success releases all others. If the host asks
 //! for another pause instead, only one request was sent for it. Without a probe, a host that refuses the
@@ -6,9 +6,14 @@
 
 use std::time::{Duration, Instant};
 
+use crate::source::retry::Pause;
+
 /// The longest time that a host may be paused in all. A site that asks for more does not want to be
 /// scraped now, and a run must not take hours without an end in sight.
 pub const MAX_PAUSED: Duration = Duration::from_secs(600);
+/// A host that answers the request after a pause with another 429, and never says for how long, is asked
+/// this often. The pauses double: 5, 10, 20 and 40 s.
+pub const MAX_UNSTATED: u32 = 5;
 
 /// The pauses of one host. The throttle holds them under its lock and passes the time in.
 #[derive(Debug, Default)]
@@ -18,6 +23,8 @@ pub struct Pauses {
     until: Option<Instant>,
     /// The length of all pauses.
     total: Duration,
+    /// Pauses of [unstated](Pause::Unstated) length since the last success.
+    unstated: u32,
     /// Requests that wait and [go first](Turn::First) after the pause.
     first: usize,
 }
@@ -44,25 +51,42 @@ pub enum Turn {
     OfProbe,
 }
 
-/// All pauses together are longer than [`MAX_PAUSED`].
+/// Why the host is paused no more.
 #[derive(Debug, PartialEq, Eq)]
-pub struct TooLong;
+pub enum Excess {
+    /// All pauses together are longer than [`MAX_PAUSED`].
+    Time,
+    /// There were [`MAX_UNSTATED`] 429s without a success between them.
+    Number,
+}
 
 impl Pauses {
-    /// Begins a pause, or extends the one in progress. Returns the time that this adds, if any.
+    /// Begins a pause, or extends the one in progress. Returns the time that this adds, if any. A pause of
+    /// unstated length extends none: its request was sent before the pause began.
     pub fn begin(
         &mut self,
-        pause: Duration,
+        pause: Pause,
         now: Instant,
-    ) -> Result<Option<(Instant, Instant)>, TooLong> {
+    ) -> Result<Option<(Instant, Instant)>, Excess> {
         let from = self.until.map_or(now, |until| until.max(now));
+        let pause = match pause {
+            Pause::Stated(pause) => pause,
+            Pause::Unstated(_) if from > now => return Ok(None),
+            Pause::Unstated(first) => {
+                self.unstated += 1;
+                if self.unstated == MAX_UNSTATED {
+                    return Err(Excess::Number);
+                }
+                first * (1 << (self.unstated - 1))
+            }
+        };
         let until = now + pause;
         if until <= from {
             return Ok(None);
         }
         self.total += until - from;
         if self.total > MAX_PAUSED {
-            return Err(TooLong);
+            return Err(Excess::Time);
         }
         self.until = Some(until);
         if self.phase == Phase::Running {
@@ -113,6 +137,9 @@ impl Pauses {
     /// Ends the probe. Its success releases all requests, unless a response to an earlier one has begun
     /// another pause. Otherwise the next request is the probe.
     pub fn end_probe(&mut self, is_success: bool, now: Instant) {
+        if is_success {
+            self.unstated = 0;
+        }
         let is_paused = self.until.is_some_and(|until| now < until);
         self.phase = if is_success && !is_paused {
             Phase::Running
@@ -127,13 +154,15 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const STATED: Pause = Pause::Stated(SECOND);
+    const UNSTATED: Pause = Pause::Unstated(SECOND);
 
     #[test]
     fn ten_responses_are_one_pause_and_one_probe_ends_it() {
         let (mut pauses, start) = (Pauses::default(), Instant::now());
         for response in 0..10 {
             let now = start + response * SECOND / 100;
-            pauses.begin(SECOND, now).unwrap();
+            pauses.begin(STATED, now).unwrap();
         }
         assert_eq!(pauses.total, SECOND + 9 * SECOND / 100);
         let end = start + pauses.total;
@@ -152,7 +181,7 @@ mod tests {
     #[test]
     fn a_postponed_request_goes_before_new_ones() {
         let (mut pauses, start) = (Pauses::default(), Instant::now());
-        pauses.begin(SECOND, start).unwrap();
+        pauses.begin(STATED, start).unwrap();
         pauses.add_waiting(Turn::First);
         let end = start + SECOND;
         assert_eq!(pauses.wait_time(Turn::New, end), Some(Duration::MAX));
@@ -164,14 +193,14 @@ mod tests {
     #[test]
     fn a_failed_probe_or_another_pause_keeps_requests_back() {
         let (mut pauses, start) = (Pauses::default(), Instant::now());
-        pauses.begin(SECOND, start).unwrap();
+        pauses.begin(STATED, start).unwrap();
         let end = start + SECOND;
         assert!(pauses.send());
         pauses.end_probe(false, end);
         assert!(!pauses.is_running());
         assert!(pauses.send());
         // The late response to a request from before the pause.
-        pauses.begin(SECOND, end).unwrap();
+        pauses.begin(STATED, end).unwrap();
         pauses.end_probe(true, end + SECOND / 2);
         assert_eq!(
             pauses.wait_time(Turn::New, end + SECOND / 2),
@@ -187,9 +216,37 @@ mod tests {
         let (mut pauses, start) = (Pauses::default(), Instant::now());
         let pause = Duration::from_secs(100);
         for number in 0..6 {
-            assert!(pauses.begin(pause, start + number * pause).is_ok());
+            assert!(
+                pauses
+                    .begin(Pause::Stated(pause), start + number * pause)
+                    .is_ok()
+            );
         }
-        assert_eq!(pauses.begin(SECOND, start), Ok(None));
-        assert_eq!(pauses.begin(SECOND, start + 6 * pause), Err(TooLong));
+        assert_eq!(pauses.begin(STATED, start), Ok(None));
+        assert_eq!(pauses.begin(STATED, start + 6 * pause), Err(Excess::Time));
+    }
+
+    #[test]
+    fn pauses_of_unstated_length_double_until_a_success() {
+        let (mut pauses, mut now) = (Pauses::default(), Instant::now());
+        let fail = |pauses: &mut Pauses, now: &mut Instant, seconds: u32| {
+            let end = *now + seconds * SECOND;
+            assert_eq!(pauses.begin(UNSTATED, *now), Ok(Some((*now, end))));
+            // The response to a request from before the pause.
+            assert_eq!(pauses.begin(UNSTATED, end - SECOND / 2), Ok(None));
+            *now = end;
+            assert!(pauses.send());
+        };
+        for seconds in [1, 2, 4, 8] {
+            fail(&mut pauses, &mut now, seconds);
+            pauses.end_probe(false, now);
+        }
+        assert!(pauses.send());
+        pauses.end_probe(true, now);
+        for seconds in [1, 2, 4, 8] {
+            fail(&mut pauses, &mut now, seconds);
+            pauses.end_probe(false, now);
+        }
+        assert_eq!(pauses.begin(UNSTATED, now), Err(Excess::Number));
     }
 }

@@ -60,7 +60,7 @@ pub struct Policy {
     pub keep: Keep,
     /// Whether a resumed run may take the response from its journal.
     pub resumable: bool,
-    /// Whether a 429 or 503 with `Retry-After` pauses all requests.
+    /// Whether a 429, or a 503 with `Retry-After`, pauses all requests.
     pub pauses_host: bool,
     /// Whether robots.txt of its host may forbid it.
     pub obeys_robots: bool,

@@ -22,6 +22,8 @@ pub const FIRST_DELAY: Duration = Duration::from_millis(500);
 const MAX_DELAY: Duration = Duration::from_secs(30);
 /// The longest pause or crawl delay that a run obeys. A longer one ends it.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
+/// The first pause after a 429 without `Retry-After`, in delays before the second attempt at a page: 5 s.
+const UNSTATED_PAUSE: u32 = 10;
 /// Minimum of the retry budget, for small indices.
 const MIN_BUDGET: u64 = 20;
 
@@ -133,6 +135,16 @@ impl Retries {
         Some(self.jitter(path, attempts.made))
     }
 
+    /// The pause that a page asks for: with status 429, or with status 503 and `Retry-After`.
+    pub fn pause(&self, page: &Page) -> Option<Pause> {
+        let stated = retry_after(&page.headers).map(Pause::Stated);
+        match page.status {
+            429 => stated.or(Some(Pause::Unstated(self.first_delay * UNSTATED_PAUSE))),
+            503 => stated,
+            _ => None,
+        }
+    }
+
     fn spend(&self) -> bool {
         let budget = self.budget();
         let next = |spent| (spent < budget).then_some(spent + 1);
@@ -150,9 +162,13 @@ impl Retries {
     }
 }
 
-/// The pause that a page with status 429 or 503 asks for, if it does.
-pub fn pause(page: &Page) -> Option<Duration> {
-    matches!(page.status, 429 | 503).then(|| retry_after(&page.headers))?
+/// A pause that a response asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    /// As long as `Retry-After` says.
+    Stated(Duration),
+    /// A 429 (too many requests) does not say how long. The first such pause is this long.
+    Unstated(Duration),
 }
 
 /// The pause that a response asks for with `Retry-After`, in seconds or as any HTTP date

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::http::error::{PageError, Reason};
-use crate::source::pauses::{Pauses, TooLong, Turn};
-use crate::source::retry::{self, MAX_RETRY_AFTER};
+use crate::source::pauses::{Excess, Pauses, Turn};
+use crate::source::retry::{self, MAX_RETRY_AFTER, Pause};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::lane::Lane;
 use crate::telemetry::trace::Phase;
@@ -24,8 +24,8 @@ use crate::telemetry::trace::Phase;
 const WINDOW: u32 = 20;
 /// Successes in a row that raise the limit by one.
 const SUCCESSES_TO_RAISE: u32 = 10;
-/// Give up after this many consecutive refusals (403, block pages) instead of asking for all 500
-/// pages.
+/// Give up after this many consecutive refusals (403, block pages, redirects to another site) instead of
+/// asking for all 500 pages.
 const MAX_REFUSALS: u32 = 5;
 
 /// Why a run was cancelled.
@@ -44,6 +44,8 @@ pub enum Cause {
     /// The site, given by its address, asked for pauses of more than ten minutes in all, the last time
     /// with this status.
     ManyPauses { site: String, status: u16 },
+    /// The site, given by its address, answered 429 again and again and never said for how long.
+    TooManyRequests { site: String },
 }
 
 /// A response that asks for a pause.
@@ -52,7 +54,7 @@ pub struct PauseResponse<'a> {
     /// The address of the site: scheme, host and port.
     pub site: &'a str,
     pub status: u16,
-    pub pause: Duration,
+    pub pause: Pause,
 }
 
 /// The throttle of a run, shared by all threads that send requests.
@@ -70,6 +72,8 @@ pub struct Throttle {
     /// The maximum of `State::limit`, and its initial value.
     max_limit: usize,
     state: Mutex<State>,
+    /// Whether the site has served a good company page since its last refusal, if there was one.
+    is_proven: AtomicBool,
     /// Notified when a blocked request may be able to continue.
     changed: Condvar,
     /// Carries no messages. It disconnects when the run is cancelled.
@@ -96,6 +100,9 @@ struct State {
     successes_in_a_row: u32,
     /// Consecutive refusals; at 5 the run is cancelled.
     refusals_in_a_row: u32,
+    /// Results recorded while the site was not proven that no fetcher has [waited
+    /// for](Throttle::wait_for_verdict) yet.
+    verdicts: usize,
 }
 
 impl Throttle {
@@ -119,7 +126,9 @@ impl Throttle {
                 results: 0,
                 successes_in_a_row: 0,
                 refusals_in_a_row: 0,
+                verdicts: 0,
             }),
+            is_proven: AtomicBool::new(false),
             changed: Condvar::new(),
             cancelled,
         }
@@ -249,15 +258,17 @@ impl Throttle {
     }
 
     /// Holds back all requests for as long as a response asks, and records the pause in `lane`. A pause
-    /// of more than two minutes, or of more than ten minutes with those before, cancels the run instead.
-    /// Returns whether a pause has begun, and not only become longer.
+    /// of more than two minutes, or one too many, cancels the run instead. Returns whether a pause has
+    /// begun, and not only become longer.
     pub fn pause(&self, response: PauseResponse, lane: &mut Lane) -> bool {
         let PauseResponse {
             site,
             status,
             pause,
         } = response;
-        if pause > MAX_RETRY_AFTER {
+        if let Pause::Stated(pause) = pause
+            && pause > MAX_RETRY_AFTER
+        {
             self.cancel(Cause::LongPause(pause));
             return false;
         }
@@ -265,6 +276,7 @@ impl Throttle {
         let begins = state.pauses.is_running();
         let added = state.pauses.begin(pause, Instant::now());
         drop(state);
+        let site = site.to_owned();
         match added {
             Ok(None) => {}
             Ok(Some((from, until))) => {
@@ -274,10 +286,8 @@ impl Throttle {
                 self.changed.notify_all();
                 lane.record(Phase::Pausing, from, until);
             }
-            Err(TooLong) => self.cancel(Cause::ManyPauses {
-                site: site.to_owned(),
-                status,
-            }),
+            Err(Excess::Time) => self.cancel(Cause::ManyPauses { site, status }),
+            Err(Excess::Number) => self.cancel(Cause::TooManyRequests { site }),
         }
         begins
     }
@@ -286,28 +296,15 @@ impl Throttle {
     /// half of the last 20 pages failed, raises it by one after 10 successes in a row. Cancels the run
     /// after five refusals in a row.
     pub fn record_result<T>(&self, path: &str, result: &Result<T, PageError>, counters: &Counters) {
+        let mut state = self.state();
+        self.count_refusal(&mut state, path, result.as_ref().err());
         use Reason::{Postponed, Robots, Stopped};
-        // The site has answered none of these.
         let failed = match result {
             Ok(_) => false,
+            // The site has answered none of these.
             Err(error) if matches!(error.reason, Stopped | Postponed | Robots) => return,
             Err(error) => retry::is_transient(error.reason),
         };
-        let mut state = self.state();
-        match result {
-            Err(error) if matches!(error.reason, Reason::Blocked | Reason::Challenge) => {
-                state.refusals_in_a_row += 1;
-                if state.refusals_in_a_row >= MAX_REFUSALS {
-                    drop(state);
-                    self.cancel(Cause::Refused {
-                        path: path.to_owned(),
-                        error: error.clone(),
-                    });
-                    return;
-                }
-            }
-            _ => state.refusals_in_a_row = 0,
-        }
         state.failures = (state.failures << 1 | u32::from(failed)) & ((1 << WINDOW) - 1);
         state.results += 1;
         state.successes_in_a_row = if failed {
@@ -335,12 +332,62 @@ impl Throttle {
         }
     }
 
+    /// Counts refusals in a row. A transient failure says nothing about whether the site refuses.
+    fn count_refusal(&self, state: &mut State, path: &str, error: Option<&PageError>) {
+        let was_proven = self.is_proven.load(SeqCst);
+        match error {
+            Some(error) if error.reason.is_refusal() => {
+                state.refusals_in_a_row += 1;
+                self.is_proven.store(false, SeqCst);
+                if state.refusals_in_a_row == MAX_REFUSALS {
+                    let (path, error) = (path.to_owned(), error.clone());
+                    self.cancel_in(state, Cause::Refused { path, error });
+                }
+            }
+            Some(error) if retry::is_transient(error.reason) => {}
+            Some(PageError {
+                reason: Reason::Stopped | Reason::Postponed | Reason::Robots,
+                ..
+            }) => {}
+            _ => state.refusals_in_a_row = 0,
+        }
+        if error.is_none() {
+            self.is_proven.store(true, SeqCst);
+        }
+        let is_proven = self.is_proven.load(SeqCst);
+        state.verdicts = match is_proven || was_proven {
+            true => 0,
+            false => state.verdicts + 1,
+        };
+        if !was_proven {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Blocks until the result of a company page is [recorded](Self::record_result), unless the site is
+    /// proven. So each of n threads that call this after each page requests one page at most beyond the
+    /// fifth refusal. Otherwise pages that wait for a parser would be further requests to a site that
+    /// refuses them.
+    pub fn wait_for_verdict(&self) {
+        if self.is_proven.load(SeqCst) {
+            return;
+        }
+        let mut state = self.state();
+        while state.verdicts == 0 && state.cause.is_none() && !self.is_proven.load(SeqCst) {
+            state = self.wait(state, Duration::MAX);
+        }
+        state.verdicts = state.verdicts.saturating_sub(1);
+    }
+
     /// Rejects all requests from now on. The first cause stays.
     pub fn cancel(&self, cause: Cause) {
-        let mut state = self.restrict();
+        self.cancel_in(&mut self.state(), cause);
+    }
+
+    fn cancel_in(&self, state: &mut State, cause: Cause) {
+        self.is_unrestricted.store(false, SeqCst);
         state.cause.get_or_insert(cause);
         state.not_cancelled = None;
-        drop(state);
         self.changed.notify_all();
     }
 
@@ -430,13 +477,17 @@ mod tests {
         let throttle = Throttle::new(1);
         let ten_minutes_ago = Instant::now().checked_sub(MAX_PAUSED).unwrap();
         let mut state = throttle.state();
-        state.pauses.begin(MAX_PAUSED, ten_minutes_ago).unwrap();
+        let stated = |pause| Pause::Stated(pause);
+        state
+            .pauses
+            .begin(stated(MAX_PAUSED), ten_minutes_ago)
+            .unwrap();
         drop(state);
         assert_eq!(throttle.cause(), None);
         let response = PauseResponse {
             site: "https://site.example",
             status: 503,
-            pause: Duration::from_secs(1),
+            pause: Pause::Stated(Duration::from_secs(1)),
         };
         let counters = Counters::default();
         throttle.pause(response, &mut counters.lane(Label::Fetcher));

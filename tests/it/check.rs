@@ -474,7 +474,7 @@ fn a_page_that_cannot_be_had_is_a_verdict() {
             "index page",
             "Retry-After of 300 s",
             4,
-            "run the command again after that",
+            "run the command again later",
         ),
         (
             INDEX_1,

@@ -71,5 +71,6 @@ mod tls;
 mod torture;
 mod trace;
 mod walks;
+mod walls;
 mod warc;
 mod wrong_index;

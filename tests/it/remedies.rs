@@ -63,7 +63,12 @@ const ENDED: &str = "the connection ended before the response was complete";
 fn each_failure_of_an_index_page_has_its_own_advice() {
     for (fault, sentence, advice, resumes) in [
         ("503", "HTTP status 503", OUT_OF_ORDER, true),
-        ("429", "HTTP status 429", OUT_OF_ORDER, true),
+        (
+            "429",
+            "HTTP status 429 5 times in a row",
+            "; run the command again later, with --workers 4 or --rps 1",
+            true,
+        ),
         ("408", "HTTP status 408", OUT_OF_ORDER, true),
         ("520", "HTTP status 520", OUT_OF_ORDER, true),
         (
@@ -226,7 +231,7 @@ fn offers_to_resume_if_a_missing_page_may_come() {
     for (faults, code, resumes) in [
         ("503@/stocks/*", 4, true),
         ("404@/stocks/*", 4, false),
-        ("redirect:http://localhost:1/@/stocks/*", 4, false),
+        ("redirect:http://localhost:1/@/stocks/*", 4, true),
         ("bomb@/stocks/*", 4, false),
         // Five refusals in a row end the run, and the other pages may come later.
         ("403@/stocks/*", 4, true),

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use indexrank::exit::Exit;
 use indexrank::http::error::{PageError, Reason};
 use indexrank::job::advice::Stop;
-use indexrank::source::retry::{Attempts, MAX_ATTEMPTS, Retries, max_attempts, retry_after};
+use indexrank::source::retry::{Attempts, MAX_ATTEMPTS, Pause, Retries, max_attempts, retry_after};
 use indexrank::source::throttle::{Cause, PauseResponse, Throttle};
 use indexrank::telemetry::counters::Counters;
 use indexrank::telemetry::trace::Label;
@@ -308,7 +308,7 @@ fn pause(throttle: &Throttle, pause: Duration, counters: &Counters) {
     let response = PauseResponse {
         site: "https://site.example",
         status: 429,
-        pause,
+        pause: Pause::Stated(pause),
     };
     throttle.pause(response, &mut counters.lane(Label::Fetcher));
 }
