@@ -62,7 +62,7 @@ share one draw per request, so their shares add up: 503@10%,reset@10% affects 20
 The shares of all rules without a path must not exceed 100 % together.
 
 Kinds that send a status without a page:
-  400 to 599          this status, e.g. 404, 429 or 503
+  400 to 999          this status, e.g. 404, 429, 503 or 999
   retry-after:VALUE   503 and Retry-After: VALUE (seconds, or any text)
   retry-after-date:SECONDS
                       503 and the date SECONDS from now, e.g. 2 or -60

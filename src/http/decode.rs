@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::error::Error;
 
 use encoding_rs::{Encoding, UTF_8};
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use libdeflater::{DecompressionError, Decompressor};
 use memchr::memmem;
 
@@ -128,8 +128,13 @@ pub fn parse_html<T, E: Error + Send + Sync + 'static>(
     lane.counters.bytes_decoded.add(html.len() as u64);
     lane.time(Phase::Reading, || {
         let html = to_utf8(html, page.charset().as_deref());
-        if !has_html_end(&html) && block_page::sure_sign(&page.headers, &html).is_none() {
-            // Without a Content-Length, the client cannot tell a truncated body from a complete one.
+        let sign = match page.headers.contains_key(CONTENT_LENGTH) {
+            true => block_page::sign,
+            // The client cannot tell a truncated body from a complete one, and a part of a page may have
+            // any words.
+            false => block_page::sure_sign,
+        };
+        if !has_html_end(&html) && sign(&page.headers, &html).is_none() {
             let detail = "the page ends without </html>";
             return Err(PageError::new(Reason::Truncated, detail));
         }

@@ -97,7 +97,7 @@ impl Stop {
             }
             Cause::TooManyRequests { site } => {
                 let message = format!(
-                    "{site} asks for fewer requests: HTTP status 429 {MAX_UNSTATED} times in a row, after longer and longer pauses; run the command again later, with --workers 4 or --rps 1"
+                    "{site} asks for fewer requests (HTTP status 429, {MAX_UNSTATED} times in a row after longer and longer pauses); run the command again later, with --workers 4 or --rps 1"
                 );
                 Stop::resumable(Exit::Unreachable, message)
             }

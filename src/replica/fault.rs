@@ -179,7 +179,7 @@ pub(super) fn parse_kind(text: &str) -> Result<Fault, String> {
     if let Some((_, fault)) = WITHOUT_ARGUMENT.iter().find(|(name, _)| *name == text) {
         return Ok(fault.clone());
     }
-    if let Ok(status @ 400..=599) = text.parse() {
+    if let Ok(status @ 400..=999) = text.parse() {
         return Ok(Fault::Status(status));
     }
     let (name, argument) = text.split_once(':').unwrap_or((text, ""));
@@ -212,7 +212,7 @@ pub(super) fn parse_kind(text: &str) -> Result<Fault, String> {
         "encoding" if !argument.is_empty() => Ok(Fault::Encoding(argument.to_owned())),
         "charset" if !argument.is_empty() => Ok(Fault::Charset(argument.to_owned())),
         _ => Err(format!(
-            "unknown kind {text:?}; give a status from 400 to 599, {}, stall:SECONDS, \
+            "unknown kind {text:?}; give a status from 400 to 999, {}, stall:SECONDS, \
              stall-body:SECONDS, retry-after:VALUE, retry-after-date:SECONDS, retry-after-rfc850:SECONDS, \
              retry-after-asctime:SECONDS, redirect:ADDRESS, encoding:NAME or charset:NAME",
             WITHOUT_ARGUMENT.map(|(name, _)| name).join(", ")

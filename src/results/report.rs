@@ -77,7 +77,7 @@ pub struct Report {
     pub retries: u64,
     /// Maximum number of retries of the run.
     pub retry_budget: u64,
-    /// Sum of the pauses that the site demanded with `Retry-After`, in seconds.
+    /// Sum of the pauses that the site demanded, with `Retry-After` or a 429, in seconds.
     pub paused_seconds: f64,
     /// The lowest concurrency limit during the run.
     pub fewest_workers: usize,

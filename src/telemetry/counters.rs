@@ -66,7 +66,7 @@ pub struct Counters {
     pub most_held_back: Counter,
     /// Milliseconds between requests that robots.txt demands.
     pub crawl_delay_ms: Counter,
-    /// Milliseconds of pause that `Retry-After` has demanded.
+    /// Milliseconds of pause that the site has demanded, with `Retry-After` or a 429.
     pub paused_ms: Counter,
     /// Bytes of bodies as received.
     pub bytes_wire: Counter,

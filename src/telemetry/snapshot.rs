@@ -115,7 +115,7 @@ impl Snapshot {
             text += &format!(", {workers} held back");
         }
         if self.paused_seconds > 0.0 {
-            text += &format!(", {:.0} s of pause (Retry-After)", self.paused_seconds);
+            text += &format!(", {:.0} s of pause", self.paused_seconds);
         }
         text
     }
@@ -187,7 +187,7 @@ mod tests {
             line(&counters),
             format!(
                 "{start}, 2 retries, 1 failure, 0.5 s between requests (robots.txt), \
-                 1 page waiting for a retry, 3 workers held back, 2 s of pause (Retry-After)"
+                 1 page waiting for a retry, 3 workers held back, 2 s of pause"
             )
         );
     }

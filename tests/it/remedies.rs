@@ -65,7 +65,7 @@ fn each_failure_of_an_index_page_has_its_own_advice() {
         ("503", "HTTP status 503", OUT_OF_ORDER, true),
         (
             "429",
-            "HTTP status 429 5 times in a row",
+            "HTTP status 429, 5 times in a row",
             "; run the command again later, with --workers 4 or --rps 1",
             true,
         ),

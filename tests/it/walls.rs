@@ -54,7 +54,7 @@ const F5: &str = "<html><head><title>Request Rejected</title></head><body>\
 /// What every company page is, and what the error says.
 type Wall = (fn() -> Reply, &'static str);
 
-const WALLS: [Wall; 32] = [
+const WALLS: [Wall; 33] = [
     (|| Reply::status("401 Unauthorized"), "HTTP status 401"),
     (|| Reply::status("402 Payment Required"), "HTTP status 402"),
     (|| Reply::status("403 Forbidden"), "HTTP status 403"),
@@ -112,6 +112,10 @@ const WALLS: [Wall; 32] = [
     (
         || page("<html><title>Just a moment...</title><body>"),
         "a block page of Cloudflare",
+    ),
+    (
+        || page("Please enable cookies"),
+        "a block page (it contains \"enable cookies\")",
     ),
     (
         || page("<html>We value your privacy<button>Accept</html>"),
@@ -191,7 +195,7 @@ fn five_429s_without_a_retry_after_end_the_run() {
         let server = TestServer::start(Market::embedded(None, SEED), move |path, _| refuse(path));
         let run = Run::new(&server, &["--workers", "8", "--retry-pause", "10"]);
         let why = [
-            "asks for fewer requests: HTTP status 429 5 times in a row",
+            "asks for fewer requests (HTTP status 429, 5 times in a row",
             "--rps 1",
         ];
         run.assert_failed(4, &why);
