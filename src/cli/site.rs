@@ -1,5 +1,6 @@
 //! The options that a run and a check share: which site, and how to reach it.
 
+use std::env;
 use std::str::FromStr;
 
 use clap::Args;
@@ -55,9 +56,21 @@ pub struct ClientArgs {
     user_agent: String,
     /// Send requests through a proxy [default: from the environment]
     ///
-    /// For example http://127.0.0.1:3128 or socks5://user:password@127.0.0.1:1080. The environment
-    /// names a proxy in ALL_PROXY, HTTPS_PROXY or HTTP_PROXY, and exceptions in NO_PROXY. Requests to
-    /// this machine use a proxy only if --proxy names one, and the embedded market never uses one.
+    /// For example http://127.0.0.1:3128 or socks5://user:password@127.0.0.1:1080. The schemes are http,
+    /// https, socks4, socks4a, socks5 and socks5h. Without a scheme it is http, without a port 1080, or
+    /// 443 for https. In the user and the password, write @ as %40, / as %2F and a space as %20.
+    ///
+    /// The environment is read as by curl: https_proxy for addresses in https, http_proxy for those in
+    /// http, all_proxy for both, and no_proxy for exceptions. The names may also be in upper case; lower
+    /// case comes first. An empty variable counts as unset. Unlike by curl, HTTP_PROXY is read too, but
+    /// refused in a CGI program, where it may come from a request.
+    ///
+    /// no_proxy lists names like example.com, which includes its subdomains, addresses, networks like
+    /// 10.0.0.0/8, or * for all, separated by commas or spaces. A name or an address may end in a port,
+    /// like example.com:8080.
+    ///
+    /// --proxy comes before all of these variables. Requests to this machine use a proxy only if --proxy
+    /// names one, and the embedded market never uses one.
     #[arg(long, value_name = "ADDRESS", value_parser = ProxyChoice::parse, display_order = 101, help_heading = "Fetching")]
     proxy: Option<ProxyChoice>,
     /// Trust the certificate authorities in FILE.pem instead of the built-in ones
@@ -72,7 +85,9 @@ impl ClientArgs {
         Access {
             origin,
             user_agent: self.user_agent,
-            proxy: self.proxy.unwrap_or(ProxyChoice::FromEnvironment),
+            proxy: self
+                .proxy
+                .unwrap_or_else(|| ProxyChoice::of_environment(|name| env::var_os(name))),
             authorities: self.ca_file,
             ignore_robots: self.ignore_robots,
         }

@@ -15,7 +15,7 @@ use ureq::config::Config;
 use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{Connector, DefaultConnector, NextTimeout};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, Proxy};
 use url::{Position, Url};
 
 use crate::http::body::{self, BodyError, LargeBuffers};
@@ -60,6 +60,7 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Client {
     agent: Agent,
+    proxy: ProxyChoice,
     connections: Generation,
     large: LargeBuffers,
 }
@@ -84,12 +85,9 @@ impl Client {
             .max_idle_connections_per_host(options.connections)
             .max_response_header_size(MAX_HEADERS)
             .input_buffer_size(INPUT_BUFFER)
-            .output_buffer_size(OUTPUT_BUFFER);
-        let config = match options.proxy {
-            ProxyChoice::FromEnvironment => config,
-            ProxyChoice::Direct => config.proxy(None),
-            ProxyChoice::Through(proxy) => config.proxy(Some(proxy)),
-        };
+            .output_buffer_size(OUTPUT_BUFFER)
+            // The library would read the environment.
+            .proxy(None);
         let config = match options.authorities {
             None => config,
             Some(Authorities(roots)) => {
@@ -103,6 +101,7 @@ impl Client {
                 DefaultConnector::default().chain(connections.clone()),
                 CachingResolver::default(),
             ),
+            proxy: options.proxy,
             connections,
             large: LargeBuffers::default(),
         }
@@ -204,20 +203,40 @@ impl Client {
         counters: &Counters,
         may_send: &impl Fn(&str) -> Result<(), PageError>,
     ) -> Result<Response<Body>, PageError> {
+        let proxy = self
+            .proxy
+            .get(address)
+            .map_err(|error| PageError::new(Reason::Proxy, error.to_string()).caused_by(error))?;
         counters.requests.add(1);
-        let response = match self.agent.get(address).call() {
+        let response = match self.send_once(address, proxy) {
             Err(ureq::Error::Io(error)) if is_disconnect(error.kind()) => {
                 may_send(address)?;
                 counters.requests.add(1);
                 counters.retries.add(1);
-                self.agent.get(address).call()
+                self.send_once(address, proxy)
             }
             other => other,
         };
-        response.map_err(|error| match self.agent.config().proxy() {
-            Some(proxy) => proxy::name_in_error(proxy, address, error),
+        response.map_err(|error| match proxy {
+            Some(proxy) => proxy::name_in_error(proxy, error),
             None => PageError::of_client(error),
         })
+    }
+
+    fn send_once(
+        &self,
+        address: &str,
+        proxy: Option<&Proxy>,
+    ) -> Result<Response<Body>, ureq::Error> {
+        let request = self.agent.get(address);
+        match proxy {
+            // Only a request through a proxy pays for a configuration of its own.
+            Some(proxy) => {
+                let request = request.config().proxy(Some(proxy.clone()));
+                request.build().call()
+            }
+            None => request.call(),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ pub mod client;
 pub(crate) mod connections;
 pub mod decode;
 pub mod error;
+pub(crate) mod no_proxy;
 pub mod page;
 pub mod proxy;
 mod status;

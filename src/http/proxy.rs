@@ -1,45 +1,216 @@
-//! The proxy for requests, and its part in their errors.
+//! Which requests go through a proxy, and the proxy's part in their errors.
+//!
+//! The variables of the environment are read as curl reads them, with these differences: `HTTP_PROXY` is
+//! read too, as by most programs. This machine is always reached directly. In `no_proxy`, an entry may
+//! have a port, `*` may be one of several entries, and `*.x` means `.x`. A proxy of a single word, without
+//! scheme, port or dot, is an error.
+//!
+//! The library asks every HTTP proxy for a tunnel (`CONNECT`), also to a site without TLS, and sends no
+//! user to a proxy of SOCKS 4.
 
+use std::ffi::OsString;
 use std::io::ErrorKind;
 
+use percent_encoding::percent_decode_str;
 use ureq::{Proxy, ProxyProtocol};
+use url::{Host, Url};
 
 use crate::http::error::{PageError, Reason, Unresolved};
+use crate::http::no_proxy::{NoProxy, is_loopback};
 use crate::http::tls;
 
 /// What stands for the user and the password in a printed address of a proxy.
 pub const PLACEHOLDER: &str = "USER:PASSWORD";
 
+/// The variables with the proxy of a scheme, in the order in which the first that is set counts.
+const OF_HTTP: [&str; 4] = ["http_proxy", HTTP_PROXY, "all_proxy", "ALL_PROXY"];
+const OF_HTTPS: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+const OF_NO_PROXY: [&str; 2] = ["no_proxy", "NO_PROXY"];
+const HTTP_PROXY: &str = "HTTP_PROXY";
+/// Set by a web server for a CGI program. It also sets `HTTP_PROXY` there, to the header `Proxy` of the
+/// request, which is the choice of a stranger (<https://httpoxy.org>).
+const CGI: &str = "REQUEST_METHOD";
+
+const EXPECTED: &str = "expected one like http://127.0.0.1:3128 or socks5://127.0.0.1:1080";
+
 /// How requests reach their host: directly or through a proxy.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub enum ProxyChoice {
-    /// Through the proxy in `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, the first that is set, except
-    /// to hosts in `NO_PROXY`. Directly if none is set.
-    FromEnvironment,
+    #[default]
     Direct,
+    /// Every request goes through this proxy.
     Through(Proxy),
+    /// The scheme and the host of a request decide.
+    ByAddress(Variables),
 }
 
+/// What the environment says about proxies.
+#[derive(Debug, Clone)]
+pub struct Variables {
+    /// The proxy for addresses in http. `None` if no variable is set.
+    http: Option<Result<Proxy, Unusable>>,
+    /// The proxy for addresses in https.
+    https: Option<Result<Proxy, Unusable>>,
+    no_proxy: Result<NoProxy, Unusable>,
+}
+
+/// A sentence about a variable that cannot be used. It names the variable but not its value, which may
+/// contain a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}, or use --proxy")]
+pub struct Unusable(String);
+
 impl ProxyChoice {
-    /// Parses an address like `http://host:port` or `socks5://user:password@host:port`.
+    /// The proxy at an address like `http://host:port` or `socks5://user:password@host:port`.
     pub fn parse(address: &str) -> Result<Self, String> {
-        // Of `me:secret/1@host`, the library takes `me` for the host and `secret` for its port.
-        let has_odd_port = |proxy: &Proxy| {
-            let authority = proxy
-                .uri()
-                .authority()
-                .map_or("", |authority| authority.as_str());
-            let host = authority.rsplit('@').next().unwrap_or(authority);
-            host.rsplit(']').next().unwrap_or(host).contains(':')
-                && proxy.uri().port_u16().is_none()
-        };
-        let proxy = Proxy::new(address).ok();
-        let proxy = proxy.filter(|proxy| address.contains(':') && !has_odd_port(proxy));
-        proxy.map(ProxyChoice::Through).ok_or_else(|| {
-            "it is not the address of a proxy; expected one like http://127.0.0.1:3128 or socks5://127.0.0.1:1080"
-                .to_owned()
+        let proxy = parse_address(address);
+        proxy
+            .map(ProxyChoice::Through)
+            .ok_or_else(|| format!("it is not the address of a proxy; {EXPECTED}"))
+    }
+
+    /// The proxies of the environment. `read` returns the value of a variable. A variable that cannot be
+    /// used is an error only of the requests that it is for.
+    pub fn of_environment(read: impl Fn(&str) -> Option<OsString>) -> Self {
+        let http = proxy_in(&OF_HTTP, &read);
+        let https = proxy_in(&OF_HTTPS, &read);
+        if http.is_none() && https.is_none() {
+            return ProxyChoice::Direct;
+        }
+        let list = first_set(&OF_NO_PROXY, &read).map(|(name, list)| text(name, list));
+        let no_proxy = list.unwrap_or(Ok(String::new()));
+        ProxyChoice::ByAddress(Variables {
+            http,
+            https,
+            no_proxy: no_proxy.map(|list| NoProxy::parse(&list)),
         })
     }
+
+    /// The proxy for a request to `address`; `None` if it is sent directly. An error if the variable that
+    /// decides cannot be used.
+    pub fn get(&self, address: &str) -> Result<Option<&Proxy>, Unusable> {
+        match self {
+            ProxyChoice::Direct => Ok(None),
+            ProxyChoice::Through(proxy) => Ok(Some(proxy)),
+            ProxyChoice::ByAddress(variables) => variables.get(address),
+        }
+    }
+}
+
+impl Variables {
+    fn get(&self, address: &str) -> Result<Option<&Proxy>, Unusable> {
+        let Ok(url) = Url::parse(address) else {
+            return Ok(None);
+        };
+        let proxy = match url.scheme() {
+            "https" => &self.https,
+            _ => &self.http,
+        };
+        let Some(proxy) = proxy.as_ref().filter(|_| !is_loopback(&url)) else {
+            return Ok(None);
+        };
+        let no_proxy = self.no_proxy.as_ref().map_err(Unusable::clone)?;
+        if no_proxy.contains(&url) {
+            return Ok(None);
+        }
+        proxy.as_ref().map(Some).map_err(Unusable::clone)
+    }
+}
+
+/// The first of these variables that is set, and its value. An empty one counts as unset.
+fn first_set(
+    names: &[&'static str],
+    read: impl Fn(&str) -> Option<OsString>,
+) -> Option<(&'static str, OsString)> {
+    let mut values = names.iter().filter_map(|name| Some((*name, read(name)?)));
+    values.find(|(_, value)| !value.is_empty())
+}
+
+fn text(name: &str, value: OsString) -> Result<String, Unusable> {
+    let sentence = || format!("{name} in the environment is not UTF-8: correct or unset it");
+    value.into_string().map_err(|_| Unusable(sentence()))
+}
+
+/// The proxy in the first of these variables that is set.
+fn proxy_in(
+    names: &[&'static str],
+    read: impl Fn(&str) -> Option<OsString>,
+) -> Option<Result<Proxy, Unusable>> {
+    let (name, value) = first_set(names, &read)?;
+    if name == HTTP_PROXY && read(CGI).is_some() {
+        let sentence = format!(
+            "{name} may come from a request, because {CGI} is set as for a CGI program: set http_proxy instead"
+        );
+        return Some(Err(Unusable(sentence)));
+    }
+    let proxy = text(name, value).and_then(|value| {
+        let sentence = || {
+            format!("{name} in the environment is not the address of a proxy; {EXPECTED}: correct or unset it")
+        };
+        parse_address(&value).ok_or_else(|| Unusable(sentence()))
+    });
+    Some(proxy)
+}
+
+/// Parses the address of a proxy: `[SCHEME://][USER[:PASSWORD]@]HOST[:PORT]`, and a path that is ignored.
+/// The scheme is http by default, the port 1080, or 443 for https. User and password are
+/// percent-decoded.
+fn parse_address(address: &str) -> Option<Proxy> {
+    if address.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return None;
+    }
+    let (scheme, rest) = address.split_once("://").unwrap_or(("http", address));
+    let protocol = match scheme.to_ascii_lowercase().as_str() {
+        "http" => ProxyProtocol::Http,
+        "https" => ProxyProtocol::Https,
+        "socks4" | "socks" => ProxyProtocol::Socks4,
+        "socks4a" => ProxyProtocol::Socks4A,
+        "socks5" => ProxyProtocol::Socks5,
+        "socks5h" => ProxyProtocol::Socks5h,
+        _ => return None,
+    };
+    let is_bare = rest.len() == address.len();
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    // A single word is more likely a mistake than the name of a host.
+    if is_bare && !authority.contains([':', '.']) {
+        return None;
+    }
+    // Of `me:123/x@host`, the host would be `me`, and errors would show a part of the password.
+    if path.contains('@') {
+        return None;
+    }
+    let (credentials, host) = match authority.rsplit_once('@') {
+        Some((credentials, host)) => (Some(credentials), host),
+        None => (None, authority),
+    };
+    // The colons of an IPv6 address stand before its bracket.
+    let port_at = host.rfind(':').filter(|at| !host[*at..].contains(']'));
+    let (host, port) = match port_at {
+        Some(at) => (&host[..at], parse_port(&host[at + 1..])?),
+        None if protocol == ProxyProtocol::Https => (host, 443),
+        None => (host, 1080),
+    };
+    let host = Host::parse(host).ok()?.to_string();
+    if host.starts_with('.') {
+        return None;
+    }
+    let mut proxy = Proxy::builder(protocol).host(&host).port(port);
+    if let Some(credentials) = credentials {
+        let (user, password) = match credentials.split_once(':') {
+            Some((user, password)) => (user, Some(password)),
+            None => (credentials, None),
+        };
+        proxy = proxy.username(&percent_decode_str(user).decode_utf8().ok()?);
+        if let Some(password) = password {
+            proxy = proxy.password(&percent_decode_str(password).decode_utf8().ok()?);
+        }
+    }
+    proxy.build().ok()
+}
+
+fn parse_port(text: &str) -> Option<u16> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|port| is_plain && *port > 0)
 }
 
 /// An address with [`PLACEHOLDER`] for its user and password. `None` if it has neither.
@@ -59,10 +230,9 @@ pub fn without_credentials(address: &str) -> Option<String> {
     ))
 }
 
-/// Converts an error of the client, and names the proxy in it if the request went through one. The only
-/// connection that the client makes then is the one to the proxy, so the proxy is what cannot be reached.
-pub fn name_in_error(proxy: &Proxy, address: &str, error: ureq::Error) -> PageError {
-    let is_direct = address.parse().is_ok_and(|uri| proxy.is_no_proxy(&uri));
+/// Converts an error of a request that went through a proxy, and names the proxy in it. The only
+/// connection that the client makes is the one to the proxy, so the proxy is what cannot be reached.
+pub fn name_in_error(proxy: &Proxy, error: ureq::Error) -> PageError {
     // SOCKS 4 and 5 get an address, so this machine resolves the name of the site.
     let is_name_of_site = match &error {
         ureq::Error::Io(error) => {
@@ -73,7 +243,7 @@ pub fn name_in_error(proxy: &Proxy, address: &str, error: ureq::Error) -> PageEr
     };
     let is_refusal = is_refusal_of_socks(proxy, &error);
     let mut error = PageError::of_client(error);
-    if is_direct || is_name_of_site {
+    if is_name_of_site {
         return error;
     }
     let name = format!("the proxy {}:{}", proxy.host(), proxy.port());

@@ -15,7 +15,7 @@ use crate::job::settings::{Access, Job, RetryTiming};
 use crate::replica::{self, Market};
 use crate::results::write::{self, StagedResults};
 use crate::site::paths::{LIVE_PAGES, LIVE_RATES};
-use crate::source::origin::{Origin, is_loopback};
+use crate::source::origin::Origin;
 use crate::source::retry::Retries;
 use crate::source::robots::HostRules;
 use crate::source::{Site, Source};
@@ -130,7 +130,7 @@ pub fn source(
         connections,
         timeout,
         user_agent: access.user_agent.clone(),
-        proxy: proxy(access),
+        proxy: proxy(access, [&pages, &rates])?,
         authorities: access.authorities.clone(),
     });
     let site = Site {
@@ -161,15 +161,17 @@ fn start_replica() -> Result<String, Stop> {
     Ok(server.address())
 }
 
-/// The proxy of the environment is for remote hosts, not for this machine.
-fn proxy(access: &Access) -> ProxyChoice {
-    match (&access.origin, &access.proxy) {
-        (Origin::Replica, _) => ProxyChoice::Direct,
-        (Origin::Site(address), ProxyChoice::FromEnvironment) if is_loopback(address) => {
-            ProxyChoice::Direct
-        }
-        (_, proxy) => proxy.clone(),
+/// The proxy of a run that fetches from these two servers. A variable of the environment that it would
+/// use and cannot use is an error before the first request.
+fn proxy(access: &Access, servers: [&str; 2]) -> Result<ProxyChoice, Stop> {
+    if access.origin == Origin::Replica {
+        return Ok(ProxyChoice::Direct);
     }
+    for server in servers {
+        let proxy = access.proxy.get(server);
+        proxy.map_err(|error| Stop::new(Exit::Usage, error.to_string()))?;
+    }
+    Ok(access.proxy.clone())
 }
 
 fn open_journal(job: &Job) -> Result<Journal, Stop> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use url::{Host, Url};
+use url::Url;
 
 /// The origin of pages, as the user names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,14 +83,4 @@ fn site_address(text: &str) -> Result<String, String> {
         );
     }
     Ok(url.origin().ascii_serialization())
-}
-
-/// Whether the host of an address is `localhost` or a loopback address.
-pub fn is_loopback(address: &str) -> bool {
-    match Url::parse(address).ok().as_ref().and_then(Url::host) {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
 }

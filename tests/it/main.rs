@@ -51,6 +51,7 @@ mod page;
 mod plausibility;
 mod politeness;
 mod properties;
+mod proxy;
 mod ranking;
 mod rates;
 mod remedies;

@@ -41,6 +41,7 @@ pub fn command(folder: &Path, arguments: &[&str]) -> Command {
         "https_proxy",
         "all_proxy",
         "no_proxy",
+        "REQUEST_METHOD",
         "CI",
         "CLICOLOR",
         "CLICOLOR_FORCE",

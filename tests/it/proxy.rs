@@ -1,0 +1,696 @@
+//! Proxies: the variables of the environment, the addresses, and requests through real proxies.
+
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use indexrank::http::proxy::ProxyChoice;
+
+use crate::run::market;
+use crate::support::{
+    MARKET, Ran, Reply, TestServer, assert_expected_rankings, command, files, indexrank,
+};
+
+/// Variables like `http_proxy=a:1 no_proxy=x`. A `+` in a value is a space.
+fn variables(text: &str) -> impl Fn(&str) -> Option<OsString> {
+    move |name| {
+        let mut pairs = text.split(' ').filter_map(|pair| pair.split_once('='));
+        let (_, value) = pairs.find(|(one, _)| *one == name)?;
+        Some(value.replace('+', " ").into())
+    }
+}
+
+/// The host and port of the proxy for an address, `-` without a proxy, or why there is none.
+fn chosen(choice: &ProxyChoice, address: &str) -> String {
+    match choice.get(address) {
+        Ok(Some(proxy)) => format!("{}:{}", proxy.host(), proxy.port()),
+        Ok(None) => "-".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// All rows but those with `HTTP_PROXY` are as curl 7.88 has them.
+#[test]
+fn the_variable_of_the_scheme_comes_before_the_one_for_all() {
+    for (set, http, https) in [
+        ("", "-", "-"),
+        ("http_proxy=a:1", "a:1", "-"),
+        ("HTTP_PROXY=a:1", "a:1", "-"),
+        ("https_proxy=a:1", "-", "a:1"),
+        ("HTTPS_PROXY=a:1", "-", "a:1"),
+        ("all_proxy=a:1", "a:1", "a:1"),
+        ("ALL_PROXY=a:1", "a:1", "a:1"),
+        ("http_proxy=a:1 HTTP_PROXY=b:2", "a:1", "-"),
+        ("https_proxy=a:1 HTTPS_PROXY=b:2", "-", "a:1"),
+        ("all_proxy=a:1 ALL_PROXY=b:2", "a:1", "a:1"),
+        ("http_proxy=a:1 all_proxy=b:2", "a:1", "b:2"),
+        ("HTTP_PROXY=a:1 all_proxy=b:2", "a:1", "b:2"),
+        ("HTTPS_PROXY=a:1 all_proxy=b:2", "b:2", "a:1"),
+        ("http_proxy=a:1 https_proxy=c:3 ALL_PROXY=b:2", "a:1", "c:3"),
+        // An empty variable counts as unset.
+        ("http_proxy= ALL_PROXY=b:2", "b:2", "b:2"),
+        ("http_proxy= HTTP_PROXY=b:2", "b:2", "-"),
+        ("https_proxy= HTTPS_PROXY=b:2", "-", "b:2"),
+        ("http_proxy= https_proxy= all_proxy= ALL_PROXY=", "-", "-"),
+        // Another program's variable.
+        ("ftp_proxy=a:1 Http_Proxy=a:1 proxy=a:1", "-", "-"),
+        // The list of exceptions, in lower case first.
+        ("all_proxy=a:1 no_proxy=x.example", "-", "-"),
+        ("all_proxy=a:1 NO_PROXY=x.example", "-", "-"),
+        (
+            "all_proxy=a:1 no_proxy=y.example NO_PROXY=x.example",
+            "a:1",
+            "a:1",
+        ),
+        (
+            "all_proxy=a:1 no_proxy=x.example NO_PROXY=y.example",
+            "-",
+            "-",
+        ),
+        ("all_proxy=a:1 no_proxy= NO_PROXY=x.example", "-", "-"),
+        ("no_proxy=y.example", "-", "-"),
+        (
+            "http_proxy=a:1 https_proxy=b:2 no_proxy=x.example:443",
+            "a:1",
+            "-",
+        ),
+        (
+            "http_proxy=a:1 https_proxy=b:2 no_proxy=x.example:80",
+            "-",
+            "b:2",
+        ),
+        // A web server passes the header `Proxy` of a request to a CGI program as `HTTP_PROXY`.
+        (
+            "REQUEST_METHOD=GET http_proxy=a:1 HTTP_PROXY=b:2",
+            "a:1",
+            "-",
+        ),
+        ("REQUEST_METHOD=GET HTTPS_PROXY=a:1", "-", "a:1"),
+        (
+            "REQUEST_METHOD=GET HTTP_PROXY=b:2",
+            "HTTP_PROXY may come from a request, because REQUEST_METHOD is set as for a CGI program: set http_proxy instead, or use --proxy",
+            "-",
+        ),
+        // An unusable value never means another variable or none.
+        (
+            "http_proxy=foo://b:1 ALL_PROXY=a:1",
+            "http_proxy in the environment is not the address of a proxy; expected one like http://127.0.0.1:3128 or socks5://127.0.0.1:1080: correct or unset it, or use --proxy",
+            "a:1",
+        ),
+    ] {
+        let choice = ProxyChoice::of_environment(variables(set));
+        let got =
+            ["http", "https"].map(|scheme| chosen(&choice, &format!("{scheme}://x.example/y")));
+        assert_eq!(got, [http, https], "{set}");
+        // This machine needs no proxy.
+        for host in [
+            "localhost",
+            "127.0.0.1",
+            "127.9.9.9:8000",
+            "[::1]:80",
+            "LOCALHOST.",
+            "[::ffff:127.0.0.1]",
+        ] {
+            assert_eq!(chosen(&choice, &format!("http://{host}/")), "-", "{set}");
+        }
+    }
+}
+
+#[test]
+fn no_proxy_lists_names_addresses_networks_and_ports() {
+    const SITE: &str = "https://www.x.example";
+    for (list, address, is_direct) in [
+        ("*", SITE, true),
+        ("+*+", SITE, true),
+        ("a,*", SITE, true),
+        ("www.x.example", SITE, true),
+        ("x.example", SITE, true),
+        (".x.example", SITE, true),
+        ("*.x.example", SITE, true),
+        ("example", SITE, true),
+        (".example", SITE, true),
+        ("X.Example", SITE, true),
+        ("x.example.", SITE, true),
+        (".x.example.", SITE, true),
+        ("x.example", "https://WWW.X.EXAMPLE./path?query", true),
+        ("x.example", "https://x.example", true),
+        (".x.example", "https://x.example", true),
+        ("*.x.example", "https://x.example", true),
+        ("www.x.example", "https://x.example", false),
+        ("x.example", "https://notx.example", false),
+        ("x.example", "https://x.example.org", false),
+        ("*x.example", "https://notx.example", false),
+        ("*x.example", SITE, false),
+        ("ww.x.example", SITE, false),
+        ("", SITE, false),
+        (".", SITE, false),
+        ("..", SITE, false),
+        (",,++,", SITE, false),
+        ("https://x.example", SITE, false),
+        // Separators.
+        ("a,x.example", SITE, true),
+        ("a,+x.example", SITE, true),
+        ("a+x.example", SITE, true),
+        ("a,,x.example,", SITE, true),
+        ("a+,+b+x.example+", SITE, true),
+        ("a\tx.example\n", SITE, true),
+        ("a;x.example", SITE, false),
+        // Ports.
+        ("x.example:443", SITE, true),
+        (".x.example:443", SITE, true),
+        ("*:443", SITE, true),
+        ("x.example:80", SITE, false),
+        ("*:80", SITE, false),
+        ("x.example:443", "http://x.example", false),
+        ("x.example:80", "http://x.example", true),
+        ("x.example:8080", "http://x.example:8080", true),
+        ("x.example:8080", "http://x.example:8081", false),
+        ("x.example:", SITE, false),
+        ("x.example:port", SITE, false),
+        ("x.example:70000", SITE, false),
+        // Addresses and networks.
+        ("10.1.2.3", "http://10.1.2.3:8000", true),
+        ("10.1.2.4", "http://10.1.2.3:8000", false),
+        ("10.1.2.3:8000", "http://10.1.2.3:8000", true),
+        ("10.1.2.3:8001", "http://10.1.2.3:8000", false),
+        ("10.0.0.0/8", "http://10.1.2.3", true),
+        ("10.255.0.0/8", "http://10.1.2.3", true),
+        ("11.0.0.0/8", "http://10.1.2.3", false),
+        ("10.1.2.2/31", "http://10.1.2.3", true),
+        ("10.1.2.4/31", "http://10.1.2.3", false),
+        ("10.1.2.3/32", "http://10.1.2.3", true),
+        ("0.0.0.0/0", "http://10.1.2.3", true),
+        ("10.1.2.3/33", "http://10.1.2.3", false),
+        ("10.0.0.0/", "http://10.1.2.3", false),
+        ("10.0.0.0/-8", "http://10.1.2.3", false),
+        ("10.0.0.0/x", "http://10.1.2.3", false),
+        ("10/8", "http://10.1.2.3", false),
+        ("2.3", "http://10.1.2.3", false),
+        (".1.2.3", "http://10.1.2.3", false),
+        ("::/0", "http://10.1.2.3", false),
+        ("10.0.0.0/8", SITE, false),
+        ("0.0.0.0/0", SITE, false),
+        ("2001:db8::1", "http://[2001:db8::1]", true),
+        ("[2001:db8::1]", "http://[2001:db8::1]", true),
+        ("2001:DB8:0:0::1", "http://[2001:db8::1]", true),
+        ("2001:db8::2", "http://[2001:db8::1]", false),
+        ("[2001:db8::1]:8080", "http://[2001:db8::1]:8080", true),
+        ("[2001:db8::1]:8081", "http://[2001:db8::1]:8080", false),
+        ("2001:db8::/32", "http://[2001:db8:9::1]", true),
+        ("[2001:db8::]/32", "http://[2001:db8:9::1]", true),
+        ("2001:db9::/32", "http://[2001:db8:9::1]", false),
+        ("2001:db8::1/128", "http://[2001:db8::1]", true),
+        ("2001:db8::1/129", "http://[2001:db8::1]", false),
+        ("::/0", "http://[2001:db8::1]", true),
+        ("0.0.0.0/0", "http://[2001:db8::1]", false),
+        // Names with umlauts.
+        ("bücher.example", "http://www.xn--bcher-kva.example", true),
+        ("xn--bcher-kva.example", "http://bücher.example", true),
+    ] {
+        let set = format!("all_proxy=a:1 no_proxy={list}");
+        let choice = ProxyChoice::of_environment(variables(&set));
+        let expected = if is_direct { "-" } else { "a:1" };
+        assert_eq!(chosen(&choice, address), expected, "{list:?} {address}");
+        // The option is for every request.
+        let option = ProxyChoice::parse("b:2").unwrap();
+        assert_eq!(chosen(&option, address), "b:2");
+    }
+}
+
+#[test]
+fn parses_the_addresses_of_proxies() {
+    for (address, expected) in [
+        ("http://p.example:3128", "HTTP p.example:3128"),
+        ("p.example:3128", "HTTP p.example:3128"),
+        ("HTTP://P.Example:3128/", "HTTP p.example:3128"),
+        ("http://p.example", "HTTP p.example:1080"),
+        ("p.example", "HTTP p.example:1080"),
+        ("http://proxy", "HTTP proxy:1080"),
+        ("https://p.example", "HTTPS p.example:443"),
+        ("https://p.example:8443", "HTTPS p.example:8443"),
+        ("socks://p.example", "SOCKS4 p.example:1080"),
+        ("socks4://p.example", "SOCKS4 p.example:1080"),
+        ("socks4a://p.example:9", "SOCKS4a p.example:9"),
+        ("socks5://p.example", "SOCKS5 p.example:1080"),
+        ("Socks5h://p.example", "SOCKS5h p.example:1080"),
+        ("127.0.0.1:3128", "HTTP 127.0.0.1:3128"),
+        ("[::1]:3128", "HTTP [::1]:3128"),
+        ("socks5://[::1]", "SOCKS5 [::1]:1080"),
+        (
+            "http://p.example:3128/path?query#part",
+            "HTTP p.example:3128",
+        ),
+        ("http://p.example:3128?query", "HTTP p.example:3128"),
+        ("http://bücher.example:1", "HTTP xn--bcher-kva.example:1"),
+        // Users and passwords.
+        ("http://me:pass@p.example:1", "HTTP p.example:1 me pass"),
+        ("me:pass@p.example:1", "HTTP p.example:1 me pass"),
+        ("me:pass@p.example", "HTTP p.example:1080 me pass"),
+        ("http://me@p.example:1", "HTTP p.example:1 me"),
+        ("http://me:@p.example:1", "HTTP p.example:1 me "),
+        ("http://:pass@p.example:1", "HTTP p.example:1  pass"),
+        (
+            "http://me%40x:p%2Fa%20s%25@p.example:1",
+            "HTTP p.example:1 me@x p/a s%",
+        ),
+        ("http://me:p@ss:w@p.example:1", "HTTP p.example:1 me p@ss:w"),
+        (
+            "http://me:a+b^\"ü@p.example:1",
+            "HTTP p.example:1 me a+b^\"ü",
+        ),
+        ("socks5://me:pass@[::1]:1", "SOCKS5 [::1]:1 me pass"),
+        // What is not the address of a proxy.
+        ("", "-"),
+        ("proxy", "-"),
+        ("on", "-"),
+        ("::", "-"),
+        (":", "-"),
+        (".", "-"),
+        ("..:1", "-"),
+        (":3128", "-"),
+        ("http://", "-"),
+        ("http:///", "-"),
+        ("http://:3128", "-"),
+        ("://p.example:1", "-"),
+        ("foo://p.example:1", "-"),
+        ("ftp://p.example:1", "-"),
+        ("direct://", "-"),
+        ("http:p.example:1", "-"),
+        ("http:/p.example:1", "-"),
+        ("http//p.example:1", "-"),
+        ("http://http://p.example:1", "-"),
+        ("p.example:", "-"),
+        ("p.example:port", "-"),
+        ("p.example:0", "-"),
+        ("p.example:-1", "-"),
+        ("p.example:+1", "-"),
+        ("p.example:65536", "-"),
+        ("p.example:31 28", "-"),
+        (" http://p.example:1", "-"),
+        ("http://p.example:1\n", "-"),
+        ("http://p.example:1\r", "-"),
+        ("\"http://p.example:1\"", "-"),
+        ("http://p ex.example:1", "-"),
+        ("http://p<ex.example:1", "-"),
+        ("http://[::1:1", "-"),
+        ("http://[::g]:1", "-"),
+        ("::1", "-"),
+        ("http://me:pa ss@p.example:1", "-"),
+        ("http://me:pass@", "-"),
+        ("http://me:1/ss@p.example:1", "-"),
+        ("http://me:1?ss@p.example:1", "-"),
+        ("http://me:1#ss@p.example:1", "-"),
+        ("http://me:%ff@p.example:1", "-"),
+    ] {
+        let got = match ProxyChoice::parse(address) {
+            Ok(ProxyChoice::Through(proxy)) => {
+                let credentials = [proxy.username(), proxy.password()].into_iter().flatten();
+                let credentials: String = credentials.map(|text| format!(" {text}")).collect();
+                format!(
+                    "{} {}:{}{credentials}",
+                    proxy.protocol(),
+                    proxy.host(),
+                    proxy.port()
+                )
+            }
+            Ok(other) => panic!("{other:?}"),
+            Err(why) => {
+                assert!(
+                    why.starts_with("it is not the address of a proxy; "),
+                    "{why}"
+                );
+                "-".to_owned()
+            }
+        };
+        assert_eq!(got, expected, "{address:?}");
+        // A variable has the same form.
+        let choice = ProxyChoice::of_environment(|name| {
+            (name == "http_proxy").then(|| address.to_owned().into())
+        });
+        let from_variable = chosen(&choice, "http://x.example");
+        match expected.split(' ').nth(1) {
+            Some(host) => assert_eq!(from_variable, host),
+            None if address.is_empty() => assert_eq!(from_variable, "-"),
+            None => assert!(
+                from_variable.starts_with("http_proxy in the environment is not"),
+                "{from_variable}"
+            ),
+        }
+    }
+}
+
+/// Runs the binary with these variables. Fails if its output contains a part of a password.
+fn run_with(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Ran {
+    let mut command = command(folder, arguments);
+    let output = command.envs(variables.iter().copied()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let ran = Ran {
+        code: output.status.code().unwrap(),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    };
+    assert!(!ran.stderr.contains("sEc"), "{}", ran.stderr);
+    ran
+}
+
+#[test]
+fn a_variable_that_would_be_used_and_cannot_is_an_error_before_the_first_request() {
+    let folder = tempfile::tempdir().unwrap();
+    for value in [
+        "foo://me:sEcReT@127.0.0.1:1",
+        "http://",
+        "sEcReT:notaport",
+        "me:sEc ReT@127.0.0.1:1",
+        "me:1/sEcReT@127.0.0.1:1",
+    ] {
+        for (variable, from) in [
+            ("http_proxy", "http://no-such-host.invalid"),
+            ("HTTP_PROXY", "http://no-such-host.invalid"),
+            ("https_proxy", "https://no-such-host.invalid"),
+            ("HTTPS_PROXY", "https://no-such-host.invalid"),
+            ("all_proxy", "https://no-such-host.invalid"),
+            ("ALL_PROXY", "http://no-such-host.invalid"),
+            ("ALL_PROXY", "live"),
+            ("https_proxy", "live"),
+        ] {
+            for more in [&[][..], &["--dry-run"], &["check"]] {
+                let arguments = [more, &["--from", from]].concat();
+                let ran = run_with(folder.path(), &[(variable, value)], &arguments);
+                let message = format!(
+                    "indexrank: {variable} in the environment is not the address of a proxy; "
+                );
+                assert!(
+                    ran.stderr.starts_with(&message),
+                    "{arguments:?}: {}",
+                    ran.stderr
+                );
+                assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{}", ran.stderr);
+                assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+            }
+        }
+    }
+    // Of the two live sites, either may be the one that the variable is for.
+    for direct in ["businessinsider.com", "cbr.ru"] {
+        let bad = [("all_proxy", "foo://x:1"), ("no_proxy", direct)];
+        let ran = run_with(folder.path(), &bad, &["--max-time", "1"]);
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+    }
+    assert!(files(folder.path()).is_empty());
+}
+
+#[test]
+#[cfg(unix)]
+fn a_variable_that_is_not_utf_8_is_an_error_if_it_matters() {
+    use std::os::unix::ffi::OsStringExt;
+    let folder = tempfile::tempdir().unwrap();
+    for (variable, proxy) in [
+        ("http_proxy", None),
+        ("ALL_PROXY", None),
+        ("no_proxy", Some("127.0.0.1:1")),
+        ("NO_PROXY", Some("127.0.0.1:1")),
+    ] {
+        let mut command = command(folder.path(), &["--from", "http://no-such-host.invalid"]);
+        command.env(
+            variable,
+            OsString::from_vec(b"http://p\xff.example:1".to_vec()),
+        );
+        let output = command
+            .envs(proxy.map(|proxy| ("http_proxy", proxy)))
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let message = format!(
+            "indexrank: {variable} in the environment is not UTF-8: correct or unset it, or use --proxy\n"
+        );
+        assert_eq!((output.status.code(), stderr), (Some(2), message));
+    }
+    // Without a proxy, there are no exceptions.
+    let mut command = command(folder.path(), &["--from", &MARKET.address()]);
+    command.env("no_proxy", OsString::from_vec(b"\xff".to_vec()));
+    assert!(command.output().unwrap().status.success());
+}
+
+/// The embedded market, an archive, this machine, a host in the list, another scheme, or `--proxy`.
+#[test]
+fn a_variable_that_is_not_used_is_no_obstacle() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = ["--from", &*MARKET.address(), "--record", "run.warc", "-q"];
+    assert_eq!(indexrank(folder.path(), &record).code, 0);
+    let tunnel = Tunnel::start(MARKET.address());
+    for (variables, arguments) in [
+        (
+            &[("ALL_PROXY", "foo://x:1")][..],
+            &["--from", "replica"][..],
+        ),
+        (
+            &[("HTTP_PROXY", "foo://x:1")],
+            &["--from", "replica", "--proxy", "127.0.0.1:1"],
+        ),
+        (&[("ALL_PROXY", "foo://x:1")], &["--from", "run.warc"]),
+        (
+            &[("all_proxy", "foo://x:1"), ("no_proxy", "y")],
+            &["--from", &MARKET.address()],
+        ),
+        (
+            &[
+                ("https_proxy", "foo://x:1"),
+                ("http_proxy", &tunnel.address),
+            ],
+            &["--from", "http://site.example"],
+        ),
+        (
+            &[("ALL_PROXY", "foo://x:1"), ("NO_PROXY", "*")],
+            &["--from", "http://site.example", "--proxy", &tunnel.address],
+        ),
+    ] {
+        let ran = run_with(folder.path(), variables, &[arguments, &["-q"]].concat());
+        assert_eq!(ran.code, 0, "{variables:?} {arguments:?}: {}", ran.stderr);
+        assert_expected_rankings(&folder.path().join("rankings"));
+    }
+    // A host in the list is asked for directly, so the error does not speak of a proxy.
+    let bad = [
+        ("ALL_PROXY", "foo://x:1"),
+        ("NO_PROXY", "b.invalid, .invalid"),
+    ];
+    let ran = run_with(
+        folder.path(),
+        &bad,
+        &["--from", "http://no-such-host.invalid"],
+    );
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains("no-such-host.invalid cannot be resolved; check"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!ran.stderr.contains("proxy"), "{}", ran.stderr);
+}
+
+/// A proxy that passes every connection on to one server, whatever host is asked for.
+struct Tunnel {
+    /// `127.0.0.1:PORT`.
+    address: String,
+    /// The first line of each request for a connection, or the host and the port of a SOCKS request.
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Tunnel {
+    /// `server` is an address like `http://127.0.0.1:8000`.
+    fn start(server: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&asked);
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let (log, server) = (Arc::clone(&log), server.clone());
+                thread::spawn(move || pass_on(client, &server["http://".len()..], &log));
+            }
+        });
+        Tunnel { address, asked }
+    }
+
+    /// What clients have asked for, each once.
+    fn asked(&self) -> Vec<String> {
+        let mut asked = self.asked.lock().unwrap().clone();
+        asked.sort();
+        asked.dedup();
+        asked
+    }
+}
+
+fn pass_on(mut client: TcpStream, server: &str, log: &Mutex<Vec<String>>) -> Option<()> {
+    let mut first = [0];
+    client.read_exact(&mut first).ok()?;
+    let (asked, accepted) = match first {
+        [4] => accept_socks4(&mut client)?,
+        [5] => accept_socks5(&mut client)?,
+        _ => {
+            let mut head = first.to_vec();
+            while !head.ends_with(b"\r\n\r\n") {
+                client.read_exact(&mut first).ok()?;
+                head.extend(first);
+            }
+            let head = String::from_utf8(head).ok()?;
+            let credentials = head
+                .lines()
+                .find(|line| line.starts_with("Proxy-Authorization"));
+            let line = [head.lines().next()?, credentials.unwrap_or("")].join(" ");
+            (
+                line.trim_end().to_owned(),
+                b"HTTP/1.1 200 OK\r\n\r\n".to_vec(),
+            )
+        }
+    };
+    log.lock().unwrap().push(asked);
+    client.write_all(&accepted).ok()?;
+    let mut upstream = TcpStream::connect(server).ok()?;
+    let (mut from_client, mut to_server) = (client.try_clone().ok()?, upstream.try_clone().ok()?);
+    thread::spawn(move || std::io::copy(&mut from_client, &mut to_server));
+    std::io::copy(&mut upstream, &mut client).ok()?;
+    None
+}
+
+/// The host and the port that a client asks for, and the answer that grants them.
+fn accept_socks4(client: &mut TcpStream) -> Option<(String, Vec<u8>)> {
+    let mut head = [0; 7];
+    client.read_exact(&mut head).ok()?;
+    let mut text = || {
+        let mut text = Vec::new();
+        let mut byte = [0];
+        while client
+            .read_exact(&mut byte)
+            .ok()
+            .filter(|()| byte != [0])
+            .is_some()
+        {
+            text.extend(byte);
+        }
+        String::from_utf8(text).unwrap()
+    };
+    let user = text();
+    let [_, high, low, a, b, c, d] = head;
+    let host = match [a, b, c] {
+        [0, 0, 0] => text(),
+        _ => format!("{a}.{b}.{c}.{d}"),
+    };
+    let port = u16::from_be_bytes([high, low]);
+    let granted = vec![0, 90, 0, 0, 0, 0, 0, 0];
+    Some((
+        format!("{host}:{port} {user}").trim_end().to_owned(),
+        granted,
+    ))
+}
+
+fn accept_socks5(client: &mut TcpStream) -> Option<(String, Vec<u8>)> {
+    let mut count = [0];
+    client.read_exact(&mut count).ok()?;
+    let mut methods = vec![0; count[0].into()];
+    client.read_exact(&mut methods).ok()?;
+    client.write_all(&[5, 0]).ok()?;
+    let mut head = [0; 4];
+    client.read_exact(&mut head).ok()?;
+    let length = match head[3] {
+        1 => 4,
+        _ => {
+            client.read_exact(&mut count).ok()?;
+            count[0].into()
+        }
+    };
+    let mut host = vec![0; length];
+    client.read_exact(&mut host).ok()?;
+    let host = match head[3] {
+        1 => host.iter().map(u8::to_string).collect::<Vec<_>>().join("."),
+        _ => String::from_utf8(host).ok()?,
+    };
+    let mut port = [0; 2];
+    client.read_exact(&mut port).ok()?;
+    let granted = vec![5, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    Some((format!("{host}:{}", u16::from_be_bytes(port)), granted))
+}
+
+/// SOCKS 4 and 5 get an address, so this machine resolves the name; the other protocols get the name.
+#[test]
+fn a_run_through_each_kind_of_proxy_gives_the_same_rankings() {
+    for (proxy, from, asked) in [
+        (
+            "http://P",
+            "http://site.example",
+            "CONNECT site.example:80 HTTP/1.1",
+        ),
+        (
+            "P",
+            "http://site.example:8080",
+            "CONNECT site.example:8080 HTTP/1.1",
+        ),
+        (
+            "http://me:s%40Ec@P",
+            "http://site.example",
+            "CONNECT site.example:80 HTTP/1.1 Proxy-Authorization: Basic bWU6c0BFYw==",
+        ),
+        ("socks4://P", "http://10.1.2.3:81", "10.1.2.3:81"),
+        ("socks://P", "http://10.1.2.3:81", "10.1.2.3:81"),
+        ("socks4a://P", "http://site.example", "site.example:80"),
+        ("socks5://P", "http://10.1.2.3:81", "10.1.2.3:81"),
+        ("socks5h://P", "http://site.example", "site.example:80"),
+    ] {
+        for is_option in [true, false] {
+            let folder = tempfile::tempdir().unwrap();
+            let tunnel = Tunnel::start(MARKET.address());
+            let proxy = proxy.replace('P', &tunnel.address);
+            let ran = match is_option {
+                true => run_with(folder.path(), &[], &["--from", from, "--proxy", &proxy]),
+                false => run_with(folder.path(), &[("http_proxy", &proxy)], &["--from", from]),
+            };
+            assert_eq!(ran.code, 0, "{proxy}: {}", ran.stderr);
+            assert_eq!(tunnel.asked(), [asked], "{proxy}");
+            assert_expected_rankings(&folder.path().join("rankings"));
+        }
+    }
+}
+
+/// A redirect from http to https stays on the host, and the other scheme has its own variable.
+#[test]
+fn the_scheme_of_each_request_decides_after_a_redirect_too() {
+    let server = TestServer::start(market(), |path, _| {
+        let to = format!(
+            "HTTP/1.1 301 Moved\r\nContent-Length: 0\r\nLocation: https://site.example{path}\r\n\r\n"
+        );
+        Some(Reply::Raw(to.into_bytes()))
+    });
+    let http = Tunnel::start(server.address().to_owned());
+    let https = Tunnel::start("http://127.0.0.1:1".to_owned());
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--from", "http://site.example", "--retry-pause", "0"];
+    let variables = [
+        ("http_proxy", &*http.address),
+        ("https_proxy", &https.address),
+    ];
+    let ran = run_with(folder.path(), &variables, &arguments);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains(&format!("through the proxy {}", https.address)),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(http.asked(), ["CONNECT site.example:80 HTTP/1.1"]);
+    assert_eq!(https.asked(), ["CONNECT site.example:443 HTTP/1.1"]);
+
+    let variables = [
+        ("http_proxy", &*http.address),
+        ("HTTPS_PROXY", "foo://me:sEcReT@x:1"),
+    ];
+    let ran = run_with(folder.path(), &variables, &arguments);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains("HTTPS_PROXY in the environment is not the address of a proxy"),
+        "{}",
+        ran.stderr
+    );
+}
