@@ -11,14 +11,8 @@ use crate::http::tls::Authorities;
 use crate::job::settings::{Access, DEFAULT_INDEX};
 use crate::source::origin::Origin;
 
-/// The default User-Agent: the program, and an address with more about it.
-const USER_AGENT: &str = concat!(
-    "indexrank/",
-    env!("CARGO_PKG_VERSION"),
-    " (+",
-    env!("CARGO_PKG_REPOSITORY"),
-    ")"
-);
+/// The default User-Agent: the program and its version.
+const USER_AGENT: &str = concat!("indexrank/", env!("CARGO_PKG_VERSION"));
 
 /// What is fetched: the options that a run and a check share.
 #[derive(Debug, Args)]

@@ -156,9 +156,9 @@ fn limits_requests_per_second() {
 fn sends_its_name_and_version_as_user_agent() {
     let server = TestServer::start(market(), |_, _| None);
     Run::new(&server, &[]).assert_complete(0);
-    let product = concat!("indexrank/", env!("CARGO_PKG_VERSION"), " (+https://");
+    let product = concat!("indexrank/", env!("CARGO_PKG_VERSION"));
     for request in server.requests() {
-        assert!(request.user_agent.starts_with(product), "{request:?}");
+        assert_eq!(request.user_agent, product, "{request:?}");
     }
 }
 
