@@ -197,6 +197,11 @@ fn inspected_company(page: company::CompanyPage) -> Inspected {
 
 fn inspected_index(page: index::IndexPage) -> Inspected {
     let without = page.rows.iter().filter(|row| row.growth.is_none()).count();
+    let mut noted = page.rows.iter().filter_map(|row| {
+        let note = row.note.as_ref()?;
+        Some(format!("; {}: {note}", row.path))
+    });
+    let first_note = noted.next().unwrap_or_default();
     let row = |link: index::Link| IndexRow {
         path: link.path,
         name: link.name,
@@ -206,7 +211,7 @@ fn inspected_index(page: index::IndexPage) -> Inspected {
     Inspected::Index {
         pages: page.pages,
         note: (without > 0)
-            .then(|| format!("{rows} without a percentage in the column \"1 Year\"")),
+            .then(|| format!("{rows} without a percentage in the column \"1 Year\"{first_note}")),
         rows: page.rows.into_iter().map(row).collect(),
     }
 }

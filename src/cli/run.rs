@@ -93,6 +93,9 @@ pub struct RunArgs {
     ///
     /// The rows are ordered by code. The option may be repeated. `-` prints CSV to stdout instead of the
     /// rankings, `-.ndjson` NDJSON.
+    ///
+    /// Names and codes are written as the site has them. For a spreadsheet, import the columns of texts as
+    /// text: it would take a name that begins with =, +, - or @ for a formula.
     #[arg(long = "table", value_name = "FILE", value_parser = table, allow_hyphen_values = true, help_heading = "Results")]
     tables: Vec<TableTarget>,
     /// Record all responses in a WARC archive, to repeat the run with --from FILE

@@ -259,7 +259,7 @@ impl End<'_> {
             warnings::of_duplicates(harvest),
             warnings::of_unread_rows(harvest.unread_rows),
             warnings::of_unnamed_pages(counters.unnamed.get() as usize, harvest.listed),
-            warnings::of_noted_pages(&harvest.companies),
+            warnings::of_notes(&harvest.companies),
             harvest.index_changed.clone(),
             warnings::of_walks(&harvest.walks, harvest.listed),
             exchange_rate::far_off(prices.date(), quotes, asked_for),

@@ -1,5 +1,7 @@
 //! Warnings about a run that wrote its rankings, one sentence each.
 
+use std::borrow::Cow;
+
 use crate::pipeline::harvest::Harvest;
 use crate::pipeline::series::WalkReport;
 use crate::results::coverage;
@@ -40,11 +42,17 @@ pub fn of_unnamed_pages(unnamed: usize, listed: usize) -> Option<String> {
     })
 }
 
-/// Tells of notes on pages: a figure in an unusable form, or a currency that had to be assumed. Each may
-/// concern the first place of a ranking.
-pub fn of_noted_pages(companies: &[Company]) -> Option<String> {
+/// Tells of notes on pages and on rows of the index: a figure in an unusable form, or a currency that had
+/// to be assumed. Each may concern the first place of a ranking.
+pub fn of_notes(companies: &[Company]) -> Option<String> {
     let notes = companies.iter().flat_map(|company| {
-        let notes = company.page.notes.iter();
+        let notes = company.page.notes.iter().map(Cow::Borrowed);
+        let notes = notes.chain(
+            company
+                .index_note
+                .iter()
+                .map(|note| note.to_string().into()),
+        );
         notes.map(|note| (&company.page.code, note))
     });
     let (code, note) = notes.clone().next()?;

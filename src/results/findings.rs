@@ -80,7 +80,7 @@ impl Findings {
     fn notes(&self) -> impl Iterator<Item = Note<'_>> {
         self.harvest.companies.iter().flat_map(|company| {
             let notes = company.page.notes.iter().map(str::to_owned);
-            let notes = notes.chain(company.index_note.map(|note| note.to_string()));
+            let notes = notes.chain(company.index_note.iter().map(ToString::to_string));
             let notes = notes.chain(self.prices.note(company));
             let code = &company.page.code;
             notes.map(move |note| Note { code, note })

@@ -1,5 +1,9 @@
 //! The table of all companies, as CSV or NDJSON. The last column of each row is the version of the
 //! table, [`SCHEMA`]: a row that is appended to a larger table keeps it.
+//!
+//! Texts are verbatim, as RFC 4180 and every reader of CSV expect them. A spreadsheet takes one that begins
+//! with `=`, `+`, `-`, `@` or a tab for a formula, unless its column is imported as text. A character put
+//! before it would be part of the name for all other programs.
 
 use std::array;
 use std::borrow::Cow;

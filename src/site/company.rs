@@ -24,11 +24,10 @@ use serde::{Deserialize, Serialize};
 use crate::site::company_scan::{Fields, scan, strip_comma};
 use crate::site::currency::{self, Currency, NotACurrency};
 use crate::site::dom::{self, TooLarge};
-use crate::site::index_page::Misfit;
 use crate::site::landmarks::company::{
     CODE, HEADER, HIGH_IN_SCRIPT, ITEM, LOW_IN_SCRIPT, NAME, OFFICIAL_CLOSE, PRICE, PRICE_TIME,
 };
-use crate::site::notes::Notes;
+use crate::site::notes::{self, Notes, RowNote};
 use crate::site::number;
 use crate::site::text::{MAX_LEN, prefix, printable};
 
@@ -82,8 +81,6 @@ const MAX_PRICE_TIME: usize = 2 << 10;
 /// Maximum size of a code in bytes. Real ones have up to 6. A longer text is no code: cut off, it might equal
 /// that of another company.
 const MAX_CODE: usize = 32;
-/// Maximum size in bytes of the text of an unusable figure in a note.
-const MAX_NOTED: usize = 40;
 
 /// A company of the index: its page, and its path and growth from the index. `P` is the type of the
 /// parsed page.
@@ -99,7 +96,7 @@ pub struct Company<P = CompanyPage> {
     /// Growth over one year in per cent, from the index.
     pub growth: Option<Decimal>,
     /// Why the index has no usable growth.
-    pub index_note: Option<Misfit>,
+    pub index_note: Option<RowNote>,
 }
 
 /// Why a page is not a company page.
@@ -258,8 +255,7 @@ impl CompanyPage {
     }
 
     fn note_unusable(&mut self, what: &str, text: &str) {
-        let shown = prefix(text, MAX_NOTED);
-        self.notes.push(&format!("{what} is {shown:?}"));
+        self.notes.push(&notes::unusable(what, text));
     }
 }
 

@@ -17,14 +17,13 @@ use scraper::{ElementRef, Html, Selector};
 use crate::site::dom::{self, TooLarge};
 use crate::site::index_page::{
     Columns, ROW, TABLE, cells, column_span, company_path, header_row, own_number, page_count,
-    selector,
+    parse_growth, selector,
 };
 use crate::site::landmarks::index::{FIRST_AND_LAST_LETTER, MIN_CELLS};
-use crate::site::number;
 use crate::site::paths::{COMPANY_PREFIX, letter_page};
 use crate::site::text::short_words;
 
-pub use crate::site::index_page::{IndexPage, Link, Misfit};
+pub use crate::site::index_page::{IndexPage, Link};
 pub use crate::site::index_scan::parse_scanned;
 
 /// Maximum number of pages that a walk fetches; the S&P 500 has 11. At about 50 companies a page,
@@ -161,16 +160,19 @@ fn select_row(tr: ElementRef, columns: Columns) -> Option<Link> {
         }
         count += column_span(one.attr("colspan"));
     }
-    let note = columns.misfit(count);
+    let misfit = columns.misfit(count);
     // The first span of the cell is the change in the currency, the second the growth in per cent.
-    let growth = cell
-        .filter(|_| note.is_none())
-        .and_then(|cell| cell.select(&SPAN).nth(1))
-        .and_then(|span| number::parse_percent(&span.text().collect::<String>()).ok());
+    let span = cell
+        .filter(|_| misfit.is_none())
+        .and_then(|cell| cell.select(&SPAN).nth(1));
+    let (growth, unusable) = match span {
+        Some(span) => parse_growth(&span.text().collect::<String>()),
+        None => (None, None),
+    };
     Some(Link {
         path: path.into(),
         name: short_words(link.text()),
         growth,
-        note,
+        note: misfit.or(unusable),
     })
 }

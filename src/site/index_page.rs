@@ -1,15 +1,17 @@
 //! The contents of an index page, and the functions that its scan and its whole parse share.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::iter;
 use std::sync::{Arc, LazyLock};
 
 use rust_decimal::Decimal;
 use scraper::{ElementRef, Html, Selector};
 
 use crate::site::landmarks::index::{CHART_HEADER, PAGER, YEAR_HEADER};
+use crate::site::notes::RowNote;
+use crate::site::number;
 use crate::site::paths::COMPANY_PREFIX;
-use crate::site::text::words;
+use crate::site::text::{printable, words};
 
 /// A full page of an index has 46 to 50 rows. One with fewer than this may be the only page.
 const FULL_PAGE: usize = 45;
@@ -27,8 +29,8 @@ pub struct Link {
     pub name: String,
     /// Growth over one year in per cent. Only the index has it.
     pub growth: Option<Decimal>,
-    /// Why the row has no growth, if its cells do not fit the columns of the table.
-    pub note: Option<Misfit>,
+    /// Why the row has no growth, unless it shows none.
+    pub note: Option<RowNote>,
 }
 
 impl Link {
@@ -40,24 +42,6 @@ impl Link {
             growth: None,
             note: None,
         }
-    }
-}
-
-/// A row of the index with another number of columns than the header. It has no cell that is surely the
-/// growth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Misfit {
-    pub columns: usize,
-    pub in_header: usize,
-}
-
-impl fmt::Display for Misfit {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Misfit { columns, in_header } = self;
-        write!(
-            f,
-            "its row in the index has {columns} columns, the header {in_header}"
-        )
     }
 }
 
@@ -123,12 +107,21 @@ impl Columns {
     }
 
     /// The note about a row with another number of columns.
-    pub fn misfit(self, columns: usize) -> Option<Misfit> {
-        (columns != self.count).then_some(Misfit {
+    pub fn misfit(self, columns: usize) -> Option<RowNote> {
+        (columns != self.count).then_some(RowNote::Misfit {
             columns,
             in_header: self.count,
         })
     }
+}
+
+/// The growth in the text of its cell, or the note on a text that is no percentage. Neither for an empty
+/// text.
+pub fn parse_growth(text: &str) -> (Option<Decimal>, Option<RowNote>) {
+    let growth = number::parse_percent(text).ok();
+    let shown = printable(iter::once(text));
+    let is_unusable = growth.is_none() && !shown.is_empty();
+    (growth, is_unusable.then(|| RowNote::unusable(&shown)))
 }
 
 /// The header row of a table and its columns, if it is an index table.

@@ -13,9 +13,9 @@ use memchr::memmem;
 use crate::site::dom;
 use crate::site::index_page::{
     Columns, IndexPage, Link, TABLE, column_span, company_path, header_row, own_number, page_count,
+    parse_growth,
 };
 use crate::site::landmarks::index::{PAGER, YEAR_HEADER};
-use crate::site::number;
 use crate::site::paths::COMPANY_PREFIX;
 use crate::site::scan::{Element, Tag, all_visible, append_collapsed, plain_tags, plain_text};
 use crate::site::text::short_words;
@@ -137,20 +137,20 @@ fn scan_row(table: &[u8], tags: &[Tag], columns: Columns) -> Option<Link> {
         }
         count += scan_column_span(table, &row[at])?;
     }
-    let note = columns.misfit(count);
+    let misfit = columns.misfit(count);
     let mut spans = (cell..row.len())
         .take_while(|at| row[*at].name != b"/td")
         .filter(|at| row[*at].name == b"span");
     // The first span of the cell is the change in the currency, the second the growth in per cent.
-    let growth = match spans.nth(1).filter(|_| note.is_none()) {
-        Some(span) => number::parse_percent(&element_text(table, row, span, b"/span")?).ok(),
-        None => None,
+    let (growth, unusable) = match spans.nth(1).filter(|_| misfit.is_none()) {
+        Some(span) => parse_growth(&element_text(table, row, span, b"/span")?),
+        None => (None, None),
     };
     Some(Link {
         path: path.into(),
         name: short_words(iter::once(&*element_text(table, row, link, b"/a")?)),
         growth,
-        note,
+        note: misfit.or(unusable),
     })
 }
 

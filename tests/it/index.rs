@@ -73,6 +73,41 @@ fn parsed(html: &str) -> String {
     }
 }
 
+/// As with the figures of a company page, a text that is no percentage is noted, and no text is not.
+#[test]
+fn notes_the_text_of_an_unusable_growth() {
+    let long = "9".repeat(50);
+    for (text, noted) in [
+        ("n/a", "growth is \"n/a\""),
+        ("-", "growth is \"-\""),
+        ("-9.27", "growth is \"-9.27\""),
+        ("-9.27 %%", "growth is \"-9.27 %%\""),
+        ("1.234,50%", "growth is \"1.234,50%\""),
+        ("12.3B%", "growth is \"12.3B%\""),
+        ("NaN%", "growth is \"NaN%\""),
+        ("%", "growth is \"%\""),
+        ("<b>soon</b>", "growth is \"soon\""),
+        (" a \n\t b ", "growth is \"a b\""),
+        ("a\u{202e}b", "growth is \"a b\""),
+        ("\"x\"", "growth is \"\\\"x\\\"\""),
+        ("AT&amp;T", "growth is \"AT&T\""),
+        (
+            &*long,
+            "growth is \"9999999999999999999999999999999999999999\"",
+        ),
+        ("", "-"),
+        (" \n ", "-"),
+        ("&nbsp;", "-"),
+        ("\u{200b}", "-"),
+        ("-9.27%", "-9.27"),
+        (" 1,200.87% ", "1200.87"),
+    ] {
+        let rows = row("/stocks/x-stock", "X", &growth(text));
+        let expected = format!("1: /stocks/x-stock|X|{noted}");
+        assert_eq!(parsed(&page(&rows, "")), expected, "{text:?}");
+    }
+}
+
 #[test]
 fn parses_rows() {
     let mmm = row("/stocks/mmm-stock", "3M", &growth("-9.27%"));
@@ -111,7 +146,7 @@ fn parses_rows() {
             "1: /stocks/x-stock|X|-",
         ),
         (
-            row("/stocks/x-stock", "X", &growth("n/a")),
+            row("/stocks/x-stock", "X", "<td>n/a</td>"),
             "1: /stocks/x-stock|X|-",
         ),
         (

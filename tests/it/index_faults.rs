@@ -320,3 +320,35 @@ fn a_failed_index_ends_a_run_whose_fetchers_wait() {
     let failed_at = requests.iter().position(|one| one.path == page_2).unwrap();
     assert!(requests.len() - failed_at <= 3, "{requests:?}");
 }
+
+/// In the report, a warning and the table, like the other figures.
+#[test]
+fn tells_of_a_growth_that_cannot_be_read() {
+    for (shown, note) in [
+        ("n/a", Some("growth is \"n/a\"")),
+        ("-9,27%", Some("growth is \"-9,27%\"")),
+        ("", None),
+    ] {
+        let pages = Pages::of_market(&market());
+        let html = String::from_utf8(pages.get(INDEX_2).unwrap().plain_body()).unwrap();
+        assert_eq!(html.matches(">-9.27%<").count(), 1);
+        let html = html.replace(">-9.27%<", &format!(">{shown}<"));
+        let server = TestServer::start(market(), move |path, _| {
+            (path == INDEX_2).then(|| Reply::Page(html.clone().into_bytes()))
+        });
+        let run = Run::new(&server, &["--table", "all.csv"]);
+        assert_eq!(run.ran.code, 0, "{}", run.ran.stderr);
+        let report = json(&run.folder.path().join("rankings/run.json"));
+        let notes = note.map(|note| serde_json::json!({"code": "MMM", "note": note}));
+        let notes: Vec<_> = notes.into_iter().collect();
+        assert_eq!(report["notes"], serde_json::json!(notes));
+        assert_eq!(report["missing"]["growth"], serde_json::json!(["MMM"]));
+        let warning = "warning: 1 note on figures; the first, MMM: growth is";
+        let stderr = &run.ran.stderr;
+        assert_eq!(stderr.contains(warning), note.is_some(), "{stderr}");
+        assert!(stderr.contains(note.unwrap_or("")), "{stderr}");
+        let table = fs::read_to_string(run.folder.path().join("all.csv")).unwrap();
+        let row = table.lines().find(|line| line.starts_with("MMM,")).unwrap();
+        assert_eq!(row.split(',').nth(8), Some(""), "{row}");
+    }
+}

@@ -129,3 +129,16 @@ fn prints_null_and_a_note_for_missing_figures() {
         "{note}"
     );
 }
+
+#[test]
+fn counts_rows_without_growth_and_shows_the_first_text() {
+    let index = Market::embedded(Some(2), SEED).index_page(1);
+    let rows = "1 row without a percentage in the column \"1 Year\"";
+    for (shown, more) in [("", ""), ("n/a", "; /stocks/aal-stock: growth is \"n/a\"")] {
+        let page = index.replace(">-1.93%<", &format!(">{shown}<"));
+        let (code, line) = read(page.as_bytes());
+        assert_eq!(code, 0);
+        assert_eq!(line["note"], format!("{rows}{more}"));
+        assert_eq!(line["rows"][1]["growth"], Value::Null);
+    }
+}

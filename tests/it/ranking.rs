@@ -2,6 +2,7 @@
 
 use indexrank::results::prices::Prices;
 use indexrank::results::ranking::{Figure, PeRange, potential_profit, ranking};
+use indexrank::results::table::{self, Format};
 use indexrank::site::company::Company;
 use indexrank::site::company::CompanyPage;
 use indexrank::site::currency::Currency;
@@ -174,4 +175,42 @@ fn serializes_keys_in_order_and_numbers_in_full() {
     let none = Prices::new(&companies, Err("none".to_owned()), Currency::RUB);
     let by_price = ranking(&companies, Figure::Price, &none, PeRange::Any, 10);
     assert_eq!((by_price, none.error.as_deref()), (vec![], Some("none")));
+}
+
+/// A program that reads the table gets the texts of the site, also those that a spreadsheet would take for
+/// formulas.
+#[test]
+fn the_table_has_texts_verbatim() {
+    for (text, cell) in [
+        ("=1+1", "=1+1"),
+        ("+1", "+1"),
+        ("-1", "-1"),
+        ("@SUM(A1)", "@SUM(A1)"),
+        ("\t=1", "\t=1"),
+        (
+            "=HYPERLINK(\"x\",\"y\")",
+            "\"=HYPERLINK(\"\"x\"\",\"\"y\"\")\"",
+        ),
+        ("'=1", "'=1"),
+        ("NA", "NA"),
+    ] {
+        let mut one = company("A 1 1 1 1 1");
+        one.page.code = text.to_owned();
+        one.page.name = text.to_owned();
+        let companies = [one];
+        let prices = in_roubles(&companies, "10");
+        let write = |format| {
+            let mut bytes = Vec::new();
+            table::write(&companies, &prices, format, &mut bytes).unwrap();
+            String::from_utf8(bytes).unwrap()
+        };
+        let csv = write(Format::Csv);
+        let row = csv.lines().nth(1).unwrap();
+        assert!(
+            row.starts_with(&format!("{cell},{cell},/stocks/a-stock,")),
+            "{row}"
+        );
+        let read: serde_json::Value = serde_json::from_str(&write(Format::NdJson)).unwrap();
+        assert_eq!((&read["code"], &read["name"]), (&text.into(), &text.into()));
+    }
 }
