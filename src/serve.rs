@@ -6,9 +6,9 @@ use crate::cli::ServeArgs;
 use crate::console::{print, say};
 use crate::exit::Exit;
 use crate::job::advice::Stop;
+use crate::job::open_archive;
 use crate::replica::{Market, Pages, SEED, Server};
 use crate::source::origin::Origin;
-use crate::warc::reader::Archive;
 use crate::words;
 
 /// Serves until a signal ends the process. Returns only an error: of the options, or of the server
@@ -44,7 +44,7 @@ fn pages(args: &ServeArgs) -> Result<Pages, Stop> {
         let message = "--companies and --drop-rows apply only to the embedded market; remove them to serve an archive";
         return Err(Stop::new(Exit::Usage, message));
     }
-    let archive = Archive::open(path).map_err(|error| Stop::of_archive(&error))?;
+    let archive = open_archive(path)?;
     if let Some(damage) = archive.damage() {
         say(&format!("warning: {damage}"));
     }
@@ -54,6 +54,9 @@ fn pages(args: &ServeArgs) -> Result<Pages, Stop> {
         say(&format!(
             "warning: pages that cannot be read are not served: {number}, the first {path}: {error}"
         ));
+    }
+    if pages.is_empty() {
+        return Err(Stop::of_archive_without_pages(&archive));
     }
     Ok(pages)
 }

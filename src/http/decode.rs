@@ -3,8 +3,10 @@
 
 use std::borrow::Cow;
 use std::error::Error;
+use std::io::Read;
 
 use encoding_rs::{Encoding, UTF_8};
+use flate2::bufread::GzDecoder;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use libdeflater::{DecompressionError, Decompressor};
 use memchr::memmem;
@@ -25,6 +27,8 @@ pub const MAX_INFLATED: usize = 2 << 20;
 /// Maximum compression factor of Deflate, 1032:1
 /// (<https://zlib.net/zlib_tech.html>, "Maximum Compression Factor").
 const MAX_RATIO: usize = 1032;
+/// How a gzip member begins: magic number and compression method (RFC 1952, 2.3.1).
+const MEMBER: [u8; 3] = [0x1f, 0x8b, 8];
 /// The smallest buffer to inflate into.
 const MIN_ROOM: usize = 4 << 10;
 
@@ -47,37 +51,102 @@ impl Default for Inflater {
 }
 
 impl Inflater {
-    /// Inflates the first member of a gzip body and ignores later bytes. Fails above
-    /// [`MAX_INFLATED`], because 1 MB of gzip can inflate to 1 GB.
+    /// Inflates all members of a gzip body (RFC 1952, 2.2) and ignores bytes after the last one. Fails
+    /// above [`MAX_INFLATED`], because 1 MB of gzip can inflate to 1 GB.
     pub fn gunzip(&mut self, body: &[u8]) -> Result<&[u8], PageError> {
+        // One body in 400 has these bytes by chance. It takes the longer way to the same result.
+        let may_have_more =
+            body.len() > MEMBER.len() && memmem::find(&body[1..], &MEMBER).is_some();
+        if may_have_more {
+            self.gunzip_members(body)
+        } else {
+            self.gunzip_first(body)
+        }
+    }
+
+    /// Inflates the first member of a gzip body, like [`gunzip`](Self::gunzip).
+    pub fn gunzip_first(&mut self, body: &[u8]) -> Result<&[u8], PageError> {
         // The last four bytes are normally the inflated length. They are only a first guess.
         let stated = body
             .last_chunk()
             .map_or(0, |length| u32::from_le_bytes(*length));
-        let mut room = (stated as usize)
-            .min(body.len() * MAX_RATIO)
-            .clamp(MIN_ROOM, MAX_INFLATED);
+        let room = (stated as usize).min(body.len() * MAX_RATIO);
+        let length = self.fill(room, |decompressor, buffer| {
+            decompressor.gzip_decompress(body, buffer)
+        });
+        let length = length.map_err(|error| of_inflating(error, "gzip"))?;
+        Ok(&self.buffer[..length])
+    }
+
+    fn gunzip_members(&mut self, mut body: &[u8]) -> Result<&[u8], PageError> {
+        self.buffer.clear();
+        loop {
+            let room = MAX_INFLATED - self.buffer.len();
+            let mut member = GzDecoder::new(&mut body).take(room as u64 + 1);
+            match member.read_to_end(&mut self.buffer) {
+                Ok(length) if length > room => return Err(too_large()),
+                Ok(_) if body.starts_with(&MEMBER[..2]) => {}
+                Ok(_) => return Ok(&self.buffer),
+                Err(_) => return Err(of_inflating(DecompressionError::BadData, "gzip")),
+            }
+        }
+    }
+
+    /// Inflates a body of the encoding `deflate`: zlib (RFC 1950), or the bare deflate data that some
+    /// servers send instead.
+    pub fn inflate(&mut self, body: &[u8]) -> Result<&[u8], PageError> {
+        let room = 8 * body.len();
+        let length = self
+            .fill(room, |decompressor, buffer| {
+                decompressor.zlib_decompress(body, buffer)
+            })
+            .or_else(|error| match error {
+                DecompressionError::BadData => self.fill(room, |decompressor, buffer| {
+                    decompressor.deflate_decompress(body, buffer)
+                }),
+                error => Err(error),
+            })
+            .map_err(|error| of_inflating(error, "deflate"))?;
+        Ok(&self.buffer[..length])
+    }
+
+    /// Calls `inflate` with the buffer, which grows from `room` bytes to at most [`MAX_INFLATED`].
+    fn fill(
+        &mut self,
+        room: usize,
+        inflate: impl Fn(&mut Decompressor, &mut [u8]) -> Result<usize, DecompressionError>,
+    ) -> Result<usize, DecompressionError> {
+        let mut room = room.clamp(MIN_ROOM, MAX_INFLATED);
         loop {
             if self.buffer.len() < room {
                 self.buffer.resize(room, 0);
             }
-            match self.decompressor.gzip_decompress(body, &mut self.buffer) {
-                Ok(length) => return Ok(&self.buffer[..length]),
+            match inflate(&mut self.decompressor, &mut self.buffer) {
                 Err(DecompressionError::InsufficientSpace) if self.buffer.len() < MAX_INFLATED => {
                     room = (2 * self.buffer.len()).min(MAX_INFLATED);
                 }
-                Err(DecompressionError::InsufficientSpace) => {
-                    let limit = MAX_INFLATED >> 20;
-                    let detail = format!("the body inflates to more than {limit} MiB");
-                    return Err(PageError::new(Reason::TooLarge, detail));
-                }
-                Err(DecompressionError::BadData) => {
-                    let detail = "the gzip body does not inflate: it is damaged or cut short";
-                    return Err(PageError::new(Reason::BadEncoding, detail));
-                }
+                result => return result,
             }
         }
     }
+}
+
+fn of_inflating(error: DecompressionError, encoding: &str) -> PageError {
+    match error {
+        DecompressionError::InsufficientSpace => too_large(),
+        DecompressionError::BadData => {
+            let detail =
+                format!("the {encoding} body does not inflate: it is damaged or cut short");
+            PageError::new(Reason::BadEncoding, detail)
+        }
+    }
+}
+
+/// The error of a body that is larger than [`MAX_INFLATED`] without its encodings.
+pub fn too_large() -> PageError {
+    let limit = MAX_INFLATED >> 20;
+    let detail = format!("the body inflates to more than {limit} MiB");
+    PageError::new(Reason::TooLarge, detail)
 }
 
 impl Page {

@@ -21,6 +21,7 @@ use crate::source::origin::Origin;
 use crate::source::pauses::{MAX_PAUSED, MAX_UNSTATED};
 use crate::source::throttle::Cause;
 use crate::warc::journal::ResumeError;
+use crate::warc::reader::Archive;
 use crate::words;
 
 const SIGINT: i32 = 2;
@@ -173,6 +174,17 @@ impl Stop {
     pub fn of_archive(error: &anyhow::Error) -> Self {
         let advice = remedies::of_archive(error);
         Stop::new(Exit::Usage, format!("{}; {advice}", without_number(error)))
+    }
+
+    /// The stop of a command whose archive has no page that could be used.
+    pub fn of_archive_without_pages(archive: &Archive) -> Self {
+        let damage = archive.damage().map(|damage| format!(" ({damage})"));
+        let message = format!(
+            "{} contains no usable page, that is, no undamaged response with status 200{}; record a run with --record",
+            archive.path().display(),
+            damage.unwrap_or_default()
+        );
+        Stop::new(Exit::Usage, message)
     }
 }
 

@@ -71,8 +71,15 @@ pub fn estimate(job: &Job) -> Result<Estimate, Stop> {
         (None, Err(error)) => Stop::of_walk(&error, &job.access.origin, &job.index),
         (Some(cause), _) => Stop::of_cancellation(&cause),
     };
-    let resumable = false;
-    Err(Stop { resumable, ..stop })
+    let message = match source.archive_damage() {
+        Some(damage) => format!("{}; {damage}", stop.message),
+        None => stop.message,
+    };
+    Err(Stop {
+        message,
+        resumable: false,
+        ..stop
+    })
 }
 
 /// Fetches robots.txt and page 1 of the index. `counters` has the pages and the companies listed.
@@ -119,6 +126,7 @@ impl Estimate {
         };
         if source.as_archive().is_some() {
             new.time = "no request: all pages come from the archive".to_owned();
+            new.warnings.extend(source.archive_damage());
             return new;
         }
         let pages = counters.index_pages.get() as usize;

@@ -15,6 +15,7 @@ pub mod shell;
 mod warnings;
 
 pub use crate::job::finish::{Document, Outcome};
+pub use crate::job::open::open_archive;
 
 use std::convert::Infallible;
 use std::thread;
@@ -52,9 +53,10 @@ struct Fetched {
 }
 
 /// Runs the job. An error is the end of a run that has not begun or was interrupted: no result has
-/// changed, and the pages fetched so far are in the journal. `say` prints a line before the first request.
+/// changed, and the pages fetched so far are in the journal. `say` prints a line before the first request, and
+/// a warning about a damaged archive if the run ends early.
 pub fn run(mut job: Job, say: impl Fn(&str)) -> Result<Outcome, Stop> {
-    let opened = open::open(&mut job, say)?;
+    let opened = open::open(&mut job, &say)?;
     let Fetched {
         harvest,
         rates,
@@ -76,6 +78,12 @@ pub fn run(mut job: Job, say: impl Fn(&str)) -> Result<Outcome, Stop> {
             Ok(end.write(harvest, prices, rankings))
         }
         Checked::Stopped(stop, harvest) => {
+            // No report has the warnings of this run.
+            if let Some(damage) = end.opened.source.archive_damage() {
+                let warning = format!("warning: {damage}");
+                say(&warning);
+                job.log.append(&warning);
+            }
             let harvest = harvest.map(|harvest| {
                 let prices = prices(&harvest);
                 (harvest, prices)

@@ -1,5 +1,6 @@
 //! The beginning of a run: its outputs are staged, its source is opened.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -116,8 +117,7 @@ pub fn source(
 ) -> Result<Source, Stop> {
     let (pages, rates) = match &access.origin {
         Origin::Archive(path) => {
-            let archive = Archive::open(path).map_err(|error| Stop::of_archive(&error))?;
-            return Ok(Source::archive(archive, connections));
+            return Ok(Source::archive(open_archive(path)?, connections));
         }
         Origin::Live => (LIVE_PAGES.to_owned(), LIVE_RATES.to_owned()),
         Origin::Site(address) => (address.clone(), address.clone()),
@@ -144,6 +144,15 @@ pub fn source(
         source.pages_host.robots = HostRules::obeyed();
     }
     Ok(source)
+}
+
+/// Opens an archive. One without a page of status 200 is an error.
+pub fn open_archive(path: &Path) -> Result<Archive, Stop> {
+    let archive = Archive::open(path).map_err(|error| Stop::of_archive(&error))?;
+    if archive.has_pages() {
+        return Ok(archive);
+    }
+    Err(Stop::of_archive_without_pages(&archive))
 }
 
 /// Starts the embedded market and returns its address.

@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 
 use super::market::Market;
 use crate::http::decode::Inflater;
-use crate::http::error::PageError;
+use crate::http::error::{PageError, Reason};
 use crate::site::paths::{self, LETTERS};
 use crate::warc::path_map::PathMap;
 use crate::warc::reader::Archive;
@@ -31,9 +31,11 @@ pub struct Pages {
     pub unreadable: Vec<(String, PageError)>,
 }
 
-/// A response of status 200, ready to be sent to a client that accepts gzip.
+/// A response of status 200, or a redirect, ready to be sent to a client that accepts gzip.
 #[derive(Debug)]
 pub struct Response {
+    /// The status line, and the address of a redirect.
+    pub first_lines: String,
     pub content_type: String,
     /// The head without the empty line at its end.
     pub gzipped_head: String,
@@ -43,8 +45,19 @@ pub struct Response {
 }
 
 impl Response {
-    /// Compresses a plain body.
+    /// A page of status 200. Compresses its plain body.
     pub fn new(content_type: &str, body: &[u8]) -> Self {
+        let first_lines = "HTTP/1.1 200 OK\r\n".to_owned();
+        Response::with_first_lines(first_lines, content_type, body)
+    }
+
+    /// A redirect to another path of this server.
+    pub fn redirect(path: &str) -> Self {
+        let first_lines = format!("HTTP/1.1 301 Moved Permanently\r\nLocation: {path}\r\n");
+        Response::with_first_lines(first_lines, "text/html", b"")
+    }
+
+    fn with_first_lines(first_lines: String, content_type: &str, body: &[u8]) -> Self {
         // Level 2 gives pages of the real site's size, in half the time of level 6.
         let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::new(2));
         let body = encoder
@@ -52,11 +65,12 @@ impl Response {
             .and_then(|()| encoder.finish())
             .expect("writing to memory");
         let head = format!(
-            "HTTP/1.1 200 OK\r\nServer: indexrank\r\nContent-Type: {content_type}\r\nVary: Accept-Encoding\r\n\
+            "{first_lines}Server: indexrank\r\nContent-Type: {content_type}\r\nVary: Accept-Encoding\r\n\
              Content-Encoding: gzip\r\nContent-Length: {}\r\n",
             body.len()
         );
         Response {
+            first_lines,
             content_type: content_type.to_owned(),
             gzipped_message: [head.as_bytes(), b"\r\n", &body].concat(),
             body_start: head.len() + 2,
@@ -112,30 +126,50 @@ impl Pages {
         }
     }
 
-    /// All readable pages of an archive with status 200.
+    /// All readable pages of an archive with status 200. A page that was redirected is a redirect here too,
+    /// because a client compares the page with the address that it was redirected to.
     pub fn of_archive(archive: &Archive) -> Self {
         let paths: Vec<&str> = archive.paths().collect();
-        let read = |path: &str| -> Result<Option<Response>, PageError> {
-            let page = archive.get(path, Vec::new())?;
+        let read = |path: &str| -> Result<Option<(Response, Option<String>)>, PageError> {
+            let page = match archive.get(path, Vec::new()) {
+                // A redirect that leads out of the archive has no page.
+                Err(error) if matches!(error.reason, Reason::NotArchived | Reason::Redirects) => {
+                    return Ok(None);
+                }
+                page => page?,
+            };
             if page.status != 200 {
                 return Ok(None);
             }
             let mut inflater = Inflater::default();
             let body = page.inflate(&mut inflater)?;
             let content_type = page.header("content-type").unwrap_or("text/html".into());
-            Ok(Some(Response::new(&content_type, body)))
+            let target = page.reached.as_deref().map(paths::of_address);
+            let target = target.filter(|target| *target != path).map(str::to_owned);
+            Ok(Some((Response::new(&content_type, body), target)))
         };
         let pages = map_in_parallel(&paths, |path| {
             let page = read(path).transpose()?;
             Some(((*path).to_owned(), page))
         });
         let (mut responses, mut unreadable) = (PathMap::default(), Vec::new());
+        let mut targets = Vec::new();
         for (path, page) in pages {
             match page {
-                Ok(response) => {
+                Ok((response, None)) => {
                     responses.or_insert(&path, response);
                 }
+                Ok((response, Some(target))) => {
+                    responses.or_insert(&path, Response::redirect(&target));
+                    targets.push((target, response));
+                }
                 Err(error) => unreadable.push((path, error)),
+            }
+        }
+        for (target, response) in targets {
+            // A recording has such a page under the requested path only.
+            if responses.find(&target).is_err() {
+                responses.or_insert(&target, response);
             }
         }
         // The archive lists its pages in no order.
@@ -145,6 +179,11 @@ impl Pages {
             no_rates: None,
             unreadable,
         }
+    }
+
+    /// Whether there is no response to any path.
+    pub fn is_empty(&self) -> bool {
+        self.responses.iter().len() == 0
     }
 
     /// The path of the next company page in the order of paths; the first after the last one.
@@ -172,7 +211,7 @@ impl Pages {
         let is_rates_of_a_date = path
             .strip_prefix(&paths::rates(None))
             .is_some_and(|query| query.starts_with('?'));
-        match self.responses.find(path) {
+        match self.responses.find_page(path) {
             Ok((_, response)) => Some(response),
             Err(_) => self.no_rates.as_ref().filter(|_| is_rates_of_a_date),
         }

@@ -262,7 +262,8 @@ impl Connection<'_> {
             Some(response) => {
                 let body = response.plain_body();
                 let head = format!(
-                    "HTTP/1.1 200 OK\r\nServer: indexrank\r\nContent-Type: {}\r\nVary: Accept-Encoding\r\nContent-Length: {}\r\n{}",
+                    "{}Server: indexrank\r\nContent-Type: {}\r\nVary: Accept-Encoding\r\nContent-Length: {}\r\n{}",
+                    response.first_lines,
                     response.content_type,
                     body.len(),
                     end_of_head(keep_alive)

@@ -35,6 +35,18 @@ pub fn numbered_page(index: &str, number: u32) -> String {
     format!("{INDEX_PREFIX}{index}?p={number}")
 }
 
+/// The path of a page without the parameters that do not change it: `p=1`, because page 1 has a path
+/// without a number too, and `op`, which links of other sites have.
+pub fn without_idle_parameters(path: &str) -> String {
+    let (page, query) = path.split_once('?').unwrap_or((path, ""));
+    let is_idle = |pair: &&str| *pair == "p=1" || pair.split('=').next() == Some("op");
+    let pairs: Vec<&str> = query.split('&').filter(|pair| !is_idle(pair)).collect();
+    match pairs.join("&") {
+        query if query.is_empty() => page.to_owned(),
+        query => format!("{page}?{query}"),
+    }
+}
+
 /// Path of a letter page of an index; `letter` is one of [`LETTERS`].
 pub fn letter_page(index: &str, letter: &str) -> String {
     format!("{INDEX_PREFIX}{index}/{letter}")
@@ -51,6 +63,14 @@ pub fn rates(date: Option<Date>) -> String {
         ),
         None => RATES.to_owned(),
     }
+}
+
+/// Path and query of an address.
+pub fn of_address(address: &str) -> &str {
+    let host = address.find("://").map_or(0, |at| at + "://".len());
+    address[host..]
+        .find('/')
+        .map_or("/", |at| &address[host + at..])
 }
 
 /// Whether a path belongs to the site of the rates, for callers that know the path alone.

@@ -340,6 +340,11 @@ impl Source {
         }
     }
 
+    /// Why the archive is only partly readable, if the pages come from one.
+    pub fn archive_damage(&self) -> Option<String> {
+        self.as_archive()?.damage()
+    }
+
     /// A sentence about damaged pages of the interrupted run that this one resumes, if there are any.
     pub fn journal_damage(&self) -> Option<String> {
         match &self.backend {

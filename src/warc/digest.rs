@@ -7,7 +7,8 @@ use data_encoding::{BASE32, HEXLOWER_PERMISSIVE};
 use flate2::Crc;
 use sha1::{Digest, Sha1};
 
-use crate::warc::record::{HttpResponse, REDIRECTED_TO, Record, SECOND_LOOK, field, join_chunks};
+use crate::warc::record::{REDIRECTED_TO, Record, SECOND_LOOK, field};
+use crate::warc::stored_response::{StoredResponse, join_chunks};
 
 /// The field with the CRC-32 of a record. The format has digests of the block only, which do not show
 /// a damaged address.
@@ -23,7 +24,7 @@ const COVERED: [&str; 4] = ["WARC-Date", "WARC-Target-URI", REDIRECTED_TO, SECON
 pub fn of_record(head: &[u8], block: &[&[u8]]) -> String {
     let mut crc = Crc::new();
     for name in COVERED {
-        crc.update(field(head, name).unwrap_or_default().as_bytes());
+        crc.update(&field(head, name).unwrap_or_default());
         crc.update(b"\n");
     }
     block.iter().for_each(|part| crc.update(part));
@@ -45,9 +46,9 @@ pub fn matches_record(record: &Record) -> Option<bool> {
 /// has none; digests of other algorithms are ignored.
 ///
 /// The digest of the block is preferred, because it covers the HTTP head. Of a chunked payload, some
-/// tools digest the chunks and some the joined content.
-pub fn matches_sha1(record: &Record, response: &HttpResponse) -> Option<bool> {
-    let stated = |name| stated_sha1(record.field(name)?);
+/// tools digest the chunks and some the joined content. Of several heads, some digest all but the first.
+pub fn matches_sha1(record: &Record, response: &StoredResponse) -> Option<bool> {
+    let stated = |name| stated_sha1(&record.field(name)?);
     if let Some(stated) = stated("WARC-Block-Digest") {
         return Some(stated == sha1_bytes(&[record.block]));
     }
@@ -56,7 +57,11 @@ pub fn matches_sha1(record: &Record, response: &HttpResponse) -> Option<bool> {
         let mut joined = Vec::new();
         join_chunks(response.body, &mut joined).is_some() && stated == sha1_bytes(&[&joined])
     };
-    Some(stated == sha1_bytes(&[response.body]) || is_joined())
+    let payloads = [response.body, response.after_first_head];
+    let is_stored = payloads
+        .iter()
+        .any(|payload| stated == sha1_bytes(&[payload]));
+    Some(is_stored || is_joined())
 }
 
 fn sha1_bytes(parts: &[&[u8]]) -> Vec<u8> {

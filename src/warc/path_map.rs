@@ -3,12 +3,15 @@
 //! Programs write `s%26p_500` or `s&p_500` for the same page, and `%C3` or `%c3` for the same byte. But
 //! two spellings can also be two pages, `a%2fb` and `a/b` for example, and some sites encode other
 //! bytes than UTF-8. So an exact match wins, and paths are compared as decoded bytes only without one.
+//! [`find_page`](PathMap::find_page) also compares them without the parameters that do not change a page.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::{self, Entry};
 
 use percent_encoding::percent_decode_str;
+
+use crate::site::paths;
 
 /// Values by path and query.
 #[derive(Debug)]
@@ -18,6 +21,8 @@ pub struct PathMap<T> {
     /// Paths with escapes by their decoded bytes: the only spelling, or `None` if there are several.
     /// A path without escapes is its own decoded form, so it needs no second entry.
     by_bytes: HashMap<Vec<u8>, Option<String>>,
+    /// Paths with idle parameters, by their decoded bytes without them: the shortest.
+    by_page: HashMap<Vec<u8>, String>,
 }
 
 /// Why a path has no value.
@@ -42,6 +47,14 @@ impl<T> PathMap<T> {
                         .entry(bytes)
                         .and_modify(|only| *only = None)
                         .or_insert_with(|| Some(path.to_owned()));
+                }
+                let page = paths::without_idle_parameters(path);
+                if page != path {
+                    let shortest = self.by_page.entry(decoded(&page).into_owned());
+                    let shortest = shortest.or_insert_with(|| path.to_owned());
+                    if path.len() < shortest.len() {
+                        path.clone_into(shortest);
+                    }
                 }
                 unknown.insert(value)
             }
@@ -73,6 +86,21 @@ impl<T> PathMap<T> {
         }
     }
 
+    /// The path as stored and the value: those that [`find`](Self::find) returns, or else of the path with
+    /// the fewest idle parameters ([`paths::without_idle_parameters`]) that is of the same page.
+    pub fn find_page(&self, path: &str) -> Result<(&str, &T), NoMatch> {
+        let page = paths::without_idle_parameters(path);
+        let found = self.find(path);
+        let found = found.or_else(|no_match| match no_match {
+            NoMatch::Missing => self.find(&page),
+            ambiguous => Err(ambiguous),
+        });
+        found.or_else(|no_match| {
+            let stored = self.by_page.get(&*decoded(&page)).ok_or(no_match)?;
+            self.get(stored).ok_or(no_match)
+        })
+    }
+
     fn get(&self, path: &str) -> Option<(&str, &T)> {
         let (path, value) = self.by_spelling.get_key_value(path)?;
         Some((path, value))
@@ -99,6 +127,7 @@ impl<T> Default for PathMap<T> {
         PathMap {
             by_spelling: HashMap::new(),
             by_bytes: HashMap::new(),
+            by_page: HashMap::new(),
         }
     }
 }

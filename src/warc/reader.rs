@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -21,10 +21,11 @@ use jiff::Timestamp;
 use crate::http::decode::Inflater;
 use crate::http::error::{PageError, Reason};
 use crate::http::page::{MAX_BODY, Page};
-use crate::warc::contents::{Contents, Location};
+use crate::warc::contents::{Contents, Found, Location, NotFound};
 use crate::warc::digest;
-use crate::warc::raw::{self, MAX_RECORD, NO_RECORD, Next};
-use crate::warc::record::{GZIP_MAGIC, HttpResponse, REDIRECTED_TO, Record};
+use crate::warc::raw::{MAX_RECORD, NO_RECORD, Next, Records};
+use crate::warc::record::{REDIRECTED_TO, Record, VERSION};
+use crate::warc::stored_response::StoredResponse;
 use crate::words::{form, quantity};
 
 /// An archive opened for reading. It keeps only the locations of its records in memory.
@@ -34,6 +35,8 @@ pub struct Archive {
     file: Mutex<File>,
     is_gzip: bool,
     contents: Contents,
+    /// Number of bytes between its records that are no record.
+    skipped: u64,
     /// Where its last complete record ends.
     end: u64,
     /// Why reading stopped at `end`, if that is before the end of the file.
@@ -65,54 +68,56 @@ impl Archive {
     /// resumed it. The next run may have another limit.
     pub fn open_unfinished(path: &Path) -> anyhow::Result<Self> {
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-        let mut file = BufReader::with_capacity(1 << 20, file);
-        let is_gzip = file.fill_buf()?.starts_with(&GZIP_MAGIC);
+        let mut records = Records::new(file)?;
         let mut contents = Contents::default();
         let mut buffer = Vec::new();
+        let mut has_record = false;
         // Where the last complete record ends.
         let mut end = 0;
         let cut = loop {
-            let offset = file.stream_position()?;
-            let next = if is_gzip {
-                raw::read_member(&mut file, &mut buffer)
-            } else {
-                raw::read_plain_record(&mut file, &mut buffer)
+            let next = match records.next(&mut buffer) {
+                Ok(Next::End) => break None,
+                Ok(next) => next,
+                Err(error) => break Some(error.to_string()),
             };
-            let parsed = match next {
-                Ok(Next::TooLarge) => {
-                    end = file.stream_position()?;
-                    continue;
-                }
-                Ok(Next::End) if offset > 0 => break None,
-                Ok(Next::End) => Err("it is empty".to_owned()),
-                Ok(Next::Record) => Record::parse(&buffer).ok_or_else(|| NO_RECORD.to_owned()),
-                Err(error) => Err(error.to_string()),
+            let record = match next {
+                Next::Damaged => None,
+                _ => Record::parse(&buffer),
             };
-            let (record, rest) = match parsed {
-                Ok(parsed) => parsed,
-                Err(why) if offset == 0 => {
-                    bail!("{} is not a WARC archive: {why}", path.display())
-                }
-                Err(_) if raw::is_at_record(&mut file, is_gzip) => {
-                    contents.damaged += 1;
-                    continue;
-                }
-                Err(why) => break Some(why),
-            };
-            if rest.starts_with(b"WARC/") {
+            if let Some((_, rest)) = record
+                && rest.starts_with(VERSION)
+            {
                 bail!(
                     "{} has more than one record in a gzip member, so its pages cannot be found one by one; \
                      `warcio recompress` (PyPI) fixes that",
                     path.display()
                 );
             }
-            end = file.stream_position()?;
-            contents.add(&record, offset, end - offset);
+            match (next, record) {
+                (Next::TooLarge, _) => {}
+                (_, Some((record, _))) => {
+                    let length = records.position()? - records.start;
+                    contents.add(&record, records.start, length);
+                }
+                (_, None) => {
+                    contents.add_damaged();
+                    continue;
+                }
+            }
+            has_record = true;
+            end = records.position()?;
         };
+        if !has_record {
+            let is_empty = end == 0 && records.position()? == 0;
+            let why =
+                cut.unwrap_or_else(|| if is_empty { "it is empty" } else { NO_RECORD }.into());
+            bail!("{} is not a WARC archive: {why}", path.display());
+        }
         Ok(Archive {
             path: path.to_owned(),
-            file: Mutex::new(file.into_inner()),
-            is_gzip,
+            is_gzip: records.is_gzip,
+            skipped: records.skipped,
+            file: Mutex::new(records.into_file()),
             contents,
             end,
             cut,
@@ -138,7 +143,13 @@ impl Archive {
             let verb = form(damaged, "is", "are");
             format!("{records} of {path} {verb} damaged and not used")
         });
-        let sentences: Vec<String> = damaged.into_iter().chain(cut).collect();
+        let skipped = (self.skipped > 0).then(|| {
+            let bytes = quantity(self.skipped as usize, "byte", "bytes");
+            let verb = form(self.skipped as usize, "is", "are");
+            let skipped = form(self.skipped as usize, "was", "were");
+            format!("{bytes} of {path} {verb} no readable record and {skipped} skipped")
+        });
+        let sentences: Vec<String> = damaged.into_iter().chain(skipped).chain(cut).collect();
         (!sentences.is_empty()).then(|| sentences.join("; "))
     }
 
@@ -178,36 +189,55 @@ impl Archive {
     /// The path and query of the page that [`get`](Self::get) reads for `path`, as stored. `None` if
     /// the archive does not contain the page.
     pub fn stored_path(&self, path: &str) -> Option<&str> {
-        let (stored, _) = self.contents.responses.find(path).ok()?;
-        Some(stored)
+        self.contents.find(path).ok().map(|found| found.path)
+    }
+
+    /// Whether the archive has a page with status 200.
+    pub fn has_pages(&self) -> bool {
+        self.contents.has_pages()
     }
 
     /// Whether a second look at the page of a path was recorded. [`get_second_look`](Self::get_second_look)
     /// reads it.
     pub fn has_second_look(&self, path: &str) -> bool {
-        let stored = self.contents.responses.find(path);
-        stored.is_ok_and(|(_, stored)| stored.second_look.is_some())
+        let found = self.contents.find(path);
+        found.is_ok_and(|found| found.second_look.is_some())
     }
 
     /// Reads the page of a path and query; its body replaces the content of `buffer`. Without a page of
-    /// exactly this spelling, it is the only page whose path has the same percent-decoded bytes.
+    /// exactly this spelling, it is the only page whose path has the same percent-decoded bytes. In an
+    /// archive of another program, redirects and `revisit` records are followed, and parameters that do
+    /// not change a page may differ.
     ///
     /// The error is [`Reason::NotArchived`] if there is none or more than one such page,
-    /// [`Reason::Damaged`] if its record is damaged, and [`Reason::TooLarge`] if its body has more than
-    /// [`MAX_BODY`] bytes.
+    /// [`Reason::Redirects`] after too many redirects, [`Reason::Damaged`] if its record is damaged,
+    /// [`Reason::TooLarge`] if its body has more than [`MAX_BODY`] bytes, and that of
+    /// [`encodings::decode`](crate::http::encodings::decode) if it is encoded otherwise than with gzip.
     pub fn get(&self, path: &str, buffer: Vec<u8>) -> Result<Page, PageError> {
-        let found = self.contents.responses.find(path);
-        let (_, stored) = found.map_err(|no_match| self.not_archived(no_match))?;
-        self.read_page(path, stored.page, buffer)
+        let found = self.find(path)?;
+        let page = self.read_page(path, found.page, buffer)?;
+        Ok(Page {
+            reached: page.reached.or(found.reached.map(str::to_owned)),
+            ..page
+        })
     }
 
     /// Reads the second look at the page of a path and query, as [`get`](Self::get) reads the page.
     pub fn get_second_look(&self, path: &str, buffer: Vec<u8>) -> Result<Page, PageError> {
-        let found = self.contents.responses.find(path);
-        let (_, stored) = found.map_err(|no_match| self.not_archived(no_match))?;
-        let look = stored.second_look;
+        let look = self.find(path)?.second_look;
         let look = look.ok_or_else(|| self.not_archived("has no second look at it"))?;
         self.read_page(path, look, buffer)
+    }
+
+    fn find(&self, path: &str) -> Result<Found<'_>, PageError> {
+        self.contents.find(path).map_err(|not_found| {
+            let reason = match not_found {
+                NotFound::TooManyRedirects => Reason::Redirects,
+                _ => Reason::NotArchived,
+            };
+            let detail = format!("the archive {} {not_found}", self.path.display());
+            PageError::new(reason, detail)
+        })
     }
 
     fn not_archived(&self, why: impl Display) -> PageError {
@@ -231,17 +261,27 @@ impl Archive {
         let record = self
             .read_record(location, &mut inflater)
             .map_err(|error| damaged(&error.to_string()))?;
-        let (mut response, reached) = self.parse_response(&record).map_err(damaged)?;
+        let Parsed {
+            response,
+            reached,
+            is_own,
+        } = self.parse_response(&record).map_err(damaged)?;
         if response.body.len() as u64 > MAX_BODY {
             return Err(PageError::new(
                 Reason::TooLarge,
                 format!("the body is larger than {} MiB", MAX_BODY >> 20),
             ));
         }
-        response.copy_body(&mut buffer);
+        let mut headers = response.headers();
+        if is_own {
+            buffer.clear();
+            buffer.extend_from_slice(response.body);
+        } else {
+            response.copy_body(&mut headers, &mut buffer)?;
+        }
         Ok(Page {
             status: response.status,
-            headers: response.headers,
+            headers,
             body: buffer,
             waited: Duration::ZERO,
             elapsed: started.elapsed(),
@@ -268,7 +308,7 @@ impl Archive {
             return Ok(Cow::Owned(stored));
         }
         // This takes two thirds of the time of `GzDecoder`, which pays for verifying a SHA-1.
-        match inflater.gunzip(&stored) {
+        match inflater.gunzip_first(&stored) {
             Ok(record) => Ok(Cow::Borrowed(record)),
             // The record has more than 2 MiB, or is damaged.
             Err(_) => {
@@ -281,15 +321,13 @@ impl Archive {
         }
     }
 
-    /// Parses the response in a record, and the target of the last redirect before it. Verifies the
-    /// cheapest digest that the record has. An error says what is damaged.
-    fn parse_response<'a>(
-        &self,
-        record: &'a [u8],
-    ) -> Result<(HttpResponse<'a>, Option<String>), &'static str> {
+    /// Parses the response in a record. Verifies the cheapest digest that the record has. An error says
+    /// what is damaged.
+    fn parse_response<'a>(&self, record: &'a [u8]) -> Result<Parsed<'a>, &'static str> {
         let (record, _) = Record::parse(record).ok_or(NO_RECORD)?;
-        let response = HttpResponse::parse(record.block);
-        let is_intact = match digest::matches_record(&record) {
+        let own = digest::matches_record(&record);
+        let response = StoredResponse::of_record(&record, own.is_some());
+        let is_intact = match own {
             None if self.contents.promises_digests() => return Err("its digest is missing"),
             None => response
                 .as_ref()
@@ -299,8 +337,19 @@ impl Archive {
         if is_intact == Some(false) {
             return Err("its digest does not match");
         }
-        let response = response.ok_or("there is no HTTP response")?;
-        let reached = record.field(REDIRECTED_TO).map(str::to_owned);
-        Ok((response, reached))
+        Ok(Parsed {
+            response: response.ok_or("there is no HTTP response")?,
+            reached: record.field(REDIRECTED_TO).map(Cow::into_owned),
+            is_own: own.is_some(),
+        })
     }
+}
+
+/// The response in a record.
+struct Parsed<'a> {
+    response: StoredResponse<'a>,
+    /// The target of the last redirect before it, if this program has stored one.
+    reached: Option<String>,
+    /// Whether this program has stored it, so that its body is what the run got.
+    is_own: bool,
 }

@@ -1,12 +1,14 @@
-//! One WARC record, and the HTTP response in it.
+//! One WARC record.
 
-use http::header::{CONTENT_ENCODING, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use std::borrow::Cow;
+
 use jiff::Timestamp;
-
-use crate::http::error::MAX_HEADERS;
+use memchr::memchr_iter;
+use percent_encoding::{CONTROLS, percent_encode};
 
 pub const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// How each record begins.
+pub const VERSION: &[u8; 5] = b"WARC/";
 /// The field with the target of the last redirect before a response, if there was one. The format
 /// allows fields of one's own, and has none for this.
 pub const REDIRECTED_TO: &str = "X-Redirected-To";
@@ -15,29 +17,44 @@ pub const REDIRECTED_TO: &str = "X-Redirected-To";
 pub const SECOND_LOOK: &str = "X-Second-Look";
 
 /// The head and the block of a record.
+#[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
     pub head: &'a [u8],
     pub block: &'a [u8],
 }
 
+/// The address of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// Scheme and host.
+    pub site: String,
+    /// Path and query as stored, without a fragment.
+    pub path: String,
+}
+
 impl<'a> Record<'a> {
-    /// Parses the record at the start of `bytes`. Returns it with the bytes after it, or `None` if
-    /// the record is invalid or incomplete.
+    /// Parses the record at the start of `bytes`, or after line ends. Returns it with the bytes after it,
+    /// or `None` if the record is invalid or incomplete.
     pub fn parse(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        if !bytes.starts_with(b"WARC/") {
+        let bytes = bytes.trim_ascii_start();
+        if !bytes.starts_with(VERSION) {
             return None;
         }
-        let end = memchr::memmem::find(bytes, b"\r\n\r\n")? + 4;
-        let (head, rest) = bytes.split_at(end);
-        let mut record = Record { head, block: &[] };
-        let length = record.field("content-length")?.parse().ok()?;
-        record.block = rest.get(..length)?;
-        Some((record, rest[length..].trim_ascii_start()))
+        let (head, rest) = bytes.split_at(head_end(bytes)?);
+        let length = usize::try_from(content_length(head)?).ok()?;
+        let (block, rest) = rest.split_at_checked(length)?;
+        Some((Record { head, block }, rest.trim_ascii_start()))
     }
 
-    /// The value of a header field, if present.
-    pub fn field(&self, name: &str) -> Option<&'a str> {
-        field(self.head, name)
+    /// The value of a header field, if present and UTF-8.
+    pub fn field(&self, name: &str) -> Option<Cow<'a, str>> {
+        text(field(self.head, name)?)
+    }
+
+    /// Whether the record is of this type, such as `response`.
+    pub fn is(&self, kind: &str) -> bool {
+        let stated = field(self.head, "warc-type");
+        stated.is_some_and(|stated| stated.eq_ignore_ascii_case(kind.as_bytes()))
     }
 
     /// The `WARC-Date`: when the response arrived. The Unix epoch if the field is missing or
@@ -47,96 +64,105 @@ impl<'a> Record<'a> {
         date.unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
-    /// Scheme and host of the address, and its path and query as stored. `None` if the record is not a
-    /// response.
-    pub fn address(&self) -> Option<(&'a str, &'a str)> {
-        if self.field("warc-type")? != "response" {
+    /// The address of the record. `None` unless it is of HTTP: `urn:text:https://…` is the text of a page,
+    /// not the page.
+    pub fn address(&self) -> Option<Address> {
+        self.address_in("warc-target-uri")
+    }
+
+    /// The address in a field, like [`address`](Self::address).
+    pub fn address_in(&self, name: &str) -> Option<Address> {
+        let field = field(self.head, name)?;
+        // A byte that is not UTF-8 stands for itself, as its escape does.
+        let uri = match std::str::from_utf8(&field) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => percent_encode(&field, CONTROLS).into(),
+        };
+        // Some writers put the address into angle brackets, as WARC 1.0 did.
+        let uri = uri.trim_matches(['<', '>']).trim();
+        let uri = uri.split_once('#').map_or(uri, |(uri, _)| uri);
+        let (scheme, after) = uri.split_once("://")?;
+        if !["http", "https"].contains(&&*scheme.to_ascii_lowercase()) {
             return None;
         }
-        // Some writers put the address into angle brackets, as WARC 1.0 did.
-        let address = self.field("warc-target-uri")?.trim_matches(['<', '>']);
-        let host = address.find("://")? + "://".len();
-        Some(address.split_at(host + address[host..].find('/')?))
+        let host = uri.len() - after.len();
+        let (site, path) = uri.split_at(host + after.find('/')?);
+        Some(Address {
+            site: site.to_owned(),
+            path: path.to_owned(),
+        })
     }
 }
 
-/// The `name: value` lines of a record's head, or of the block of a `warcinfo` record. Lines that are
-/// not UTF-8 are left out, so that a damaged one does not hide the length of the record.
-pub fn fields(lines: &[u8]) -> impl Iterator<Item = (&str, &str)> {
-    lines
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| std::str::from_utf8(line).ok()?.split_once(':'))
-        .map(|(name, value)| (name.trim(), value.trim()))
+/// Whether a line, with those after it, is the first of a record.
+pub fn begins(line: &[u8]) -> bool {
+    matches!(
+        line.strip_prefix(VERSION),
+        Some([b'0'..=b'9', b'.', b'0'..=b'9', b'\r' | b'\n', ..])
+    )
 }
 
-/// The value of the first field of this name in the head of a record, if present.
-pub fn field<'a>(head: &'a [u8], name: &str) -> Option<&'a str> {
+/// Whether a line, with its end, is the empty one after a head.
+pub fn is_blank(line: &[u8]) -> bool {
+    matches!(line, b"\n" | b"\r\n")
+}
+
+/// The length of the head at the start of `bytes`, with the empty line after it. Lines end in CR LF or LF.
+pub fn head_end(bytes: &[u8]) -> Option<usize> {
+    memchr_iter(b'\n', bytes).find_map(|at| match &bytes[at + 1..] {
+        [b'\n', ..] => Some(at + 2),
+        [b'\r', b'\n', ..] => Some(at + 3),
+        _ => None,
+    })
+}
+
+/// The size of a record's block in bytes.
+pub fn content_length(head: &[u8]) -> Option<u64> {
+    text(field(head, "content-length")?)?.parse().ok()
+}
+
+/// The `name: value` lines of a head, or of the block of a `warcinfo` record: of WARC and of HTTP. A line
+/// that begins with a space continues the value before it. Lines without a colon are left out.
+pub fn fields(lines: &[u8]) -> impl Iterator<Item = (&[u8], Cow<'_, [u8]>)> {
+    let mut rest = lines;
+    std::iter::from_fn(move || {
+        while !rest.is_empty() {
+            let line = next_line(&mut rest);
+            let colon = line.iter().position(|byte| *byte == b':');
+            let mut value =
+                Cow::Borrowed(colon.map_or(line, |colon| &line[colon + 1..]).trim_ascii());
+            while matches!(rest, [b' ' | b'\t', ..]) {
+                let value = value.to_mut();
+                value.push(b' ');
+                value.extend_from_slice(next_line(&mut rest).trim_ascii());
+            }
+            if let Some(colon) = colon {
+                return Some((line[..colon].trim_ascii(), value));
+            }
+        }
+        None
+    })
+}
+
+/// Takes the first line, with its end.
+fn next_line<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
+    let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+    let (line, after) = rest.split_at(end);
+    *rest = after;
+    line
+}
+
+/// The value of the first field of this name in a head, if present.
+pub fn field<'a>(head: &'a [u8], name: &str) -> Option<Cow<'a, [u8]>> {
     fields(head)
-        .find(|(field, _)| field.eq_ignore_ascii_case(name))
+        .find(|(field, _)| field.eq_ignore_ascii_case(name.as_bytes()))
         .map(|(_, value)| value)
 }
 
-/// An HTTP response as stored in the block of a record.
-pub struct HttpResponse<'a> {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub body: &'a [u8],
-}
-
-impl<'a> HttpResponse<'a> {
-    /// Parses a response. `None` if its head is invalid, incomplete or has more headers than the writer
-    /// stores: those of a response, and a `Content-Length`.
-    pub fn parse(block: &'a [u8]) -> Option<Self> {
-        let mut slots = [httparse::EMPTY_HEADER; MAX_HEADERS + 1];
-        let mut response = httparse::Response::new(&mut slots);
-        let httparse::Status::Complete(head) = response.parse(block).ok()? else {
-            return None;
-        };
-        let mut headers = HeaderMap::new();
-        for header in response.headers.iter() {
-            let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
-            headers.append(name, HeaderValue::from_bytes(header.value).ok()?);
-        }
-        Some(HttpResponse {
-            status: response.code?,
-            headers,
-            body: &block[head..],
-        })
-    }
-
-    /// Replaces the content of `buffer` with the body, its chunks joined, and makes
-    /// `Content-Encoding` agree with it.
-    ///
-    /// Some programs store bodies as received, others store them joined and inflated. Both store the
-    /// headers as received.
-    pub fn copy_body(&mut self, buffer: &mut Vec<u8>) {
-        buffer.clear();
-        let is_chunked = self
-            .headers
-            .get(TRANSFER_ENCODING)
-            .is_some_and(|coding| coding == "chunked");
-        if !(is_chunked && join_chunks(self.body, buffer).is_some()) {
-            buffer.clear();
-            buffer.extend_from_slice(self.body);
-        }
-        if !buffer.starts_with(&GZIP_MAGIC) {
-            self.headers.remove(CONTENT_ENCODING);
-        }
-    }
-}
-
-/// Appends the content of the chunks to `joined`. Returns `None` if the body is not chunked.
-pub fn join_chunks(mut body: &[u8], joined: &mut Vec<u8>) -> Option<()> {
-    loop {
-        let httparse::Status::Complete((start, size)) = httparse::parse_chunk_size(body).ok()?
-        else {
-            return None;
-        };
-        if size == 0 {
-            return Some(());
-        }
-        let end = start.checked_add(usize::try_from(size).ok()?)?;
-        joined.extend_from_slice(body.get(start..end)?);
-        body = body.get(end..)?.strip_prefix(b"\r\n")?;
+/// The value of a field as text. `None` if it is not UTF-8.
+pub fn text(value: Cow<'_, [u8]>) -> Option<Cow<'_, str>> {
+    match value {
+        Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+        Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
     }
 }

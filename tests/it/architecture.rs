@@ -27,7 +27,7 @@ const LEAVES: [&str; 4] = ["exit.rs", "signals.rs", "seeded.rs", "words.rs"];
 
 /// External crates and the only rooms or files that may use them. `replica` appears where it writes a
 /// format that another room parses; `bin/compare` where a contender uses another library.
-const HOMES: [(&str, &[&str]); 21] = [
+const HOMES: [(&str, &[&str]); 23] = [
     ("ureq", &["http"]),
     ("rustls", &["http", "bin/compare/contenders/async_tokio.rs"]),
     ("scraper", &["site", "bin/compare/headings.rs"]),
@@ -35,9 +35,11 @@ const HOMES: [(&str, &[&str]); 21] = [
     ("quick_xml", &["site"]),
     ("robotxt", &["site"]),
     ("libdeflater", &["http"]),
+    ("brotli_decompressor", &["http"]),
+    ("ruzstd", &["http"]),
     ("encoding_rs", &["http", "replica"]),
     ("httpdate", &["source", "replica"]),
-    ("httparse", &["warc", "replica"]),
+    ("httparse", &["replica"]),
     ("indicatif", &["telemetry"]),
     ("console", &["telemetry/bars.rs"]),
     ("anstream", &["telemetry/screen.rs"]),

@@ -4,6 +4,7 @@ mod architecture;
 mod run;
 mod support;
 
+mod archives;
 mod bounds;
 mod capture;
 #[cfg(unix)]
@@ -21,6 +22,7 @@ mod coverage;
 mod currencies;
 mod damage;
 mod dry_run;
+mod encodings;
 mod faults;
 mod golden;
 mod harvest;

@@ -313,6 +313,7 @@ impl Visit<'_> {
             checks: self.verdicts,
             requests: self.counters.requests.get(),
             seconds: took.as_secs_f64(),
+            warning: self.source.archive_damage(),
             next,
         };
         (checked, exit)

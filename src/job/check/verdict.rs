@@ -125,6 +125,9 @@ pub struct Checked {
     /// Requests sent, redirects included; pages looked up, if the source is an archive.
     pub requests: u64,
     pub seconds: f64,
+    /// Why the archive is only partly readable, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
     /// What is wrong, if anything is, and what to do next.
     pub next: String,
 }
@@ -151,6 +154,9 @@ impl Checked {
                 verdict.name()
             );
             let _ = writeln!(text, "{}", line.trim_end());
+        }
+        if let Some(warning) = &self.warning {
+            let _ = writeln!(text, "warning: {}", visible(warning));
         }
         let requests = count(self.requests as usize, "request", "requests");
         let _ = writeln!(text, "{requests} in {:.1} s; {}", self.seconds, self.next);
