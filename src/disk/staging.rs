@@ -9,6 +9,8 @@ use std::io::{self, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,10 @@ use crate::disk::output::{OutputError, staging_path};
 use crate::disk::same_file;
 use crate::words;
 
+/// A lock is tried again this often, after this time. A process that starts another one shares its locks
+/// with it for a moment, until the new process starts its program.
+const LOCK_RETRIES: u32 = 10;
+const LOCK_INTERVAL: Duration = Duration::from_millis(10);
 /// The first line of a file without content, before the number of the process that holds it.
 const HOLDER: &str = "process ";
 
@@ -222,7 +228,15 @@ pub fn open_locked(path: &Path) -> io::Result<Option<File>> {
 
 /// Locks an open file. If another process holds the lock, the error names it where the file does.
 fn try_lock(file: &mut File) -> io::Result<()> {
-    match file.try_lock() {
+    let mut locked = file.try_lock();
+    for _ in 0..LOCK_RETRIES {
+        if !matches!(locked, Err(TryLockError::WouldBlock)) {
+            break;
+        }
+        thread::sleep(LOCK_INTERVAL);
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => {
             let mut start = String::new();

@@ -44,7 +44,7 @@ pub fn of_page(error: &PageError, origin: &Origin) -> Remedy {
             (advice, is_transient)
         }
         Proxy => (
-            "check the proxy: --proxy, or ALL_PROXY, HTTPS_PROXY and HTTP_PROXY in the environment",
+            "check the proxy: --proxy, or http_proxy, https_proxy and all_proxy in the environment",
             is_transient,
         ),
         TooManyFiles => (TOO_MANY_FILES, is_transient),
