@@ -1,16 +1,17 @@
-//! One GET: the agent with its limits, redirects, and the retry after a stale connection.
+//! One GET: the agent with its limits, and the retry after a stale connection.
 //!
 //! The agent is built without decompression, because its body limit would count compressed bytes
 //! only. The request asks for gzip itself, and `decode` inflates under a limit of its own.
 
 use std::collections::HashMap;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::RwLock;
 use std::time::{Duration, Instant};
 
-use http::header::LOCATION;
-use http::{HeaderMap, Response, Uri};
+use http::header::{COOKIE, TRANSFER_ENCODING};
+use http::response::Parts;
+use http::{Response, Uri, Version};
 use ureq::config::Config;
 use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
@@ -18,11 +19,12 @@ use ureq::unversioned::transport::{Connector, DefaultConnector, NextTimeout};
 use ureq::{Agent, Body, Proxy};
 use url::{Position, Url};
 
-use crate::http::body::{self, BodyError, LargeBuffers};
-use crate::http::connections::Generation;
+use crate::http::body::{self, BodyError, LargeBufferPermit, LargeBuffers};
+use crate::http::connections::{Generation, INPUT_BUFFER};
 use crate::http::error::{PageError, Reason, Unresolved, is_disconnect};
 use crate::http::page::Page;
 use crate::http::proxy::{self, ProxyChoice};
+use crate::http::redirect::{Chain, Redirects};
 use crate::http::tls::Authorities;
 use crate::telemetry::counters::Counters;
 use crate::words;
@@ -33,16 +35,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The Accept header of every request.
 pub const ACCEPT: &str = "text/html,application/xml;q=0.9,*/*;q=0.8";
-pub const MAX_REDIRECTS: usize = 5;
-/// Size of the receive buffer of a connection. The library's default of 128 KiB each way is a large part
-/// of the memory of many workers. Responses of 40 KB are no slower with this.
-const INPUT_BUFFER: usize = 32 << 10;
 /// Size of the send buffer of a connection.
 const OUTPUT_BUFFER: usize = 4 << 10;
-/// Maximum size of response headers, in bytes; real ones have 1 KB. The limit must be below the input
-/// buffer: headers that fill the buffer look like a broken connection to the library.
-const MAX_HEADERS: usize = INPUT_BUFFER - (4 << 10);
-
 /// How the client sends requests.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -54,6 +48,16 @@ pub struct Options {
     pub proxy: ProxyChoice,
     /// `None` for the authorities built into the library, Mozilla's.
     pub authorities: Option<Authorities>,
+}
+
+/// The limits of one GET.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Maximum size of the body in bytes on the wire.
+    pub max_body: u64,
+    /// Whether a longer body is cut there. Otherwise it is an error.
+    pub cuts_body: bool,
+    pub redirects: Redirects,
 }
 
 /// A blocking HTTP client for any number of threads.
@@ -83,7 +87,7 @@ impl Client {
             .timeout_per_read(limit(READ_TIMEOUT))
             .max_idle_connections(options.connections)
             .max_idle_connections_per_host(options.connections)
-            .max_response_header_size(MAX_HEADERS)
+            .max_response_header_size(INPUT_BUFFER)
             .input_buffer_size(INPUT_BUFFER)
             .output_buffer_size(OUTPUT_BUFFER)
             // The library would read the environment.
@@ -107,15 +111,15 @@ impl Client {
         }
     }
 
-    /// Sends a GET and follows redirects on the same host. Returns the response of any status, with a
-    /// body of at most `limit` bytes.
+    /// Sends a GET to an address as [`paths::encoded`](crate::site::paths::encoded) spells it, and follows
+    /// redirects. Returns the response of any status.
     ///
     /// `buffer` is called when the body arrives, so that a request waiting for its response holds no
     /// buffer. `may_send` is called with the path of every request after the first.
     pub fn get(
         &self,
         address: &str,
-        limit: u64,
+        limits: Limits,
         buffer: impl FnOnce() -> Vec<u8>,
         counters: &Counters,
         may_send: impl Fn(&str) -> Result<(), PageError>,
@@ -129,16 +133,17 @@ impl Client {
                     .map_or("", |url| &url[Position::BeforePath..]),
             )
         };
-        let (response, reached) = self.follow_redirects(address, counters, &may_send)?;
+        let chain = Chain::new(address, limits.redirects);
+        let (response, reached) = self.follow_redirects(chain, counters, &may_send)?;
         let waited = started.elapsed();
         let (parts, body) = response.into_parts();
         let status = parts.status.as_u16();
-        let announced = body.content_length();
-        // The library reports a body of exactly its limit as an error, hence one byte more.
-        let reader = body.into_with_config().limit(limit + 1).reader();
-        let (body, large) = match body::read(reader, announced, limit, buffer(), &self.large) {
+        if status == 200 {
+            check_transfer_encoding(&parts)?;
+        }
+        let (body, large) = match self.read_body(body, limits, buffer()) {
             Ok(read) => read,
-            Err(error) if status == 200 => return Err(body_error(error, limit)),
+            Err(error) if status == 200 => return Err(body_error(error, limits.max_body)),
             // The body of an error page is read only to keep the connection. If it breaks, the
             // status still counts.
             Err(_) => Default::default(),
@@ -168,29 +173,38 @@ impl Client {
         self.agent.clone().shutdown();
     }
 
+    fn read_body(
+        &self,
+        body: Body,
+        limits: Limits,
+        buffer: Vec<u8>,
+    ) -> Result<(Vec<u8>, Option<LargeBufferPermit>), BodyError> {
+        let limit = limits.max_body;
+        let announced = body.content_length();
+        // The library reports a body of exactly its limit as an error, hence one byte more.
+        let reader = body.into_with_config().limit(limit + 1).reader();
+        if limits.cuts_body {
+            // The connection of a body that is not read to its end is closed.
+            let announced = announced.map(|announced| announced.min(limit));
+            return body::read(reader.take(limit), announced, limit, buffer, &self.large);
+        }
+        body::read(reader, announced, limit, buffer, &self.large)
+    }
+
     /// Returns the first response that is no redirect, and the target of the last redirect.
     fn follow_redirects(
         &self,
-        address: &str,
+        mut chain: Chain,
         counters: &Counters,
         may_send: &impl Fn(&str) -> Result<(), PageError>,
     ) -> Result<(Response<Body>, Option<String>), PageError> {
-        let mut response = self.send(address, counters, may_send)?;
-        let mut reached = None;
-        let mut redirects = 0;
+        let mut response = self.send(&chain, counters, may_send)?;
         while matches!(response.status().as_u16(), 301..=303 | 307 | 308) {
-            redirects += 1;
-            if redirects > MAX_REDIRECTS {
-                let detail = format!("more than {MAX_REDIRECTS} redirects");
-                return Err(PageError::new(Reason::Redirects, detail));
-            }
-            let from = reached.as_deref().unwrap_or(address);
-            let target = redirect_target(from, response.headers())?;
-            may_send(&target)?;
-            response = self.send(&target, counters, may_send)?;
-            reached = Some(target);
+            chain.follow(response.headers())?;
+            may_send(chain.address())?;
+            response = self.send(&chain, counters, may_send)?;
         }
-        Ok((response, reached))
+        Ok((response, chain.reached()))
     }
 
     /// Sends one request and returns as soon as the headers of its response have arrived.
@@ -199,21 +213,22 @@ impl Client {
     /// had closed. Retry once, at once.
     fn send(
         &self,
-        address: &str,
+        chain: &Chain,
         counters: &Counters,
         may_send: &impl Fn(&str) -> Result<(), PageError>,
     ) -> Result<Response<Body>, PageError> {
+        let address = chain.address();
         let proxy = self
             .proxy
             .get(address)
             .map_err(|error| PageError::new(Reason::Proxy, error.to_string()).caused_by(error))?;
         counters.requests.add(1);
-        let response = match self.send_once(address, proxy) {
+        let response = match self.send_once(chain, proxy) {
             Err(ureq::Error::Io(error)) if is_disconnect(error.kind()) => {
                 may_send(address)?;
                 counters.requests.add(1);
                 counters.retries.add(1);
-                self.send_once(address, proxy)
+                self.send_once(chain, proxy)
             }
             other => other,
         };
@@ -225,44 +240,37 @@ impl Client {
 
     fn send_once(
         &self,
-        address: &str,
+        chain: &Chain,
         proxy: Option<&Proxy>,
     ) -> Result<Response<Body>, ureq::Error> {
-        let request = self.agent.get(address);
-        match proxy {
-            // Only a request through a proxy pays for a configuration of its own.
-            Some(proxy) => {
-                let request = request.config().proxy(Some(proxy.clone()));
-                request.build().call()
-            }
-            None => request.call(),
+        let mut request = self.agent.get(chain.address());
+        if let Some(cookies) = chain.cookies() {
+            request = request.header(COOKIE, cookies);
+        }
+        // Only a request through a proxy pays for a configuration of its own.
+        if let Some(proxy) = proxy {
+            request = request.config().proxy(Some(proxy.clone())).build();
+        }
+        request.call()
+    }
+}
+
+/// Fails if a body has an encoding that the library does not undo: it would pass for the page.
+fn check_transfer_encoding(parts: &Parts) -> Result<(), PageError> {
+    for value in parts.headers.get_all(TRANSFER_ENCODING) {
+        let codings = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+        let is_known = |coding: &str| matches!(coding.trim(), "" | "identity" | "chunked");
+        if !codings.split(',').all(is_known) {
+            let detail =
+                format!("the server sent Transfer-Encoding {codings:?}, which was not requested");
+            return Err(PageError::new(Reason::UnsupportedEncoding, detail));
+        }
+        if parts.version == Version::HTTP_10 && codings.contains("chunked") {
+            let detail = "the response is not valid HTTP: HTTP/1.0 has no chunks";
+            return Err(PageError::new(Reason::Protocol, detail));
         }
     }
-}
-
-/// The address that a redirect leads to, if [`may_follow`] allows it.
-fn redirect_target(from: &str, headers: &HeaderMap) -> Result<String, PageError> {
-    let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
-    let from = Url::parse(from).ok();
-    let target = from
-        .as_ref()
-        .zip(location)
-        .and_then(|(from, to)| from.join(to).ok());
-    let (Some(from), Some(target)) = (from, target) else {
-        let detail = "a redirect without a usable address";
-        return Err(PageError::new(Reason::Redirects, detail));
-    };
-    if !may_follow(&from, &target) {
-        let detail = format!("a redirect to another site, {target}");
-        return Err(PageError::new(Reason::Offsite, detail));
-    }
-    Ok(target.into())
-}
-
-/// Whether a redirect stays on the host and does not go from https to http.
-pub fn may_follow(from: &Url, to: &Url) -> bool {
-    let same_origin = from.scheme() == to.scheme() && from.port() == to.port();
-    from.host() == to.host() && (same_origin || to.scheme() == "https")
+    Ok(())
 }
 
 fn body_error(error: BodyError, limit: u64) -> PageError {

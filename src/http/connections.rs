@@ -12,6 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use ureq::Error;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
+/// Size of the receive buffer of a connection, and so the maximum size of a head; real ones have 1 KB. The
+/// library's default of 128 KiB each way is a large part of the memory of many workers. Responses of 40 KB
+/// are no slower with this.
+pub const INPUT_BUFFER: usize = 32 << 10;
 /// Maximum size of a response in bytes as received: headers, chunk sizes and trailers included. A body
 /// has at most 2 MiB. The limit of the body does not count the rest, and trailers without an end would
 /// otherwise be read until the time limit.
@@ -70,7 +74,14 @@ impl<T: Transport> Transport for Connection<T> {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        let before = self.transport.buffers().input().len();
+        let input = self.transport.buffers().input();
+        let before = input.len();
+        let is_head = input.trim_ascii_start().starts_with(b"HTTP/");
+        // The library keeps the bytes of a head until it is complete, and would take a full buffer for a
+        // broken connection. Its own limit counts bytes behind an interim response as part of that.
+        if before >= INPUT_BUFFER && is_head {
+            return Err(Error::LargeResponseHeader(before, INPUT_BUFFER));
+        }
         let made_progress = self.transport.await_input(timeout)?;
         self.received += self.transport.buffers().input().len() - before;
         if self.received > MAX_RESPONSE {

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::io::Read;
 
 use encoding_rs::{Encoding, UTF_8};
-use flate2::bufread::GzDecoder;
+use flate2::bufread::{GzDecoder, MultiGzDecoder};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use libdeflater::{DecompressionError, Decompressor};
 use memchr::memmem;
@@ -147,6 +147,15 @@ pub fn too_large() -> PageError {
     let limit = MAX_INFLATED >> 20;
     let detail = format!("the body inflates to more than {limit} MiB");
     PageError::new(Reason::TooLarge, detail)
+}
+
+/// The first `length` bytes that a gzip body of any number of members inflates to. `None` if it has
+/// fewer, or if it is damaged or cut short before that.
+pub fn gunzip_prefix(body: &[u8], length: usize) -> Option<Vec<u8>> {
+    let mut text = Vec::new();
+    let mut members = MultiGzDecoder::new(body).take(length as u64);
+    members.read_to_end(&mut text).ok()?;
+    (text.len() == length).then_some(text)
 }
 
 impl Page {

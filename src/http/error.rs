@@ -17,6 +17,9 @@ const MAX_DETAIL: usize = 300;
 /// Maximum number of headers of a response. It is the limit of the HTTP library.
 pub const MAX_HEADERS: usize = 128;
 
+/// How the sentence about a response that is not HTTP begins.
+const INVALID: &str = "the response is not valid HTTP";
+
 /// Why an address gave no usable page.
 #[derive(Debug, Clone, Serialize, thiserror::Error)]
 #[error("{detail}")]
@@ -193,8 +196,14 @@ fn describe(error: &ureq::Error) -> (Reason, String) {
             return (Reason::HeadersTooLarge, sentence);
         }
         Protocol(why) => {
-            let sentence = format!("the response is not valid HTTP: {why}");
-            return (Reason::Protocol, sentence);
+            let why = describe_invalid(&why.to_string());
+            return (Reason::Protocol, format!("{INVALID}: {why}"));
+        }
+        BodyStalled => {
+            return (
+                Reason::Protocol,
+                format!("{INVALID}: its chunks are malformed"),
+            );
         }
         other => return (Reason::Protocol, format!("the request failed: {other}")),
     };
@@ -242,6 +251,26 @@ fn describe_io(error: &io::Error) -> (Reason, String) {
         _ => return (Reason::Unreachable, words::of_system(error)),
     };
     (reason, sentence.to_owned())
+}
+
+/// What is wrong with a response, from the words of the library.
+fn describe_invalid(why: &str) -> String {
+    let why = why.strip_prefix("http parse fail: ").unwrap_or(why);
+    let words = match why {
+        "invalid header name" => {
+            "malformed header (no colon, or a name that is empty or has a space or another invalid character)"
+        }
+        "invalid header value" => "malformed header (a value with a control character)",
+        "invalid new line" => "malformed header (a line break that is not one)",
+        "invalid HTTP version" => "it does not begin with HTTP/1.0 or HTTP/1.1",
+        "invalid response status" => "malformed status line",
+        "content-length header not a number" => "malformed header (Content-Length is not a number)",
+        "received headers with 100-continue response" => {
+            "malformed header (an interim response, 100, with headers)"
+        }
+        _ => why,
+    };
+    words.to_owned()
 }
 
 /// What a proxy has answered, from the words of the library: `proxy server responded 407/407`.

@@ -114,6 +114,9 @@ impl Stop {
         let advice = match (reason, origin) {
             // The check looks at numbered pages only.
             (Reason::Unrecognised, _) if !is_letter => shows_landmarks(origin, index),
+            (Reason::Robots, _) if !is_letter && error.allows_letters => {
+                remedies::WALK_LETTERS.to_owned()
+            }
             (Reason::Gone | Reason::NotArchived, _) if is_letter => {
                 "check --index, or use --walk pages, which needs no letter pages".to_owned()
             }

@@ -19,7 +19,8 @@ use crate::job::{cancel_on_signal_or_timeout, open};
 use crate::pipeline::index_walk::{IndexWalk, WalkError, WalkMode};
 use crate::pipeline::task::{IndexPageId, Target, Task};
 use crate::site::currency::Currency;
-use crate::site::paths::{COMPANY_PREFIX, LETTERS};
+use crate::site::index_page;
+use crate::site::paths::{self, COMPANY_PREFIX, LETTERS};
 use crate::source::Source;
 use crate::source::get_with_retries::{fetch_robots, get_with_retries};
 use crate::source::purpose::{Purpose, Request};
@@ -90,8 +91,9 @@ fn see_first_page(job: &Job, source: &Source, counters: &Counters) -> Result<(),
         source.pages_host.throttle.space_requests(interval);
     }
     IndexWalk::new(source, &job.index, job.walk, &Counters::default()).check_letters()?;
-    if job.walk == WalkMode::Letters && source.as_archive().is_some() {
-        // Such an archive may lack page 1, and the run does not need it.
+    // A run over letter pages does not need page 1: an archive of one may lack it.
+    let may_request_page_1 = source.as_archive().is_none() && allows_page_1(source, &job.index);
+    if job.walk == WalkMode::Letters && !may_request_page_1 {
         return Ok(());
     }
     let mut walk = IndexWalk::new(source, &job.index, WalkMode::Pages, counters);
@@ -115,6 +117,12 @@ fn see_first_page(job: &Job, source: &Source, counters: &Counters) -> Result<(),
         walk.page_lost(task(), error);
         walk.parse_next().map(drop)
     })
+}
+
+/// Whether robots.txt allows page 1 of an index.
+fn allows_page_1(source: &Source, index: &str) -> bool {
+    let robots = &source.pages_host.robots;
+    robots.check(&paths::numbered_page(index, 1)).is_ok()
 }
 
 impl Estimate {
@@ -142,6 +150,16 @@ impl Estimate {
         new.companies = listed * pages;
         if pages > 1 {
             new.about = format!("at most: {listed} on each of {pages} pages");
+        }
+        if !allows_page_1(source, &job.index) {
+            new.companies = index_page::promised_companies(&job.index);
+            let why = "because robots.txt forbids the page that lists them";
+            new.about = format!("by the name of the index, {why}");
+            if new.companies == 0 {
+                new.about = format!("not known, {why}");
+                let warning = format!("companies: {}", new.about);
+                new.warnings.push(warning);
+            }
         }
         let all = new.robots + new.rates + new.index_pages + new.companies;
         if job.resume.is_some() {

@@ -9,12 +9,13 @@ use std::collections::VecDeque;
 use crate::http::decode::{self, Inflater};
 use crate::http::error::{PageError, Reason, catch_panic};
 use crate::http::page::Page;
+use crate::pipeline::companies_seen::CompaniesSeen;
 use crate::pipeline::second_looks::SecondLooks;
-use crate::pipeline::series::{self, Kind, Paths, Series, WalkReport, paths};
+use crate::pipeline::series::{self, Kind, Series, WalkReport, paths};
 use crate::pipeline::task::{IndexPageId, Target, Task};
 use crate::site::index::{self, IndexPage, Link, MAX_PAGES};
 use crate::site::landmarks::places;
-use crate::site::paths::LETTERS;
+use crate::site::paths::{LETTERS, letter_page};
 use crate::source::Source;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::lane::Lane;
@@ -47,8 +48,17 @@ pub enum WalkMode {
 pub struct WalkError {
     pub page: IndexPageId,
     pub address: String,
+    /// Whether robots.txt forbids the page and allows all letter pages of the index.
+    pub allows_letters: bool,
     /// Part of the message, so it is no `#[source]`: a chain of causes would print it twice.
     pub error: PageError,
+}
+
+/// Whether robots.txt allows all letter pages of an index. Blocks until it is known.
+pub fn allows_letters(source: &Source, index: &str) -> bool {
+    let robots = &source.pages_host.robots;
+    let mut paths = LETTERS.iter().map(|letter| letter_page(index, letter));
+    paths.all(|path| robots.check(&path).is_ok())
 }
 
 /// An index page that arrived and does not parse.
@@ -70,7 +80,7 @@ pub struct IndexWalk<'a> {
     /// The finished series.
     finished: Vec<Series>,
     /// The companies listed so far.
-    seen: Paths,
+    seen: CompaniesSeen,
     /// Companies that wait for a fetcher.
     links: VecDeque<Link>,
     lane: Lane<'a>,
@@ -96,7 +106,7 @@ impl<'a> IndexWalk<'a> {
             second_looks: None,
             series,
             finished: Vec::new(),
-            seen: Paths::new(),
+            seen: CompaniesSeen::default(),
             links: VecDeque::new(),
             lane: counters.lane(Label::Index),
             inflater: Inflater::default(),
@@ -269,12 +279,7 @@ impl<'a> IndexWalk<'a> {
 
     /// Adds the rows of a page and goes on to the next one.
     fn add(&mut self, id: IndexPageId, task: &Task, mut page: IndexPage) -> Result<(), WalkError> {
-        for link in &mut page.rows {
-            // A letter page and a numbered page share the path of a company.
-            if let Some(path) = self.seen.get(&link.path) {
-                link.path = path.clone();
-            }
-        }
+        self.share_paths(&mut page.rows);
         if let Some(second_looks) = &mut self.second_looks {
             second_looks.add(self.source, task, &page);
         }
@@ -287,6 +292,21 @@ impl<'a> IndexWalk<'a> {
         }
         self.add_new(id, page.rows)?;
         self.advance(page.pages as usize)
+    }
+
+    /// Gives companies that are listed already, on this page or before, the path of then: a letter page
+    /// and a numbered page share the memory, and the spelling.
+    fn share_paths(&self, rows: &mut [Link]) {
+        let mut on_page = CompaniesSeen::default();
+        for link in rows {
+            let known = self.seen.get(&link.path);
+            match known.or_else(|| on_page.get(&link.path)) {
+                Some(path) => link.path = path.clone(),
+                None => {
+                    on_page.insert(link.path.clone());
+                }
+            }
+        }
     }
 
     /// Queues the companies that no page before has listed.
@@ -359,7 +379,11 @@ impl<'a> IndexWalk<'a> {
     /// Queues the companies that a page lists now and no page listed before. A page that cannot be parsed
     /// now is ignored.
     fn look_again(&mut self, id: IndexPageId, page: &Page) -> Result<(), WalkError> {
-        match (self.parse(id, page), &mut self.second_looks) {
+        let mut parsed = self.parse(id, page);
+        if let Ok(parsed) = &mut parsed {
+            self.share_paths(&mut parsed.rows);
+        }
+        match (parsed, &mut self.second_looks) {
             (Ok(parsed), Some(second_looks)) => {
                 let added = second_looks.compare(id, parsed);
                 if !added.is_empty() {
@@ -397,6 +421,8 @@ impl<'a> IndexWalk<'a> {
         WalkError {
             page,
             address: self.source.address(&page.path(self.name)),
+            allows_letters: error.reason == Reason::Robots
+                && allows_letters(self.source, self.name),
             error,
         }
     }

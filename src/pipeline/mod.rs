@@ -40,6 +40,7 @@
 //! **Memory.** With 50,000 companies a run has 36 MB, with 500 it has 11 MB: 500 bytes for each.
 //! With 100,000, 128 fetchers and 8 parsers it has 82 MB.
 
+mod companies_seen;
 mod fetchers;
 pub mod harvest;
 pub mod index_walk;

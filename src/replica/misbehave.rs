@@ -13,7 +13,7 @@ use super::fault::{DateFormat, Fault, RetryAfter};
 use super::pages::Response;
 use AfterReply::{CloseAfter, Drip, KeepOpen, ResetAfter, SendAfter};
 
-/// Size of the response head of `endless-head`. The client accepts 28 KiB.
+/// Size of the response head of `endless-head`. The client accepts 32 KiB.
 const ENDLESS_HEAD_LEN: usize = 4 << 20;
 /// Size of the body of `huge`. The client accepts 2 MiB.
 const HUGE_BODY_LEN: usize = 9 << 20;

@@ -67,7 +67,7 @@ impl IndexPage {
 }
 
 /// The number of companies that an index has by its name: 500 for `s&p_500`, 0 for `dax`.
-fn promised_companies(index: &str) -> usize {
+pub fn promised_companies(index: &str) -> usize {
     let number = index.rsplit('_').next().and_then(|last| last.parse().ok());
     number.unwrap_or(0)
 }
@@ -196,8 +196,6 @@ fn plain_company_path(href: &str) -> Option<&str> {
     let is_one_name = !slug.is_empty()
         && slug.len() <= MAX_SLUG
         && !slug.contains("..")
-        && slug
-            .chars()
-            .all(|c| c != '/' && !c.is_whitespace() && !c.is_control());
+        && slug.chars().all(|c| c != '/' && !c.is_control());
     is_one_name.then_some(path)
 }

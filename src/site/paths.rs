@@ -1,6 +1,10 @@
 //! Addresses of the two sites and the paths of their pages.
 
+use std::borrow::Cow;
+use std::slice;
+
 use jiff::civil::Date;
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode, utf8_percent_encode};
 
 /// The site of the index and company pages: scheme and host, without a slash at the end.
 pub const LIVE_PAGES: &str = "https://markets.businessinsider.com";
@@ -29,6 +33,73 @@ pub const LETTERS: [&str; 27] = [
     "A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L", "M", "N", "O", "P", "Q", "R", "S",
     "T", "U", "V", "W", "X", "Y", "Z", "0-9",
 ];
+
+/// The ASCII characters that an address cannot contain as they are (RFC 3986, 2), without `%`, `[` and
+/// `]`: browsers send these as they are.
+const NOT_IN_ADDRESSES: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// A path, or a whole address, as it is sent: what an address cannot contain is percent-encoded, letters
+/// beyond ASCII as UTF-8. Escapes, and a `%` that begins none, stay as they are.
+pub fn encoded(path: &str) -> Cow<'_, str> {
+    utf8_percent_encode(path, NOT_IN_ADDRESSES).into()
+}
+
+/// The same spelling for all paths that mean one page without doubt: [`encoded`], with escapes of what
+/// that encodes in upper case, and without escapes of letters, digits and `-._~`.
+///
+/// Escapes of other characters stay as they are: for some sites `a%2fb` and `a%2Fb` are two pages, or
+/// `a%26b` and `a&b`.
+pub fn canonical(path: &str) -> Cow<'_, str> {
+    let path = encoded(path);
+    if !path.contains('%') {
+        return path;
+    }
+    let mut canonical = String::with_capacity(path.len());
+    let mut rest = &*path;
+    while let Some(at) = rest.find('%') {
+        let (before, escape) = rest.split_at(at);
+        canonical.push_str(before);
+        let Some(byte) = escaped_byte(escape) else {
+            canonical.push('%');
+            rest = &escape[1..];
+            continue;
+        };
+        let (escape, after) = escape.split_at(3);
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            canonical.push(char::from(byte));
+        } else if is_encoded(byte) {
+            canonical.push_str(&escape.to_ascii_uppercase());
+        } else {
+            canonical.push_str(escape);
+        }
+        rest = after;
+    }
+    canonical.push_str(rest);
+    Cow::Owned(canonical)
+}
+
+/// The byte that the escape at the start of a text stands for.
+fn escaped_byte(text: &str) -> Option<u8> {
+    let digits = text.get(1..3)?;
+    let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    is_hex.then(|| u8::from_str_radix(digits, 16).ok())?
+}
+
+/// Whether [`encoded`] escapes a byte.
+fn is_encoded(byte: u8) -> bool {
+    let mut parts = percent_encode(slice::from_ref(&byte), NOT_IN_ADDRESSES);
+    parts.next().is_some_and(|part| part.len() > 1)
+}
 
 /// Path of a numbered page of an index, counted from 1.
 pub fn numbered_page(index: &str, number: u32) -> String {
@@ -76,4 +147,58 @@ pub fn of_address(address: &str) -> &str {
 /// Whether a path belongs to the site of the rates, for callers that know the path alone.
 pub fn is_rates(path: &str) -> bool {
     path.starts_with(RATES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spells_paths_as_they_are_sent() {
+        for (path, sent, same) in [
+            (
+                "/stocks/mmm-stock",
+                "/stocks/mmm-stock",
+                "/stocks/mmm-stock",
+            ),
+            (
+                "/index/s&p_500?p=1",
+                "/index/s&p_500?p=1",
+                "/index/s&p_500?p=1",
+            ),
+            ("/münchen", "/m%C3%BCnchen", "/m%C3%BCnchen"),
+            ("/m%C3%BCnchen", "/m%C3%BCnchen", "/m%C3%BCnchen"),
+            ("/m%c3%bcnchen", "/m%c3%bcnchen", "/m%C3%BCnchen"),
+            ("/m%c3ünchen", "/m%c3%C3%BCnchen", "/m%C3%C3%BCnchen"),
+            ("/a b", "/a%20b", "/a%20b"),
+            ("/a\u{a0}b", "/a%C2%A0b", "/a%C2%A0b"),
+            (
+                "/`<>\"{}^|\\",
+                "/%60%3C%3E%22%7B%7D%5E%7C%5C",
+                "/%60%3C%3E%22%7B%7D%5E%7C%5C",
+            ),
+            ("/%7c%5e", "/%7c%5e", "/%7C%5E"),
+            (
+                "/[a]'()*+,;=:@!$~",
+                "/[a]'()*+,;=:@!$~",
+                "/[a]'()*+,;=:@!$~",
+            ),
+            ("/100%", "/100%", "/100%"),
+            ("/%", "/%", "/%"),
+            ("/%%41%4", "/%%41%4", "/%A%4"),
+            ("/%zz%+f%é", "/%zz%+f%%C3%A9", "/%zz%+f%%C3%A9"),
+            ("/a%2db%7Ec%2E", "/a%2db%7Ec%2E", "/a-b~c."),
+            (
+                "/a%2fb%2Fc%26d%3f",
+                "/a%2fb%2Fc%26d%3f",
+                "/a%2fb%2Fc%26d%3f",
+            ),
+            ("/%00%25", "/%00%25", "/%00%25"),
+        ] {
+            assert_eq!(encoded(path), sent, "{path}");
+            assert_eq!(canonical(path), same, "{path}");
+            assert_eq!(encoded(sent), sent, "{path}");
+            assert_eq!(canonical(same), same, "{path}");
+        }
+    }
 }

@@ -3,12 +3,14 @@
 //! Index and company pages are retried by the pipeline instead, which blocks no thread between
 //! attempts.
 
-use crate::http::decode::Inflater;
+use std::borrow::Cow;
+
+use crate::http::decode::{self, Inflater};
 use crate::http::error::Reason::{Blocked, Challenge, Gone, Redirects, Status};
 use crate::http::error::{PageError, Reason, catch_panic};
 use crate::http::page::Page;
 use crate::site::paths;
-use crate::site::robots::Rules;
+use crate::site::robots::{self, Rules};
 use crate::source::Source;
 use crate::source::purpose::{Purpose, Request};
 use crate::source::retry::{Attempts, MAX_RETRY_AFTER};
@@ -84,9 +86,14 @@ fn request_rules(
     let lane = &mut counters.lane(Label::Rules);
     let rules = get_with_retries(source, request, lane, |page, lane| {
         let mut inflater = Inflater::default();
-        let text = page.inflate(&mut inflater)?;
-        page.check_identity(text, lane.counters)?;
-        Ok(Rules::parse(text, user_agent))
+        // A body that was cut, or inflates to more than the inflater takes, has rules in its first part.
+        let text = page.inflate(&mut inflater).map(Cow::Borrowed);
+        let text = text.or_else(|error| {
+            let prefix = decode::gunzip_prefix(&page.body, robots::MAX_BYTES + 1);
+            prefix.map(Cow::Owned).ok_or(error)
+        })?;
+        page.check_identity(&text, lane.counters)?;
+        Ok(Rules::parse(&text, user_agent))
     });
     match rules {
         Err(error)

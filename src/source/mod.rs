@@ -127,9 +127,11 @@ impl Source {
     ) -> Result<Page, PageError> {
         let _permit = self.throttle(request.purpose).acquire()?;
         let started = Instant::now();
+        // As this program records it. An archive finds other spellings too.
+        let path = &paths::encoded(request.path);
         let result = match request.purpose {
-            Purpose::Recheck => archive.get_second_look(request.path, buffer()),
-            _ => archive.get(request.path, buffer()),
+            Purpose::Recheck => archive.get_second_look(path, buffer()),
+            _ => archive.get(path, buffer()),
         };
         lane.counters.requests.add(1);
         record(lane, started, &result);
@@ -191,7 +193,7 @@ impl Source {
         };
         let result = site
             .client
-            .get(&address, policy.max_body, buffer, lane.counters, may_send);
+            .get(&address, policy.limits, buffer, lane.counters, may_send);
         record(lane, started, &result);
         // Cancelling aborts the requests under way. Their failures say nothing about the page, and an
         // aborted body may look complete.
@@ -378,8 +380,9 @@ impl RequestLimit {
 }
 
 impl Site {
+    /// The address of a path as it is sent: percent-encoded.
     fn address(&self, path: &str) -> String {
-        format!("{}{path}", self.base(path))
+        format!("{}{}", self.base(path), paths::encoded(path))
     }
 
     /// Scheme, host and port of the server that a path belongs to.
@@ -398,7 +401,7 @@ impl Site {
         if !request.purpose.policy().resumable {
             return None;
         }
-        let page = journal.take(request.path)?;
+        let page = journal.take(&paths::encoded(request.path))?;
         lane.counters.resumed.add(1);
         Some(page)
     }

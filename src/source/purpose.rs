@@ -1,7 +1,9 @@
 //! Kinds of requests, and the limits and rules that apply to each.
 
 use crate::http::body;
+use crate::http::client::Limits;
 use crate::http::page;
+use crate::http::redirect::Redirects;
 use crate::source::retry::{Attempts, MAX_ATTEMPTS};
 use crate::warc::journal::Keep;
 
@@ -51,11 +53,15 @@ impl<'a> Request<'a> {
     }
 }
 
+/// Maximum size of the body of robots.txt, in bytes on the wire; the rest is not read. The rules are in
+/// its first 500 KiB, and gzip can make bytes that do not compress a little longer.
+const MAX_ROBOTS: u64 = 512 << 10;
+
 /// Limits and rules for one kind of request.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
-    /// The largest body, in bytes on the wire.
-    pub max_body: u64,
+    /// How long a body may be, and where redirects may lead.
+    pub limits: Limits,
     /// Whether, and for what, the journal keeps the response.
     pub keep: Keep,
     /// Whether a resumed run may take the response from its journal.
@@ -71,7 +77,11 @@ pub struct Policy {
 impl Purpose {
     pub const fn policy(self) -> Policy {
         let company = Policy {
-            max_body: page::MAX_BODY,
+            limits: Limits {
+                max_body: page::MAX_BODY,
+                cuts_body: false,
+                redirects: Redirects::OnHost,
+            },
             keep: Keep::ForResume,
             resumable: true,
             pauses_host: true,
@@ -79,18 +89,31 @@ impl Purpose {
             max_attempts: MAX_ATTEMPTS,
         };
         let index = Policy {
-            max_body: body::MAX_UNSHARED,
+            limits: Limits {
+                max_body: body::MAX_UNSHARED,
+                ..company.limits
+            },
             ..company
         };
         match self {
             Purpose::Company => company,
             Purpose::Index => index,
             Purpose::Rates => Policy {
+                // The Bank of Russia checks by a cookie, at times, whether a client keeps one.
+                limits: Limits {
+                    redirects: Redirects::OnHostWithCookie,
+                    ..index.limits
+                },
                 keep: Keep::ForRecording,
                 pauses_host: false,
                 ..index
             },
             Purpose::Robots => Policy {
+                limits: Limits {
+                    max_body: MAX_ROBOTS,
+                    cuts_body: true,
+                    redirects: Redirects::AnyHost,
+                },
                 keep: Keep::ForRecording,
                 obeys_robots: false,
                 ..index

@@ -6,7 +6,7 @@ use std::mem;
 
 use jiff::Timestamp;
 
-use crate::http::client::MAX_REDIRECTS;
+use crate::http::redirect::MAX_REDIRECTS;
 use crate::site::paths;
 use crate::warc::digest::{self, EACH_RECORD};
 use crate::warc::path_map::{NoMatch, PathMap};

@@ -156,7 +156,7 @@ fn sends_no_control_characters_to_a_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let ran = indexrank(folder.path(), &["check", "--from", server.address()]);
     assert_eq!(ran.code, 4, "{}", ran.stdout);
-    let shown = "/stocks/a\\u{202e}-stock: HTTP status 404; the index links a page that is gone";
+    let shown = "/stocks/a%E2%80%AE-stock: HTTP status 404; the index links a page that is gone";
     assert!(ran.stdout.contains(shown), "{}", ran.stdout);
     assert!(!ran.stdout.contains('\u{202e}'), "{}", ran.stdout);
 }

@@ -186,6 +186,12 @@ fn trims_addresses_as_browsers_do() {
         ("/sto\ncks/x-stock", "/stocks/x-stock|X|2"),
         (" https://x/stocks/x-stock?a#b ", "/stocks/x-stock|X|2"),
         ("&#32;/stocks/x-stock&#10;", "/stocks/x-stock|X|2"),
+        ("/stocks/x  y-stock ", "/stocks/x  y-stock|X|2"),
+        ("/stocks/x\u{a0}y-stock", "/stocks/x\u{a0}y-stock|X|2"),
+        (
+            "/stocks/münchener_`<>&quot;&amp;{}^|%-stock",
+            "/stocks/münchener_`<>\"&{}^|%-stock|X|2",
+        ),
     ] {
         let rows = after_a_row(&row(href, "X", &growth("2%")));
         let expected = format!("1: /stocks/a-stock|A|1 {expected}");
@@ -198,7 +204,7 @@ fn counts_rows_without_a_readable_address() {
     let long = format!("/stocks/{}-stock", "x".repeat(300));
     for (rows, unread) in [
         (row(&long, "X", &growth("2%")), " +1"),
-        (row("/stocks/x y-stock", "X", &growth("2%")), " +1"),
+        (row("/stocks/x/y-stock", "X", &growth("2%")), " +1"),
         (row("/stocks/", "X", &growth("2%")), " +1"),
         (row("/etfs/x", "X", &growth("2%")), " +1"),
         (row("/stocks/", "X", &growth("2%")).repeat(3), " +3"),

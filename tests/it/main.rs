@@ -4,6 +4,7 @@ mod architecture;
 mod run;
 mod support;
 
+mod addresses;
 mod archives;
 mod bounds;
 mod capture;
@@ -18,6 +19,7 @@ mod compare;
 mod compare_html;
 #[cfg(feature = "compare")]
 mod compare_work;
+mod cookies;
 mod coverage;
 mod currencies;
 mod damage;
@@ -26,6 +28,7 @@ mod encodings;
 mod faults;
 mod golden;
 mod harvest;
+mod heads;
 mod help;
 mod hidden_text;
 mod hostile;
@@ -62,6 +65,7 @@ mod resume;
 #[cfg(unix)]
 mod resume_command;
 mod resumed_recording;
+mod robots;
 mod server;
 mod server_faults;
 mod spellings;

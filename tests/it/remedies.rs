@@ -143,7 +143,7 @@ fn each_failure_of_an_index_page_has_its_own_advice() {
         ),
         (
             "endless-head",
-            "the headers of the response are larger than 28 KiB",
+            "the headers of the response are larger than 32 KiB",
             OTHERWISE,
             false,
         ),

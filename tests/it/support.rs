@@ -179,6 +179,8 @@ pub struct TestServer {
 pub struct Request {
     pub path: String,
     pub user_agent: String,
+    /// The lines of its head after the first, with names in lower case as the client sends them.
+    pub headers: Vec<String>,
     /// The port of the client's end of the connection.
     pub connection: u16,
     pub at: Instant,
@@ -251,6 +253,7 @@ fn serve(
     loop {
         let path = lines.next()?.ok()?.split(' ').nth(1)?.to_owned();
         let mut user_agent = String::new();
+        let mut headers = Vec::new();
         loop {
             let line = lines.next()?.ok()?;
             if let Some(name) = line.strip_prefix("user-agent: ") {
@@ -259,12 +262,14 @@ fn serve(
             if line.is_empty() {
                 break;
             }
+            headers.push(line);
         }
         let before = {
             let mut requests = requests.lock().unwrap();
             requests.push(Request {
                 path: path.clone(),
                 user_agent,
+                headers,
                 connection,
                 at: Instant::now(),
             });

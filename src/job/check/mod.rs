@@ -24,9 +24,9 @@ use crate::job::check::company::Seen;
 use crate::job::check::verdict::{Checked, State, Verdicts};
 use crate::job::exchange_rate::{self, RateChoice};
 use crate::job::settings::Access;
-use crate::job::{cancel_on_signal_or_timeout, limits, open, shell};
+use crate::job::{cancel_on_signal_or_timeout, limits, open, remedies, shell};
 use crate::pipeline::PoolSizes;
-use crate::pipeline::index_walk::WalkError;
+use crate::pipeline::index_walk::{self, WalkError};
 use crate::pipeline::task::IndexPageId;
 use crate::pipeline::threads::join;
 use crate::site::currency::Currency;
@@ -161,6 +161,8 @@ impl Visit<'_> {
         let robots = &self.source.pages_host.robots;
         let index = robots.check(&paths::numbered_page(&self.check.index, 1));
         let may_request_index = index.is_ok();
+        let may_walk_letters =
+            !may_request_index && index_walk::allows_letters(self.source, &self.check.index);
         match index.and(robots.check(paths::COMPANY_PREFIX)) {
             Ok(()) => {
                 let delay = match self.counters.crawl_delay_ms.get() {
@@ -173,7 +175,12 @@ impl Visit<'_> {
             Err(error) => {
                 // If robots.txt could not be fetched, the reason for that is the short one.
                 let error = error.cause_on_other_page().unwrap_or(&error);
-                self.fail("robots.txt", paths::ROBOTS, error);
+                let next = if may_walk_letters {
+                    remedies::WALK_LETTERS
+                } else {
+                    advice::next_step(error, &access.origin)
+                };
+                self.fail_with("robots.txt", paths::ROBOTS, error, next);
             }
         }
         may_request_index
@@ -192,6 +199,8 @@ impl Visit<'_> {
                 let walk_error = WalkError {
                     page: IndexPageId::Number(1),
                     address: self.source.address(&path),
+                    allows_letters: error.reason == Reason::Robots
+                        && index_walk::allows_letters(self.source, index),
                     error: PageError::new(error.reason, self.describe(&error)),
                 };
                 let stop = Stop::of_walk(&walk_error, &self.check.access.origin, index);
@@ -267,10 +276,15 @@ impl Visit<'_> {
 
     /// Adds the failure of a page.
     fn fail(&mut self, check: &'static str, path: &str, error: &PageError) {
+        let next = advice::next_step(error, &self.check.access.origin);
+        self.fail_with(check, path, error, next);
+    }
+
+    /// Adds the failure of a page, and what to do next.
+    fn fail_with(&mut self, check: &'static str, path: &str, error: &PageError, next: &str) {
         let what = self.describe(error);
         self.verdicts.add(check, State::Failed, &what);
         let address = self.source.address(path);
-        let next = advice::next_step(error, &self.check.access.origin);
         let sentence = format!("{address}: {what}; {next}");
         self.failure.get_or_insert(sentence);
     }

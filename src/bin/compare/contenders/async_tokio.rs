@@ -9,10 +9,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use indexrank::http::client::{ACCEPT, MAX_REDIRECTS, may_follow};
+use indexrank::http::client::ACCEPT;
 use indexrank::http::decode::{self, Inflater};
 use indexrank::http::error::{PageError, Reason};
 use indexrank::http::page::{MAX_BODY, Page};
+use indexrank::http::redirect::{MAX_REDIRECTS, may_follow};
 use indexrank::pipeline::harvest::Harvest;
 use indexrank::site::index::{self, IndexPage, Link};
 use indexrank::site::paths;
