@@ -134,7 +134,7 @@ impl Client {
             )
         };
         let chain = Chain::new(address, limits.redirects);
-        let (response, reached) = self.follow_redirects(chain, counters, &may_send)?;
+        let (response, followed) = self.follow_redirects(chain, counters, &may_send)?;
         let waited = started.elapsed();
         let (parts, body) = response.into_parts();
         let status = parts.status.as_u16();
@@ -151,7 +151,8 @@ impl Client {
         counters.bytes_wire.add(body.len() as u64);
         Ok(Page {
             asked: address.to_owned(),
-            reached,
+            reached: followed.reached,
+            not_followed: followed.not_followed,
             status,
             headers: parts.headers,
             body,
@@ -191,20 +192,29 @@ impl Client {
         body::read(reader, announced, limit, buffer, &self.large)
     }
 
-    /// Returns the first response that is no redirect, and the target of the last redirect.
+    /// Returns the first response that is no redirect, or one that must not be followed.
     fn follow_redirects(
         &self,
         mut chain: Chain,
         counters: &Counters,
         may_send: &impl Fn(&str) -> Result<(), PageError>,
-    ) -> Result<(Response<Body>, Option<String>), PageError> {
+    ) -> Result<(Response<Body>, Followed), PageError> {
         let mut response = self.send(&chain, counters, may_send)?;
+        let mut not_followed = None;
         while matches!(response.status().as_u16(), 301..=303 | 307 | 308) {
-            chain.follow(response.headers())?;
+            if let Err(error) = chain.follow(response.headers()) {
+                not_followed = Some(error);
+                break;
+            }
             may_send(chain.address())?;
             response = self.send(&chain, counters, may_send)?;
         }
-        Ok((response, chain.reached()))
+        let reached = chain.reached();
+        let followed = Followed {
+            reached,
+            not_followed,
+        };
+        Ok((response, followed))
     }
 
     /// Sends one request and returns as soon as the headers of its response have arrived.
@@ -253,6 +263,14 @@ impl Client {
         }
         request.call()
     }
+}
+
+/// What became of the redirects of a request.
+struct Followed {
+    /// The target of the last one that was followed.
+    reached: Option<String>,
+    /// Why the response, a redirect, was not followed.
+    not_followed: Option<PageError>,
 }
 
 /// Fails if a body has an encoding that the library does not undo: it would pass for the page.

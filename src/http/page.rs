@@ -7,6 +7,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
 use crate::http::body::LargeBufferPermit;
+use crate::http::error::PageError;
 
 /// Maximum size of the body of a company page, in bytes on the wire. Real ones have 20 to 61 KB. A body
 /// beyond this would also exceed the limit of the parser once inflated.
@@ -19,6 +20,8 @@ pub struct Page {
     pub asked: String,
     /// The address that the last redirect led to, if the response was redirected.
     pub reached: Option<String>,
+    /// Why the response, a redirect, was not followed.
+    pub not_followed: Option<PageError>,
     pub status: u16,
     pub headers: HeaderMap,
     /// In the encoding that `Content-Encoding` names, chunks joined.

@@ -64,8 +64,7 @@ impl Chain {
 
     /// Goes to the address that a redirect with these headers leads to, if the policy allows it.
     pub fn follow(&mut self, headers: &HeaderMap) -> Result<(), PageError> {
-        self.followed += 1;
-        if self.followed > MAX_REDIRECTS {
+        if self.followed == MAX_REDIRECTS {
             let detail = format!("more than {MAX_REDIRECTS} redirects");
             return Err(PageError::new(Reason::Redirects, detail));
         }
@@ -85,6 +84,7 @@ impl Chain {
             self.pass_check(cookies)?;
         }
         self.address = paths::encoded(target.as_str()).into_owned();
+        self.followed += 1;
         Ok(())
     }
 

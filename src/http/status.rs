@@ -9,9 +9,12 @@ impl Page {
     /// Returns the page if its status is 200, and otherwise an error with the reason for the status. For a
     /// [block page](block_page) that is [`Reason::Challenge`], unless the status is that of a page that is
     /// gone: a site may send that with any words.
-    pub fn require_status_200(self) -> Result<Self, PageError> {
+    pub fn require_status_200(mut self) -> Result<Self, PageError> {
         if self.status == 200 {
             return Ok(self);
+        }
+        if let Some(error) = self.not_followed.take() {
+            return Err(error);
         }
         let mut detail = format!("HTTP status {}", self.status);
         let reason = Reason::of_status(self.status);

@@ -288,6 +288,7 @@ impl Archive {
             asked: path.to_owned(),
             reached,
             from_journal: false,
+            not_followed: None,
             large: None,
         })
     }

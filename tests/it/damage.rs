@@ -184,6 +184,7 @@ proptest! {
             asked: String::new(),
             reached: None,
             from_journal: false,
+            not_followed: None,
             large: None,
         };
         let journal = Journal::begin(path.clone(), Checksum::Crc32, &identity).unwrap();

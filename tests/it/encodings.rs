@@ -336,6 +336,7 @@ fn a_live_page_in_another_encoding_is_an_error() {
         asked: String::new(),
         reached: None,
         from_journal: false,
+        not_followed: None,
         large: None,
     };
     let mut inflater = Inflater::default();

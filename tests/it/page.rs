@@ -29,6 +29,7 @@ fn page(encoding: &str, body: Vec<u8>) -> Page {
         asked: String::new(),
         reached: None,
         from_journal: false,
+        not_followed: None,
         large: None,
     }
 }

@@ -1,8 +1,10 @@
 //! Sites that refuse: block pages of every kind, refusals by status, redirects to another site, and 429.
 
+use std::fs;
 use std::sync::{Arc, Mutex};
 
 use indexrank::replica::{Market, SEED};
+use memchr::memmem;
 
 use crate::run::{COMPANY, Fault, INDEX_2, Run, market};
 use crate::support::{Reply, TestServer, json};
@@ -181,6 +183,11 @@ fn eight_workers_end_at_a_wall_after_25_requests_at_most() {
         );
         let requests = server.requests().len() - before;
         assert!(requests <= MAX_REQUESTS, "{what}: {requests} requests");
+        // For a look at them
+        let kept = fs::read(run.folder.path().join("rankings/unfinished.warc")).unwrap();
+        let companies = format!("{}/stocks/", server.address());
+        let refusals = memmem::find_iter(&kept, companies.as_bytes());
+        assert!(refusals.count() >= 5, "{what}");
     }
 }
 

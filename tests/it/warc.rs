@@ -130,6 +130,7 @@ fn resumed_journal(folder: &Path, paths: &[&str]) -> Journal {
             asked: String::new(),
             reached: None,
             from_journal: false,
+            not_followed: None,
             large: None,
         };
         journal.keep(&format!("http://here{path}"), &page, Keep::ForResume);
@@ -447,6 +448,7 @@ fn reads_back_recorded_pages() {
             asked: String::new(),
             reached: None,
             from_journal: false,
+            not_followed: None,
             large: None,
         };
         let body = vec![0x1f, 0x8b, 0, 255, 13, 10, 13, 10];

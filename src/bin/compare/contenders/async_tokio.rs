@@ -193,6 +193,7 @@ impl Scraper {
             waited,
             elapsed: sent_at.elapsed(),
             from_journal: false,
+            not_followed: None,
             large: None,
         })
     }
