@@ -203,7 +203,7 @@ impl Client {
         let mut not_followed = None;
         while matches!(response.status().as_u16(), 301..=303 | 307 | 308) {
             if let Err(error) = chain.follow(response.headers()) {
-                not_followed = Some(error);
+                not_followed = Some(Box::new(error));
                 break;
             }
             may_send(chain.address())?;
@@ -270,7 +270,7 @@ struct Followed {
     /// The target of the last one that was followed.
     reached: Option<String>,
     /// Why the response, a redirect, was not followed.
-    not_followed: Option<PageError>,
+    not_followed: Option<Box<PageError>>,
 }
 
 /// Fails if a body has an encoding that the library does not undo: it would pass for the page.

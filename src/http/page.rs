@@ -21,7 +21,7 @@ pub struct Page {
     /// The address that the last redirect led to, if the response was redirected.
     pub reached: Option<String>,
     /// Why the response, a redirect, was not followed.
-    pub not_followed: Option<PageError>,
+    pub not_followed: Option<Box<PageError>>,
     pub status: u16,
     pub headers: HeaderMap,
     /// In the encoding that `Content-Encoding` names, chunks joined.

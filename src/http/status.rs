@@ -14,7 +14,7 @@ impl Page {
             return Ok(self);
         }
         if let Some(error) = self.not_followed.take() {
-            return Err(error);
+            return Err(*error);
         }
         let mut detail = format!("HTTP status {}", self.status);
         let reason = Reason::of_status(self.status);

@@ -1,12 +1,14 @@
 //! Where pages come from, a site or an archive, and when they may be requested.
 //! Sending one request is in `http`, the archive format in `warc`, the order of the requests in `pipeline`.
-//! Another retry rule goes into `retry`; a rule for one kind of request (attempts, size, robots.txt, journal) into `purpose`; another limit on all requests into `throttle`, another rule about `Retry-After` into `pauses`.
+//! Another retry rule goes into `retry`; a rule for one kind of request (attempts, size, robots.txt, journal) into `purpose`; another limit on all requests into `throttle`, another rule about `Retry-After` and 429 into `pauses`, another kind of refusal into `http::error`.
 
+mod concurrency;
 pub mod get_with_retries;
 pub mod host;
 pub mod origin;
 pub mod pauses;
 pub mod purpose;
+mod refusals;
 pub mod retry;
 pub mod robots;
 pub mod throttle;

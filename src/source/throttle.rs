@@ -14,19 +14,13 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::http::error::{PageError, Reason};
+use crate::source::concurrency::{Change, Concurrency};
 use crate::source::pauses::{Excess, Pauses, Turn};
+use crate::source::refusals::Refusals;
 use crate::source::retry::{self, MAX_RETRY_AFTER, Pause};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::lane::Lane;
 use crate::telemetry::trace::Phase;
-
-/// Number of recent results that decide. The limit is halved when more than half of them failed.
-const WINDOW: u32 = 20;
-/// Successes in a row that raise the limit by one.
-const SUCCESSES_TO_RAISE: u32 = 10;
-/// Give up after this many consecutive refusals (403, block pages, redirects to another site) instead of
-/// asking for all 500 pages.
-const MAX_REFUSALS: u32 = 5;
 
 /// Why a run was cancelled.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,10 +63,10 @@ pub struct Throttle {
     most_in_flight: AtomicUsize,
     /// Threads that wait for a place below the limit.
     waiting: AtomicUsize,
-    /// The maximum of `State::limit`, and its initial value.
+    /// The highest concurrency limit.
     max_limit: usize,
     state: Mutex<State>,
-    /// Whether the site has served a good company page since its last refusal, if there was one.
+    /// Fast path: [`Refusals::is_proven`].
     is_proven: AtomicBool,
     /// Notified when a blocked request may be able to continue.
     changed: Condvar,
@@ -91,18 +85,8 @@ struct State {
     interval: Duration,
     /// When the next request may be sent, if `interval` is not zero.
     next_at: Instant,
-    /// The current concurrency limit.
-    limit: usize,
-    /// The last 20 results as bits: 1 for a failure, the newest in the lowest bit.
-    failures: u32,
-    /// Results since the limit was last halved. Below 20, `failures` is not yet conclusive.
-    results: u32,
-    successes_in_a_row: u32,
-    /// Consecutive refusals; at 5 the run is cancelled.
-    refusals_in_a_row: u32,
-    /// Results recorded while the site was not proven that no fetcher has [waited
-    /// for](Throttle::wait_for_verdict) yet.
-    verdicts: usize,
+    concurrency: Concurrency,
+    refusals: Refusals,
 }
 
 impl Throttle {
@@ -121,12 +105,8 @@ impl Throttle {
                 pauses: Pauses::default(),
                 interval: Duration::ZERO,
                 next_at: Instant::now(),
-                limit: max_limit,
-                failures: 0,
-                results: 0,
-                successes_in_a_row: 0,
-                refusals_in_a_row: 0,
-                verdicts: 0,
+                concurrency: Concurrency::new(max_limit),
+                refusals: Refusals::default(),
             }),
             is_proven: AtomicBool::new(false),
             changed: Condvar::new(),
@@ -200,7 +180,7 @@ impl Throttle {
             if matches!(turn, Turn::New | Turn::First) {
                 // Counted before the check: a permit that is dropped after the check sees this thread.
                 self.waiting.fetch_add(1, SeqCst);
-                let has_place = self.take_place(state.limit);
+                let has_place = self.take_place(state.concurrency.limit);
                 if !has_place {
                     state = self.wait(state, Duration::MAX);
                 }
@@ -217,7 +197,7 @@ impl Throttle {
             }
             state.pauses.remove_waiting(turn);
             let is_probe = state.pauses.send();
-            let is_free = state.limit == self.max_limit && state.interval.is_zero();
+            let is_free = !state.concurrency.is_lowered() && state.interval.is_zero();
             if is_free && state.pauses.is_running() {
                 self.is_unrestricted.store(true, SeqCst);
             }
@@ -292,91 +272,54 @@ impl Throttle {
         begins
     }
 
-    /// Records the result of a company page and adjusts the concurrency limit: halves it when more than
-    /// half of the last 20 pages failed, raises it by one after 10 successes in a row. Cancels the run
-    /// after five refusals in a row.
+    /// Records the result of a company page: adjusts the [concurrency limit](Concurrency::record), and
+    /// cancels the run after five [refusals](Refusals) in a row.
     pub fn record_result<T>(&self, path: &str, result: &Result<T, PageError>, counters: &Counters) {
-        let mut state = self.state();
-        self.count_refusal(&mut state, path, result.as_ref().err());
         use Reason::{Postponed, Robots, Stopped};
-        let failed = match result {
-            Ok(_) => false,
+        let mut state = self.state();
+        let error = result.as_ref().err();
+        if let Some(error) = state.refusals.record(error) {
+            let (path, error) = (path.to_owned(), error.clone());
+            self.cancel_in(&mut state, Cause::Refused { path, error });
+        }
+        if !self.is_proven.swap(state.refusals.is_proven(), SeqCst) {
+            // Fetchers may wait for this verdict.
+            self.changed.notify_all();
+        }
+        let failed = match error {
+            None => false,
             // The site has answered none of these.
-            Err(error) if matches!(error.reason, Stopped | Postponed | Robots) => return,
-            Err(error) => retry::is_transient(error.reason),
+            Some(error) if matches!(error.reason, Stopped | Postponed | Robots) => return,
+            Some(error) => retry::is_transient(error.reason),
         };
-        state.failures = (state.failures << 1 | u32::from(failed)) & ((1 << WINDOW) - 1);
-        state.results += 1;
-        state.successes_in_a_row = if failed {
-            0
-        } else {
-            state.successes_in_a_row + 1
-        };
-        if state.results >= WINDOW && state.failures.count_ones() > WINDOW / 2 {
-            // The next decision needs a new window.
-            (state.failures, state.results) = (0, 0);
-            // The pool may not have grown to the limit yet.
-            let in_use = self.most_in_flight.load(SeqCst).max(1);
-            state.limit = (state.limit.min(in_use) / 2).max(1);
-            self.is_unrestricted.store(false, SeqCst);
-            let held_back = (self.max_limit - state.limit) as u64;
-            counters.held_back.set(held_back);
-            counters.most_held_back.raise_to(held_back);
-        } else if state.limit < self.max_limit && state.successes_in_a_row >= SUCCESSES_TO_RAISE {
-            state.successes_in_a_row = 0;
-            state.limit += 1;
-            let held_back = (self.max_limit - state.limit) as u64;
-            counters.held_back.set(held_back);
-            drop(state);
-            self.changed.notify_all();
-        }
-    }
-
-    /// Counts refusals in a row. A transient failure says nothing about whether the site refuses.
-    fn count_refusal(&self, state: &mut State, path: &str, error: Option<&PageError>) {
-        let was_proven = self.is_proven.load(SeqCst);
-        match error {
-            Some(error) if error.reason.is_refusal() => {
-                state.refusals_in_a_row += 1;
-                self.is_proven.store(false, SeqCst);
-                if state.refusals_in_a_row == MAX_REFUSALS {
-                    let (path, error) = (path.to_owned(), error.clone());
-                    self.cancel_in(state, Cause::Refused { path, error });
-                }
+        let most_in_flight = self.most_in_flight.load(SeqCst);
+        let change = state.concurrency.record(failed, most_in_flight);
+        let held_back = state.concurrency.held_back() as u64;
+        match change {
+            None => {}
+            Some(Change::Lowered) => {
+                self.is_unrestricted.store(false, SeqCst);
+                counters.held_back.set(held_back);
+                counters.most_held_back.raise_to(held_back);
             }
-            Some(error) if retry::is_transient(error.reason) => {}
-            Some(PageError {
-                reason: Reason::Stopped | Reason::Postponed | Reason::Robots,
-                ..
-            }) => {}
-            _ => state.refusals_in_a_row = 0,
-        }
-        if error.is_none() {
-            self.is_proven.store(true, SeqCst);
-        }
-        let is_proven = self.is_proven.load(SeqCst);
-        state.verdicts = match is_proven || was_proven {
-            true => 0,
-            false => state.verdicts + 1,
-        };
-        if !was_proven {
-            self.changed.notify_all();
+            Some(Change::Raised) => {
+                counters.held_back.set(held_back);
+                drop(state);
+                self.changed.notify_all();
+            }
         }
     }
 
     /// Blocks until the result of a company page is [recorded](Self::record_result), unless the site is
-    /// proven. So each of n threads that call this after each page requests one page at most beyond the
-    /// fifth refusal. Otherwise pages that wait for a parser would be further requests to a site that
-    /// refuses them.
+    /// [proven](Refusals::is_proven). Fetchers call this after each page.
     pub fn wait_for_verdict(&self) {
         if self.is_proven.load(SeqCst) {
             return;
         }
         let mut state = self.state();
-        while state.verdicts == 0 && state.cause.is_none() && !self.is_proven.load(SeqCst) {
+        while state.cause.is_none() && !state.refusals.take_verdict() {
             state = self.wait(state, Duration::MAX);
         }
-        state.verdicts = state.verdicts.saturating_sub(1);
     }
 
     /// Rejects all requests from now on. The first cause stays.
