@@ -20,8 +20,8 @@ use crate::disk::output::{OutputError, staging_path};
 use crate::disk::same_file;
 use crate::words;
 
-/// A lock is tried again this often, after this time. A process that starts another one shares its locks
-/// with it for a moment, until the new process starts its program.
+/// Retries of a lock, and the time between them: 100 ms in all. A forked child shares the locks of its
+/// parent until `exec` closes their files.
 const LOCK_RETRIES: u32 = 10;
 const LOCK_INTERVAL: Duration = Duration::from_millis(10);
 /// The first line of a file without content, before the number of the process that holds it.

@@ -17,15 +17,15 @@ use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{Connector, DefaultConnector, NextTimeout};
 use ureq::{Agent, Body, Proxy};
-use url::{Position, Url};
 
 use crate::http::body::{self, BodyError, LargeBufferPermit, LargeBuffers};
 use crate::http::connections::{Generation, INPUT_BUFFER};
 use crate::http::error::{PageError, Reason, Unresolved, is_disconnect};
 use crate::http::page::Page;
 use crate::http::proxy::{self, ProxyChoice};
-use crate::http::redirect::{Chain, Redirects};
+use crate::http::redirect::{self, Chain, Redirects};
 use crate::http::tls::Authorities;
+use crate::site::paths;
 use crate::telemetry::counters::Counters;
 use crate::words;
 
@@ -37,6 +37,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 pub const ACCEPT: &str = "text/html,application/xml;q=0.9,*/*;q=0.8";
 /// Size of the send buffer of a connection.
 const OUTPUT_BUFFER: usize = 4 << 10;
+
 /// How the client sends requests.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -125,14 +126,7 @@ impl Client {
         may_send: impl Fn(&str) -> Result<(), PageError>,
     ) -> Result<Page, PageError> {
         let started = Instant::now();
-        let may_send = |address: &str| {
-            let address = Url::parse(address).ok();
-            may_send(
-                address
-                    .as_ref()
-                    .map_or("", |url| &url[Position::BeforePath..]),
-            )
-        };
+        let may_send = |address: &str| may_send(paths::of_address(address));
         let chain = Chain::new(address, limits.redirects);
         let (response, followed) = self.follow_redirects(chain, counters, &may_send)?;
         let waited = started.elapsed();
@@ -201,7 +195,7 @@ impl Client {
     ) -> Result<(Response<Body>, Followed), PageError> {
         let mut response = self.send(&chain, counters, may_send)?;
         let mut not_followed = None;
-        while matches!(response.status().as_u16(), 301..=303 | 307 | 308) {
+        while redirect::is_redirect(response.status().as_u16()) {
             if let Err(error) = chain.follow(response.headers()) {
                 not_followed = Some(Box::new(error));
                 break;
@@ -243,7 +237,7 @@ impl Client {
             other => other,
         };
         response.map_err(|error| match proxy {
-            Some(proxy) => proxy::name_in_error(proxy, error),
+            Some(proxy) => proxy::page_error(proxy, error),
             None => PageError::of_client(error),
         })
     }
@@ -273,7 +267,8 @@ struct Followed {
     not_followed: Option<Box<PageError>>,
 }
 
-/// Fails if a body has an encoding that the library does not undo: it would pass for the page.
+/// Fails on a Transfer-Encoding that the library does not remove, because the encoded bytes would be parsed
+/// as the page. HTTP/1.0 has no chunks (RFC 9112, 6.1).
 fn check_transfer_encoding(parts: &Parts) -> Result<(), PageError> {
     for value in parts.headers.get_all(TRANSFER_ENCODING) {
         let codings = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();

@@ -27,8 +27,9 @@ pub const MAX_INFLATED: usize = 2 << 20;
 /// Maximum compression factor of Deflate, 1032:1
 /// (<https://zlib.net/zlib_tech.html>, "Maximum Compression Factor").
 const MAX_RATIO: usize = 1032;
-/// How a gzip member begins: magic number and compression method (RFC 1952, 2.3.1).
-const MEMBER: [u8; 3] = [0x1f, 0x8b, 8];
+/// How a gzip member begins: a magic number of two bytes, and the only compression method
+/// (RFC 1952, 2.3.1).
+pub const GZIP_MEMBER: [u8; 3] = [0x1f, 0x8b, 8];
 /// The smallest buffer to inflate into.
 const MIN_ROOM: usize = 4 << 10;
 
@@ -56,7 +57,7 @@ impl Inflater {
     pub fn gunzip(&mut self, body: &[u8]) -> Result<&[u8], PageError> {
         // One body in 400 has these bytes by chance. It takes the longer way to the same result.
         let may_have_more =
-            body.len() > MEMBER.len() && memmem::find(&body[1..], &MEMBER).is_some();
+            body.len() > GZIP_MEMBER.len() && memmem::find(&body[1..], &GZIP_MEMBER).is_some();
         if may_have_more {
             self.gunzip_members(body)
         } else {
@@ -85,7 +86,7 @@ impl Inflater {
             let mut member = GzDecoder::new(&mut body).take(room as u64 + 1);
             match member.read_to_end(&mut self.buffer) {
                 Ok(length) if length > room => return Err(too_large()),
-                Ok(_) if body.starts_with(&MEMBER[..2]) => {}
+                Ok(_) if body.starts_with(&GZIP_MEMBER[..2]) => {}
                 Ok(_) => return Ok(&self.buffer),
                 Err(_) => return Err(of_inflating(DecompressionError::BadData, "gzip")),
             }
@@ -94,7 +95,7 @@ impl Inflater {
 
     /// Inflates a body of the encoding `deflate`: zlib (RFC 1950), or the bare deflate data that some
     /// servers send instead.
-    pub fn inflate(&mut self, body: &[u8]) -> Result<&[u8], PageError> {
+    pub fn inflate_deflate(&mut self, body: &[u8]) -> Result<&[u8], PageError> {
         let room = 8 * body.len();
         let length = self
             .fill(room, |decompressor, buffer| {
@@ -193,8 +194,9 @@ impl Page {
 
 /// Inflates an HTML page, decodes it, checks that it is complete and parses it.
 ///
-/// The error is [`Reason::OtherPage`] if the page names another address than the requested one. If
-/// `parse` fails, it is [`Reason::Challenge`] for a block page, [`Reason::Redirects`] if a redirect has led
+/// The error is [`Reason::OtherPage`] if the page names another address than the requested one. It
+/// is [`Reason::Truncated`] if the page lacks `</html>` and is no block page. If `parse` fails, it is
+/// [`Reason::Challenge`] for a block page, [`Reason::Redirects`] if a redirect has led
 /// to another kind of page, and [`Reason::Unrecognised`] otherwise.
 pub fn parse_html<T, E: Error + Send + Sync + 'static>(
     page: &Page,
@@ -206,11 +208,12 @@ pub fn parse_html<T, E: Error + Send + Sync + 'static>(
     lane.counters.bytes_decoded.add(html.len() as u64);
     lane.time(Phase::Reading, || {
         let html = to_utf8(html, page.charset().as_deref());
-        let sign = match page.headers.contains_key(CONTENT_LENGTH) {
-            true => block_page::sign,
+        let sign = if page.headers.contains_key(CONTENT_LENGTH) {
+            block_page::sign
+        } else {
             // The client cannot tell a truncated body from a complete one, and a part of a page may have
             // any words.
-            false => block_page::sure_sign,
+            block_page::sure_sign
         };
         if !has_html_end(&html) && sign(&page.headers, &html).is_none() {
             let detail = "the page ends without </html>";

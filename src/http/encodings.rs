@@ -18,7 +18,7 @@ const MAX_ENCODINGS: usize = 2;
 const MAX_WINDOW: u64 = 8 << 20;
 /// Size of the buffer of compressed bytes.
 const BUFFER: usize = 4 << 10;
-/// So many bytes of a body say whether it is text.
+/// Number of bytes at the start of a body that must be text.
 const SAMPLE: usize = 512;
 
 /// Removes encodings from a body; `encodings` are their names in lower case, in the order in which they
@@ -39,7 +39,7 @@ pub fn decode(encodings: &[String], body: &[u8]) -> Result<Option<Vec<u8>>, Page
         };
         match result {
             Ok(next) => decoded = Some(next),
-            // Also the program that stored one encoding and listed two ends here.
+            // Also reached if the program removed all but one of the encodings that it lists.
             Err(error) if error.reason != Reason::TooLarge && is_text(encoded) => break,
             Err(error) => return Err(error),
         }
@@ -51,7 +51,7 @@ fn decode_one(encoding: &str, body: &[u8]) -> Result<Vec<u8>, PageError> {
     let mut inflater = Inflater::default();
     match encoding {
         "gzip" | "x-gzip" => inflater.gunzip(body).map(<[u8]>::to_vec),
-        "deflate" => inflater.inflate(body).map(<[u8]>::to_vec),
+        "deflate" => inflater.inflate_deflate(body).map(<[u8]>::to_vec),
         "br" => read(encoding, Decompressor::new(body, BUFFER)),
         "zstd" => unzstd(body),
         _ => {

@@ -61,13 +61,15 @@ pub enum Reason {
     HeadersTooLarge,
     Tls,
     /// 408, 425, 429, 500, 502–504, 520–527, 529, 530: transient by definition or by experience. From 520
-    /// on they are of Cloudflare and others before a site (526 is an invalid certificate of the site).
+    /// on they come from a proxy such as Cloudflare that cannot reach the site; 526 means an invalid
+    /// certificate there.
     Busy,
     /// 404, 410.
     Gone,
-    /// 401, 402, 403, 451, 511, 999: the site, or a network before it, does not want the request.
+    /// 401, 402, 403, 451, 511, 999: the site, or a network in between, refuses the request.
     Blocked,
-    /// A block page instead of the one requested: a captcha, a consent form, a log-in.
+    /// A block page instead of the one requested (a captcha, a consent form, a log-in), or a check by
+    /// cookie.
     Challenge,
     /// 429, or 503 with a `Retry-After`.
     Postponed,
@@ -81,12 +83,14 @@ pub enum Reason {
     OtherPage,
     /// A redirect to another host, or from https to http.
     Offsite,
-    /// A redirect without a usable address, or too many of them.
+    /// Too many redirects, one without a usable address, one to another kind of page, or a check by
+    /// cookie that is repeated.
     Redirects,
     TooLarge,
-    /// A Content-Encoding that the request did not accept.
+    /// A Content-Encoding or Transfer-Encoding that the request did not accept, or one in an archive that
+    /// cannot be removed.
     UnsupportedEncoding,
-    /// A body that does not inflate.
+    /// A body that does not decode: damaged or cut short.
     BadEncoding,
     /// The archive does not contain the page.
     NotArchived,
@@ -112,8 +116,8 @@ impl Reason {
         }
     }
 
-    /// Whether the site answers, but not with the page or a fault of its own. A site that does so for one
-    /// page after another does not want to be scraped.
+    /// Whether the response refuses the page: a block page, a status such as 403 or 405, or a redirect that
+    /// is not followed. Five in a row end the run.
     pub fn is_refusal(self) -> bool {
         use Reason::{Blocked, Challenge, Offsite, Redirects, Status};
         matches!(self, Blocked | Challenge | Offsite | Redirects | Status)
@@ -261,7 +265,7 @@ fn describe_invalid(why: &str) -> String {
             "malformed header (no colon, or a name that is empty or has a space or another invalid character)"
         }
         "invalid header value" => "malformed header (a value with a control character)",
-        "invalid new line" => "malformed header (a line break that is not one)",
+        "invalid new line" => "malformed header (a carriage return without a line feed)",
         "invalid HTTP version" => "it does not begin with HTTP/1.0 or HTTP/1.1",
         "invalid response status" => "malformed status line",
         "content-length header not a number" => "malformed header (Content-Length is not a number)",

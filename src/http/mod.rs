@@ -1,6 +1,6 @@
 //! One GET: the client, the response as received, its body under a limit, and its text.
 //! Retries, throttling and robots.txt are in `source`; what a page says is in `site`.
-//! Another kind of failure, or another meaning of a status, goes into `error`; a status whose page shows more into `status`; another charset into `decode`, another content encoding of archived pages into `encodings`, another rule for redirects into `redirect`.
+//! Another kind of failure, or another meaning of a status, goes into `error`. Another charset goes into `decode`, another encoding of archived bodies into `encodings`. Another rule for redirects goes into `redirect`, another form of a proxy variable into `proxy`, of its exceptions into `no_proxy`.
 
 pub(crate) mod body;
 pub mod client;

@@ -38,14 +38,15 @@ pub struct Page {
 }
 
 impl Page {
-    /// The address that a redirect led to, if its path does not contain the name of the page: the last part
-    /// of the requested path. Consent forms and log-ins are such targets, and a page that has moved is not.
+    /// The address that a redirect led to, unless its path contains the slug of the page: the last part of
+    /// the requested path, without `-stock`. A page that has moved keeps its slug, a consent form or log-in
+    /// has none.
     pub fn other_target(&self) -> Option<&str> {
         let path = |address: &str| address.split(['?', '#']).next().map(str::to_owned);
         let target = self.reached.as_deref()?;
         let asked = path(&self.asked)?;
-        let name = asked.rsplit('/').next()?.trim_end_matches("-stock");
-        (!path(target)?.contains(name)).then_some(target)
+        let slug = asked.rsplit('/').next()?.trim_end_matches("-stock");
+        (!path(target)?.contains(slug)).then_some(target)
     }
 
     /// The value of a header, if present; bytes that are not UTF-8 are replaced.

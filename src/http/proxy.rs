@@ -5,8 +5,8 @@
 //! have a port, `*` may be one of several entries, and `*.x` means `.x`. A proxy of a single word, without
 //! scheme, port or dot, is an error.
 //!
-//! The library asks every HTTP proxy for a tunnel (`CONNECT`), also to a site without TLS, and sends no
-//! user to a proxy of SOCKS 4.
+//! The library asks every HTTP proxy for a tunnel (`CONNECT`), even for http. It sends no user to a SOCKS 4
+//! proxy.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -48,17 +48,17 @@ pub enum ProxyChoice {
 #[derive(Debug, Clone)]
 pub struct Variables {
     /// The proxy for addresses in http. `None` if no variable is set.
-    http: Option<Result<Proxy, Unusable>>,
+    http: Option<Result<Proxy, VariableError>>,
     /// The proxy for addresses in https.
-    https: Option<Result<Proxy, Unusable>>,
-    no_proxy: Result<NoProxy, Unusable>,
+    https: Option<Result<Proxy, VariableError>>,
+    no_proxy: Result<NoProxy, VariableError>,
 }
 
 /// A sentence about a variable that cannot be used. It names the variable but not its value, which may
 /// contain a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}, or use --proxy")]
-pub struct Unusable(String);
+pub struct VariableError(String);
 
 impl ProxyChoice {
     /// The proxy at an address like `http://host:port` or `socks5://user:password@host:port`.
@@ -88,7 +88,7 @@ impl ProxyChoice {
 
     /// The proxy for a request to `address`; `None` if it is sent directly. An error if the variable that
     /// decides cannot be used.
-    pub fn get(&self, address: &str) -> Result<Option<&Proxy>, Unusable> {
+    pub fn get(&self, address: &str) -> Result<Option<&Proxy>, VariableError> {
         match self {
             ProxyChoice::Direct => Ok(None),
             ProxyChoice::Through(proxy) => Ok(Some(proxy)),
@@ -98,7 +98,7 @@ impl ProxyChoice {
 }
 
 impl Variables {
-    fn get(&self, address: &str) -> Result<Option<&Proxy>, Unusable> {
+    fn get(&self, address: &str) -> Result<Option<&Proxy>, VariableError> {
         let Ok(url) = Url::parse(address) else {
             return Ok(None);
         };
@@ -109,11 +109,11 @@ impl Variables {
         let Some(proxy) = proxy.as_ref().filter(|_| !is_loopback(&url)) else {
             return Ok(None);
         };
-        let no_proxy = self.no_proxy.as_ref().map_err(Unusable::clone)?;
+        let no_proxy = self.no_proxy.as_ref().map_err(VariableError::clone)?;
         if no_proxy.contains(&url) {
             return Ok(None);
         }
-        proxy.as_ref().map(Some).map_err(Unusable::clone)
+        proxy.as_ref().map(Some).map_err(VariableError::clone)
     }
 }
 
@@ -126,28 +126,28 @@ fn first_set(
     values.find(|(_, value)| !value.is_empty())
 }
 
-fn text(name: &str, value: OsString) -> Result<String, Unusable> {
+fn text(name: &str, value: OsString) -> Result<String, VariableError> {
     let sentence = || format!("{name} in the environment is not UTF-8: correct or unset it");
-    value.into_string().map_err(|_| Unusable(sentence()))
+    value.into_string().map_err(|_| VariableError(sentence()))
 }
 
 /// The proxy in the first of these variables that is set.
 fn proxy_in(
     names: &[&'static str],
     read: impl Fn(&str) -> Option<OsString>,
-) -> Option<Result<Proxy, Unusable>> {
+) -> Option<Result<Proxy, VariableError>> {
     let (name, value) = first_set(names, &read)?;
     if name == HTTP_PROXY && read(CGI).is_some() {
         let sentence = format!(
             "{name} may come from a request, because {CGI} is set as for a CGI program: set http_proxy instead"
         );
-        return Some(Err(Unusable(sentence)));
+        return Some(Err(VariableError(sentence)));
     }
     let proxy = text(name, value).and_then(|value| {
         let sentence = || {
             format!("{name} in the environment is not the address of a proxy; {EXPECTED}: correct or unset it")
         };
-        parse_address(&value).ok_or_else(|| Unusable(sentence()))
+        parse_address(&value).ok_or_else(|| VariableError(sentence()))
     });
     Some(proxy)
 }
@@ -232,7 +232,7 @@ pub fn without_credentials(address: &str) -> Option<String> {
 
 /// Converts an error of a request that went through a proxy, and names the proxy in it. The only
 /// connection that the client makes is the one to the proxy, so the proxy is what cannot be reached.
-pub fn name_in_error(proxy: &Proxy, error: ureq::Error) -> PageError {
+pub fn page_error(proxy: &Proxy, error: ureq::Error) -> PageError {
     // SOCKS 4 and 5 get an address, so this machine resolves the name of the site.
     let is_name_of_site = match &error {
         ureq::Error::Io(error) => {

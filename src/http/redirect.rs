@@ -69,7 +69,11 @@ impl Chain {
             return Err(PageError::new(Reason::Redirects, detail));
         }
         let from = Url::parse(&self.address).ok();
-        let target = from.as_ref().and_then(|from| target(from, headers));
+        let location = headers.get(LOCATION);
+        let target = from
+            .as_ref()
+            .zip(location)
+            .and_then(|(from, location)| target(from, location.as_bytes()));
         let (Some(from), Some(target)) = (from, target) else {
             let detail = "a redirect without a usable address";
             return Err(PageError::new(Reason::Redirects, detail));
@@ -114,12 +118,16 @@ pub fn may_follow(from: &Url, to: &Url) -> bool {
     from.host() == to.host() && (same_origin || to.scheme() == "https")
 }
 
-/// The address in `Location`, without a user, a password and a fragment. `None` if it is missing,
+/// Whether a status is a redirect that a GET follows (RFC 9110, 15.4).
+pub fn is_redirect(status: u16) -> bool {
+    matches!(status, 301..=303 | 307 | 308)
+}
+
+/// The address in the value of `Location`, without a user, a password and a fragment. `None` if it is
 /// malformed or too long, or its scheme is not http or https.
 ///
 /// Like browsers, this percent-encodes bytes over 127 as they are, whatever their charset.
-fn target(from: &Url, headers: &HeaderMap) -> Option<Url> {
-    let location = headers.get(LOCATION)?.as_bytes();
+pub fn target(from: &Url, location: &[u8]) -> Option<Url> {
     let location = percent_encode(location, &AsciiSet::EMPTY).to_string();
     let mut target = from.join(&location).ok()?;
     if !matches!(target.scheme(), "http" | "https") {

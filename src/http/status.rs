@@ -1,4 +1,4 @@
-//! What a status other than 200 means.
+//! A response that is not the page: why, by its status, its redirect and its content.
 
 use crate::http::decode::Inflater;
 use crate::http::error::{PageError, Reason};
@@ -6,9 +6,9 @@ use crate::http::page::Page;
 use crate::site::block_page;
 
 impl Page {
-    /// Returns the page if its status is 200, and otherwise an error with the reason for the status. For a
-    /// [block page](block_page) that is [`Reason::Challenge`], unless the status is that of a page that is
-    /// gone: a site may send that with any words.
+    /// Returns the page if its status is 200. Otherwise the error is that of the redirect that was not
+    /// followed, [`Reason::Challenge`] for a block page, or the reason for the status. A 404 or 410 is
+    /// [`Reason::Gone`] whatever its page says.
     pub fn require_status_200(mut self) -> Result<Self, PageError> {
         if self.status == 200 {
             return Ok(self);

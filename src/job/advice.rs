@@ -98,7 +98,8 @@ impl Stop {
             }
             Cause::TooManyRequests { site } => {
                 let message = format!(
-                    "{site} asks for fewer requests (HTTP status 429, {MAX_UNSTATED} times in a row after longer and longer pauses); run the command again later, with --workers 4 or --rps 1"
+                    "{site} asks for fewer requests (HTTP status 429, {MAX_UNSTATED} times in a row, each after a longer pause); {}",
+                    remedies::SLOW_DOWN
                 );
                 Stop::resumable(Exit::Unreachable, message)
             }

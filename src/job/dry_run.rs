@@ -20,7 +20,7 @@ use crate::pipeline::index_walk::{IndexWalk, WalkError, WalkMode};
 use crate::pipeline::task::{IndexPageId, Target, Task};
 use crate::site::currency::Currency;
 use crate::site::index_page;
-use crate::site::paths::{self, COMPANY_PREFIX, LETTERS};
+use crate::site::paths::{COMPANY_PREFIX, LETTERS};
 use crate::source::Source;
 use crate::source::get_with_retries::{fetch_robots, get_with_retries};
 use crate::source::purpose::{Purpose, Request};
@@ -83,7 +83,8 @@ pub fn estimate(job: &Job) -> Result<Estimate, Stop> {
     })
 }
 
-/// Fetches robots.txt and page 1 of the index. `counters` has the pages and the companies listed.
+/// Fetches robots.txt, and page 1 of the index unless a walk over letter pages cannot have it. `counters`
+/// has the pages and the companies listed.
 fn see_first_page(job: &Job, source: &Source, counters: &Counters) -> Result<(), WalkError> {
     fetch_robots(source, &job.access.user_agent, counters);
     if let Some(rps) = job.rps {
@@ -92,7 +93,8 @@ fn see_first_page(job: &Job, source: &Source, counters: &Counters) -> Result<(),
     }
     IndexWalk::new(source, &job.index, job.walk, &Counters::default()).check_letters()?;
     // A run over letter pages does not need page 1: an archive of one may lack it.
-    let may_request_page_1 = source.as_archive().is_none() && allows_page_1(source, &job.index);
+    let may_request_page_1 =
+        source.as_archive().is_none() && source.pages_host.robots.allows_first_page(&job.index);
     if job.walk == WalkMode::Letters && !may_request_page_1 {
         return Ok(());
     }
@@ -117,12 +119,6 @@ fn see_first_page(job: &Job, source: &Source, counters: &Counters) -> Result<(),
         walk.page_lost(task(), error);
         walk.parse_next().map(drop)
     })
-}
-
-/// Whether robots.txt allows page 1 of an index.
-fn allows_page_1(source: &Source, index: &str) -> bool {
-    let robots = &source.pages_host.robots;
-    robots.check(&paths::numbered_page(index, 1)).is_ok()
 }
 
 impl Estimate {
@@ -151,7 +147,7 @@ impl Estimate {
         if pages > 1 {
             new.about = format!("at most: {listed} on each of {pages} pages");
         }
-        if !allows_page_1(source, &job.index) {
+        if !source.pages_host.robots.allows_first_page(&job.index) {
             new.companies = index_page::promised_companies(&job.index);
             let why = "because robots.txt forbids the page that lists them";
             new.about = format!("by the name of the index, {why}");

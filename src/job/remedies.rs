@@ -16,11 +16,14 @@ pub struct Remedy {
 }
 
 /// What to do about a site, or another program, that refuses requests.
-pub const REFUSED: &str = "indexrank does not try to get around that: wait, and send fewer requests with --workers 4 or --rps 1";
+const REFUSED: &str = "indexrank does not try to get around that: wait, and send fewer requests with --workers 4 or --rps 1";
 
 /// What to do about a site whose robots.txt forbids the numbered pages of an index, and no letter page.
 pub const WALK_LETTERS: &str =
     "--walk letters needs only the letter pages, which robots.txt allows";
+
+/// What to do about a site that asks for pauses.
+pub const SLOW_DOWN: &str = "run the command again later, with --workers 4 or --rps 1";
 
 const NO_NETWORK: &str = "check the network and try again later; `--from replica` needs no network";
 const NO_SERVER: &str =
@@ -75,10 +78,7 @@ pub fn of_page(error: &PageError, origin: &Origin) -> Remedy {
             false,
         ),
         Blocked | Challenge => (of_refusal(error.reason), true),
-        Postponed => (
-            "run the command again later, with --workers 4 or --rps 1",
-            true,
-        ),
+        Postponed => (SLOW_DOWN, true),
         Robots => match error.cause_on_other_page() {
             Some(cause) if retry::is_transient(cause.reason) => (
                 "try again later; --ignore-robots is for a server of your own",

@@ -1,7 +1,5 @@
 //! Warnings about a run that wrote its rankings, one sentence each.
 
-use std::borrow::Cow;
-
 use crate::pipeline::harvest::Harvest;
 use crate::pipeline::series::WalkReport;
 use crate::results::coverage;
@@ -46,13 +44,7 @@ pub fn of_unnamed_pages(unnamed: usize, listed: usize) -> Option<String> {
 /// to be assumed. Each may concern the first place of a ranking.
 pub fn of_notes(companies: &[Company]) -> Option<String> {
     let notes = companies.iter().flat_map(|company| {
-        let notes = company.page.notes.iter().map(Cow::Borrowed);
-        let notes = notes.chain(
-            company
-                .index_note
-                .iter()
-                .map(|note| note.to_string().into()),
-        );
+        let notes = company.notes();
         notes.map(|note| (&company.page.code, note))
     });
     let (code, note) = notes.clone().next()?;

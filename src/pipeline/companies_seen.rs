@@ -10,7 +10,7 @@ use crate::site::paths;
 #[derive(Debug, Default)]
 pub struct CompaniesSeen {
     paths: Paths,
-    /// The paths whose canonical spelling is another one, by that. Of real paths, none.
+    /// Paths that are not in canonical spelling, by their canonical one. Empty on the real site.
     respelled: HashMap<Box<str>, Arc<str>>,
 }
 

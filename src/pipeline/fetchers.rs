@@ -112,7 +112,7 @@ impl<'a> Fetcher<'a> {
     /// Sends a page to its receiver. Returns false if that has ended.
     fn hand_over(&self, task: Task, page: Result<Page, PageError>) -> bool {
         if !matches!(task.target, Target::Company(_)) {
-            let fetched = Fetched { task, page };
+            let fetched = Box::new(Fetched { task, page });
             return self.events.send(Event::IndexPage(fetched)).is_ok();
         }
         // A page that the cancelled run did not fetch counts as nothing.
@@ -124,7 +124,7 @@ impl<'a> Fetcher<'a> {
         let throttle = self.source.throttle(task.request().purpose);
         let is_sent = self.pages.send(Fetched { task, page }).is_ok();
         if is_sent && !is_recorded {
-            throttle.wait_for_verdict();
+            throttle.wait_for_result();
         }
         is_sent
     }

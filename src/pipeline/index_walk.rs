@@ -15,7 +15,7 @@ use crate::pipeline::series::{self, Kind, Series, WalkReport, paths};
 use crate::pipeline::task::{IndexPageId, Target, Task};
 use crate::site::index::{self, IndexPage, Link, MAX_PAGES};
 use crate::site::landmarks::places;
-use crate::site::paths::{LETTERS, letter_page};
+use crate::site::paths::LETTERS;
 use crate::source::Source;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::lane::Lane;
@@ -54,11 +54,17 @@ pub struct WalkError {
     pub error: PageError,
 }
 
-/// Whether robots.txt allows all letter pages of an index. Blocks until it is known.
-pub fn allows_letters(source: &Source, index: &str) -> bool {
-    let robots = &source.pages_host.robots;
-    let mut paths = LETTERS.iter().map(|letter| letter_page(index, letter));
-    paths.all(|path| robots.check(&path).is_ok())
+impl WalkError {
+    /// The failure of a page of an index.
+    pub fn new(source: &Source, index: &str, page: IndexPageId, error: PageError) -> Self {
+        let robots = &source.pages_host.robots;
+        WalkError {
+            page,
+            address: source.address(&page.path(index)),
+            allows_letters: error.reason == Reason::Robots && robots.allows_letter_pages(index),
+            error,
+        }
+    }
 }
 
 /// An index page that arrived and does not parse.
@@ -294,8 +300,8 @@ impl<'a> IndexWalk<'a> {
         self.advance(page.pages as usize)
     }
 
-    /// Gives companies that are listed already, on this page or before, the path of then: a letter page
-    /// and a numbered page share the memory, and the spelling.
+    /// Gives a row the path of an earlier row of the same company, so that both share its memory and its
+    /// spelling.
     fn share_paths(&self, rows: &mut [Link]) {
         let mut on_page = CompaniesSeen::default();
         for link in rows {
@@ -418,12 +424,6 @@ impl<'a> IndexWalk<'a> {
     }
 
     fn error(&self, page: IndexPageId, error: PageError) -> WalkError {
-        WalkError {
-            page,
-            address: self.source.address(&page.path(self.name)),
-            allows_letters: error.reason == Reason::Robots
-                && allows_letters(self.source, self.name),
-            error,
-        }
+        WalkError::new(self.source, self.name, page, error)
     }
 }

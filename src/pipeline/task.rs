@@ -51,7 +51,7 @@ pub struct Fetched {
 #[derive(Debug)]
 pub enum Event {
     /// An index page as fetched, or why there is none.
-    IndexPage(Fetched),
+    IndexPage(Box<Fetched>),
     /// A company is in a harvest.
     Parsed,
     /// A company page was not fetched, or does not parse.

@@ -135,7 +135,8 @@ impl<'a> Walker<'a> {
                 None => self.counters.fetched.sub(1),
                 Some((task, error)) => self.give_up(task, error, failures),
             },
-            (Event::IndexPage(Fetched { task, page }), Walk::Index(walk)) => {
+            (Event::IndexPage(fetched), Walk::Index(walk)) => {
+                let Fetched { task, page } = *fetched;
                 match page {
                     Ok(page) => walk.page_arrived(task, page)?,
                     // The walk stops when the cancellation arrives, or does not need the page any more.

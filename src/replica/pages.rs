@@ -34,8 +34,8 @@ pub struct Pages {
 /// A response of status 200, or a redirect, ready to be sent to a client that accepts gzip.
 #[derive(Debug)]
 pub struct Response {
-    /// The status line, and the address of a redirect.
-    pub first_lines: String,
+    /// The status line, and `Location` for a redirect, each with its line end.
+    pub head_start: String,
     pub content_type: String,
     /// The head without the empty line at its end.
     pub gzipped_head: String,
@@ -47,17 +47,17 @@ pub struct Response {
 impl Response {
     /// A page of status 200. Compresses its plain body.
     pub fn new(content_type: &str, body: &[u8]) -> Self {
-        let first_lines = "HTTP/1.1 200 OK\r\n".to_owned();
-        Response::with_first_lines(first_lines, content_type, body)
+        let head_start = "HTTP/1.1 200 OK\r\n".to_owned();
+        Response::with_head_start(head_start, content_type, body)
     }
 
     /// A redirect to another path of this server.
     pub fn redirect(path: &str) -> Self {
-        let first_lines = format!("HTTP/1.1 301 Moved Permanently\r\nLocation: {path}\r\n");
-        Response::with_first_lines(first_lines, "text/html", b"")
+        let head_start = format!("HTTP/1.1 301 Moved Permanently\r\nLocation: {path}\r\n");
+        Response::with_head_start(head_start, "text/html", b"")
     }
 
-    fn with_first_lines(first_lines: String, content_type: &str, body: &[u8]) -> Self {
+    fn with_head_start(head_start: String, content_type: &str, body: &[u8]) -> Self {
         // Level 2 gives pages of the real site's size, in half the time of level 6.
         let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::new(2));
         let body = encoder
@@ -65,12 +65,12 @@ impl Response {
             .and_then(|()| encoder.finish())
             .expect("writing to memory");
         let head = format!(
-            "{first_lines}Server: indexrank\r\nContent-Type: {content_type}\r\nVary: Accept-Encoding\r\n\
+            "{head_start}Server: indexrank\r\nContent-Type: {content_type}\r\nVary: Accept-Encoding\r\n\
              Content-Encoding: gzip\r\nContent-Length: {}\r\n",
             body.len()
         );
         Response {
-            first_lines,
+            head_start,
             content_type: content_type.to_owned(),
             gzipped_message: [head.as_bytes(), b"\r\n", &body].concat(),
             body_start: head.len() + 2,

@@ -263,7 +263,7 @@ impl Connection<'_> {
                 let body = response.plain_body();
                 let head = format!(
                     "{}Server: indexrank\r\nContent-Type: {}\r\nVary: Accept-Encoding\r\nContent-Length: {}\r\n{}",
-                    response.first_lines,
+                    response.head_start,
                     response.content_type,
                     body.len(),
                     end_of_head(keep_alive)

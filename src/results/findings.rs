@@ -5,6 +5,7 @@
 //! times the memory of the companies.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use std::borrow::Cow;
 
 use crate::http::error::PageError;
 use crate::pipeline::harvest::{Failure, Harvest, Ledger};
@@ -79,8 +80,7 @@ impl Findings {
 
     fn notes(&self) -> impl Iterator<Item = Note<'_>> {
         self.harvest.companies.iter().flat_map(|company| {
-            let notes = company.page.notes.iter().map(str::to_owned);
-            let notes = notes.chain(company.index_note.iter().map(ToString::to_string));
+            let notes = company.notes().map(Cow::into_owned);
             let notes = notes.chain(self.prices.note(company));
             let code = &company.page.code;
             notes.map(move |note| Note { code, note })

@@ -12,6 +12,7 @@
 //! * A landmark is spelled with character references. The scan does not find it.
 //! * The page exceeds a limit of the tree. The scan still parses it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
@@ -97,6 +98,15 @@ pub struct Company<P = CompanyPage> {
     pub growth: Option<Decimal>,
     /// Why the index has no usable growth.
     pub index_note: Option<RowNote>,
+}
+
+impl Company {
+    /// The notes on its page and on its row in the index.
+    pub fn notes(&self) -> impl Iterator<Item = Cow<'_, str>> + Clone {
+        let of_page = self.page.notes.iter().map(Cow::Borrowed);
+        let of_row = self.index_note.iter();
+        of_page.chain(of_row.map(|note| note.to_string().into()))
+    }
 }
 
 /// Why a page is not a company page.

@@ -54,8 +54,9 @@ pub fn encoded(path: &str) -> Cow<'_, str> {
     utf8_percent_encode(path, NOT_IN_ADDRESSES).into()
 }
 
-/// The same spelling for all paths that mean one page without doubt: [`encoded`], with escapes of what
-/// that encodes in upper case, and without escapes of letters, digits and `-._~`.
+/// One spelling for all paths that surely mean the same page. Encodes like [`encoded`], decodes escaped
+/// letters, digits and `-._~` (RFC 3986, 6.2.2.2), and writes escapes of bytes that [`encoded`] escapes in
+/// upper case.
 ///
 /// Escapes of other characters stay as they are: for some sites `a%2fb` and `a%2Fb` are two pages, or
 /// `a%26b` and `a&b`.
@@ -106,12 +107,12 @@ pub fn numbered_page(index: &str, number: u32) -> String {
     format!("{INDEX_PREFIX}{index}?p={number}")
 }
 
-/// The path of a page without the parameters that do not change it: `p=1`, because page 1 has a path
-/// without a number too, and `op`, which links of other sites have.
-pub fn without_idle_parameters(path: &str) -> String {
+/// The path without query parameters that the site ignores: `p=1`, because page 1 also has a path without a
+/// number, and `op`, which other sites add to links.
+pub fn without_ignored_parameters(path: &str) -> String {
     let (page, query) = path.split_once('?').unwrap_or((path, ""));
-    let is_idle = |pair: &&str| *pair == "p=1" || pair.split('=').next() == Some("op");
-    let pairs: Vec<&str> = query.split('&').filter(|pair| !is_idle(pair)).collect();
+    let is_ignored = |pair: &&str| *pair == "p=1" || pair.split('=').next() == Some("op");
+    let pairs: Vec<&str> = query.split('&').filter(|pair| !is_ignored(pair)).collect();
     match pairs.join("&") {
         query if query.is_empty() => page.to_owned(),
         query => format!("{page}?{query}"),

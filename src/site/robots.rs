@@ -8,9 +8,9 @@ use crate::site::paths;
 /// The rules beyond these bytes of a robots.txt do not count (RFC 9309, 2.5). The line that crosses the
 /// limit does not either.
 pub const MAX_BYTES: usize = robotxt::BYTE_LIMIT;
-/// In place of a longer crawl delay. The library ignores delays that exceed a `Duration`, such as `1e30`
-/// and `inf`, and a site that states one wants anything but no delay. No longer delay is written in
-/// fewer bytes.
+/// Overwrites a longer crawl delay, in seconds. The library ignores delays that exceed a `Duration`, such as
+/// `1e30` and `inf`, as if there were none. Every longer delay has at least three bytes, so this fits into
+/// its place.
 const LONGEST_DELAY: &[u8; 3] = b"1e9";
 
 /// The rules of one robots.txt for one robot.

@@ -6,14 +6,14 @@
 use std::borrow::Cow;
 
 use crate::http::decode::{self, Inflater};
-use crate::http::error::Reason::{Blocked, Challenge, Gone, Redirects, Status};
 use crate::http::error::{PageError, Reason, catch_panic};
 use crate::http::page::Page;
 use crate::site::paths;
 use crate::site::robots::{self, Rules};
 use crate::source::Source;
+use crate::source::pauses::MAX_RETRY_AFTER;
 use crate::source::purpose::{Purpose, Request};
-use crate::source::retry::{Attempts, MAX_RETRY_AFTER};
+use crate::source::retry::{self, Attempts};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::lane::Lane;
 use crate::telemetry::trace::Label;
@@ -76,7 +76,9 @@ pub fn fetch_robots(source: &Source, user_agent: &str, counters: &Counters) {
     source.pages_host.robots.set(rules);
 }
 
-/// A site without robots.txt (most statuses of 400 to 499) allows everything (RFC 9309, 2.3.1.3).
+/// A robots.txt that is not there allows everything: a status of 400 to 499 except the transient ones, more
+/// than five redirects, or one without a usable address (RFC 9309, 2.3.1.2 and 2.3.1.3). A status of 500
+/// and above allows nothing (2.3.1.4), whatever its page says.
 fn request_rules(
     source: &Source,
     user_agent: &str,
@@ -84,7 +86,15 @@ fn request_rules(
 ) -> Result<Rules, PageError> {
     let request = Request::new(Purpose::Robots, paths::ROBOTS);
     let lane = &mut counters.lane(Label::Rules);
-    let rules = get_with_retries(source, request, lane, |page, lane| {
+    get_with_retries(source, request, lane, |page, lane| {
+        let status = page.status;
+        let page = match page.require_status_200() {
+            Ok(page) => page,
+            Err(error) if status < 500 && !retry::is_transient(error.reason) => {
+                return Ok(Rules::allow_all());
+            }
+            Err(error) => return Err(error),
+        };
         let mut inflater = Inflater::default();
         // A body that was cut, or inflates to more than the inflater takes, has rules in its first part.
         let text = page.inflate(&mut inflater).map(Cow::Borrowed);
@@ -94,16 +104,5 @@ fn request_rules(
         })?;
         page.check_identity(&text, lane.counters)?;
         Ok(Rules::parse(&text, user_agent))
-    });
-    match rules {
-        Err(error)
-            if matches!(
-                error.reason,
-                Gone | Blocked | Challenge | Status | Redirects
-            ) =>
-        {
-            Ok(Rules::allow_all())
-        }
-        rules => rules,
-    }
+    })
 }

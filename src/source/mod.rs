@@ -1,6 +1,6 @@
 //! Where pages come from, a site or an archive, and when they may be requested.
 //! Sending one request is in `http`, the archive format in `warc`, the order of the requests in `pipeline`.
-//! Another retry rule goes into `retry`; a rule for one kind of request (attempts, size, robots.txt, journal) into `purpose`; another limit on all requests into `throttle`, another rule about `Retry-After` and 429 into `pauses`, another kind of refusal into `http::error`.
+//! Another retry rule goes into `retry`; a rule for one kind of request (attempts, size, robots.txt, journal) into `purpose`; another limit on all requests into `throttle`, another rule about `Retry-After` and 429 into `pauses`, another one about refusals into `refusals`.
 
 mod concurrency;
 pub mod get_with_retries;
@@ -24,8 +24,9 @@ use crate::http::error::{PageError, Reason};
 use crate::http::page::Page;
 use crate::site::paths;
 use crate::source::host::Host;
+use crate::source::pauses::Pause;
 use crate::source::purpose::{Purpose, Request};
-use crate::source::retry::{Attempts, Pause, Retries};
+use crate::source::retry::{Attempts, Retries};
 use crate::source::throttle::{Cause, PauseResponse, Permit, Throttle};
 use crate::telemetry::lane::Lane;
 use crate::warc::journal::{Journal, Keep};
@@ -64,6 +65,7 @@ pub struct Site {
 }
 
 /// What a site answers to one request.
+#[expect(clippy::large_enum_variant, reason = "an answer is moved once")]
 enum Answer {
     Page(Page),
     /// It asks for a pause. Its request may go first after the pause if `goes_first`.
@@ -101,7 +103,7 @@ impl Source {
         }
     }
 
-    /// Returns the page of a path; any status but 200 is an error. `buffer` returns a buffer for the
+    /// Returns the page of a path; any status but 200 is an error, except for robots.txt. `buffer` returns a buffer for the
     /// body. The lane must know the path already. Blocks while the throttle or a robots.txt not yet known
     /// holds the request back.
     pub fn get(
@@ -117,7 +119,10 @@ impl Source {
             },
             Backend::Archive(archive) => self.look_up(archive, request, buffer, lane)?,
         };
-        page.require_status_200()
+        if request.purpose.policy().requires_status_200 {
+            return page.require_status_200();
+        }
+        Ok(page)
     }
 
     fn look_up(
@@ -203,7 +208,8 @@ impl Source {
             return Err(throttle::cancelled());
         }
         let page = result?;
-        let pause = self.retries.pause(&page).filter(|_| policy.pauses_host);
+        let pause = pauses::asked_for(&page, self.retries.first_delay());
+        let pause = pause.filter(|_| policy.pauses_host);
         // Before the permit is dropped, because that may release the next request.
         let (site_address, status) = (site.base(request.path), page.status);
         let goes_first = pause.is_some_and(|pause| {
@@ -224,14 +230,7 @@ impl Source {
         let Some(pause) = pause else {
             return Ok(Answer::Page(page));
         };
-        let detail = match pause {
-            Pause::Stated(pause) => {
-                let seconds = pause.as_secs();
-                format!("HTTP status {status}, with a Retry-After of {seconds} s")
-            }
-            Pause::Unstated(_) => format!("HTTP status {status}, without a Retry-After"),
-        };
-        let error = PageError::new(Reason::Postponed, detail);
+        let error = postponed(status, pause);
         Ok(Answer::Pause { error, goes_first })
     }
 
@@ -407,6 +406,18 @@ impl Site {
         lane.counters.resumed.add(1);
         Some(page)
     }
+}
+
+/// The error of a page whose response asks for a pause.
+fn postponed(status: u16, pause: Pause) -> PageError {
+    let detail = match pause {
+        Pause::Stated(pause) => {
+            let seconds = pause.as_secs();
+            format!("HTTP status {status}, with a Retry-After of {seconds} s")
+        }
+        Pause::Unstated(_) => format!("HTTP status {status}, without a Retry-After"),
+    };
+    PageError::new(Reason::Postponed, detail)
 }
 
 fn record(lane: &mut Lane, started: Instant, result: &Result<Page, PageError>) {

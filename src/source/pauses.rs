@@ -4,16 +4,33 @@
 //! for another pause instead, only one request was sent for it. Without a probe, a host that refuses the
 //! first request for each of 100 pages gets 100 pauses.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use crate::source::retry::Pause;
+use http::HeaderMap;
+use http::header::{DATE, RETRY_AFTER};
 
+use crate::http::page::Page;
+
+/// The longest pause or crawl delay that a run obeys. A longer one ends it.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
 /// The longest time that a host may be paused in all. A site that asks for more does not want to be
 /// scraped now, and a run must not take hours without an end in sight.
 pub const MAX_PAUSED: Duration = Duration::from_secs(600);
-/// A host that answers the request after a pause with another 429, and never says for how long, is asked
-/// this often. The pauses double: 5, 10, 20 and 40 s.
+/// Cancel the run at this many 429s without `Retry-After` and without a success between them. The pauses
+/// before are 5, 10, 20 and 40 s.
 pub const MAX_UNSTATED: u32 = 5;
+/// The first pause after a 429 without `Retry-After`, as a multiple of the longest delay before the second
+/// attempt: 10 × 0.5 s. With it, a run waits 75 s in all before it gives up.
+const FIRST_UNSTATED: u32 = 10;
+
+/// A pause that a response asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    /// As long as `Retry-After` says.
+    Stated(Duration),
+    /// A 429 (too many requests) does not say how long. The first such pause is this long.
+    Unstated(Duration),
+}
 
 /// The pauses of one host. The throttle holds them under its lock and passes the time in.
 #[derive(Debug, Default)]
@@ -51,7 +68,7 @@ pub enum Turn {
     OfProbe,
 }
 
-/// Why the host is paused no more.
+/// Why the run is cancelled instead of paused.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Excess {
     /// All pauses together are longer than [`MAX_PAUSED`].
@@ -147,6 +164,36 @@ impl Pauses {
             Phase::Paused
         };
     }
+}
+
+/// The pause that a page asks for: with status 429, or with status 503 and `Retry-After`. `first_delay` is
+/// the longest delay before the second attempt at a page.
+pub fn asked_for(page: &Page, first_delay: Duration) -> Option<Pause> {
+    let stated = retry_after(&page.headers).map(Pause::Stated);
+    match page.status {
+        429 => stated.or(Some(Pause::Unstated(first_delay * FIRST_UNSTATED))),
+        503 => stated,
+        _ => None,
+    }
+}
+
+/// The pause that a response asks for with `Retry-After`, in seconds or as any HTTP date
+/// (RFC 9110, 10.2.3). `None` if the header is missing, malformed, or names a time in the past.
+///
+/// A date is compared with the `Date` of the response, if it has one: the clock of the site may
+/// differ from ours.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let pause = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // A number that overflows is a longer pause than any run obeys.
+        Duration::from_secs(value.parse().unwrap_or(u64::MAX))
+    } else {
+        let date = |text| httpdate::parse_http_date(text).ok();
+        let now = headers.get(DATE).and_then(|now| date(now.to_str().ok()?));
+        let now = now.unwrap_or_else(SystemTime::now);
+        date(value)?.duration_since(now).ok()?
+    };
+    Some(pause).filter(|pause| !pause.is_zero())
 }
 
 #[cfg(test)]

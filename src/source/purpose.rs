@@ -68,6 +68,8 @@ pub struct Policy {
     pub resumable: bool,
     /// Whether a 429, or a 503 with `Retry-After`, pauses all requests.
     pub pauses_host: bool,
+    /// Whether only status 200 is a page. robots.txt has a meaning with others too.
+    pub requires_status_200: bool,
     /// Whether robots.txt of its host may forbid it.
     pub obeys_robots: bool,
     /// Maximum number of attempts, including the first.
@@ -85,6 +87,7 @@ impl Purpose {
             keep: Keep::ForResume,
             resumable: true,
             pauses_host: true,
+            requires_status_200: true,
             obeys_robots: true,
             max_attempts: MAX_ATTEMPTS,
         };
@@ -115,6 +118,7 @@ impl Purpose {
                     redirects: Redirects::AnyHost,
                 },
                 keep: Keep::ForRecording,
+                requires_status_200: false,
                 obeys_robots: false,
                 ..index
             },

@@ -1,8 +1,8 @@
-//! Refusals: answers of a site that are neither the page nor a fault of its own.
+//! Refusals: block pages, statuses such as 403 or 405, and redirects to another site.
 //!
-//! Five in a row end the run. Until a page has been good, each fetcher waits for the verdict on its page
-//! before it takes the next. Otherwise the pages that wait for a parser would be further requests to a
-//! site that refuses them: with eight fetchers, 15 company pages instead of 12.
+//! Five in a row end the run. Until the site has served a company page, each fetcher waits until its page
+//! is parsed before it takes the next. Without that, the pages in the channel to the parsers are further
+//! requests to a site that refuses them: with eight fetchers, 15 company pages instead of 12.
 
 use crate::http::error::{PageError, Reason};
 use crate::source::retry;
@@ -11,56 +11,55 @@ use crate::source::retry;
 /// asking for all 500 pages.
 const MAX_REFUSALS: u32 = 5;
 
-/// The verdicts on company pages. The throttle holds them under its lock.
+/// What the results of company pages say about the site. The throttle holds it under its lock.
 #[derive(Debug, Default)]
 pub struct Refusals {
     in_a_row: u32,
-    /// Whether a page has been good since the last refusal, if there was one.
-    is_proven: bool,
-    /// Verdicts on pages of an unproven site that no fetcher has taken yet.
-    verdicts: usize,
+    /// Whether the site has served a company page since its last refusal.
+    serves_pages: bool,
+    /// Results that no fetcher has waited for yet. Counted only while `serves_pages` is false.
+    results: usize,
 }
 
 impl Refusals {
     /// Records the result of a page. Returns the error of the refusal that ends the run, if this is it.
     ///
-    /// A transient failure says nothing about whether the site refuses, nor does a page that it has not
-    /// been asked for.
+    /// A transient failure says nothing about whether the site refuses, nor does a page that was not
+    /// requested.
     pub fn record<'a>(&mut self, error: Option<&'a PageError>) -> Option<&'a PageError> {
         use Reason::{Postponed, Robots, Stopped};
-        let was_proven = self.is_proven;
+        let served_pages = self.serves_pages;
         match error {
             None => {
-                self.is_proven = true;
+                self.serves_pages = true;
                 self.in_a_row = 0;
             }
             Some(error) if error.reason.is_refusal() => {
-                self.is_proven = false;
+                self.serves_pages = false;
                 self.in_a_row += 1;
             }
             Some(error) if matches!(error.reason, Postponed | Robots | Stopped) => {}
             Some(error) if retry::is_transient(error.reason) => {}
             Some(_) => self.in_a_row = 0,
         }
-        self.verdicts = match was_proven || self.is_proven {
-            true => 0,
-            false => self.verdicts + 1,
-        };
+        let is_waited_for = !served_pages && !self.serves_pages;
+        self.results = if is_waited_for { self.results + 1 } else { 0 };
         let is_refusal = |error: &&PageError| error.reason.is_refusal();
         error.filter(|error| is_refusal(error) && self.in_a_row == MAX_REFUSALS)
     }
 
-    pub fn is_proven(&self) -> bool {
-        self.is_proven
+    pub fn serves_pages(&self) -> bool {
+        self.serves_pages
     }
 
-    /// Whether a fetcher may take its next page: the site is proven, or there is a verdict to take.
-    pub fn take_verdict(&mut self) -> bool {
-        if self.is_proven {
+    /// Whether a fetcher may take its next page: the site serves pages, or a result has been recorded that
+    /// this takes.
+    pub fn take_result(&mut self) -> bool {
+        if self.serves_pages {
             return true;
         }
-        let left = self.verdicts.checked_sub(1);
-        self.verdicts = left.unwrap_or(0);
+        let left = self.results.checked_sub(1);
+        self.results = left.unwrap_or(0);
         left.is_some()
     }
 }
@@ -98,19 +97,19 @@ mod tests {
     }
 
     #[test]
-    fn a_verdict_releases_one_fetcher_and_a_good_page_all() {
+    fn a_result_releases_one_fetcher_and_a_good_page_all() {
         let mut refusals = Refusals::default();
-        assert!(!refusals.take_verdict());
+        assert!(!refusals.take_result());
         record(&mut refusals, Reason::Busy);
         record(&mut refusals, Reason::Blocked);
-        assert!(refusals.take_verdict());
-        assert!(refusals.take_verdict());
-        assert!(!refusals.take_verdict());
+        assert!(refusals.take_result());
+        assert!(refusals.take_result());
+        assert!(!refusals.take_result());
         refusals.record(None);
-        assert!(refusals.take_verdict());
-        assert!(refusals.take_verdict());
+        assert!(refusals.take_result());
+        assert!(refusals.take_result());
         // The fetcher of this page has gone on.
         record(&mut refusals, Reason::Blocked);
-        assert!(!refusals.take_verdict());
+        assert!(!refusals.take_result());
     }
 }

@@ -1,29 +1,21 @@
 //! The retry policy: which failures are retried, how often, and after which delay.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, SystemTime};
-
-use http::HeaderMap;
-use http::header::{DATE, RETRY_AFTER};
+use std::time::Duration;
 
 use crate::http::error::{PageError, Reason};
-use crate::http::page::Page;
 use crate::seeded;
 
 /// Maximum number of attempts at one page, including the first.
 pub const MAX_ATTEMPTS: u32 = 4;
 /// A server that sends invalid HTTP seldom recovers, so it gets one retry.
 const MAX_ATTEMPTS_AFTER_PROTOCOL_ERROR: u32 = 2;
-/// Maximum number of times that `Retry-After` may postpone one page. That is not a failure, but a site
+/// Maximum number of times that a 429, or a 503 with `Retry-After`, may postpone one page. That is not a failure, but a site
 /// that always postpones must not keep a run going without end.
 const MAX_POSTPONED: u32 = 10;
 /// The longest delay before the second attempt; it doubles with every attempt.
 pub const FIRST_DELAY: Duration = Duration::from_millis(500);
 const MAX_DELAY: Duration = Duration::from_secs(30);
-/// The longest pause or crawl delay that a run obeys. A longer one ends it.
-pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
-/// The first pause after a 429 without `Retry-After`, in delays before the second attempt at a page: 5 s.
-const UNSTATED_PAUSE: u32 = 10;
 /// Minimum of the retry budget, for small indices.
 const MIN_BUDGET: u64 = 20;
 
@@ -48,7 +40,7 @@ pub fn is_transient(reason: Reason) -> bool {
 pub struct Attempts {
     /// Attempts that failed.
     pub made: u32,
-    /// Times that `Retry-After` postponed the page. These do not count as attempts.
+    /// Times that the page was postponed. These do not count as attempts.
     postponed: u32,
     /// Whether the last response was another page, so that the next attempt needs a connection that
     /// has carried no other request.
@@ -90,6 +82,11 @@ impl Retries {
         }
     }
 
+    /// The longest delay before the second attempt at a page.
+    pub fn first_delay(&self) -> Duration {
+        self.first_delay
+    }
+
     /// Announces `requests` first attempts; the retry budget grows with them.
     pub fn plan(&self, requests: usize) {
         self.planned.fetch_add(requests as u64, Relaxed);
@@ -121,7 +118,7 @@ impl Retries {
         attempts.got_other_page = error.reason == Reason::OtherPage;
         if error.reason == Reason::Postponed && attempts.postponed < MAX_POSTPONED {
             attempts.postponed += 1;
-            // The throttle pauses the host for as long as the site has asked.
+            // The throttle pauses the host.
             return Some(Duration::ZERO);
         }
         attempts.made += 1;
@@ -133,16 +130,6 @@ impl Retries {
             return None;
         }
         Some(self.jitter(path, attempts.made))
-    }
-
-    /// The pause that a page asks for: with status 429, or with status 503 and `Retry-After`.
-    pub fn pause(&self, page: &Page) -> Option<Pause> {
-        let stated = retry_after(&page.headers).map(Pause::Stated);
-        match page.status {
-            429 => stated.or(Some(Pause::Unstated(self.first_delay * UNSTATED_PAUSE))),
-            503 => stated,
-            _ => None,
-        }
     }
 
     fn spend(&self) -> bool {
@@ -160,32 +147,4 @@ impl Retries {
             .min(MAX_DELAY);
         longest.mul_f64(seeded::share((self.seed, path, attempts)))
     }
-}
-
-/// A pause that a response asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pause {
-    /// As long as `Retry-After` says.
-    Stated(Duration),
-    /// A 429 (too many requests) does not say how long. The first such pause is this long.
-    Unstated(Duration),
-}
-
-/// The pause that a response asks for with `Retry-After`, in seconds or as any HTTP date
-/// (RFC 9110, 10.2.3). `None` if the header is missing, malformed, or names a time in the past.
-///
-/// A date is compared with the `Date` of the response, if it has one: the clock of the site may
-/// differ from ours.
-pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let pause = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // A number that overflows is a longer pause than any run obeys.
-        Duration::from_secs(value.parse().unwrap_or(u64::MAX))
-    } else {
-        let date = |text| httpdate::parse_http_date(text).ok();
-        let now = headers.get(DATE).and_then(|now| date(now.to_str().ok()?));
-        let now = now.unwrap_or_else(SystemTime::now);
-        date(value)?.duration_since(now).ok()?
-    };
-    Some(pause).filter(|pause| !pause.is_zero())
 }

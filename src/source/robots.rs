@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use crate::http::error::{PageError, Reason};
+use crate::site::paths::{self, LETTERS, letter_page};
 use crate::site::robots::Rules;
 use crate::source::purpose::Request;
 
@@ -60,6 +61,17 @@ impl HostRules {
             return self.check(request.path);
         }
         Ok(())
+    }
+
+    /// Whether page 1 of an index may be requested. Blocks until the rules are known.
+    pub fn allows_first_page(&self, index: &str) -> bool {
+        self.check(&paths::numbered_page(index, 1)).is_ok()
+    }
+
+    /// Whether all letter pages of an index may be requested. Blocks until the rules are known.
+    pub fn allows_letter_pages(&self, index: &str) -> bool {
+        let mut pages = LETTERS.iter().map(|letter| letter_page(index, letter));
+        pages.all(|path| self.check(&path).is_ok())
     }
 
     /// Whether a path may be requested. Blocks until the rules are known.

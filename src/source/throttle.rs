@@ -1,9 +1,9 @@
 //! Throttling: when a request may be sent.
 //!
-//! Every request acquires a [`Permit`] first. The throttle enforces `--rps` and crawl delays, pauses
-//! the host on `Retry-After`, lowers the concurrency limit while many requests fail, and rejects all
-//! requests once the run is cancelled. When none of that is active, acquiring a permit takes two
-//! atomic operations.
+//! Every request acquires a [`Permit`] first. The throttle enforces `--rps` and crawl delays, pauses the
+//! host on `Retry-After` and 429, and lowers the concurrency limit while many requests fail. It cancels
+//! the run after five refusals in a row, and rejects all requests after that. When none of that is active,
+//! acquiring a permit takes three atomic operations.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -15,9 +15,9 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::http::error::{PageError, Reason};
 use crate::source::concurrency::{Change, Concurrency};
-use crate::source::pauses::{Excess, Pauses, Turn};
+use crate::source::pauses::{Excess, MAX_RETRY_AFTER, Pause, Pauses, Turn};
 use crate::source::refusals::Refusals;
-use crate::source::retry::{self, MAX_RETRY_AFTER, Pause};
+use crate::source::retry;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::lane::Lane;
 use crate::telemetry::trace::Phase;
@@ -38,7 +38,8 @@ pub enum Cause {
     /// The site, given by its address, asked for pauses of more than ten minutes in all, the last time
     /// with this status.
     ManyPauses { site: String, status: u16 },
-    /// The site, given by its address, answered 429 again and again and never said for how long.
+    /// The site, given by its address, answered 429 without `Retry-After` five times without a success
+    /// between.
     TooManyRequests { site: String },
 }
 
@@ -66,8 +67,8 @@ pub struct Throttle {
     /// The highest concurrency limit.
     max_limit: usize,
     state: Mutex<State>,
-    /// Fast path: [`Refusals::is_proven`].
-    is_proven: AtomicBool,
+    /// Fast path: [`Refusals::serves_pages`].
+    serves_pages: AtomicBool,
     /// Notified when a blocked request may be able to continue.
     changed: Condvar,
     /// Carries no messages. It disconnects when the run is cancelled.
@@ -108,7 +109,7 @@ impl Throttle {
                 concurrency: Concurrency::new(max_limit),
                 refusals: Refusals::default(),
             }),
-            is_proven: AtomicBool::new(false),
+            serves_pages: AtomicBool::new(false),
             changed: Condvar::new(),
             cancelled,
         }
@@ -237,9 +238,11 @@ impl Throttle {
         state.next_at = state.next_at.max(Instant::now() + interval);
     }
 
-    /// Holds back all requests for as long as a response asks, and records the pause in `lane`. A pause
-    /// of more than two minutes, or one too many, cancels the run instead. Returns whether a pause has
-    /// begun, and not only become longer.
+    /// Holds back all requests for as long as a response asks, and records the pause in `lane`. Returns
+    /// whether a pause has begun, and not only become longer.
+    ///
+    /// Cancels the run instead if the pause is over two minutes, if all pauses are over ten, or at the fifth
+    /// 429 of unstated length without a success between.
     pub fn pause(&self, response: PauseResponse, lane: &mut Lane) -> bool {
         let PauseResponse {
             site,
@@ -282,8 +285,11 @@ impl Throttle {
             let (path, error) = (path.to_owned(), error.clone());
             self.cancel_in(&mut state, Cause::Refused { path, error });
         }
-        if !self.is_proven.swap(state.refusals.is_proven(), SeqCst) {
-            // Fetchers may wait for this verdict.
+        if !self
+            .serves_pages
+            .swap(state.refusals.serves_pages(), SeqCst)
+        {
+            // Fetchers may wait for this result.
             self.changed.notify_all();
         }
         let failed = match error {
@@ -311,13 +317,13 @@ impl Throttle {
     }
 
     /// Blocks until the result of a company page is [recorded](Self::record_result), unless the site is
-    /// [proven](Refusals::is_proven). Fetchers call this after each page.
-    pub fn wait_for_verdict(&self) {
-        if self.is_proven.load(SeqCst) {
+    /// known to [serve pages](Refusals::serves_pages). Fetchers call this after each page.
+    pub fn wait_for_result(&self) {
+        if self.serves_pages.load(SeqCst) {
             return;
         }
         let mut state = self.state();
-        while state.cause.is_none() && !state.refusals.take_verdict() {
+        while state.cause.is_none() && !state.refusals.take_result() {
             state = self.wait(state, Duration::MAX);
         }
     }
@@ -420,10 +426,9 @@ mod tests {
         let throttle = Throttle::new(1);
         let ten_minutes_ago = Instant::now().checked_sub(MAX_PAUSED).unwrap();
         let mut state = throttle.state();
-        let stated = |pause| Pause::Stated(pause);
         state
             .pauses
-            .begin(stated(MAX_PAUSED), ten_minutes_ago)
+            .begin(Pause::Stated(MAX_PAUSED), ten_minutes_ago)
             .unwrap();
         drop(state);
         assert_eq!(throttle.cause(), None);

@@ -117,7 +117,8 @@ impl Contents {
     /// Of several responses for one address, the last one in the file counts, whatever its status: a
     /// retry, or what the page is now. It counts even if it is damaged, so that no older one is taken for
     /// it. A response of another host for the same path counts if its status is 200; its redirects and
-    /// failures do not hide a page. Nor does a `resource` record, which may be a picture of the page.
+    /// failures do not hide a page. Nor does a `resource` record: it may be another form of the page, such as its
+    /// text.
     pub fn add(&mut self, record: &Record, offset: u64, length: u64) {
         self.records += 1;
         let own_digest = digest::matches_record(record);
@@ -129,8 +130,10 @@ impl Contents {
         if record.is("warcinfo") {
             self.add_info(record, offset, is_damaged);
         }
-        let is_page = ["response", "revisit", "resource"].map(|kind| record.is(kind));
-        let address = record.address().filter(|_| is_page.contains(&true));
+        let is_page = ["response", "revisit", "resource"]
+            .iter()
+            .any(|kind| record.is(kind));
+        let address = record.address().filter(|_| is_page);
         let Some(address) = address.filter(|address| address.path.len() <= MAX_PATH) else {
             return;
         };
@@ -181,7 +184,8 @@ impl Contents {
         self.damaged += 1;
     }
 
-    /// Adds what a record stands for, if it counts more than what is known.
+    /// Stores the response for its address, unless the known one takes precedence (see
+    /// [`add`](Self::add)).
     fn keep(&mut self, address: Address, stored: Stored, is_damaged: bool, is_resource: bool) {
         let page = stored.page;
         let Some(known) = self.responses.get_mut(&address.path) else {
@@ -245,9 +249,12 @@ impl Contents {
     /// redirect led.
     pub fn find(&self, path: &str) -> Result<Found<'_>, NotFound> {
         let is_own = self.promises_digests();
-        let look_up = |path: &str| match is_own {
-            true => self.responses.find(path),
-            false => self.responses.find_page(path),
+        let look_up = |path: &str| {
+            if is_own {
+                self.responses.find(path)
+            } else {
+                self.responses.find_page(path)
+            }
         };
         let (mut path, mut stored) = look_up(path)?;
         let mut reached = None;

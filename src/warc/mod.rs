@@ -1,6 +1,6 @@
 //! Recorded pages: reading WARC archives, writing them, and the journal of an unfinished run.
 //! Which responses are recorded is decided in `source::purpose`; what pages say is in `site`.
-//! A quirk in the records of other tools goes into `record`, one in the responses in these into `stored_response`, one in their files into `raw`, one in their spelling of paths into `path_map`, another digest into `digest`, another rule for which record answers a path into `contents`, another header field into `writer`.
+//! A quirk of other programs goes into `raw` (bytes between records), `record` (heads of records), `stored_response` (HTTP in a record) or `path_map` (spellings of a path). Which record answers a path is decided in `contents`. Another digest goes into `digest`, another header field into `writer`.
 
 mod contents;
 mod digest;

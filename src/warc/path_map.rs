@@ -21,7 +21,7 @@ pub struct PathMap<T> {
     /// Paths with escapes by their decoded bytes: the only spelling, or `None` if there are several.
     /// A path without escapes is its own decoded form, so it needs no second entry.
     by_bytes: HashMap<Vec<u8>, Option<String>>,
-    /// Paths with idle parameters, by their decoded bytes without them: the shortest.
+    /// Paths with ignored parameters, by their decoded bytes without these: the shortest spelling.
     by_page: HashMap<Vec<u8>, String>,
 }
 
@@ -48,7 +48,7 @@ impl<T> PathMap<T> {
                         .and_modify(|only| *only = None)
                         .or_insert_with(|| Some(path.to_owned()));
                 }
-                let page = paths::without_idle_parameters(path);
+                let page = paths::without_ignored_parameters(path);
                 if page != path {
                     let shortest = self.by_page.entry(decoded(&page).into_owned());
                     let shortest = shortest.or_insert_with(|| path.to_owned());
@@ -87,9 +87,9 @@ impl<T> PathMap<T> {
     }
 
     /// The path as stored and the value: those that [`find`](Self::find) returns, or else of the path with
-    /// the fewest idle parameters ([`paths::without_idle_parameters`]) that is of the same page.
+    /// the fewest ignored parameters ([`paths::without_ignored_parameters`]) that is of the same page.
     pub fn find_page(&self, path: &str) -> Result<(&str, &T), NoMatch> {
-        let page = paths::without_idle_parameters(path);
+        let page = paths::without_ignored_parameters(path);
         let found = self.find(path);
         let found = found.or_else(|no_match| match no_match {
             NoMatch::Missing => self.find(&page),

@@ -1,7 +1,7 @@
 //! Reads the bytes of one record after another from the file of an archive.
 //!
-//! Programs separate records by none to several line ends instead of two, and write empty gzip members.
-//! Both are passed over. Other bytes between records, and records whose end is unknown, are skipped up to
+//! Some programs write fewer or more than two line ends between records, or empty gzip members. Both are
+//! ignored. Other bytes between records, and records whose end is unknown, are skipped up to
 //! the next record, and counted.
 
 use std::fs::File;
@@ -10,7 +10,8 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use flate2::bufread::GzDecoder;
 use memchr::memmem;
 
-use crate::warc::record::{self, GZIP_MAGIC, VERSION};
+use crate::http::decode::GZIP_MEMBER;
+use crate::warc::record::{self, VERSION};
 
 /// The largest record that is parsed; larger ones are skipped. Bodies are limited to 2 MiB.
 pub const MAX_RECORD: usize = 32 << 20;
@@ -18,11 +19,9 @@ pub const MAX_RECORD: usize = 32 << 20;
 const MAX_HEAD: usize = 64 << 10;
 /// Size of the buffer of the file, and of the parts in which it is searched for the next record.
 const BUFFER: usize = 1 << 20;
-/// The end of a part that is searched again as the start of the next one. The first bytes of a gzip
-/// member inflate from so many, whatever its header contains.
+/// Bytes at the end of a part that are searched again with the next one. A member whose header exceeds this
+/// is not found.
 const OVERLAP: usize = 64 << 10;
-/// Magic number of gzip and the only compression method that it has (RFC 1952).
-const MEMBER: [u8; 3] = [GZIP_MAGIC[0], GZIP_MAGIC[1], 8];
 pub const NO_RECORD: &str = "there is no WARC record";
 
 /// What the file contains next.
@@ -55,7 +54,7 @@ impl Records {
         let mut file = BufReader::with_capacity(BUFFER, file);
         skip_line_ends(&mut file)?;
         Ok(Records {
-            is_gzip: starts_with(&mut file, &GZIP_MAGIC)?,
+            is_gzip: starts_with(&mut file, &GZIP_MEMBER[..2])?,
             file,
             size,
             start: 0,
@@ -81,7 +80,7 @@ impl Records {
                 skip_line_ends(&mut self.file)?;
             }
             self.start = self.position()?;
-            let beginning: &[u8] = if self.is_gzip { &MEMBER } else { VERSION };
+            let beginning: &[u8] = if self.is_gzip { &GZIP_MEMBER } else { VERSION };
             let has_beginning = starts_with(&mut self.file, beginning)?;
             let read = if self.is_gzip {
                 self.read_member(buffer)
@@ -94,7 +93,7 @@ impl Records {
                 Ok(next) => return Ok(next),
                 Err(error) => error,
             };
-            if self.is_gzip && has_beginning && starts_with(&mut self.file, &MEMBER)? {
+            if self.is_gzip && has_beginning && starts_with(&mut self.file, &GZIP_MEMBER)? {
                 // Its checksum is wrong, and it ends here.
                 return Ok(Next::Damaged);
             }
@@ -214,7 +213,7 @@ fn find_version(bytes: &[u8]) -> Option<usize> {
 
 /// Where a gzip member that contains a record begins, in the first `end` of `bytes`.
 fn find_member(bytes: &[u8], end: usize) -> Option<usize> {
-    let mut members = memmem::find_iter(bytes, &MEMBER).take_while(|at| *at < end);
+    let mut members = memmem::find_iter(bytes, &GZIP_MEMBER).take_while(|at| *at < end);
     members.find(|at| {
         let mut start = [0; VERSION.len()];
         let inflated = GzDecoder::new(&bytes[*at..]).read_exact(&mut start);

@@ -209,10 +209,10 @@ impl Archive {
     /// archive of another program, redirects and `revisit` records are followed, and parameters that do
     /// not change a page may differ.
     ///
-    /// The error is [`Reason::NotArchived`] if there is none or more than one such page,
-    /// [`Reason::Redirects`] after too many redirects, [`Reason::Damaged`] if its record is damaged,
-    /// [`Reason::TooLarge`] if its body has more than [`MAX_BODY`] bytes, and that of
-    /// [`encodings::decode`](crate::http::encodings::decode) if it is encoded otherwise than with gzip.
+    /// Errors: [`Reason::NotArchived`] if no page matches, several do, or the target of a redirect or revisit
+    /// is missing. [`Reason::Redirects`] after too many redirects, [`Reason::Damaged`] for a damaged record,
+    /// [`Reason::TooLarge`] over [`MAX_BODY`]. Bodies of other programs also fail as
+    /// [`encodings::decode`](crate::http::encodings::decode) does.
     pub fn get(&self, path: &str, buffer: Vec<u8>) -> Result<Page, PageError> {
         let found = self.find(path)?;
         let page = self.read_page(path, found.page, buffer)?;
@@ -225,7 +225,8 @@ impl Archive {
     /// Reads the second look at the page of a path and query, as [`get`](Self::get) reads the page.
     pub fn get_second_look(&self, path: &str, buffer: Vec<u8>) -> Result<Page, PageError> {
         let look = self.find(path)?.second_look;
-        let look = look.ok_or_else(|| self.not_archived("has no second look at it"))?;
+        let look =
+            look.ok_or_else(|| self.missing(Reason::NotArchived, "has no second look at it"))?;
         self.read_page(path, look, buffer)
     }
 
@@ -235,14 +236,13 @@ impl Archive {
                 NotFound::TooManyRedirects => Reason::Redirects,
                 _ => Reason::NotArchived,
             };
-            let detail = format!("the archive {} {not_found}", self.path.display());
-            PageError::new(reason, detail)
+            self.missing(reason, not_found)
         })
     }
 
-    fn not_archived(&self, why: impl Display) -> PageError {
+    fn missing(&self, reason: Reason, why: impl Display) -> PageError {
         let detail = format!("the archive {} {why}", self.path.display());
-        PageError::new(Reason::NotArchived, detail)
+        PageError::new(reason, detail)
     }
 
     fn read_page(

@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use memchr::memchr_iter;
 use percent_encoding::{CONTROLS, percent_encode};
 
-pub const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// How each record begins.
 pub const VERSION: &[u8; 5] = b"WARC/";
 /// The field with the target of the last redirect before a response, if there was one. The format
@@ -94,10 +93,10 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Whether a line, with those after it, is the first of a record.
-pub fn begins(line: &[u8]) -> bool {
+/// Whether `bytes` begin with a version line such as `WARC/1.1`.
+pub fn begins(bytes: &[u8]) -> bool {
     matches!(
-        line.strip_prefix(VERSION),
+        bytes.strip_prefix(VERSION),
         Some([b'0'..=b'9', b'.', b'0'..=b'9', b'\r' | b'\n', ..])
     )
 }

@@ -8,11 +8,13 @@ use std::borrow::Cow;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use memchr::memmem;
-use url::{Position, Url};
+use url::Url;
 
+use crate::http::decode::GZIP_MEMBER;
 use crate::http::encodings;
 use crate::http::error::PageError;
-use crate::warc::record::{self, Address, GZIP_MAGIC, Record};
+use crate::http::redirect;
+use crate::warc::record::{self, Address, Record};
 
 /// Maximum size of the head of a response in bytes. Real ones have 1 KB.
 const MAX_HEAD: usize = 256 << 10;
@@ -35,8 +37,9 @@ pub struct StoredResponse<'a> {
 }
 
 impl<'a> StoredResponse<'a> {
-    /// The response of a `response` or `revisit` record, or the body of a `resource` record as one with
-    /// status 200. `None` if its head is invalid or larger than 256 KiB, and for a resource that is no text.
+    /// The response of a `response` or `revisit` record. A bare body counts as status 200 if it is text: in a
+    /// `resource` record, or if the Content-Type of the record is not `application/http`. `None` if the head
+    /// is invalid or larger than 256 KiB.
     ///
     /// `is_own` says that this program has stored it. Then its body is what the site sent, even if it begins
     /// like another head.
@@ -116,14 +119,12 @@ impl<'a> StoredResponse<'a> {
 
     /// Where a redirect leads, without a fragment. `None` for other statuses and without a usable address.
     pub fn redirect(&self, from: &Address) -> Option<String> {
-        if !matches!(self.status, 301..=303 | 307 | 308) {
+        if !redirect::is_redirect(self.status) {
             return None;
         }
         let location = record::field(self.head, LOCATION.as_str())?;
-        let target = Url::parse(&format!("{}{}", from.site, from.path))
-            .and_then(|from| from.join(String::from_utf8_lossy(&location).trim()))
-            .ok()?;
-        Some(target[..Position::AfterQuery].to_owned())
+        let from = Url::parse(&format!("{}{}", from.site, from.path)).ok()?;
+        redirect::target(&from, location.trim_ascii()).map(String::from)
     }
 
     /// The headers. Those with an invalid name or value are left out.
@@ -141,16 +142,17 @@ impl<'a> StoredResponse<'a> {
         headers
     }
 
-    /// Replaces the content of `buffer` with the body, its chunks joined and its encodings removed, except
-    /// a single gzip, and makes the headers agree with it.
+    /// Replaces the content of `buffer` with the body: chunks joined, encodings removed. A single gzip stays,
+    /// because the parsers inflate it. Sets `Content-Encoding` to what is left; other headers stay as
+    /// stored.
     pub fn copy_body(
         &self,
         headers: &mut HeaderMap,
         buffer: &mut Vec<u8>,
     ) -> Result<(), PageError> {
         buffer.clear();
-        let mut codings = codings(headers, CONTENT_ENCODING);
-        codings.extend(self::codings(headers, TRANSFER_ENCODING));
+        let mut codings = listed_codings(headers, CONTENT_ENCODING);
+        codings.extend(listed_codings(headers, TRANSFER_ENCODING));
         let is_chunked = codings.iter().any(|coding| coding == "chunked");
         codings.retain(|coding| !["chunked", "identity", "none", ""].contains(&&**coding));
         if !(is_chunked && join_chunks(self.body, buffer).is_some()) {
@@ -163,7 +165,7 @@ impl<'a> StoredResponse<'a> {
             [] => {}
             [coding] if is_gzip(coding) => {
                 // The parsers inflate it.
-                if buffer.starts_with(&GZIP_MAGIC) {
+                if buffer.starts_with(&GZIP_MEMBER[..2]) {
                     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
                 }
             }
@@ -178,7 +180,7 @@ impl<'a> StoredResponse<'a> {
 }
 
 /// The values of a header that lists codings, in lower case.
-fn codings(headers: &HeaderMap, name: HeaderName) -> Vec<String> {
+fn listed_codings(headers: &HeaderMap, name: HeaderName) -> Vec<String> {
     let values = headers.get_all(name).iter();
     let lists = values.map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase());
     let codings = |list: String| -> Vec<String> {

@@ -81,7 +81,7 @@ fn site() -> TestServer {
 }
 
 #[test]
-fn requests_replays_serves_and_resumes_every_character() {
+fn requests_replays_and_serves_every_character() {
     for [own, ..] in SLUGS {
         let path = format!("/stocks/{own}-stock");
         assert!(

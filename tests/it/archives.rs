@@ -1,4 +1,4 @@
-//! Archives of other programs: quirks of their files, of the records in these, and of the responses.
+//! Archives of other programs: which record answers a path, and whole runs on them.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -10,16 +10,16 @@ use indexrank::http::page::Page;
 use indexrank::replica::Pages;
 use indexrank::warc::reader::Archive;
 
-use crate::run::{COMPANIES, COMPANY, gzip, market};
+use crate::run::{COMPANIES, COMPANY, market};
 use crate::support::{RANKINGS, command, indexrank, json, json_lines, ledger, start_serve};
 
-const PAGE: &str = "<p>page a</p>";
-const INDEX: &str = "/index/components/s&p_500";
-const INDEX_1: &str = "/index/components/s&p_500?p=1";
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n";
+pub const PAGE: &str = "<p>page a</p>";
+pub const INDEX: &str = "/index/components/s&p_500";
+pub const INDEX_1: &str = "/index/components/s&p_500?p=1";
+pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n";
 
 /// A record without the line ends after it. `fields` are further lines of its head.
-fn bare_record(kind: &str, uri: &str, fields: &str, block: &[u8]) -> Vec<u8> {
+pub fn bare_record(kind: &str, uri: &str, fields: &str, block: &[u8]) -> Vec<u8> {
     let length = block.len();
     let head = format!(
         "WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Target-URI: {uri}\r\n{fields}Content-Length: {length}\r\n\r\n"
@@ -27,28 +27,28 @@ fn bare_record(kind: &str, uri: &str, fields: &str, block: &[u8]) -> Vec<u8> {
     [head.as_bytes(), block].concat()
 }
 
-fn record(kind: &str, path: &str, fields: &str, block: &[u8]) -> Vec<u8> {
+pub fn record(kind: &str, path: &str, fields: &str, block: &[u8]) -> Vec<u8> {
     let uri = format!("https://example.com{path}");
     [bare_record(kind, &uri, fields, block), b"\r\n\r\n".to_vec()].concat()
 }
 
-fn response(path: &str, body: &str) -> Vec<u8> {
+pub fn response(path: &str, body: &str) -> Vec<u8> {
     record("response", path, "", format!("{OK}{body}").as_bytes())
 }
 
-fn redirect(path: &str, target: &str) -> Vec<u8> {
+pub fn redirect(path: &str, target: &str) -> Vec<u8> {
     let http = format!("HTTP/1.1 301 Moved\r\nLocation: {target}\r\n\r\n");
     record("response", path, "", http.as_bytes())
 }
 
-fn open(bytes: &[u8]) -> Archive {
+pub fn open(bytes: &[u8]) -> Archive {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), bytes).unwrap();
     Archive::open(file.path()).unwrap()
 }
 
 /// The inflated text of a page with status 200.
-fn text(archive: &Archive, path: &str) -> Result<String, Reason> {
+pub fn text(archive: &Archive, path: &str) -> Result<String, Reason> {
     let page = archive
         .get(path, b"old".to_vec())
         .and_then(Page::require_status_200);
@@ -58,311 +58,6 @@ fn text(archive: &Archive, path: &str) -> Result<String, Reason> {
         Ok(String::from_utf8_lossy(&text).into_owned())
     });
     text.map_err(|error| error.reason)
-}
-
-/// Opens an archive that has `/a` and `/b`, and checks both and the number of bytes that were skipped.
-#[track_caller]
-fn check_file(name: &str, bytes: &[u8], skipped: Option<usize>) {
-    let archive = open(bytes);
-    for path in ["/a", "/b"] {
-        assert_eq!(text(&archive, path), Ok(PAGE.to_owned()), "{name}: {path}");
-    }
-    let damage = archive.damage().unwrap_or_default();
-    let told = skipped.map_or(String::new(), |skipped| format!("{skipped} byte"));
-    match skipped {
-        Some(_) => assert!(damage.contains(&told), "{name}: {damage}"),
-        None => assert_eq!(damage, "", "{name}"),
-    }
-}
-
-#[test]
-fn reads_plain_files_whatever_is_between_their_records() {
-    let bare = |path: &str| {
-        let uri = format!("https://example.com{path}");
-        bare_record("response", &uri, "", format!("{OK}{PAGE}").as_bytes())
-    };
-    let revisit = bare_record("revisit", "https://example.com/c", "", b"");
-    for between in [
-        "",
-        "\n",
-        "\r\n",
-        "\n\n",
-        "\r\n\r\n\r\n",
-        "\r\n\r\n\r\n\r\n\r\n",
-        "\n\r\n\n",
-    ] {
-        let records = [bare("/a"), revisit.clone(), bare("/b"), Vec::new()];
-        check_file(between, &records.join(between.as_bytes()), None);
-    }
-    check_file(
-        "line ends first",
-        &[b"\r\n\n".to_vec(), bare("/a"), bare("/b")].concat(),
-        None,
-    );
-    let cut = response("/c", &"x".repeat(3000));
-    let wrong_length = |length: &str| {
-        let record = String::from_utf8(response("/c", PAGE)).unwrap();
-        record.replacen("Content-Length: ", &format!("Content-Length: {length}"), 1)
-    };
-    for (between, skipped) in [
-        (b"garbage\r\n".to_vec(), 9),
-        (b"xyz".to_vec(), 3),
-        (b"a\r\n\r\nb\r\n".to_vec(), 8),
-        (vec![0; 100], 100),
-        (vec![b'q'; 3_000_000], 3_000_000),
-        // Cut in its block, in a line of its head, and in its version.
-        (cut[..2000].to_vec(), 2000),
-        (cut[..50].to_vec(), 50),
-        (cut[..7].to_vec(), 7),
-        (wrong_length("9").into_bytes(), wrong_length("9").len()),
-        (
-            wrong_length("99999").into_bytes(),
-            wrong_length("99999").len(),
-        ),
-        (wrong_length("x").into_bytes(), wrong_length("x").len()),
-    ] {
-        let name = String::from_utf8_lossy(&between[..between.len().min(200)]).into_owned();
-        let bytes = [response("/a", PAGE), between.clone(), response("/b", PAGE)].concat();
-        check_file(&name, &bytes, Some(skipped));
-        let bytes = [between, response("/a", PAGE), response("/b", PAGE)].concat();
-        check_file(&name, &bytes, Some(skipped));
-    }
-}
-
-#[test]
-fn reads_gzip_files_whatever_is_between_their_members() {
-    let (a, b) = (gzip(&response("/a", PAGE)), gzip(&response("/b", PAGE)));
-    let empty = gzip(b"");
-    let line_ends = gzip(b"\r\n\r\n");
-    for parts in [
-        [&empty, &a, &b, &empty],
-        [&a, &empty, &empty, &b],
-        [&a, &line_ends, &b, &line_ends],
-        [&line_ends, &empty, &a, &b],
-    ] {
-        check_file("empty members", &parts.map(Vec::as_slice).concat(), None);
-    }
-    let random: Vec<u8> = (0..9000_u32).map(|n| (n * n % 251) as u8).collect();
-    let cut = gzip(&record(
-        "response",
-        "/c",
-        "",
-        &[OK.as_bytes(), &random].concat(),
-    ));
-    let cut = &cut[..cut.len() / 2];
-    for (between, skipped) in [
-        (&b"\0\0\0"[..], 3),
-        (b"\n", 1),
-        (&[0x1f, 0x8b, 8], 3),
-        (cut, cut.len()),
-    ] {
-        check_file("between", &[&a, between, &b].concat(), Some(skipped));
-    }
-    check_file("cut first", &[cut, &a, &b].concat(), Some(cut.len()));
-}
-
-#[test]
-fn reads_heads_with_any_bytes_and_line_ends() {
-    let with_lf = |record: Vec<u8>| String::from_utf8(record).unwrap().replace("\r\n", "\n");
-    let latin1: &[u8] = b"WARC-Filename: caf\xe9\xff\r\n";
-    let head = [&b"WARC/1.0\r\nWARC-Type: response\r\n"[..], latin1].concat();
-    let http = format!("{OK}{PAGE}");
-    let end = format!(
-        "WARC-Target-URI:\r\n https://example.com/a\r\nContent-Length : {}\r\n\r\n{http}\r\n\r\n",
-        http.len()
-    );
-    let odd = [&head, end.as_bytes()].concat();
-    let info = record("warcinfo", "", "", b"operator: caf\xe9\r\n");
-    for (name, bytes) in [
-        (
-            "LF in WARC and HTTP",
-            [bare_lf("/a"), bare_lf("/b")].concat(),
-        ),
-        (
-            "CR LF, then LF",
-            [response("/a", PAGE), bare_lf("/b")].concat(),
-        ),
-        (
-            "bytes over 127, a folded line",
-            [odd.clone(), response("/b", PAGE)].concat(),
-        ),
-        (
-            "the first record",
-            [info, odd, response("/b", PAGE)].concat(),
-        ),
-        ("a type in capitals", {
-            let a = String::from_utf8(response("/a", PAGE)).unwrap();
-            [
-                a.replace("response", "Response").into_bytes(),
-                response("/b", PAGE),
-            ]
-            .concat()
-        }),
-    ] {
-        check_file(name, &bytes, None);
-    }
-    // The HTTP head alone.
-    for http in [
-        format!("{}{PAGE}", OK.replace("\r\n", "\n")),
-        format!("{}\r\n\r\n{PAGE}", OK.trim_end().replace("\r\n", "\n")),
-        format!("{}\n\n{PAGE}", OK.trim_end()),
-    ] {
-        let archive = open(&record("response", "/a", "", http.as_bytes()));
-        assert_eq!(text(&archive, "/a"), Ok(PAGE.to_owned()), "{http:?}");
-    }
-    assert!(!with_lf(response("/a", PAGE)).contains('\r'));
-}
-
-/// A record with LF line ends in both heads and after it.
-fn bare_lf(path: &str) -> Vec<u8> {
-    let http = format!("{OK}{PAGE}").replace("\r\n", "\n");
-    let length = http.len();
-    format!("WARC/1.0\nWARC-Type: response\nWARC-Target-URI: https://example.com{path}\nContent-Length: {length}\n\n{http}\n\n").into_bytes()
-}
-
-#[test]
-fn reads_the_heads_of_responses_as_browsers_do() {
-    let many = |number: usize| {
-        let lines = (0..number).map(|number| format!("X-{number}: y\r\n"));
-        format!("HTTP/1.1 200 OK\r\n{}", lines.collect::<String>())
-    };
-    let body = gzip(PAGE.as_bytes());
-    let gzipped = "Content-Encoding: gzip\r\n";
-    for (head, expected) in [
-        ("HTTP/2 200\r\n", Ok(())),
-        ("HTTP/2.0 200 OK\r\n", Ok(())),
-        ("http/1.0 200\r\n", Ok(())),
-        ("HTTP/1.1 200\r\n", Ok(())),
-        ("HTTP/1.1 200 \r\n", Ok(())),
-        ("HTTP/1.1  200   OK\r\n", Ok(())),
-        ("\r\nHTTP/1.1 200 OK\r\n", Ok(())),
-        ("HTTP/1.1 200 OK\r\nHTTP/1.1 200 OK\r\n", Ok(())),
-        ("HTTP/1.1 100 Continue\r\nHTTP/1.1 200 OK\r\n", Ok(())),
-        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n", Ok(())),
-        (
-            "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/2 200\r\n",
-            Ok(()),
-        ),
-        (
-            "HTTP/1.1 200 Connection established\r\n\r\nHTTP/1.1 200 OK\r\n",
-            Ok(()),
-        ),
-        (
-            "HTTP/1.0 200 OK\r\nVia: x\r\n\r\nHTTP/1.1 404 Gone\r\n",
-            Err(Reason::Gone),
-        ),
-        ("HTTP/1.1 200 OK\r\nX-A: b\r\n  c: d\r\n\te\r\n", Ok(())),
-        ("HTTP/1.1 200 OK\r\n folded first\r\n", Ok(())),
-        ("HTTP/1.1 200 OK\r\nno colon\r\n", Ok(())),
-        (
-            "HTTP/1.1 200 OK\r\nServer : x\r\nA B: c\r\n: d\r\nE: \x01\r\n",
-            Ok(()),
-        ),
-        ("HTTP/2 200\r\n:status: 200\r\n", Ok(())),
-        (&many(130), Ok(())),
-        (&many(5000), Ok(())),
-        (&many(60_000), Err(Reason::NotArchived)),
-        ("HTTP/1.1 20x OK\r\n", Err(Reason::NotArchived)),
-        ("HTTP/1.1\r\n", Err(Reason::NotArchived)),
-        ("GET / HTTP/1.1\r\n", Err(Reason::NotArchived)),
-    ] {
-        let http = [head.as_bytes(), gzipped.as_bytes(), b"\r\n", &body].concat();
-        let found = text(
-            &open(
-                &[
-                    record(
-                        "response",
-                        "/a",
-                        "Content-Type: application/http\r\n",
-                        &http,
-                    ),
-                    response("/b", PAGE),
-                ]
-                .concat(),
-            ),
-            "/a",
-        );
-        let name: String = head.chars().take(100).collect();
-        assert_eq!(found, expected.map(|()| PAGE.to_owned()), "{name:?}");
-    }
-    // The lenient reading also finds these.
-    for lines in [
-        "Content-Encoding:\r\n gzip\r\n",
-        "content-encoding : gzip\r\n",
-    ] {
-        let http = [b"HTTP/1.1 200\r\n", lines.as_bytes(), b"\r\n", &body].concat();
-        let archive = open(&record("response", "/a", "", &http));
-        assert_eq!(text(&archive, "/a"), Ok(PAGE.to_owned()), "{lines:?}");
-    }
-}
-
-#[test]
-fn joins_chunks_where_there_are_some() {
-    let chunked = |line_end: &str, extension: &str, end: &str| {
-        let chunks = PAGE.as_bytes().chunks(5).map(|chunk| {
-            let text = std::str::from_utf8(chunk).unwrap();
-            format!("{:X}{extension}{line_end}{text}{line_end}", chunk.len())
-        });
-        chunks.collect::<String>() + end
-    };
-    let plain = chunked("\r\n", "", "0\r\n\r\n");
-    for (coding, body) in [
-        ("chunked", &*plain),
-        ("Chunked", &plain),
-        ("CHUNKED", &plain),
-        ("   chunked  ", &plain),
-        ("identity,chunked", &plain),
-        ("chunked, chunked", &plain),
-        ("chunked\r\nTransfer-Encoding: Chunked", &plain),
-        ("\r\n chunked", &plain),
-        ("chunked", &chunked("\r\n", ";a=b;c=\"d\"", "0;x\r\n\r\n")),
-        ("chunked", &chunked("\r\n", "   ", "0  \r\n\r\n")),
-        (
-            "chunked",
-            &chunked("\r\n", "", "0\r\nX-Trailer: a\r\nY: b\r\n\r\n"),
-        ),
-        ("chunked", &chunked("\n", "", "0\n\n")),
-        // Its end is missing.
-        ("chunked", &chunked("\r\n", "", "")),
-        // The program that stored it has joined it.
-        ("chunked", PAGE),
-        ("Chunked", PAGE),
-        ("gzip, chunked", PAGE),
-    ] {
-        let http = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: {coding}\r\n\r\n{body}");
-        let archive = open(&record("response", "/a", "", http.as_bytes()));
-        assert_eq!(
-            text(&archive, "/a"),
-            Ok(PAGE.to_owned()),
-            "{coding}: {body}"
-        );
-    }
-    let gzipped = gzip(PAGE.as_bytes());
-    let chunk = [
-        format!("{:x}\r\n", gzipped.len()).as_bytes(),
-        &gzipped,
-        b"\r\n0\r\n\r\n",
-    ]
-    .concat();
-    for (lines, body) in [
-        ("Transfer-Encoding: gzip, chunked", &chunk),
-        (
-            "Transfer-Encoding: gzip, chunked\r\nContent-Encoding: gzip",
-            &chunk,
-        ),
-        (
-            "Transfer-Encoding: Chunked\r\nContent-Encoding: GZip",
-            &chunk,
-        ),
-        (
-            "Transfer-Encoding: chunked\r\nContent-Encoding: gzip",
-            &gzipped,
-        ),
-    ] {
-        let http = [b"HTTP/1.1 200 OK\r\n", lines.as_bytes(), b"\r\n\r\n", body].concat();
-        let archive = open(&record("response", "/a", "", &http));
-        assert_eq!(text(&archive, "/a"), Ok(PAGE.to_owned()), "{lines}");
-    }
 }
 
 /// The address of a stored record, and the page that is asked for.
@@ -649,64 +344,6 @@ fn reads_the_page_that_a_revisit_record_refers_to() {
     assert_eq!(archive.get("/a", Vec::new()).unwrap().reached, None);
 }
 
-#[test]
-fn reads_records_without_an_http_head() {
-    let of = |kind: &str, content_type: &str, body: &str| {
-        let field = format!("Content-Type: {content_type}\r\n");
-        record(kind, "/a", &field, body.as_bytes())
-    };
-    let html = of("resource", "text/html; charset=utf-8", PAGE);
-    let (a, b) = (response("/a", PAGE), response("/b", PAGE));
-    for (name, records, expected) in [
-        ("resource", [&b, &html], Ok(PAGE)),
-        (
-            "resource of XML",
-            [&b, &of("resource", "application/xml", PAGE)],
-            Ok(PAGE),
-        ),
-        (
-            "response",
-            [&b, &of("response", "text/html", PAGE)],
-            Ok(PAGE),
-        ),
-        (
-            "picture",
-            [&b, &of("resource", "image/png", "x")],
-            Err(Reason::NotArchived),
-        ),
-        (
-            "picture after the page",
-            [&html, &of("resource", "image/png", "x")],
-            Ok(PAGE),
-        ),
-        (
-            "resource after the response",
-            [&a, &of("resource", "text/html", "x")],
-            Ok(PAGE),
-        ),
-        (
-            "resource before the response",
-            [&of("resource", "text/html", "x"), &a],
-            Ok(PAGE),
-        ),
-        (
-            "request",
-            [&b, &of("request", "text/html", PAGE)],
-            Err(Reason::NotArchived),
-        ),
-        (
-            "HTTP without a head",
-            [&b, &of("response", "application/http", PAGE)],
-            Err(Reason::NotArchived),
-        ),
-    ] {
-        let archive = open(&records.map(Vec::as_slice).concat());
-        assert_eq!(text(&archive, "/a"), expected.map(str::to_owned), "{name}");
-    }
-    let page = open(&html).get("/a", Vec::new()).unwrap();
-    assert_eq!(page.charset().as_deref(), Some("utf-8"));
-}
-
 /// The market of the tests as another program stores it: no digests, no `X-` fields. `change` returns the
 /// records to store in place of a page.
 fn foreign(change: impl Fn(&str, &[u8]) -> Option<Vec<u8>>) -> Vec<u8> {
@@ -817,7 +454,7 @@ fn a_redirect_to_the_page_of_another_company_is_noticed() {
 
 /// Every command that reads an archive says which bytes it has skipped, also at an early end.
 #[test]
-fn tells_of_skipped_bytes_at_every_end() {
+fn warns_about_skipped_bytes_in_every_command() {
     let folder = tempfile::tempdir().unwrap();
     let garbage = "garbage".repeat(10);
     let with = |archive: Vec<u8>| {
@@ -951,7 +588,7 @@ fn assert_rejects(folder: &Path, name: &str, arguments: &[&str]) {
 
 /// A page that a redirect led to, in an archive that is served: the client is redirected too.
 #[test]
-fn serves_a_redirect_as_one() {
+fn serves_archived_redirects_as_redirects() {
     let archive = open(
         &[
             redirect("/a", "/b"),
@@ -962,12 +599,12 @@ fn serves_a_redirect_as_one() {
     );
     let pages = Pages::of_archive(&archive);
     assert!(pages.unreadable.is_empty(), "{:?}", pages.unreadable);
-    let first_lines = |path: &str| pages.get(path).map(|page| page.first_lines.clone());
+    let head_start = |path: &str| pages.get(path).map(|page| page.head_start.clone());
     assert!(
-        first_lines("/a")
+        head_start("/a")
             .unwrap()
             .contains("301 Moved Permanently\r\nLocation: /b\r\n")
     );
-    assert_eq!(first_lines("/b").as_deref(), Some("HTTP/1.1 200 OK\r\n"));
-    assert_eq!(first_lines("/c"), None);
+    assert_eq!(head_start("/b").as_deref(), Some("HTTP/1.1 200 OK\r\n"));
+    assert_eq!(head_start("/c"), None);
 }

@@ -1,5 +1,5 @@
 //! The check by cookie of the bank: a redirect to the same address with a `Set-Cookie`. On the site of the
-//! index it is a wall.
+//! index it is a refusal.
 
 use indexrank::replica::{Market, SEED};
 
@@ -52,7 +52,7 @@ fn sends_the_cookie_of_the_bank_back_once() {
 }
 
 #[test]
-fn asks_the_bank_no_third_time() {
+fn fails_if_the_bank_repeats_its_cookie_check() {
     let server = always(RATES, || redirect(RATES, &["a=1; Path=/"]));
     let run = Run::new(&server, &["--retry-pause", "10"]);
     assert_eq!(run.ran.code, 6, "{}", run.ran.stderr);
@@ -106,7 +106,7 @@ fn sends_no_cookie_that_was_not_set_by_a_check() {
 }
 
 #[test]
-fn elsewhere_such_a_check_is_a_wall() {
+fn a_cookie_check_on_the_index_site_is_a_refusal() {
     let words = "a redirect to the same address with a cookie (Set-Cookie), a check that lets only browsers through";
     let server = always(COMPANY, || redirect(COMPANY, &["a=1; Path=/"]));
     let run = Run::new(&server, &[]);

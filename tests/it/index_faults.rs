@@ -323,7 +323,7 @@ fn a_failed_index_ends_a_run_whose_fetchers_wait() {
 
 /// In the report, a warning and the table, like the other figures.
 #[test]
-fn tells_of_a_growth_that_cannot_be_read() {
+fn reports_a_growth_that_cannot_be_parsed() {
     for (shown, note) in [
         ("n/a", Some("growth is \"n/a\"")),
         ("-9,27%", Some("growth is \"-9,27%\"")),

@@ -5,6 +5,8 @@ mod run;
 mod support;
 
 mod addresses;
+mod archive_files;
+mod archive_responses;
 mod archives;
 mod bounds;
 mod capture;
@@ -57,8 +59,10 @@ mod plausibility;
 mod politeness;
 mod properties;
 mod proxy;
+mod proxy_settings;
 mod ranking;
 mod rates;
+mod refusals;
 mod remedies;
 #[cfg(unix)]
 mod resume;
@@ -78,6 +82,5 @@ mod tls;
 mod torture;
 mod trace;
 mod walks;
-mod walls;
 mod warc;
 mod wrong_index;

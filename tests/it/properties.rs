@@ -11,7 +11,7 @@ use indexrank::site::currency::Currency;
 use indexrank::site::index;
 use indexrank::site::number;
 use indexrank::site::rates;
-use indexrank::source::retry;
+use indexrank::source::pauses;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -410,14 +410,14 @@ proptest! {
                 headers.insert(name, value);
             }
         }
-        prop_assert_ne!(retry::retry_after(&headers), Some(Duration::ZERO));
+        prop_assert_ne!(pauses::retry_after(&headers), Some(Duration::ZERO));
     }
 
     #[test]
     fn retry_after_seconds_are_used_unchanged(seconds in 1u64..) {
         let mut headers = http::HeaderMap::new();
         headers.insert("retry-after", seconds.to_string().parse().unwrap());
-        prop_assert_eq!(retry::retry_after(&headers), Some(Duration::from_secs(seconds)));
+        prop_assert_eq!(pauses::retry_after(&headers), Some(Duration::from_secs(seconds)));
     }
 
     /// An error names the wrong part. A valid plan decides about every request.

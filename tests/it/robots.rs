@@ -167,7 +167,7 @@ fn follows_five_redirects_to_any_host() {
 }
 
 #[test]
-fn a_redirect_that_leads_nowhere_allows_all_and_one_to_a_server_that_fails_nothing() {
+fn a_robots_redirect_without_a_usable_target_allows_all_and_an_unreachable_target_nothing() {
     for to in [
         "ftp://site.example/robots.txt",
         "http://",

@@ -26,7 +26,7 @@ use crate::job::exchange_rate::{self, RateChoice};
 use crate::job::settings::Access;
 use crate::job::{cancel_on_signal_or_timeout, limits, open, remedies, shell};
 use crate::pipeline::PoolSizes;
-use crate::pipeline::index_walk::{self, WalkError};
+use crate::pipeline::index_walk::WalkError;
 use crate::pipeline::task::IndexPageId;
 use crate::pipeline::threads::join;
 use crate::site::currency::Currency;
@@ -159,10 +159,10 @@ impl Visit<'_> {
         }
         fetch_robots(self.source, &access.user_agent, self.counters);
         let robots = &self.source.pages_host.robots;
-        let index = robots.check(&paths::numbered_page(&self.check.index, 1));
+        let name = &self.check.index;
+        let index = robots.check(&paths::numbered_page(name, 1));
         let may_request_index = index.is_ok();
-        let may_walk_letters =
-            !may_request_index && index_walk::allows_letters(self.source, &self.check.index);
+        let may_walk_letters = !may_request_index && robots.allows_letter_pages(name);
         match index.and(robots.check(paths::COMPANY_PREFIX)) {
             Ok(()) => {
                 let delay = match self.counters.crawl_delay_ms.get() {
@@ -196,13 +196,9 @@ impl Visit<'_> {
                 index::judge_unparsed(&error, facts, &mut self.verdicts)
             }
             (Err(error), _) => {
-                let walk_error = WalkError {
-                    page: IndexPageId::Number(1),
-                    address: self.source.address(&path),
-                    allows_letters: error.reason == Reason::Robots
-                        && index_walk::allows_letters(self.source, index),
-                    error: PageError::new(error.reason, self.describe(&error)),
-                };
+                let described = PageError::new(error.reason, self.describe(&error));
+                let page = IndexPageId::Number(1);
+                let walk_error = WalkError::new(self.source, index, page, described);
                 let stop = Stop::of_walk(&walk_error, &self.check.access.origin, index);
                 self.failure.get_or_insert(stop.message);
                 self.fail("index page", &path, &error);

@@ -27,7 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
         asked: String::new(),
         reached: None,
         from_journal: false,
-            not_followed: None,
+        not_followed: None,
         large: None,
     };
     journal.keep("http://here/the-last", &page, Keep::ForResume);

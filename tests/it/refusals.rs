@@ -1,4 +1,4 @@
-//! Sites that refuse: block pages of every kind, refusals by status, redirects to another site, and 429.
+//! Sites that refuse: block pages, statuses, redirects to another site, and 429.
 
 use std::fs;
 use std::sync::{Arc, Mutex};
@@ -54,9 +54,9 @@ const F5: &str = "<html><head><title>Request Rejected</title></head><body>\
     The requested URL was rejected. Please consult with your administrator.</body></html>";
 
 /// What every company page is, and what the error says.
-type Wall = (fn() -> Reply, &'static str);
+type Refusal = (fn() -> Reply, &'static str);
 
-const WALLS: [Wall; 33] = [
+const REFUSALS: [Refusal; 33] = [
     (|| Reply::status("401 Unauthorized"), "HTTP status 401"),
     (|| Reply::status("402 Payment Required"), "HTTP status 402"),
     (|| Reply::status("403 Forbidden"), "HTTP status 403"),
@@ -166,15 +166,15 @@ const WALLS: [Wall; 33] = [
 ];
 
 #[test]
-fn eight_workers_end_at_a_wall_after_25_requests_at_most() {
-    let wall: Arc<Mutex<Fault>> = Arc::new(Mutex::new(Box::new(|| page(QUEUE))));
-    let shared = Arc::clone(&wall);
+fn eight_workers_send_at_most_25_requests_to_a_site_that_refuses() {
+    let refusal: Arc<Mutex<Fault>> = Arc::new(Mutex::new(Box::new(|| page(QUEUE))));
+    let shared = Arc::clone(&refusal);
     let server = TestServer::start(Market::embedded(None, SEED), move |path, _| {
         path.starts_with("/stocks/")
             .then(|| shared.lock().unwrap()())
     });
-    for (reply, what) in WALLS {
-        *wall.lock().unwrap() = Box::new(reply);
+    for (reply, what) in REFUSALS {
+        *refusal.lock().unwrap() = Box::new(reply);
         let before = server.requests().len();
         let run = Run::new(&server, &["--workers", "8"]);
         run.assert_failed(
@@ -183,7 +183,7 @@ fn eight_workers_end_at_a_wall_after_25_requests_at_most() {
         );
         let requests = server.requests().len() - before;
         assert!(requests <= MAX_REQUESTS, "{what}: {requests} requests");
-        // For a look at them
+        // The user can look at them there.
         let kept = fs::read(run.folder.path().join("rankings/unfinished.warc")).unwrap();
         let companies = format!("{}/stocks/", server.address());
         let refusals = memmem::find_iter(&kept, companies.as_bytes());
@@ -212,7 +212,7 @@ fn five_429s_without_a_retry_after_end_the_run() {
     }
 }
 
-/// Another success releases all requests, so no page is lost.
+/// The pauses are 10 and 20 ms. Three pages are refused twice each, and none is lost.
 #[test]
 fn a_429_without_a_retry_after_pauses_the_host() {
     let server = TestServer::start(market(), |path, earlier| {
@@ -222,11 +222,14 @@ fn a_429_without_a_retry_after_pauses_the_host() {
     let run = Run::new(&server, &["--retry-pause", "1"]);
     assert_eq!(run.ran.code, 0, "{}", run.ran.stderr);
     assert_eq!(server.asked(COMPANY), 3);
+    let report = json(&run.folder.path().join("rankings/run.json"));
+    assert!(report["paused_seconds"].as_f64() > Some(0.0), "{report}");
 }
 
-/// Further refusals are failures of their pages if the site serves others between them.
+/// One worker, so the order is fixed: refusals 1, 2, 4, 6 and 7 with a 502 after the second and the third.
+/// Retries of these come much later.
 #[test]
-fn a_refusal_counts_only_in_a_row_and_faults_do_not_end_the_row() {
+fn transient_failures_between_refusals_do_not_end_the_row() {
     let companies = market().companies().to_vec();
     let path = |at: usize| companies[at].path.clone();
     let refused: Vec<String> = [1, 2, 4, 6, 7].map(path).into();
@@ -238,7 +241,14 @@ fn a_refusal_counts_only_in_a_row_and_faults_do_not_end_the_row() {
         let is_faulty = faulty.iter().any(|one| one == path) && earlier == 0;
         is_faulty.then(|| Reply::status("502 Bad Gateway"))
     });
-    let options = ["--workers", "1", "--readers", "1"];
+    let options = [
+        "--workers",
+        "1",
+        "--readers",
+        "1",
+        "--retry-pause",
+        "1000000",
+    ];
     Run::new(&server, &options).assert_failed(4, &["the site refuses requests", "HTTP status 405"]);
 }
 
@@ -255,8 +265,8 @@ fn statuses_of_an_unreachable_origin_are_transient() {
 }
 
 #[test]
-fn a_wall_before_the_index_ends_the_run_at_once() {
-    for (reply, what) in WALLS {
+fn a_refused_index_page_ends_the_run_at_once() {
+    for (reply, what) in REFUSALS {
         let server = TestServer::start(market(), move |path, _| {
             path.starts_with("/index/").then(reply)
         });
@@ -267,7 +277,7 @@ fn a_wall_before_the_index_ends_the_run_at_once() {
     }
 }
 
-/// A redirect to a log-in on the same host is a wall, a redirect to the page's address of today is not.
+/// A redirect to a log-in on the same host is a refusal, a redirect to the page's address of today is not.
 #[test]
 fn a_redirect_to_another_kind_of_page_is_a_refusal() {
     let to = |target: &'static str| {
