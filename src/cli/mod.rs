@@ -26,7 +26,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::cli::help::{EXAMPLES_AND_EXIT_CODES, FAULTS};
-use crate::http::proxy::without_credentials;
+use crate::http::proxy::{without_credentials, without_secrets};
 
 /// Scrapes every company of a stock index with blocking threads and writes four top-ten rankings:
 /// highest price in roubles, lowest P/E, highest growth in a year, highest potential profit.
@@ -90,10 +90,13 @@ impl Cli {
                 text(ContextKind::InvalidArg),
                 text(ContextKind::InvalidValue),
             );
-            if (option.starts_with("--proxy") || value.contains("://"))
-                && let Some(address) = without_credentials(value)
-            {
-                error.insert(ContextKind::InvalidValue, ContextValue::String(address));
+            let printed = if option.starts_with("--proxy") {
+                Some(without_secrets(value))
+            } else {
+                without_credentials(value).filter(|_| value.contains("://"))
+            };
+            if let Some(printed) = printed {
+                error.insert(ContextKind::InvalidValue, ContextValue::String(printed));
             }
             error.render().to_string()
         })

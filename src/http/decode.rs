@@ -13,7 +13,7 @@ use memchr::memmem;
 
 use crate::http::error::{PageError, Reason};
 use crate::http::page::Page;
-use crate::site::block_page;
+use crate::site::block_page::{self, Sign};
 use crate::site::dom::MAX_BYTES;
 use crate::site::identity::{self, Identity};
 use crate::site::paths::COMPANY_PREFIX;
@@ -204,7 +204,11 @@ pub fn parse_html<T, E: Error + Send + Sync + 'static>(
     lane: &mut Lane,
     parse: impl FnOnce(&[u8]) -> Result<T, E>,
 ) -> Result<T, PageError> {
-    let html = lane.time(Phase::Inflating, || page.inflate(inflater))?;
+    let html = lane.time(Phase::Inflating, || page.inflate(inflater));
+    let html = html.map_err(|error| match block_page::header_sign(&page.headers) {
+        Some(sign) => sent(&sign),
+        None => error,
+    })?;
     lane.counters.bytes_decoded.add(html.len() as u64);
     lane.time(Phase::Reading, || {
         let html = to_utf8(html, page.charset().as_deref());
@@ -219,18 +223,29 @@ pub fn parse_html<T, E: Error + Send + Sync + 'static>(
             let detail = "the page ends without </html>";
             return Err(PageError::new(Reason::Truncated, detail));
         }
-        page.check_identity(&html, lane.counters)?;
+        let redirected = || {
+            let target = page.other_target()?;
+            let detail = format!("the site redirects it to another kind of page, {target}");
+            Some(PageError::new(Reason::Redirects, detail))
+        };
+        let identity = page.check_identity(&html, lane.counters);
+        let is_company = page.asked.contains(COMPANY_PREFIX);
+        // A redirect to another index is more likely a wrong name of the index.
+        identity.map_err(|other| redirected().filter(|_| is_company).unwrap_or(other))?;
         parse(&html).map_err(|error| {
-            if let Some(sign) = block_page::sign(&page.headers, &html) {
-                PageError::new(Reason::Challenge, format!("the site sent {sign}"))
-            } else if let Some(target) = page.other_target() {
-                let detail = format!("the site redirects it to another kind of page, {target}");
-                PageError::new(Reason::Redirects, detail)
-            } else {
-                PageError::new(Reason::Unrecognised, error.to_string()).caused_by(error)
-            }
+            let sign = block_page::sign(&page.headers, &html);
+            sign.map(|sign| sent(&sign))
+                .or_else(redirected)
+                .unwrap_or_else(|| {
+                    PageError::new(Reason::Unrecognised, error.to_string()).caused_by(error)
+                })
         })
     })
+}
+
+/// The error of a block page.
+fn sent(sign: &Sign) -> PageError {
+    PageError::new(Reason::Challenge, format!("the site sent {sign}"))
 }
 
 /// Converts an inflated document to UTF-8. `charset` is the charset of the `Content-Type` header.

@@ -117,7 +117,7 @@ impl Reason {
     }
 
     /// Whether the response refuses the page: a block page, a status such as 403 or 405, or a redirect that
-    /// is not followed. Five in a row end the run.
+    /// is not followed. Five without a company page between them end the run.
     pub fn is_refusal(self) -> bool {
         use Reason::{Blocked, Challenge, Offsite, Redirects, Status};
         matches!(self, Blocked | Challenge | Offsite | Redirects | Status)

@@ -230,6 +230,24 @@ pub fn without_credentials(address: &str) -> Option<String> {
     ))
 }
 
+/// A value that is no address of a proxy, as it may be printed: like [`without_credentials`], and without
+/// what may be a password whose `@` is missing or escaped.
+pub fn without_secrets(value: &str) -> String {
+    let start = value.find("://").map_or(0, |at| at + "://".len());
+    let (scheme, rest) = value.split_at(start);
+    let host = rest.rsplit(']').next().unwrap_or(rest);
+    let is_port = |text: &str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'/')
+    };
+    let has_secret = rest.contains("%40") || host.split(':').skip(1).any(|text| !is_port(text));
+    match without_credentials(value) {
+        Some(address) => address,
+        None if has_secret => format!("{scheme}{PLACEHOLDER}"),
+        None => value.to_owned(),
+    }
+}
+
 /// Converts an error of a request that went through a proxy, and names the proxy in it. The only
 /// connection that the client makes is the one to the proxy, so the proxy is what cannot be reached.
 pub fn page_error(proxy: &Proxy, error: ureq::Error) -> PageError {

@@ -7,8 +7,8 @@ use crate::site::block_page;
 
 impl Page {
     /// Returns the page if its status is 200. Otherwise the error is that of the redirect that was not
-    /// followed, [`Reason::Challenge`] for a block page, or the reason for the status. A 404 or 410 is
-    /// [`Reason::Gone`] whatever its page says.
+    /// followed, [`Reason::Challenge`] for a block page, or the reason for the status. What counts as a sign
+    /// of a block page depends on the status: a page of a site that is out of order may say anything.
     pub fn require_status_200(mut self) -> Result<Self, PageError> {
         if self.status == 200 {
             return Ok(self);
@@ -18,12 +18,14 @@ impl Page {
         }
         let mut detail = format!("HTTP status {}", self.status);
         let reason = Reason::of_status(self.status);
-        if reason == Reason::Gone {
-            return Err(PageError::new(reason, detail));
-        }
         let mut inflater = Inflater::default();
         let html = self.inflate(&mut inflater).unwrap_or_default();
-        Err(match block_page::sure_sign(&self.headers, html) {
+        let sign = match reason {
+            Reason::Gone => block_page::header_sign(&self.headers),
+            Reason::Busy | Reason::ServerError => block_page::title_sign(&self.headers, html),
+            _ => block_page::sign(&self.headers, html),
+        };
+        Err(match sign {
             Some(sign) => PageError::new(Reason::Challenge, format!("{detail} with {sign}")),
             None => {
                 let product = block_page::product_before(&self.headers);

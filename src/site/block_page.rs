@@ -2,12 +2,11 @@
 //! requested.
 //!
 //! They come with status 200 or another. This program recognises and names them, and does not try to
-//! pass them. The signs are, from the surest to the weakest: headers, the title and the heading, texts
-//! that only block pages have, and words of a small page.
+//! pass them. The signs are, from the surest to the weakest: headers, the title, texts that only block
+//! pages have, and words of a small page.
 
 use std::fmt::{self, Display, Formatter};
 use std::iter;
-use std::ops::Range;
 
 use http::HeaderMap;
 use memchr::memmem;
@@ -24,6 +23,7 @@ const MAX_TITLE: usize = 60;
 /// A text that shows a block page, in lower case, and the product that uses it, if it is known.
 type Known = (&'static str, Option<&'static str>);
 
+const ANUBIS: Option<&str> = Some("Anubis");
 const AWS_WAF: Option<&str> = Some("AWS WAF");
 const AKAMAI: Option<&str> = Some("Akamai");
 const CLOUDFLARE: Option<&str> = Some("Cloudflare");
@@ -46,8 +46,8 @@ const HEADERS: [Known; 4] = [
     ("x-vercel-mitigated", VERCEL),
 ];
 
-/// Parts of titles and headings.
-const TITLES: [Known; 41] = [
+/// Phrases of titles.
+const TITLES: [Known; 47] = [
     ("just a moment", CLOUDFLARE),
     ("attention required!", CLOUDFLARE),
     ("please wait... | cloudflare", CLOUDFLARE),
@@ -57,13 +57,13 @@ const TITLES: [Known; 41] = [
     ("pardon our interruption", PERIMETERX),
     ("access to this page has been denied", PERIMETERX),
     ("incapsula", IMPERVA),
-    ("imperva", IMPERVA),
     ("request unsuccessful", IMPERVA),
     ("human verification", AWS_WAF),
     ("request rejected", F5),
-    ("sucuri", SUCURI),
+    ("sucuri website firewall", SUCURI),
     ("radware bot manager", RADWARE),
     ("vercel security checkpoint", VERCEL),
+    ("making sure you're not a bot", ANUBIS),
     ("you are now in line", QUEUE),
     ("you are in line", QUEUE),
     ("waiting room", QUEUE),
@@ -71,14 +71,17 @@ const TITLES: [Known; 41] = [
     ("virtual queue", QUEUE),
     ("captcha", None),
     ("access denied", None),
+    ("access restricted", None),
     ("blocked", None),
     ("forbidden", None),
     ("unauthorized", None),
     ("too many requests", None),
     ("rate limit", None),
+    ("rate limited", None),
     ("unusual traffic", None),
     ("are you a robot", None),
     ("are you human", None),
+    ("not a robot", None),
     ("robot check", None),
     ("bot protection", None),
     ("security check", None),
@@ -89,51 +92,62 @@ const TITLES: [Known; 41] = [
     ("before you continue", None),
     ("consent", None),
     ("sign in", None),
+    ("log in", None),
+    ("login", None),
+    ("subscribe to read", None),
 ];
 
-/// Texts in the code and the sentences of block pages. A page of the site itself, to which the same
-/// products may add scripts, has none of them.
-const TEXTS: [Known; 18] = [
+/// Texts that only block pages have. Of the scripts that the same products add to the pages they let
+/// through, none is here.
+const TEXTS: [Known; 17] = [
     ("pardon our interruption", PERIMETERX),
     ("you are now in line", QUEUE),
     ("sorry, you have been blocked", CLOUDFLARE),
     ("enable javascript and cookies to continue", CLOUDFLARE),
     ("checking your browser before accessing", None),
     ("_cf_chl_opt", CLOUDFLARE),
+    ("/orchestrate/chl_page/", CLOUDFLARE),
     ("cf-challenge", CLOUDFLARE),
     ("incapsula incident id", IMPERVA),
     ("id=\"main-iframe\" src=\"/_incapsula_resource", IMPERVA),
     ("captcha-delivery.com", DATADOME),
     ("px-captcha", PERIMETERX),
-    ("_pxappid", PERIMETERX),
     ("errors.edgesuite.net", AKAMAI),
+    ("sec-if-cpt-container", AKAMAI),
+    ("bm-verify=", AKAMAI),
     ("gokuprops", AWS_WAF),
-    ("window.kpsdk", KASADA),
-    ("perfdrive.com", RADWARE),
     ("check.ddos-guard.net", DDOS_GUARD),
-    ("queue-it.net", QUEUE),
 ];
 
 /// Words of small block pages.
-const WORDS: [Known; 28] = [
+const WORDS: [Known; 43] = [
     ("just a moment", CLOUDFLARE),
     ("challenge-platform", CLOUDFLARE),
     ("_incapsula_resource", IMPERVA),
     ("ddos-guard", DDOS_GUARD),
     ("perimeterx", PERIMETERX),
+    ("_pxappid", PERIMETERX),
     ("datadome", DATADOME),
     ("awswaf", AWS_WAF),
+    ("window.kpsdk", KASADA),
+    ("perfdrive.com", RADWARE),
     ("the requested url was rejected", F5),
     ("sucuri", SUCURI),
     ("waiting room", QUEUE),
     ("queue-it", QUEUE),
+    ("in the queue", QUEUE),
     ("captcha", None),
     ("turnstile", CLOUDFLARE),
+    ("arkoselabs", None),
+    ("geetest", None),
     ("verify you are", None),
     ("verify that you are", None),
     ("are you a robot", None),
     ("not a robot", None),
+    ("not a bot", None),
     ("unusual traffic", None),
+    ("too many requests", None),
+    ("rate limit", None),
     ("automated access", None),
     ("enable javascript", None),
     ("javascript is disabled", None),
@@ -144,6 +158,12 @@ const WORDS: [Known; 28] = [
     ("has been blocked", None),
     ("have been blocked", None),
     ("sign in to continue", None),
+    ("log in to continue", None),
+    ("type=\"password\"", None),
+    ("in your region", None),
+    ("in your country", None),
+    ("location.reload", None),
+    ("http-equiv=\"refresh\"", None),
 ];
 
 /// Parts of the header `server`, which name a product that stands before a site. Not a sign of a block.
@@ -176,70 +196,96 @@ impl Display for Sign {
     }
 }
 
-/// The sign that a response is a block page, whatever its status. `None` if there is none: then a page
-/// that cannot be parsed has another layout.
+/// The sign that a response is a block page: a header, the title, a text, or a word. `None` if there is none:
+/// then a page that cannot be parsed has another layout.
 pub fn sign(headers: &HeaderMap, html: &[u8]) -> Option<Sign> {
     sure_sign(headers, html).or_else(|| {
         if html.len() > MAX_BYTES || landmarks::any_in(html) {
             return None;
         }
-        let (word, product) = find(&WORDS, &html.to_ascii_lowercase())?;
+        text_sign(&WORDS, headers, html)
+    })
+}
+
+/// Like [`sign`], but without words: a part of a page may have any.
+pub fn sure_sign(headers: &HeaderMap, html: &[u8]) -> Option<Sign> {
+    title_sign(headers, html).or_else(|| {
+        if landmarks::any_in(html) {
+            return None;
+        }
+        text_sign(&TEXTS, headers, html)
+    })
+}
+
+/// Like [`sign`], but by headers and the title alone: an error page of a site that is out of order may have
+/// all the rest.
+pub fn title_sign(headers: &HeaderMap, html: &[u8]) -> Option<Sign> {
+    header_sign(headers).or_else(|| {
+        if landmarks::any_in(html) {
+            return None;
+        }
+        let title = title(html)?;
+        let (_, product) = find(&TITLES, title.to_ascii_lowercase().as_bytes(), is_phrase)?;
+        let title = text::prefix(&title, MAX_TITLE);
         Some(Sign {
             product: product.or_else(|| product_before(headers)),
-            what: format!("it contains {word:?}"),
+            what: format!("title {title:?}"),
         })
     })
 }
 
-/// Like [`sign`], but without words, for an error page or a part of a page: both may have any words.
-pub fn sure_sign(headers: &HeaderMap, html: &[u8]) -> Option<Sign> {
-    if let Some((name, product)) = HEADERS.iter().find(|(name, _)| headers.contains_key(*name)) {
-        let value = String::from_utf8_lossy(headers[*name].as_bytes());
-        return Some(Sign {
-            product: *product,
-            what: format!("header {name}: {}", text::prefix(&value, MAX_TITLE)),
-        });
-    }
-    if landmarks::any_in(html) {
-        return None;
-    }
-    let lower = html.to_ascii_lowercase();
-    let heading = ["title", "h1"].into_iter().find_map(|element| {
-        let content = content(&lower, element)?;
-        let text = String::from_utf8_lossy(&html[content]);
-        let text = text::words(iter::once(&*text));
-        let (_, product) = find(&TITLES, text.to_ascii_lowercase().as_bytes())?;
-        let text = text::prefix(&text, MAX_TITLE);
-        Some((product, format!("{element} {text:?}")))
-    });
-    let (product, what) = heading.or_else(|| {
-        let (text, product) = find(&TEXTS, &lower)?;
-        Some((product, format!("it contains {text:?}")))
-    })?;
+/// Like [`sign`], but by headers alone.
+pub fn header_sign(headers: &HeaderMap) -> Option<Sign> {
+    let (name, product) = HEADERS
+        .iter()
+        .find(|(name, _)| headers.contains_key(*name))?;
+    let value = String::from_utf8_lossy(headers[*name].as_bytes());
+    Some(Sign {
+        product: *product,
+        what: format!("header {name}: {}", text::prefix(&value, MAX_TITLE)),
+    })
+}
+
+fn text_sign(known: &[Known], headers: &HeaderMap, html: &[u8]) -> Option<Sign> {
+    let (text, product) = find(known, &html.to_ascii_lowercase(), |_, _| true)?;
     Some(Sign {
         product: product.or_else(|| product_before(headers)),
-        what,
+        what: format!("it contains {text:?}"),
     })
 }
 
 /// The product that stands before a site, by the header `server`.
 pub fn product_before(headers: &HeaderMap) -> Option<&'static str> {
     let server = headers.get(http::header::SERVER)?;
-    find(&SERVERS, &server.as_bytes().to_ascii_lowercase())?.1
+    find(&SERVERS, &server.as_bytes().to_ascii_lowercase(), |_, _| {
+        true
+    })?
+    .1
 }
 
-/// The first of these texts that `lower` contains.
-fn find(known: &[Known], lower: &[u8]) -> Option<Known> {
-    let is_there = |(text, _): &&Known| memmem::find(lower, text.as_bytes()).is_some();
+/// The first of these texts that `lower` contains where `counts` holds of what is before and after it.
+fn find(known: &[Known], lower: &[u8], counts: impl Fn(&[u8], &[u8]) -> bool) -> Option<Known> {
+    let is_there = |(text, _): &&Known| {
+        let mut places = memmem::find_iter(lower, text.as_bytes());
+        places.any(|at| counts(&lower[..at], &lower[at + text.len()..]))
+    };
     known.iter().find(is_there).copied()
 }
 
-/// Where the content of the first `element` is in a page in lower case.
-fn content(lower: &[u8], element: &str) -> Option<Range<usize>> {
-    let tag = memmem::find(lower, format!("<{element}").as_bytes())?;
+/// Whether a text between these two is no part of a word: `sign in`, but not `design inc`.
+fn is_phrase(before: &[u8], after: &[u8]) -> bool {
+    let is_word = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    !is_word(before.last()) && !is_word(after.first())
+}
+
+/// The text of the first `title`.
+fn title(html: &[u8]) -> Option<String> {
+    let lower = html.to_ascii_lowercase();
+    let tag = memmem::find(&lower, b"<title")?;
     let start = tag + memchr::memchr(b'>', &lower[tag..])? + 1;
-    let length = memmem::find(&lower[start..], format!("</{element}").as_bytes())?;
-    Some(start..start + length)
+    let length = memmem::find(&lower[start..], b"</title")?;
+    let title = String::from_utf8_lossy(&html[start..start + length]).replace("&nbsp;", " ");
+    Some(text::words(iter::once(&*title)))
 }
 
 #[cfg(test)]
@@ -261,19 +307,25 @@ mod tests {
             &format!(
                 "<html><title>New</title>{long} enable JavaScript, captcha, your privacy</html>"
             ),
-            // The script that Cloudflare adds to pages that it lets through
+            // What the products add to pages that they let through
             &format!(
                 "{long}<script src='/cdn-cgi/challenge-platform/scripts/jsd/main.js'></script>"
             ),
+            &format!("{long}<script src='/_Incapsula_Resource?SWJIYLWA=1'></script>"),
+            &format!("{long}<script>window._pxAppId = 'PX1'; window.KPSDK = {{}}</script>"),
+            &format!("{long}<script src='//static.queue-it.net/script/queueclient.js'></script>"),
+            "<html><title>Cadence Design Inc Stock</title>Something else</html>",
+            "<html><title>Imperva Inc Stock</title>Something else</html>",
         ] {
             assert_eq!(sign(&HeaderMap::new(), html.as_bytes()), None, "{html:.80}");
         }
         for html in [
             "<title>x.com | 522: Connection timed out</title><div id=cf-error-details>Ray ID</div>",
             "<title>Site maintenance</title>Please enable JavaScript",
+            "<title>500</title><script>window._pxAppId = 'PX1'</script>",
         ] {
             assert_eq!(
-                sure_sign(&HeaderMap::new(), html.as_bytes()),
+                title_sign(&HeaderMap::new(), html.as_bytes()),
                 None,
                 "{html}"
             );

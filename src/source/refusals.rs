@@ -1,19 +1,19 @@
 //! Refusals: block pages, statuses such as 403 or 405, and redirects to another site.
 //!
-//! Five in a row end the run. Until the site has served a company page, each fetcher waits until its page
+//! Five without a company page between them end the run. Until the site has served a company page, each fetcher waits until its page
 //! is parsed before it takes the next. Without that, the pages in the channel to the parsers are further
 //! requests to a site that refuses them: with eight fetchers, 15 company pages instead of 12.
 
-use crate::http::error::{PageError, Reason};
-use crate::source::retry;
+use crate::http::error::PageError;
 
-/// Give up after this many consecutive refusals (403, block pages, redirects to another site) instead of
-/// asking for all 500 pages.
+/// Give up after this many refusals (403, block pages, redirects to another site) without a company page
+/// between them, instead of asking for all 500 pages.
 const MAX_REFUSALS: u32 = 5;
 
 /// What the results of company pages say about the site. The throttle holds it under its lock.
 #[derive(Debug, Default)]
 pub struct Refusals {
+    /// Refusals since the last company page.
     in_a_row: u32,
     /// Whether the site has served a company page since its last refusal.
     serves_pages: bool,
@@ -22,12 +22,9 @@ pub struct Refusals {
 }
 
 impl Refusals {
-    /// Records the result of a page. Returns the error of the refusal that ends the run, if this is it.
-    ///
-    /// A transient failure says nothing about whether the site refuses, nor does a page that was not
-    /// requested.
+    /// Records the result of a page. Returns the error of the refusal that ends the run, if this is it. Only
+    /// a company page shows that the site does not refuse: a failure of another kind says nothing.
     pub fn record<'a>(&mut self, error: Option<&'a PageError>) -> Option<&'a PageError> {
-        use Reason::{Postponed, Robots, Stopped};
         let served_pages = self.serves_pages;
         match error {
             None => {
@@ -38,14 +35,12 @@ impl Refusals {
                 self.serves_pages = false;
                 self.in_a_row += 1;
             }
-            Some(error) if matches!(error.reason, Postponed | Robots | Stopped) => {}
-            Some(error) if retry::is_transient(error.reason) => {}
-            Some(_) => self.in_a_row = 0,
+            Some(_) => {}
         }
         let is_waited_for = !served_pages && !self.serves_pages;
         self.results = if is_waited_for { self.results + 1 } else { 0 };
-        let is_refusal = |error: &&PageError| error.reason.is_refusal();
-        error.filter(|error| is_refusal(error) && self.in_a_row == MAX_REFUSALS)
+        let is_last = self.in_a_row == MAX_REFUSALS;
+        error.filter(|error| is_last && error.reason.is_refusal())
     }
 
     pub fn serves_pages(&self) -> bool {
@@ -67,6 +62,7 @@ impl Refusals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::error::Reason;
 
     fn record(refusals: &mut Refusals, reason: Reason) -> bool {
         let error = PageError::new(reason, "");
@@ -74,26 +70,26 @@ mod tests {
     }
 
     #[test]
-    fn five_refusals_in_a_row_end_the_run() {
+    fn five_refusals_without_a_page_between_end_the_run() {
+        use Reason::{Blocked, Busy, Challenge, Gone, Offsite, Robots, Status, Unrecognised};
         let mut refusals = Refusals::default();
-        for reason in [Reason::Gone, Reason::Unrecognised] {
-            for _ in 1..MAX_REFUSALS {
-                assert!(!record(&mut refusals, Reason::Blocked));
-                // Neither ends the row.
-                assert!(!record(&mut refusals, Reason::Busy));
-                assert!(!record(&mut refusals, Reason::Robots));
-            }
+        for reason in [Blocked, Busy, Offsite, Gone, Challenge, Robots, Status] {
             assert!(!record(&mut refusals, reason));
         }
-        for _ in 1..MAX_REFUSALS {
-            assert!(!record(&mut refusals, Reason::Offsite));
-        }
         assert!(refusals.record(None).is_none());
-        for _ in 1..MAX_REFUSALS {
-            assert!(!record(&mut refusals, Reason::Challenge));
+        for reason in [
+            Blocked,
+            Busy,
+            Offsite,
+            Gone,
+            Challenge,
+            Unrecognised,
+            Status,
+        ] {
+            assert!(!record(&mut refusals, reason));
         }
-        assert!(record(&mut refusals, Reason::Status));
-        assert!(!record(&mut refusals, Reason::Status), "only once");
+        assert!(record(&mut refusals, Blocked));
+        assert!(!record(&mut refusals, Blocked), "only once");
     }
 
     #[test]

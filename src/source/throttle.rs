@@ -2,7 +2,7 @@
 //!
 //! Every request acquires a [`Permit`] first. The throttle enforces `--rps` and crawl delays, pauses the
 //! host on `Retry-After` and 429, and lowers the concurrency limit while many requests fail. It cancels
-//! the run after five refusals in a row, and rejects all requests after that. When none of that is active,
+//! the run after five refusals, and rejects all requests after that. When none of that is active,
 //! acquiring a permit takes three atomic operations.
 
 use std::cell::Cell;
@@ -29,7 +29,7 @@ pub enum Cause {
     Signal(i32),
     /// `--max-time` has passed.
     MaxTime(Duration),
-    /// The site refused several requests in a row; this is the last of them.
+    /// The site refused several requests; this is the last of them.
     Refused { path: String, error: PageError },
     /// The index could not be walked to its end, or a thread panicked. The walk has its own error.
     WalkFailed,
@@ -275,8 +275,8 @@ impl Throttle {
         begins
     }
 
-    /// Records the result of a company page: adjusts the [concurrency limit](Concurrency::record), and
-    /// cancels the run after five [refusals](Refusals) in a row.
+    /// Records the result of a company page: adjusts the concurrency limit, and
+    /// cancels the run after five refusals.
     pub fn record_result<T>(&self, path: &str, result: &Result<T, PageError>, counters: &Counters) {
         use Reason::{Postponed, Robots, Stopped};
         let mut state = self.state();
@@ -317,7 +317,7 @@ impl Throttle {
     }
 
     /// Blocks until the result of a company page is [recorded](Self::record_result), unless the site is
-    /// known to [serve pages](Refusals::serves_pages). Fetchers call this after each page.
+    /// known to serve pages. Fetchers call this after each page.
     pub fn wait_for_result(&self) {
         if self.serves_pages.load(SeqCst) {
             return;

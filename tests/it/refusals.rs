@@ -56,7 +56,7 @@ const F5: &str = "<html><head><title>Request Rejected</title></head><body>\
 /// What every company page is, and what the error says.
 type Refusal = (fn() -> Reply, &'static str);
 
-const REFUSALS: [Refusal; 33] = [
+const REFUSALS: [Refusal; 38] = [
     (|| Reply::status("401 Unauthorized"), "HTTP status 401"),
     (|| Reply::status("402 Payment Required"), "HTTP status 402"),
     (|| Reply::status("403 Forbidden"), "HTTP status 403"),
@@ -108,7 +108,39 @@ const REFUSALS: [Refusal; 33] = [
     ),
     (
         || padded("<h1>Pardon Our Interruption</h1>"),
-        "a block page of PerimeterX (h1 ",
+        "a block page of PerimeterX (it contains ",
+    ),
+    (
+        || padded("<title>Log&nbsp;in | Business Insider</title>"),
+        "a block page (title \"Log in | Business Insider\")",
+    ),
+    (
+        || page("<html><form><input type=\"password\"></form></html>"),
+        "a block page (it contains \"type=",
+    ),
+    (
+        || reply("404 Not Found", "cf-mitigated: challenge\r\n", b""),
+        "HTTP status 404 with a block page of Cloudflare",
+    ),
+    (
+        || {
+            reply(
+                "200 OK",
+                "Content-Encoding: br\r\ncf-mitigated: challenge\r\n",
+                b"x",
+            )
+        },
+        "a block page of Cloudflare",
+    ),
+    (
+        || {
+            reply(
+                "202 Accepted",
+                "",
+                b"<script src=\"https://x.awswaf.com/challenge.js\"></script>",
+            )
+        },
+        "HTTP status 202 with a block page of AWS WAF",
     ),
     // Without its end
     (
@@ -241,14 +273,7 @@ fn transient_failures_between_refusals_do_not_end_the_row() {
         let is_faulty = faulty.iter().any(|one| one == path) && earlier == 0;
         is_faulty.then(|| Reply::status("502 Bad Gateway"))
     });
-    let options = [
-        "--workers",
-        "1",
-        "--readers",
-        "1",
-        "--retry-pause",
-        "1000000",
-    ];
+    let options = ["--workers", "1", "--readers", "1", "--retry-pause", "60000"];
     Run::new(&server, &options).assert_failed(4, &["the site refuses requests", "HTTP status 405"]);
 }
 
@@ -293,6 +318,19 @@ fn a_redirect_to_another_kind_of_page_is_a_refusal() {
     let server = to("/new/login?return=NAME");
     let what = "redirects it to another kind of page, http://127.0.0.1";
     Run::new(&server, &[]).assert_failed(4, &["the site refuses requests", what]);
+    let server = to("/index/components/s&p_500?p=1");
+    Run::new(&server, &[]).assert_failed(4, &["the site refuses requests", what]);
     let server = to("/new/NAME");
     Run::new(&server, &[]).assert_failed(5, &["60 of 60 pages cannot be parsed"]);
+}
+
+/// A page of a site that is out of order may have the scripts of a product.
+#[test]
+fn a_script_on_an_error_page_is_no_refusal() {
+    let body = b"<title>500</title><script>window._pxAppId = 'PX1'; captcha</script>";
+    let server = TestServer::start(market(), move |path, earlier| {
+        let fails = path == COMPANY && earlier == 0;
+        fails.then(|| reply("500 Internal Server Error", "", body))
+    });
+    Run::new(&server, &["--retry-pause", "1"]).assert_complete(1);
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::process::{Command, Stdio};
 
-use indexrank::http::proxy::without_credentials;
+use indexrank::http::proxy::{without_credentials, without_secrets};
 use indexrank::job::shell::{quote, resume_command};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -93,6 +93,17 @@ fn leaves_out_the_user_and_the_password_of_a_proxy() {
             assert!(command.line.contains(address), "{command:?}");
             assert!(command.line.ends_with(" -q --resume"), "{command:?}");
         }
+    }
+    for (value, printed) in [
+        ("me:sEcReT", "USER:PASSWORD"),
+        ("http://me:sEcReT%40host:1", "http://USER:PASSWORD"),
+        ("me:sEc@ReT:x", "USER:PASSWORD@ReT:x"),
+        ("foo://host:1/", "foo://host:1/"),
+        ("http://[::1]:x", "http://USER:PASSWORD"),
+        ("http://[::1]:1", "http://[::1]:1"),
+        ("::", "::"),
+    ] {
+        assert_eq!(without_secrets(value), printed);
     }
     // Other options may have an @ in their value.
     let agent = ["x", "--user-agent", "me@example.org", "--resume"];

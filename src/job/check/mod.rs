@@ -117,7 +117,7 @@ impl Visit<'_> {
         let companies = if self.see_robots() {
             self.see_index()
         } else {
-            let why = "may not be requested without robots.txt";
+            let why = "not requested, because of robots.txt";
             self.verdicts.skip("index page", why);
             Vec::new()
         };
