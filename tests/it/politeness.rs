@@ -233,10 +233,22 @@ fn unusable_robots_rules_end_the_run_and_malformed_ones_are_ignored() {
             &["robots.txt cannot be obeyed (it demands", "--ignore-robots"],
         );
     }
-    for status in ["501 Not Implemented", "505 Version", "599 What"] {
+    for status in [
+        "501 Not Implemented",
+        "505 Version",
+        "511 Log in",
+        "599 What",
+        "999 Denied",
+    ] {
         let server = crate::run::always(ROBOTS, move || Reply::status(status));
-        Run::new(&server, &[]).assert_failed(4, &["robots.txt cannot be obeyed (HTTP status 5"]);
+        let why = format!("robots.txt cannot be obeyed (HTTP status {}", &status[..3]);
+        Run::new(&server, &[]).assert_failed(4, &[&why]);
     }
+    // Its page would make any other page a refusal.
+    let challenge = "HTTP/1.1 503 Unavailable\r\nContent-Length: 28";
+    let title = b"<title>Just a moment</title>";
+    let server = crate::run::always(ROBOTS, move || Reply::with_head(challenge, title));
+    Run::new(&server, &[]).assert_failed(4, &["robots.txt cannot be obeyed (HTTP status 503 with"]);
     for rules in [
         "\u{feff}User-agent: *\nDisallow:",
         "<html>No rules here</html>",
