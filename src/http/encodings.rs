@@ -7,7 +7,7 @@ use std::io::Read;
 
 use brotli_decompressor::Decompressor;
 use ruzstd::decoding::StreamingDecoder;
-use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::errors::{FrameDecoderError, FrameHeaderError, ReadFrameHeaderError};
 
 use crate::http::decode::{self, Inflater, MAX_INFLATED};
 use crate::http::error::{PageError, Reason};
@@ -16,6 +16,8 @@ use crate::http::error::{PageError, Reason};
 const MAX_ENCODINGS: usize = 2;
 /// Maximum window of a zstd frame in bytes, that of RFC 9659 for HTTP.
 const MAX_WINDOW: u64 = 8 << 20;
+/// Number of encodings that an error names. Some bodies list thousands.
+const MAX_NAMED: usize = 4;
 /// Size of the buffer of compressed bytes.
 const BUFFER: usize = 4 << 10;
 /// Number of bytes at the start of a body that must be text.
@@ -24,16 +26,15 @@ const SAMPLE: usize = 512;
 /// Removes encodings from a body; `encodings` are their names in lower case, in the order in which they
 /// were applied. `None` if the body is text already, because the program that stored it has removed them.
 ///
-/// The error is [`Reason::UnsupportedEncoding`] for more than two encodings and for an unknown one,
-/// [`Reason::BadEncoding`] for a damaged body, and [`Reason::TooLarge`] above [`MAX_INFLATED`].
+/// The error is [`Reason::UnsupportedEncoding`] for more than two encodings, for an unknown one, and
+/// for a zstd window over 8 MiB, [`Reason::BadEncoding`] for a damaged body, and [`Reason::TooLarge`] above
+/// [`MAX_INFLATED`].
 pub fn decode(encodings: &[String], body: &[u8]) -> Result<Option<Vec<u8>>, PageError> {
     let mut decoded = None;
     for encoding in encodings.iter().rev() {
         let encoded = decoded.as_deref().unwrap_or(body);
         let result = if encodings.len() > MAX_ENCODINGS {
-            let names = encodings.join(", ");
-            let detail = format!("the body has more than two encodings ({names})");
-            Err(PageError::new(Reason::UnsupportedEncoding, detail))
+            Err(too_many(encodings))
         } else {
             decode_one(encoding, encoded)
         };
@@ -45,6 +46,15 @@ pub fn decode(encodings: &[String], body: &[u8]) -> Result<Option<Vec<u8>>, Page
         }
     }
     Ok(decoded)
+}
+
+fn too_many(encodings: &[String]) -> PageError {
+    let number = encodings.len();
+    let names = encodings[..number.min(MAX_NAMED)].join(", ");
+    let more = if number > MAX_NAMED { ", …" } else { "" };
+    let detail =
+        format!("the body has {number} encodings ({names}{more}), and at most two are removed");
+    PageError::new(Reason::UnsupportedEncoding, detail)
 }
 
 fn decode_one(encoding: &str, body: &[u8]) -> Result<Vec<u8>, PageError> {
@@ -78,6 +88,12 @@ fn unzstd(mut body: &[u8]) -> Result<Vec<u8>, PageError> {
                 length,
                 ..
             })) => body = body.get(length as usize..).ok_or_else(|| damaged("zstd"))?,
+            Err(FrameDecoderError::WindowSizeTooBig { requested, .. }) => {
+                return Err(window_too_large(requested));
+            }
+            Err(FrameDecoderError::FrameHeaderError(FrameHeaderError::WindowTooBig { got })) => {
+                return Err(window_too_large(got));
+            }
             Err(_) => return Err(damaged("zstd")),
         }
         if decoded.len() > MAX_INFLATED {
@@ -87,6 +103,13 @@ fn unzstd(mut body: &[u8]) -> Result<Vec<u8>, PageError> {
             return Ok(decoded);
         }
     }
+}
+
+fn window_too_large(window: u64) -> PageError {
+    let (needed, limit) = (window.div_ceil(1 << 20), MAX_WINDOW >> 20);
+    let detail =
+        format!("the zstd body needs a window of {needed} MiB, and {limit} MiB is the limit");
+    PageError::new(Reason::UnsupportedEncoding, detail)
 }
 
 /// Reads a whole decoded body.

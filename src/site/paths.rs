@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::slice;
 
 use jiff::civil::Date;
-use percent_encoding::{AsciiSet, CONTROLS, percent_encode, utf8_percent_encode};
+use percent_encoding::{
+    AsciiSet, CONTROLS, percent_decode_str, percent_encode, utf8_percent_encode,
+};
 
 /// The site of the index and company pages: scheme and host, without a slash at the end.
 pub const LIVE_PAGES: &str = "https://markets.businessinsider.com";
@@ -148,6 +150,17 @@ pub fn of_address(address: &str) -> &str {
 /// Whether a path belongs to the site of the rates, for callers that know the path alone.
 pub fn is_rates(path: &str) -> bool {
     path.starts_with(RATES)
+}
+
+/// Whether a run may ask for a path: for a company, an index page, rates or robots.txt. Escapes count as what
+/// they stand for.
+pub fn may_be_requested(path: &str) -> bool {
+    let has_prefix = |prefix: &&str| {
+        let start = percent_decode_str(path).take(prefix.len());
+        start.eq(prefix.bytes())
+    };
+    let prefixes = [COMPANY_PREFIX, INDEX_PREFIX, RATES, ROBOTS];
+    prefixes.iter().any(has_prefix)
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! The contents of an archive: where its responses are, and which record answers a path.
+//!
+//! They take at most 64 MB of memory. A record that needs more is counted, but not kept. Pages of paths
+//! that no site of a run has, which only `serve` asks for, take half of that at most.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::mem;
 
 use jiff::Timestamp;
@@ -11,12 +13,18 @@ use crate::site::paths;
 use crate::warc::digest::{self, EACH_RECORD};
 use crate::warc::path_map::{NoMatch, PathMap};
 use crate::warc::record::{self, Address, Record, SECOND_LOOK};
+use crate::warc::stored::{LeadsTo, Location, Stored, hash, keys};
 use crate::warc::stored_response::StoredResponse;
 
 /// At most this many fields of the first record are kept, to bound memory for hostile archives.
 const MAX_FIRST_RECORD_FIELDS: usize = 32;
-/// Longer paths are skipped, for the same reason.
+/// Longer paths and targets of redirects are skipped, for the same reason.
 const MAX_PATH: usize = 2 << 10;
+/// Maximum memory of the contents, in bytes: 300,000 pages, or 150,000 with record IDs and digests. A run of 100,000 companies has 64 MB left for
+/// everything else.
+const MAX_MEMORY: usize = 64_000_000;
+/// Memory of an original in a table that has just grown, in bytes.
+const SIZE_OF_ORIGINAL: usize = 2 * size_of::<(u64, Location)>();
 /// The fields of the record that a resumed run writes: it uses earlier pages of this time only.
 pub const PAGES_FROM: &str = "pages-from";
 pub const PAGES_UNTIL: &str = "pages-until";
@@ -30,9 +38,13 @@ pub struct Contents {
     pub records: usize,
     /// Number of records whose digest does not match, or that cannot be parsed.
     pub damaged: usize,
+    /// Number of responses that are not kept, to bound memory.
+    pub dropped: usize,
     /// The pages of status 200 that a `revisit` record may refer to, by the hash of their record ID and of
     /// their payload digest. Empty for a recording of this program.
     originals: HashMap<u64, Location>,
+    /// Memory of what `responses` refer to, in bytes.
+    referred: usize,
     /// What the last run that resumed this recording has used of the records before.
     resumed: Option<Resumed>,
 }
@@ -43,29 +55,6 @@ struct Resumed {
     offset: u64,
     from: Timestamp,
     until: Timestamp,
-}
-
-/// The responses for a path.
-#[derive(Debug)]
-pub struct Stored {
-    pub page: Location,
-    /// The second look at an index page, if one was recorded after `page`.
-    pub second_look: Option<Location>,
-    /// The record that has the page, if this one has not.
-    leads_to: Option<LeadsTo>,
-}
-
-/// What another program has stored instead of a page.
-#[derive(Debug)]
-enum LeadsTo {
-    /// A redirect to this address.
-    Redirect(String),
-    /// A `revisit` record: the page had been stored before.
-    Original {
-        /// Keys of [`Contents::originals`].
-        keys: Vec<u64>,
-        path: Option<String>,
-    },
 }
 
 /// The record that answers a path.
@@ -90,25 +79,6 @@ pub enum NotFound {
     TooManyRedirects,
     #[error("contains only a revisit record of it, and not the page that the record refers to")]
     NoOriginal,
-}
-
-/// Where the record of a response is in the file, in bytes as stored.
-#[derive(Debug, Clone, Copy)]
-pub struct Location {
-    pub offset: u64,
-    pub length: u64,
-    /// Hash of scheme and host.
-    host: u64,
-    /// Whether the status is 200 and the record is not known to be damaged.
-    pub is_ok: bool,
-    pub date: Timestamp,
-}
-
-impl Location {
-    /// Where the record ends.
-    pub fn end(&self) -> u64 {
-        self.offset + self.length
-    }
 }
 
 impl Contents {
@@ -147,24 +117,44 @@ impl Contents {
         };
         if record.field(SECOND_LOOK).is_some() {
             if let Some(known) = self.responses.get_mut(&address.path) {
-                known.second_look = Some(page);
+                self.referred -= known.referred();
+                known.second_look = Some(Box::new(page));
+                self.referred += known.referred();
             }
             return;
         }
         let stored = match response {
             _ if record.is("revisit") => self.revisit(record, page, response),
             Some(response) => {
-                if page.is_ok && own_digest.is_none() {
-                    let keys = keys(record, ["warc-record-id", "warc-payload-digest"]);
-                    self.originals.extend(keys.map(|key| (key, page)));
-                }
-                let target = response.redirect(&address);
-                Stored::new(page, target.map(LeadsTo::Redirect))
+                let target = redirect(response, &address);
+                Stored::new(page, target)
             }
             None if is_damaged => Stored::new(page, None),
             None => return,
         };
-        self.keep(address, stored, is_damaged, record.is("resource"));
+        let is_original = page.is_ok && own_digest.is_none() && !record.is("revisit");
+        let has_room = self.has_room(&address.path);
+        if has_room && is_original {
+            let keys = keys(record, ["warc-record-id", "warc-payload-digest"]);
+            self.originals.extend(keys.map(|key| (key, page)));
+        }
+        let known = self.responses.get_mut(&address.path);
+        let is_no_larger = known.is_some_and(|known| stored.referred() <= known.referred());
+        if has_room || is_no_larger {
+            self.keep(address, stored, is_damaged, record.is("resource"));
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    /// Whether there is memory for another page of this path.
+    fn has_room(&self, path: &str) -> bool {
+        let of_originals = self.originals.len() * SIZE_OF_ORIGINAL;
+        let limit = match paths::may_be_requested(path) {
+            true => MAX_MEMORY,
+            false => MAX_MEMORY / 2,
+        };
+        self.responses.size() + self.referred + of_originals < limit
     }
 
     fn add_info(&mut self, record: &Record, offset: u64, is_damaged: bool) {
@@ -188,11 +178,19 @@ impl Contents {
     /// [`add`](Self::add)).
     fn keep(&mut self, address: Address, stored: Stored, is_damaged: bool, is_resource: bool) {
         let page = stored.page;
+        let is_own = self.promises_digests();
         let Some(known) = self.responses.get_mut(&address.path) else {
+            self.referred += stored.referred();
             self.responses.or_insert(&address.path, stored);
             return;
         };
-        let confirms_known = match &stored.leads_to {
+        let confirms_known = match stored.leads_to.as_deref() {
+            // It asked for a cookie, say.
+            Some(LeadsTo::Redirect(target)) if !is_own => {
+                let to_itself =
+                    paths::canonical(paths::of_address(target)) == paths::canonical(&address.path);
+                to_itself && known.page.is_ok
+            }
             // Without a reference to another page, it says that the known one has not changed.
             Some(LeadsTo::Original { path, .. }) => {
                 let of_known = path.as_ref().is_none_or(|path| *path == address.path);
@@ -202,6 +200,8 @@ impl Contents {
         };
         let counts = page.is_ok || is_damaged || page.host == known.page.host;
         if counts && !confirms_known {
+            self.referred += stored.referred();
+            self.referred -= known.referred();
             *known = stored;
         }
     }
@@ -211,10 +211,9 @@ impl Contents {
     fn revisit(&self, record: &Record, page: Location, response: Option<StoredResponse>) -> Stored {
         let response = response.filter(|response| ![200, 304].contains(&response.status));
         if let Some(response) = response {
-            let target = record
-                .address()
-                .and_then(|address| response.redirect(&address));
-            return Stored::new(page, target.map(LeadsTo::Redirect));
+            let address = record.address();
+            let target = address.and_then(|address| redirect(response, &address));
+            return Stored::new(page, target);
         }
         let keys: Vec<u64> = keys(record, ["warc-refers-to", "warc-payload-digest"]).collect();
         if let Some(original) = self.original(&keys) {
@@ -230,6 +229,7 @@ impl Contents {
         }
         let address = record.address_in("warc-refers-to-target-uri");
         let path = address.map(|address| address.path);
+        let path = path.filter(|path| path.len() <= MAX_PATH);
         let page = Location {
             is_ok: false,
             ..page
@@ -262,10 +262,10 @@ impl Contents {
             let found = Found {
                 path,
                 page: stored.page,
-                second_look: stored.second_look,
+                second_look: stored.second_look.as_deref().copied(),
                 reached,
             };
-            let (target, missing) = match &stored.leads_to {
+            let (target, missing) = match stored.leads_to.as_deref() {
                 Some(LeadsTo::Redirect(target)) if !is_own => {
                     reached = Some(target.as_str());
                     let missing = NotFound::RedirectAway(target.clone());
@@ -325,24 +325,10 @@ impl Contents {
     }
 }
 
-impl Stored {
-    fn new(page: Location, leads_to: Option<LeadsTo>) -> Self {
-        Stored {
-            page,
-            second_look: None,
-            leads_to,
-        }
-    }
-}
-
-/// Hashes of the values of these fields, as far as the record has them.
-fn keys(record: &Record, names: [&str; 2]) -> impl Iterator<Item = u64> {
-    let values = names.map(|name| record.field(name).filter(|value| !value.is_empty()));
-    values.into_iter().flatten().map(|value| hash(&value))
-}
-
-fn hash(text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    hasher.finish()
+/// Where a redirect leads, unless the address is too long.
+fn redirect(response: StoredResponse, from: &Address) -> Option<LeadsTo> {
+    let target = response.redirect(from);
+    let mut target = target.filter(|target| target.len() <= MAX_PATH)?;
+    target.shrink_to_fit();
+    Some(LeadsTo::Redirect(target))
 }

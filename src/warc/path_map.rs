@@ -23,6 +23,14 @@ pub struct PathMap<T> {
     by_bytes: HashMap<Vec<u8>, Option<String>>,
     /// Paths with ignored parameters, by their decoded bytes without these: the shortest spelling.
     by_page: HashMap<Vec<u8>, String>,
+    /// See [`size`](Self::size).
+    size: usize,
+}
+
+/// Memory of an entry in a map whose table has just grown to twice its size, in bytes, without the bytes of
+/// its path.
+const fn size_of_entry<T>() -> usize {
+    2 * size_of::<(String, T)>()
 }
 
 /// Why a path has no value.
@@ -42,7 +50,9 @@ impl<T> PathMap<T> {
         match self.by_spelling.entry(path.to_owned()) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => {
+                self.size += size_of_entry::<T>() + path.len();
                 if let Cow::Owned(bytes) = decoded(path) {
+                    self.size += size_of_entry::<String>() + bytes.len() + path.len();
                     self.by_bytes
                         .entry(bytes)
                         .and_modify(|only| *only = None)
@@ -50,6 +60,7 @@ impl<T> PathMap<T> {
                 }
                 let page = paths::without_ignored_parameters(path);
                 if page != path {
+                    self.size += size_of_entry::<String>() + page.len() + path.len();
                     let shortest = self.by_page.entry(decoded(&page).into_owned());
                     let shortest = shortest.or_insert_with(|| path.to_owned());
                     if path.len() < shortest.len() {
@@ -101,6 +112,12 @@ impl<T> PathMap<T> {
         })
     }
 
+    /// An upper limit of the memory that paths and values take, in bytes. It leaves out what the values
+    /// have on the heap.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
     fn get(&self, path: &str) -> Option<(&str, &T)> {
         let (path, value) = self.by_spelling.get_key_value(path)?;
         Some((path, value))
@@ -128,6 +145,7 @@ impl<T> Default for PathMap<T> {
             by_spelling: HashMap::new(),
             by_bytes: HashMap::new(),
             by_page: HashMap::new(),
+            size: 0,
         }
     }
 }

@@ -21,10 +21,11 @@ use jiff::Timestamp;
 use crate::http::decode::Inflater;
 use crate::http::error::{PageError, Reason};
 use crate::http::page::{MAX_BODY, Page};
-use crate::warc::contents::{Contents, Found, Location, NotFound};
+use crate::warc::contents::{Contents, Found, NotFound};
 use crate::warc::digest;
 use crate::warc::raw::{MAX_RECORD, NO_RECORD, Next, Records};
-use crate::warc::record::{REDIRECTED_TO, Record, VERSION};
+use crate::warc::record::{self, REDIRECTED_TO, Record};
+use crate::warc::stored::Location;
 use crate::warc::stored_response::StoredResponse;
 use crate::words::{form, quantity};
 
@@ -57,7 +58,8 @@ pub struct GoodPage<'a> {
 impl Archive {
     /// Opens an archive and reads the whole file once. A truncated record at the end, left by an
     /// interrupted recording, is ignored, and so is a damaged one that another record follows. A file
-    /// that is not a WARC archive is an error.
+    /// that is not a WARC archive is an error. Of pages whose paths no run asks for, at least the first
+    /// 75,000 with paths of 20 bytes are kept, which take 32 MB.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let mut archive = Archive::open_unfinished(path)?;
         archive.contents.drop_unused();
@@ -85,7 +87,7 @@ impl Archive {
                 _ => Record::parse(&buffer),
             };
             if let Some((_, rest)) = record
-                && rest.starts_with(VERSION)
+                && record::has_version(rest)
             {
                 bail!(
                     "{} has more than one record in a gzip member, so its pages cannot be found one by one; \
@@ -96,7 +98,7 @@ impl Archive {
             match (next, record) {
                 (Next::TooLarge, _) => {}
                 (_, Some((record, _))) => {
-                    let length = records.position()? - records.start;
+                    let length = records.position() - records.start;
                     contents.add(&record, records.start, length);
                 }
                 (_, None) => {
@@ -105,10 +107,10 @@ impl Archive {
                 }
             }
             has_record = true;
-            end = records.position()?;
+            end = records.position();
         };
         if !has_record {
-            let is_empty = end == 0 && records.position()? == 0;
+            let is_empty = end == 0 && records.position() == 0;
             let why =
                 cut.unwrap_or_else(|| if is_empty { "it is empty" } else { NO_RECORD }.into());
             bail!("{} is not a WARC archive: {why}", path.display());
@@ -149,7 +151,14 @@ impl Archive {
             let skipped = form(self.skipped as usize, "was", "were");
             format!("{bytes} of {path} {verb} no readable record and {skipped} skipped")
         });
-        let sentences: Vec<String> = damaged.into_iter().chain(skipped).chain(cut).collect();
+        let dropped = self.contents.dropped;
+        let dropped = (dropped > 0).then(|| {
+            let responses = quantity(dropped, "response", "responses");
+            let verb = form(dropped, "was", "were");
+            format!("{path} has more pages than fit into memory, and {responses} {verb} skipped")
+        });
+        let sentences = damaged.into_iter().chain(skipped).chain(dropped).chain(cut);
+        let sentences: Vec<String> = sentences.collect();
         (!sentences.is_empty()).then(|| sentences.join("; "))
     }
 

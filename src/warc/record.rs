@@ -36,7 +36,7 @@ impl<'a> Record<'a> {
     /// or `None` if the record is invalid or incomplete.
     pub fn parse(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let bytes = bytes.trim_ascii_start();
-        if !bytes.starts_with(VERSION) {
+        if !has_version(bytes) {
             return None;
         }
         let (head, rest) = bytes.split_at(head_end(bytes)?);
@@ -93,17 +93,16 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Whether `bytes` begin with a version line such as `WARC/1.1`.
-pub fn begins(bytes: &[u8]) -> bool {
-    matches!(
-        bytes.strip_prefix(VERSION),
-        Some([b'0'..=b'9', b'.', b'0'..=b'9', b'\r' | b'\n', ..])
-    )
+/// Whether `bytes` begin like a record, in upper or lower case. A mix of both is damaged.
+pub fn has_version(bytes: &[u8]) -> bool {
+    bytes.starts_with(VERSION) || bytes.starts_with(b"warc/")
 }
 
-/// Whether a line, with its end, is the empty one after a head.
-pub fn is_blank(line: &[u8]) -> bool {
-    matches!(line, b"\n" | b"\r\n")
+/// Whether `bytes` begin with a version line such as `WARC/1.1`.
+pub fn begins(bytes: &[u8]) -> bool {
+    let is_version =
+        |version: &[u8]| matches!(version, [b'0'..=b'9', b'.', b'0'..=b'9', b'\r' | b'\n', ..]);
+    has_version(bytes) && is_version(&bytes[VERSION.len()..])
 }
 
 /// The length of the head at the start of `bytes`, with the empty line after it. Lines end in CR LF or LF.

@@ -161,19 +161,20 @@ impl<'a> StoredResponse<'a> {
         }
         headers.remove(CONTENT_ENCODING);
         let is_gzip = |coding: &String| ["gzip", "x-gzip"].contains(&&**coding);
-        match &*codings {
-            [] => {}
-            [coding] if is_gzip(coding) => {
-                // The parsers inflate it.
-                if buffer.starts_with(&GZIP_MEMBER[..2]) {
-                    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-                }
-            }
+        let is_gzip_left = match &*codings {
+            // The program that stored it may have dropped the header. No text begins like this.
+            [] => buffer.starts_with(&GZIP_MEMBER),
+            [coding] if is_gzip(coding) => buffer.starts_with(&GZIP_MEMBER[..2]),
             codings => {
                 if let Some(decoded) = encodings::decode(codings, buffer)? {
                     *buffer = decoded;
                 }
+                false
             }
+        };
+        if is_gzip_left {
+            // The parsers inflate it.
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         Ok(())
     }
@@ -190,16 +191,21 @@ fn listed_codings(headers: &HeaderMap, name: HeaderName) -> Vec<String> {
     lists.flat_map(codings).collect()
 }
 
-/// The status in `HTTP/1.1 200 OK`, whatever its version, case and spaces. `None` if the line is no status
-/// line.
+/// The status in `HTTP/1.1 200 OK`, whatever its version, case and spaces, and in `HTTP 200 OK` and `h3 200`,
+/// as browsers name protocols. `None` if the line is no status line.
 fn status_of_line(line: &[u8]) -> Option<u16> {
-    if !starts_with_ignore_case(line, b"HTTP/") {
-        return None;
-    }
     let mut words = line
         .split(u8::is_ascii_whitespace)
         .filter(|word| !word.is_empty());
-    let status = std::str::from_utf8(words.nth(1)?).ok()?;
+    let protocol = words.next()?;
+    let is_http = starts_with_ignore_case(line, b"HTTP/")
+        || ["HTTP", "h2", "h3"]
+            .iter()
+            .any(|name| protocol.eq_ignore_ascii_case(name.as_bytes()));
+    if !is_http {
+        return None;
+    }
+    let status = std::str::from_utf8(words.next()?).ok()?;
     let status = status.parse().ok()?;
     (100..1000).contains(&status).then_some(status)
 }

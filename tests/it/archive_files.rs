@@ -40,6 +40,8 @@ fn reads_plain_files_whatever_is_between_their_records() {
         "\r\n\r\n\r\n",
         "\r\n\r\n\r\n\r\n\r\n",
         "\n\r\n\n",
+        "\r\n \r\n",
+        " \t\n",
     ] {
         let records = [bare("/a"), revisit.clone(), bare("/b"), Vec::new()];
         check_file(between, &records.join(between.as_bytes()), None);
@@ -77,6 +79,63 @@ fn reads_plain_files_whatever_is_between_their_records() {
         let bytes = [between, response("/a", PAGE), response("/b", PAGE)].concat();
         check_file(&name, &bytes, Some(skipped));
     }
+    let junk = [response("/a", PAGE), response("/b", PAGE), vec![b'q'; 70]];
+    check_file("junk at the end", &junk.concat(), Some(70));
+    let is_read_to_its_end =
+        |bytes: &[u8]| !open(bytes).damage().unwrap().contains("cannot be read");
+    assert!(is_read_to_its_end(&junk.concat()));
+    for cut in [&cut[..2000], &cut[..50], &cut[..3]] {
+        let bytes = [&response("/a", PAGE), cut].concat();
+        assert!(!is_read_to_its_end(&bytes), "{} bytes", cut.len());
+    }
+}
+
+/// A search of the whole file, or of a large part of it, for each of them would take minutes.
+#[test]
+fn reads_past_many_damaged_records() {
+    let (a, b) = (response("/a", PAGE), response("/b", PAGE));
+    let no_length = b"WARC/1.0\r\nContent-Length: -1\r\n\r\n".repeat(200_000);
+    let no_end = b"WARC/1.0\r\nA: b\r\n".repeat(200_000);
+    let too_long = b"WARC/1.0\r\nContent-Length: 30000000\r\n\r\n".repeat(100_000);
+    let too_long = [too_long, vec![b'q'; 31_000_000]].concat();
+    for (name, damaged, number) in [
+        ("no length", no_length, 200_000),
+        ("no end", no_end, 200_000),
+        // As many bytes as the last one announces follow it.
+        ("too long", too_long, 99_999),
+    ] {
+        let archive = open(&[&*a, &damaged, &b].concat());
+        assert_eq!(archive.damaged_records(), number, "{name}");
+        for path in ["/a", "/b"] {
+            assert_eq!(text(&archive, path), Ok(PAGE.to_owned()), "{name}: {path}");
+        }
+    }
+    let apart = response("/a", PAGE).repeat(2);
+    let apart = [&*apart, b" x"].concat().repeat(50_000);
+    check_file("junk", &[apart, b].concat(), Some(50_000));
+}
+
+#[test]
+fn reads_past_many_damaged_members() {
+    let (a, b) = (gzip(&response("/a", PAGE)), gzip(&response("/b", PAGE)));
+    let cut = a[..60].repeat(20_000);
+    check_file("cut", &[&*a, &cut, &b].concat(), Some(cut.len()));
+    for start in [&[0x1f, 0x8b, 8][..], &[0x1f, 0x8b, 8, 0]] {
+        let starts = start.repeat(1_000_000);
+        check_file("starts", &[&*a, &starts, &b].concat(), Some(starts.len()));
+    }
+    let mut wrong_checksum = a.clone();
+    let at = wrong_checksum.len() - 6;
+    wrong_checksum[at] ^= 1;
+    let archive = open(&[&*a, &wrong_checksum.repeat(20_000), &b].concat());
+    assert_eq!(archive.damaged_records(), 20_000);
+    assert_eq!(text(&archive, "/b"), Ok(PAGE.to_owned()));
+    // Each member has one stored block of 60,000 bytes, in which the next ones begin.
+    let nested = [&a[..10], &[0, 0x60, 0xea, 0x9f, 0x15], b"WARC/1.0\r\n"].concat();
+    let nested = nested.repeat(400_000);
+    let archive = open(&[&*a, &nested, &[0; 100_000], &b].concat());
+    assert!(archive.damaged_records() < 20_000);
+    assert_eq!(text(&archive, "/b"), Ok(PAGE.to_owned()));
 }
 
 #[test]
@@ -140,6 +199,11 @@ fn reads_heads_with_any_bytes_and_line_ends() {
             "the first record",
             [info, odd, response("/b", PAGE)].concat(),
         ),
+        ("a version in lower case", {
+            let records = [response("/a", PAGE), response("/b", PAGE)].concat();
+            let records = String::from_utf8(records).unwrap();
+            records.replace("WARC/", "warc/").into_bytes()
+        }),
         ("a type in capitals", {
             let a = String::from_utf8(response("/a", PAGE)).unwrap();
             [

@@ -17,6 +17,10 @@ fn reads_the_heads_of_responses_as_browsers_do() {
         ("HTTP/2 200\r\n", Ok(())),
         ("HTTP/2.0 200 OK\r\n", Ok(())),
         ("http/1.0 200\r\n", Ok(())),
+        ("h3 200\r\n", Ok(())),
+        ("H2 200 OK\r\n", Ok(())),
+        ("HTTP 200 OK\r\n", Ok(())),
+        ("HTTPS 200 OK\r\n", Err(Reason::NotArchived)),
         ("HTTP/1.1 200\r\n", Ok(())),
         ("HTTP/1.1 200 \r\n", Ok(())),
         ("HTTP/1.1  200   OK\r\n", Ok(())),
@@ -147,6 +151,23 @@ fn joins_chunks_where_there_are_some() {
         let http = [b"HTTP/1.1 200 OK\r\n", lines.as_bytes(), b"\r\n\r\n", body].concat();
         let archive = open(&record("response", "/a", "", &http));
         assert_eq!(text(&archive, "/a"), Ok(PAGE.to_owned()), "{lines}");
+    }
+}
+
+/// The program that stored them has dropped or changed the header.
+#[test]
+fn inflates_a_gzip_that_no_header_names() {
+    let gzipped = gzip(PAGE.as_bytes());
+    let text_with_gzip = format!("{PAGE}\x1f").into_bytes();
+    for (lines, body, expected) in [
+        ("", &gzipped, PAGE.as_bytes()),
+        ("Content-Encoding: identity\r\n", &gzipped, PAGE.as_bytes()),
+        ("", &text_with_gzip, &*text_with_gzip),
+    ] {
+        let http = [b"HTTP/1.1 200 OK\r\n", lines.as_bytes(), b"\r\n", body].concat();
+        let archive = open(&record("response", "/a", "", &http));
+        let expected = String::from_utf8(expected.to_vec()).unwrap();
+        assert_eq!(text(&archive, "/a"), Ok(expected), "{lines:?}");
     }
 }
 

@@ -215,6 +215,13 @@ fn follows_redirects_within_the_archive() {
             Err(reason) => assert_eq!(found, Err(reason), "{name}"),
         }
     }
+    // Nor does a redirect of the page to itself, which asks for a cookie.
+    for target in ["/b", "/%62", "https://example.com/b#x"] {
+        let archive = open(&[b.clone(), redirect("/b", target)].concat());
+        assert_eq!(text(&archive, "/b"), Ok(PAGE.to_owned()), "{target}");
+    }
+    let archive = open(&[b.clone(), redirect("/b", "/c")].concat());
+    assert_eq!(text(&archive, "/b"), Err(Reason::NotArchived));
     // The redirect from one scheme to the other does not hide the page.
     let http = String::from_utf8(redirect("/b", "https://example.com/b")).unwrap();
     let http = http.replace("URI: https", "URI: http").into_bytes();
@@ -291,6 +298,14 @@ fn reads_the_page_that_a_revisit_record_refers_to() {
         (
             "by its digest",
             vec![revisit(digest, OK), tagged("/b", digest, PAGE)],
+            Ok(PAGE),
+        ),
+        (
+            "by its digest in capitals",
+            vec![
+                tagged("/b", "WARC-Payload-Digest: sha256:0aF\r\n", PAGE),
+                revisit("WARC-Payload-Digest: SHA256:0Af\r\n", OK),
+            ],
             Ok(PAGE),
         ),
         // The page is again what it was first.

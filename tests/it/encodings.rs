@@ -171,7 +171,21 @@ fn rejects_encodings_that_are_damaged_unknown_or_too_many() {
     // A window of 2 GiB.
     let mut large_window = zstd_bomb(1 << 17);
     large_window[5] = 21 << 3;
-    assert_eq!(archived("zstd", &large_window), Err(damaged));
+    let large_window = decode(&["zstd".to_owned()], &large_window).unwrap_err();
+    assert_eq!(large_window.reason, Reason::UnsupportedEncoding);
+    assert!(
+        large_window.detail.contains("needs a window of 2048 MiB"),
+        "{}",
+        large_window.detail
+    );
+    let many = vec!["br".to_owned(); 5000];
+    let many = decode(&many, &long).unwrap_err();
+    assert_eq!(many.reason, Reason::UnsupportedEncoding);
+    assert!(
+        many.detail.contains("5000 encodings (br, br, br, br, …)"),
+        "{}",
+        many.detail
+    );
     let error = decode(&["br".to_owned(), "compress".to_owned()], &long).unwrap_err();
     assert!(
         error

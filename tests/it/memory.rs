@@ -9,9 +9,11 @@ use std::process::{Child, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use indexrank::warc::reader::Archive;
 use serde_json::Value;
 
-use crate::run::market;
+use crate::archives::{bare_record, redirect, response};
+use crate::run::{COMPANY, market};
 use crate::support::{Reply, TestServer, command, json};
 
 const COMPANIES: usize = 20_000;
@@ -188,4 +190,90 @@ fn traces_every_page_of_a_large_index() {
     let options = ["--trace", "trace.json", "--table", "all.csv"];
     let report = run(PLAIN, MAX_MEMORY, &options);
     assert_eq!(report["ledger"]["ok"], COMPANIES);
+}
+
+/// An archive of other programs may have any number of pages, with addresses of any length. Without a limit,
+/// these take 90 to 200 MB. The page of a company is kept although it comes last.
+#[test]
+fn keeps_64_mb_of_the_pages_of_an_archive() {
+    let identified = |number: usize, path: &str| {
+        let fields =
+            format!("WARC-Record-ID: <urn:uuid:{number}>\r\nWARC-Payload-Digest: md5:{number}\r\n");
+        let http = b"HTTP/1.1 200 OK\r\n\r\nx";
+        let uri = format!("http://example.com{path}{number}");
+        bare_record("response", &uri, &fields, http)
+    };
+    let revisit = |number: usize| {
+        let to = "x".repeat(60_000);
+        let fields = format!("WARC-Refers-To-Target-URI: http://example.com/{to}{number}\r\n");
+        let uri = format!("http://example.com/{number}");
+        bare_record("revisit", &uri, &fields, b"")
+    };
+    let escaped = "%41".repeat(600);
+    let long = "x".repeat(1900);
+    let longer = "x".repeat(60_000);
+    let redirect_to = |number: usize, target: &str| {
+        redirect(&format!("/{number}"), &format!("/{target}{number}"))
+    };
+    type Make<'a> = &'a dyn Fn(usize) -> Vec<u8>;
+    let cases: [(&str, usize, Make, bool); 7] = [
+        ("pages", 250_000, &|number| identified(number, "/"), true),
+        (
+            "companies",
+            250_000,
+            &|number| identified(number, "/stocks/"),
+            true,
+        ),
+        (
+            "one page",
+            250_000,
+            &|number| identified(number, "/?op="),
+            true,
+        ),
+        (
+            "escapes",
+            25_000,
+            &|number| response(&format!("/{escaped}{number}"), "x"),
+            true,
+        ),
+        (
+            "redirects",
+            25_000,
+            &|number| redirect_to(number, &long),
+            true,
+        ),
+        (
+            "long redirects",
+            1_000,
+            &|number| redirect_to(number, &longer),
+            false,
+        ),
+        ("revisits", 1_000, &revisit, false),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.warc");
+    for (name, number, make, is_over) in cases {
+        let records: Vec<Vec<u8>> = (0..number).map(make).collect();
+        fs::write(&file, [records.concat(), response(COMPANY, "x")].concat()).unwrap();
+        let mut child = command(folder.path(), &["--from", "a.warc", "-q"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let peak = peak_memory(&mut child);
+        child.wait().unwrap();
+        assert!(peak < 90_000_000, "{name}: {:.1} MB", peak as f64 / 1e6);
+        let archive = Archive::open(&file).unwrap();
+        let damage = archive.damage().unwrap_or_default();
+        assert_eq!(
+            damage.contains("responses were skipped"),
+            is_over,
+            "{name}: {damage}"
+        );
+        assert_eq!(
+            archive.stored_path(COMPANY).is_some(),
+            name != "companies",
+            "{name}"
+        );
+    }
 }
