@@ -216,7 +216,13 @@ fn keeps_64_mb_of_the_pages_of_an_archive() {
         redirect(&format!("/{number}"), &format!("/{target}{number}"))
     };
     type Make<'a> = &'a dyn Fn(usize) -> Vec<u8>;
-    let cases: [(&str, usize, Make, bool); 7] = [
+    // Pages, and then a long redirect for each of the first.
+    let later_redirect = |number: usize| match number.checked_sub(180_000) {
+        None => response(&format!("/{number}"), "x"),
+        Some(known) => redirect_to(known, &long),
+    };
+    let cases: [(&str, usize, Make, bool); 8] = [
+        ("later redirects", 215_000, &later_redirect, true),
         ("pages", 250_000, &|number| identified(number, "/"), true),
         (
             "companies",
