@@ -112,7 +112,7 @@ impl Client {
         }
     }
 
-    /// Sends a GET to an address as [`paths::encoded`](crate::site::paths::encoded) spells it, and follows
+    /// Sends a GET to an address as [`paths::encoded`] spells it, and follows
     /// redirects. Returns the response of any status.
     ///
     /// `buffer` is called when the body arrives, so that a request waiting for its response holds no

@@ -234,6 +234,7 @@ pub fn parse_html<T, E: Error + Send + Sync + 'static>(
         identity.map_err(|other| redirected().filter(|_| is_company).unwrap_or(other))?;
         parse(&html).map_err(|error| {
             let sign = block_page::sign(&page.headers, &html);
+            let sign = sign.or_else(|| block_page::foreign_sign(&page.headers, &html));
             sign.map(|sign| sent(&sign))
                 .or_else(redirected)
                 .unwrap_or_else(|| {

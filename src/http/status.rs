@@ -8,7 +8,8 @@ use crate::site::block_page;
 impl Page {
     /// Returns the page if its status is 200. Otherwise the error is that of the redirect that was not
     /// followed, [`Reason::Challenge`] for a block page, or the reason for the status. What counts as a sign
-    /// of a block page depends on the status: a page of a site that is out of order may say anything.
+    /// of a block page depends on the status: the page for one that is gone, or of a site that is out of
+    /// order, may say anything.
     pub fn require_status_200(mut self) -> Result<Self, PageError> {
         if self.status == 200 {
             return Ok(self);
@@ -21,8 +22,9 @@ impl Page {
         let mut inflater = Inflater::default();
         let html = self.inflate(&mut inflater).unwrap_or_default();
         let sign = match reason {
-            Reason::Gone => block_page::header_sign(&self.headers),
-            Reason::Busy | Reason::ServerError => block_page::title_sign(&self.headers, html),
+            Reason::Gone | Reason::Busy | Reason::ServerError => {
+                block_page::title_sign(&self.headers, html)
+            }
             _ => block_page::sign(&self.headers, html),
         };
         Err(match sign {

@@ -17,6 +17,9 @@ use crate::site::text;
 /// Words count on small pages only. A real company page has 92 KB or more, an index page 150. A larger
 /// page that is not recognised has another layout, whatever words its scripts and footers contain.
 const MAX_BYTES: usize = 64 << 10;
+/// A smaller page without any landmark is of the product before the site, if there is one: no page of the
+/// site is so small.
+const MAX_FOREIGN: usize = 16 << 10;
 /// Longer titles are cut when they are printed.
 const MAX_TITLE: usize = 60;
 
@@ -47,7 +50,7 @@ const HEADERS: [Known; 4] = [
 ];
 
 /// Phrases of titles.
-const TITLES: [Known; 47] = [
+const TITLES: [Known; 51] = [
     ("just a moment", CLOUDFLARE),
     ("attention required!", CLOUDFLARE),
     ("please wait... | cloudflare", CLOUDFLARE),
@@ -95,16 +98,22 @@ const TITLES: [Known; 47] = [
     ("log in", None),
     ("login", None),
     ("subscribe to read", None),
+    ("your privacy", None),
+    ("privacy settings", None),
+    ("datenschutz", None),
+    ("limited by the site owner", None),
 ];
 
 /// Texts that only block pages have. Of the scripts that the same products add to the pages they let
 /// through, none is here.
-const TEXTS: [Known; 17] = [
+const TEXTS: [Known; 19] = [
     ("pardon our interruption", PERIMETERX),
     ("you are now in line", QUEUE),
     ("sorry, you have been blocked", CLOUDFLARE),
     ("enable javascript and cookies to continue", CLOUDFLARE),
     ("checking your browser before accessing", None),
+    ("to confirm you are a human", PERIMETERX),
+    ("estimated wait time", QUEUE),
     ("_cf_chl_opt", CLOUDFLARE),
     ("/orchestrate/chl_page/", CLOUDFLARE),
     ("cf-challenge", CLOUDFLARE),
@@ -166,7 +175,8 @@ const WORDS: [Known; 43] = [
     ("http-equiv=\"refresh\"", None),
 ];
 
-/// Parts of the header `server`, which name a product that stands before a site. Not a sign of a block.
+/// Parts of the header `server` that name a product before a site, and headers that a product adds. A page
+/// that it lets through has them too.
 const SERVERS: [Known; 7] = [
     ("cloudflare", CLOUDFLARE),
     ("ddos-guard", DDOS_GUARD),
@@ -175,6 +185,13 @@ const SERVERS: [Known; 7] = [
     ("incapsula", IMPERVA),
     ("sucuri", SUCURI),
     ("datadome", DATADOME),
+];
+
+const ADDED_HEADERS: [Known; 4] = [
+    ("x-iinfo", IMPERVA),
+    ("x-datadome", DATADOME),
+    ("x-kpsdk-ct", KASADA),
+    ("x-sucuri-id", SUCURI),
 ];
 
 /// What shows that a response is a block page.
@@ -254,13 +271,26 @@ fn text_sign(known: &[Known], headers: &HeaderMap, html: &[u8]) -> Option<Sign> 
     })
 }
 
-/// The product that stands before a site, by the header `server`.
+/// The sign of a small page without any landmark, if a product before the site may have sent it.
+pub fn foreign_sign(headers: &HeaderMap, html: &[u8]) -> Option<Sign> {
+    if html.len() > MAX_FOREIGN || landmarks::any_in(html) {
+        return None;
+    }
+    Some(Sign {
+        product: Some(product_before(headers)?),
+        what: format!("{} bytes without any landmark of the site", html.len()),
+    })
+}
+
+/// The product that stands before a site, by the header `server` or one that the product adds.
 pub fn product_before(headers: &HeaderMap) -> Option<&'static str> {
-    let server = headers.get(http::header::SERVER)?;
-    find(&SERVERS, &server.as_bytes().to_ascii_lowercase(), |_, _| {
-        true
-    })?
-    .1
+    let of_server = || {
+        let server = headers.get(http::header::SERVER)?.as_bytes();
+        find(&SERVERS, &server.to_ascii_lowercase(), |_, _| true)?.1
+    };
+    let is_there = |(name, _): &&Known| headers.contains_key(*name);
+    let of_header = || ADDED_HEADERS.iter().find(is_there)?.1;
+    of_server().or_else(of_header)
 }
 
 /// The first of these texts that `lower` contains where `counts` holds of what is before and after it.

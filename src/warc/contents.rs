@@ -87,8 +87,8 @@ impl Contents {
     /// Of several responses for one address, the last one in the file counts, whatever its status: a
     /// retry, or what the page is now. It counts even if it is damaged, so that no older one is taken for
     /// it. A response of another host for the same path counts if its status is 200; its redirects and
-    /// failures do not hide a page. Nor does a `resource` record: it may be another form of the page, such as its
-    /// text.
+    /// failures do not hide a page. Nor does a `resource` record: it may be another form of the page, such
+    /// as its text.
     pub fn add(&mut self, record: &Record, offset: u64, length: u64) {
         self.records += 1;
         let own_digest = digest::matches_record(record);
@@ -150,9 +150,10 @@ impl Contents {
     /// Whether there is memory for another page of this path.
     fn has_room(&self, path: &str) -> bool {
         let of_originals = self.originals.len() * SIZE_OF_ORIGINAL;
-        let limit = match paths::may_be_requested(path) {
-            true => MAX_MEMORY,
-            false => MAX_MEMORY / 2,
+        let limit = if paths::may_be_requested(path) {
+            MAX_MEMORY
+        } else {
+            MAX_MEMORY / 2
         };
         self.responses.size() + self.referred + of_originals < limit
     }

@@ -312,9 +312,10 @@ fn a_run_through_each_kind_of_proxy_gives_the_same_rankings() {
             let folder = tempfile::tempdir().unwrap();
             let tunnel = Tunnel::start(MARKET.address());
             let proxy = proxy.replace('P', &tunnel.address);
-            let ran = match is_option {
-                true => run_with(folder.path(), &[], &["--from", from, "--proxy", &proxy]),
-                false => run_with(folder.path(), &[("http_proxy", &proxy)], &["--from", from]),
+            let ran = if is_option {
+                run_with(folder.path(), &[], &["--from", from, "--proxy", &proxy])
+            } else {
+                run_with(folder.path(), &[("http_proxy", &proxy)], &["--from", from])
             };
             assert_eq!(ran.code, 0, "{proxy}: {}", ran.stderr);
             assert_eq!(tunnel.asked(), [asked], "{proxy}");

@@ -56,7 +56,7 @@ const F5: &str = "<html><head><title>Request Rejected</title></head><body>\
 /// What every company page is, and what the error says.
 type Refusal = (fn() -> Reply, &'static str);
 
-const REFUSALS: [Refusal; 38] = [
+const REFUSALS: [Refusal; 40] = [
     (|| Reply::status("401 Unauthorized"), "HTTP status 401"),
     (|| Reply::status("402 Payment Required"), "HTTP status 402"),
     (|| Reply::status("403 Forbidden"), "HTTP status 403"),
@@ -154,6 +154,26 @@ const REFUSALS: [Refusal; 38] = [
     (
         || page("<html>We value your privacy<button>Accept</html>"),
         "a block page (it contains \"your privacy\")",
+    ),
+    (
+        || {
+            reply(
+                "200 OK",
+                "X-Iinfo: 1-2\r\n",
+                b"<html><script src=\"/abc\"></script></html>",
+            )
+        },
+        "a block page of Imperva (41 bytes without any landmark of the site)",
+    ),
+    (
+        || {
+            reply(
+                "404 Not Found",
+                "",
+                b"<title>Attention Required! | Cloudflare</title>",
+            )
+        },
+        "HTTP status 404 with a block page of Cloudflare",
     ),
     (
         || page("<html>Please solve this CAPTCHA</html>"),
