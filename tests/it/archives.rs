@@ -467,6 +467,25 @@ fn a_redirect_to_the_page_of_another_company_is_noticed() {
     assert!(ran.stderr.contains("another page"), "{}", ran.stderr);
 }
 
+/// They say nothing about what the site does now.
+#[test]
+fn recorded_refusals_do_not_end_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = foreign(|path, _| {
+        let refused = || {
+            let block = b"HTTP/1.1 403 Forbidden\r\n\r\n";
+            record("response", path, "", block)
+        };
+        path.starts_with("/stocks/").then(refused)
+    });
+    let page = record("response", "/", "", format!("{OK}{PAGE}").as_bytes());
+    fs::write(folder.path().join("a.warc"), [archive, page].concat()).unwrap();
+    let ran = indexrank(folder.path(), &["--from", "a.warc", "--readers", "1"]);
+    assert_eq!(ran.code, 4);
+    let words = format!("none of the {COMPANIES} company pages could be fetched");
+    assert!(ran.stderr.contains(&words), "{}", ran.stderr);
+}
+
 /// Every command that reads an archive says which bytes it has skipped, also at an early end.
 #[test]
 fn warns_about_skipped_bytes_in_every_command() {

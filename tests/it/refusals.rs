@@ -354,3 +354,14 @@ fn a_script_on_an_error_page_is_no_refusal() {
     });
     Run::new(&server, &["--retry-pause", "1"]).assert_complete(1);
 }
+
+/// Without a Content-Length, a page may have been cut before its landmarks.
+#[test]
+fn words_of_a_page_cut_short_are_no_refusal() {
+    let server = TestServer::start(market(), |path, earlier| {
+        let is_cut = path == COMPANY && earlier == 0;
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html";
+        is_cut.then(|| Reply::with_head(head, b"<html><script>captcha</script>"))
+    });
+    Run::new(&server, &["--retry-pause", "1"]).assert_complete(1);
+}
