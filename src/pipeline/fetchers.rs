@@ -5,7 +5,7 @@ use std::mem;
 use std::thread::{self, Scope};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::http::error::{PageError, Reason, catch_panic};
 use crate::http::page::Page;
@@ -15,8 +15,8 @@ use crate::source::Source;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::trace::Label;
 
-/// How often the pool checks whether the parsers have pages. A page takes 0.1 ms or more even on
-/// loopback, so a shorter interval would see the same pages again.
+/// How often the pool checks whether the parsers have pages, and a fetcher whether the site serves any. A
+/// page takes 0.1 ms or more even on loopback, so a shorter interval would see the same pages again.
 const POLL: Duration = Duration::from_millis(1);
 /// Polls that decide about growth while pages do arrive.
 const POLLS_TO_DECIDE: u32 = 16;
@@ -112,8 +112,12 @@ impl<'a> Fetcher<'a> {
     /// Sends a page to its receiver. Returns false if that has ended.
     fn hand_over(&self, task: Task, page: Result<Page, PageError>) -> bool {
         if !matches!(task.target, Target::Company(_)) {
-            let fetched = Box::new(Fetched { task, page });
-            return self.events.send(Event::IndexPage(fetched)).is_ok();
+            let fetched = Fetched {
+                task,
+                page,
+                unrecorded: None,
+            };
+            return self.events.send(Event::IndexPage(fetched.into())).is_ok();
         }
         // A page that the cancelled run did not fetch counts as nothing.
         if !matches!(&page, Err(error) if error.reason == Reason::Stopped) {
@@ -122,10 +126,27 @@ impl<'a> Fetcher<'a> {
         let is_recorded =
             self.source.as_archive().is_some() || page.as_ref().is_ok_and(|page| page.from_journal);
         let throttle = self.source.throttle(task.request().purpose);
-        let is_sent = self.pages.send(Fetched { task, page }).is_ok();
-        if is_sent && !is_recorded {
-            throttle.wait_for_result();
+        if is_recorded || throttle.serves_pages() {
+            let unrecorded = None;
+            let fetched = Fetched {
+                task,
+                page,
+                unrecorded,
+            };
+            return self.pages.send(fetched).is_ok();
         }
+        // See `source::refusals`.
+        let (unrecorded, recorded) = bounded(0);
+        let unrecorded = Some(unrecorded);
+        let fetched = Fetched {
+            task,
+            page,
+            unrecorded,
+        };
+        let is_sent = self.pages.send(fetched).is_ok();
+        while !throttle.serves_pages()
+            && recorded.recv_timeout(POLL) == Err(RecvTimeoutError::Timeout)
+        {}
         is_sent
     }
 }

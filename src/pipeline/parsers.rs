@@ -37,7 +37,12 @@ where
         let mut harvest = Harvest::default();
         let mut inflater = Inflater::default();
         let mut lane = self.counters.lane(Label::Reader);
-        for Fetched { task, page } in &self.pages {
+        for fetched in &self.pages {
+            let Fetched {
+                task,
+                page,
+                unrecorded,
+            } = fetched;
             lane.set_path(task.path().clone());
             let from_journal = page.as_ref().is_ok_and(|page| page.from_journal);
             let is_redirected = page.as_ref().is_ok_and(|page| page.reached.is_some());
@@ -47,6 +52,7 @@ where
                 let throttle = self.source.throttle(task.request().purpose);
                 throttle.record_result(task.path(), &result, self.counters);
             }
+            drop(unrecorded);
             let event = match (result, task) {
                 (Ok((page, elapsed)), Task { target, .. }) => {
                     if !from_journal {

@@ -1,7 +1,10 @@
 //! What travels through the pipeline: tasks to the fetchers, pages to the parsers, events to the walker.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
+
+use crossbeam_channel::Sender;
 
 use crate::http::error::PageError;
 use crate::http::page::Page;
@@ -45,6 +48,8 @@ pub enum IndexPageId {
 pub struct Fetched {
     pub task: Task,
     pub page: Result<Page, PageError>,
+    /// Dropped once the result of the page is recorded, or with the page. The fetcher may wait for that.
+    pub unrecorded: Option<Sender<Infallible>>,
 }
 
 /// What has become of a task. Every task ends in one event.

@@ -136,7 +136,7 @@ impl<'a> Walker<'a> {
                 Some((task, error)) => self.give_up(task, error, failures),
             },
             (Event::IndexPage(fetched), Walk::Index(walk)) => {
-                let Fetched { task, page } = *fetched;
+                let Fetched { task, page, .. } = *fetched;
                 match page {
                     Ok(page) => walk.page_arrived(task, page)?,
                     // The walk stops when the cancellation arrives, or does not need the page any more.

@@ -1,8 +1,9 @@
 //! Refusals: block pages, statuses such as 403 or 405, and redirects to another site.
 //!
-//! Five without a company page between them end the run. Until the site has served a company page, each fetcher waits until its page
-//! is parsed before it takes the next. Without that, the pages in the channel to the parsers are further
-//! requests to a site that refuses them: with eight fetchers, 15 company pages instead of 12.
+//! Five without a company page between them end the run. Until the site has served a company page, each
+//! fetcher waits until its page is parsed before it takes the next. Without that, the pages in the channel
+//! to the parsers are further requests to a site that refuses them: with eight fetchers, 15 company pages
+//! instead of 12.
 
 use crate::http::error::PageError;
 
@@ -14,48 +15,32 @@ const MAX_REFUSALS: u32 = 5;
 #[derive(Debug, Default)]
 pub struct Refusals {
     /// Refusals since the last company page.
-    in_a_row: u32,
+    since_page: u32,
     /// Whether the site has served a company page since its last refusal.
     serves_pages: bool,
-    /// Results that no fetcher has waited for yet. Counted only while `serves_pages` is false.
-    results: usize,
 }
 
 impl Refusals {
     /// Records the result of a page. Returns the error of the refusal that ends the run, if this is it. Only
     /// a company page shows that the site does not refuse: a failure of another kind says nothing.
     pub fn record<'a>(&mut self, error: Option<&'a PageError>) -> Option<&'a PageError> {
-        let served_pages = self.serves_pages;
         match error {
             None => {
                 self.serves_pages = true;
-                self.in_a_row = 0;
+                self.since_page = 0;
             }
             Some(error) if error.reason.is_refusal() => {
                 self.serves_pages = false;
-                self.in_a_row += 1;
+                self.since_page += 1;
             }
             Some(_) => {}
         }
-        let is_waited_for = !served_pages && !self.serves_pages;
-        self.results = if is_waited_for { self.results + 1 } else { 0 };
-        let is_last = self.in_a_row == MAX_REFUSALS;
+        let is_last = self.since_page == MAX_REFUSALS;
         error.filter(|error| is_last && error.reason.is_refusal())
     }
 
     pub fn serves_pages(&self) -> bool {
         self.serves_pages
-    }
-
-    /// Whether a fetcher may take its next page: the site serves pages, or a result has been recorded that
-    /// this takes.
-    pub fn take_result(&mut self) -> bool {
-        if self.serves_pages {
-            return true;
-        }
-        let left = self.results.checked_sub(1);
-        self.results = left.unwrap_or(0);
-        left.is_some()
     }
 }
 
@@ -90,22 +75,5 @@ mod tests {
         }
         assert!(record(&mut refusals, Blocked));
         assert!(!record(&mut refusals, Blocked), "only once");
-    }
-
-    #[test]
-    fn a_result_releases_one_fetcher_and_a_good_page_all() {
-        let mut refusals = Refusals::default();
-        assert!(!refusals.take_result());
-        record(&mut refusals, Reason::Busy);
-        record(&mut refusals, Reason::Blocked);
-        assert!(refusals.take_result());
-        assert!(refusals.take_result());
-        assert!(!refusals.take_result());
-        refusals.record(None);
-        assert!(refusals.take_result());
-        assert!(refusals.take_result());
-        // The fetcher of this page has gone on.
-        record(&mut refusals, Reason::Blocked);
-        assert!(!refusals.take_result());
     }
 }

@@ -67,7 +67,7 @@ pub struct Throttle {
     /// The highest concurrency limit.
     max_limit: usize,
     state: Mutex<State>,
-    /// Fast path: [`Refusals::serves_pages`].
+    /// [`Refusals::serves_pages`], which fetchers read after every page.
     serves_pages: AtomicBool,
     /// Notified when a blocked request may be able to continue.
     changed: Condvar,
@@ -275,8 +275,8 @@ impl Throttle {
         begins
     }
 
-    /// Records the result of a company page: adjusts the concurrency limit, and
-    /// cancels the run after five refusals.
+    /// Records the result of a company page: adjusts the concurrency limit, and cancels the run after five
+    /// refusals.
     pub fn record_result<T>(&self, path: &str, result: &Result<T, PageError>, counters: &Counters) {
         use Reason::{Postponed, Robots, Stopped};
         let mut state = self.state();
@@ -285,13 +285,8 @@ impl Throttle {
             let (path, error) = (path.to_owned(), error.clone());
             self.cancel_in(&mut state, Cause::Refused { path, error });
         }
-        if !self
-            .serves_pages
-            .swap(state.refusals.serves_pages(), SeqCst)
-        {
-            // Fetchers may wait for this result.
-            self.changed.notify_all();
-        }
+        self.serves_pages
+            .store(state.refusals.serves_pages(), SeqCst);
         let failed = match error {
             None => false,
             // The site has answered none of these.
@@ -316,16 +311,9 @@ impl Throttle {
         }
     }
 
-    /// Blocks until the result of a company page is [recorded](Self::record_result), unless the site is
-    /// known to serve pages. Fetchers call this after each page.
-    pub fn wait_for_result(&self) {
-        if self.serves_pages.load(SeqCst) {
-            return;
-        }
-        let mut state = self.state();
-        while state.cause.is_none() && !state.refusals.take_result() {
-            state = self.wait(state, Duration::MAX);
-        }
+    /// Whether the site has served a company page since its last refusal.
+    pub fn serves_pages(&self) -> bool {
+        self.serves_pages.load(SeqCst)
     }
 
     /// Rejects all requests from now on. The first cause stays.

@@ -1,5 +1,6 @@
 //! Sites that refuse: block pages, statuses, redirects to another site, and 429.
 
+use std::collections::HashSet;
 use std::fs;
 use std::sync::{Arc, Mutex};
 
@@ -7,7 +8,7 @@ use indexrank::replica::{Market, SEED};
 use memchr::memmem;
 
 use crate::run::{COMPANY, Fault, INDEX_2, Run, market};
-use crate::support::{Reply, TestServer, json};
+use crate::support::{Reply, TestServer, json, ledger};
 
 /// Requests of a run with eight workers until the fifth refusal: robots.txt, the rates, 11 pages of the
 /// index, five company pages, and one more of each other worker.
@@ -364,4 +365,36 @@ fn words_of_a_page_cut_short_are_no_refusal() {
         is_cut.then(|| Reply::with_head(head, b"<html><script>captcha</script>"))
     });
     Run::new(&server, &["--retry-pause", "1"]).assert_complete(1);
+}
+
+/// The site serves pages between its refusals, so no fetcher waits for long.
+#[test]
+fn a_site_that_refuses_single_pages_serves_all_others() {
+    let market = Market::embedded(None, SEED);
+    let refused: HashSet<String> = market
+        .companies()
+        .iter()
+        .step_by(8)
+        .map(|company| company.path.clone())
+        .collect();
+    let number = refused.len();
+    let server = TestServer::start(market, move |path, _| {
+        refused
+            .contains(path)
+            .then(|| Reply::status("403 Forbidden"))
+    });
+    for workers in ["2", "8", "32"] {
+        let options = [
+            "--workers",
+            workers,
+            "--min-companies",
+            "1",
+            "--max-time",
+            "60",
+        ];
+        let run = Run::new(&server, &options);
+        assert_eq!(run.ran.code, 3, "{}", run.ran.stderr);
+        let report = json(&run.folder.path().join("rankings/run.json"));
+        assert_eq!(ledger(&report)[2], number as u64, "{report}");
+    }
 }
