@@ -13,7 +13,7 @@ use memchr::memmem;
 
 use crate::http::error::{PageError, Reason};
 use crate::http::page::Page;
-use crate::site::block_page::{self, Sign};
+use crate::site::block_page::{self, Evidence};
 use crate::site::dom::MAX_BYTES;
 use crate::site::identity::{self, Identity};
 use crate::site::paths::COMPANY_PREFIX;
@@ -176,6 +176,32 @@ impl Page {
         }
     }
 
+    /// The error of a block page, if there is a sign of one that is no weaker than `weakest`.
+    fn block(&self, html: &[u8], weakest: Evidence) -> Option<PageError> {
+        let sign = block_page::sign(&self.headers, html, weakest)?;
+        let detail = format!("the site sent {sign}");
+        Some(PageError::new(Reason::Challenge, detail))
+    }
+
+    /// Whether a page without its end is a part of a page, and not a block page.
+    ///
+    /// Without a Content-Length, the client cannot tell a truncated body from a complete one.
+    fn is_cut_short(&self, html: &[u8]) -> bool {
+        let weakest = if self.headers.contains_key(CONTENT_LENGTH) {
+            Evidence::Word
+        } else {
+            Evidence::Text
+        };
+        self.block(html, weakest).is_none()
+    }
+
+    /// The error of a redirect to [another kind of page](Page::other_target), if it is one.
+    fn redirected_elsewhere(&self) -> Option<PageError> {
+        let target = self.other_target()?;
+        let detail = format!("the site redirects it to another kind of page, {target}");
+        Some(PageError::new(Reason::Redirects, detail))
+    }
+
     /// Fails if the page, as `text` without its Content-Encoding, names another address than the
     /// requested one. Counts company pages that name none.
     pub fn check_identity(&self, text: &[u8], counters: &Counters) -> Result<(), PageError> {
@@ -194,10 +220,10 @@ impl Page {
 
 /// Inflates an HTML page, decodes it, checks that it is complete and parses it.
 ///
-/// The error is [`Reason::OtherPage`] if the page names another address than the requested one. It
-/// is [`Reason::Truncated`] if the page lacks `</html>` and is no block page. If `parse` fails, it is
-/// [`Reason::Challenge`] for a block page, [`Reason::Redirects`] if a redirect has led
-/// to another kind of page, and [`Reason::Unrecognised`] otherwise.
+/// The error is [`Reason::OtherPage`] if the page names another address than the requested one. It is
+/// [`Reason::Truncated`] if the page lacks `</html>` and is no block page. If `parse` fails, it is
+/// [`Reason::Challenge`] for a block page, [`Reason::Redirects`] if a redirect has led to another kind of
+/// page, and [`Reason::Unrecognised`] otherwise.
 pub fn parse_html<T, E: Error + Send + Sync + 'static>(
     page: &Page,
     inflater: &mut Inflater,
@@ -205,48 +231,26 @@ pub fn parse_html<T, E: Error + Send + Sync + 'static>(
     parse: impl FnOnce(&[u8]) -> Result<T, E>,
 ) -> Result<T, PageError> {
     let html = lane.time(Phase::Inflating, || page.inflate(inflater));
-    let html = html.map_err(|error| match block_page::header_sign(&page.headers) {
-        Some(sign) => sent(&sign),
-        None => error,
-    })?;
+    let html = html.map_err(|error| page.block(b"", Evidence::Header).unwrap_or(error))?;
     lane.counters.bytes_decoded.add(html.len() as u64);
     lane.time(Phase::Reading, || {
         let html = to_utf8(html, page.charset().as_deref());
-        let sign = if page.headers.contains_key(CONTENT_LENGTH) {
-            block_page::sign
-        } else {
-            // The client cannot tell a truncated body from a complete one, and a part of a page may have
-            // any words.
-            block_page::sure_sign
-        };
-        if !has_html_end(&html) && sign(&page.headers, &html).is_none() {
+        if !has_html_end(&html) && page.is_cut_short(&html) {
             let detail = "the page ends without </html>";
             return Err(PageError::new(Reason::Truncated, detail));
         }
-        let redirected = || {
-            let target = page.other_target()?;
-            let detail = format!("the site redirects it to another kind of page, {target}");
-            Some(PageError::new(Reason::Redirects, detail))
-        };
         let identity = page.check_identity(&html, lane.counters);
         let is_company = page.asked.contains(COMPANY_PREFIX);
         // A redirect to another index is more likely a wrong name of the index.
+        let redirected = || page.redirected_elsewhere();
         identity.map_err(|other| redirected().filter(|_| is_company).unwrap_or(other))?;
         parse(&html).map_err(|error| {
-            let sign = block_page::sign(&page.headers, &html);
-            let sign = sign.or_else(|| block_page::foreign_sign(&page.headers, &html));
-            sign.map(|sign| sent(&sign))
-                .or_else(redirected)
-                .unwrap_or_else(|| {
-                    PageError::new(Reason::Unrecognised, error.to_string()).caused_by(error)
-                })
+            let block = page.block(&html, Evidence::Size);
+            block.or_else(redirected).unwrap_or_else(|| {
+                PageError::new(Reason::Unrecognised, error.to_string()).caused_by(error)
+            })
         })
     })
-}
-
-/// The error of a block page.
-fn sent(sign: &Sign) -> PageError {
-    PageError::new(Reason::Challenge, format!("the site sent {sign}"))
 }
 
 /// Converts an inflated document to UTF-8. `charset` is the charset of the `Content-Type` header.

@@ -42,11 +42,13 @@ impl Page {
     /// the requested path, without `-stock`. A page that has moved keeps its slug, a consent form or log-in
     /// has none.
     pub fn other_target(&self) -> Option<&str> {
-        let path = |address: &str| address.split(['?', '#']).next().map(str::to_owned);
+        fn path(address: &str) -> &str {
+            address.split(['?', '#']).next().unwrap_or_default()
+        }
         let target = self.reached.as_deref()?;
-        let asked = path(&self.asked)?;
-        let slug = asked.rsplit('/').next()?.trim_end_matches("-stock");
-        (!path(target)?.contains(slug)).then_some(target)
+        let slug = path(&self.asked).rsplit('/').next()?;
+        let slug = slug.trim_end_matches("-stock");
+        (!path(target).contains(slug)).then_some(target)
     }
 
     /// The value of a header, if present; bytes that are not UTF-8 are replaced.

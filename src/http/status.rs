@@ -3,7 +3,7 @@
 use crate::http::decode::Inflater;
 use crate::http::error::{PageError, Reason};
 use crate::http::page::Page;
-use crate::site::block_page;
+use crate::site::block_page::{self, Evidence};
 
 impl Page {
     /// Returns the page if its status is 200. Otherwise the error is that of the redirect that was not
@@ -21,13 +21,11 @@ impl Page {
         let reason = Reason::of_status(self.status);
         let mut inflater = Inflater::default();
         let html = self.inflate(&mut inflater).unwrap_or_default();
-        let sign = match reason {
-            Reason::Gone | Reason::Busy | Reason::ServerError => {
-                block_page::title_sign(&self.headers, html)
-            }
-            _ => block_page::sign(&self.headers, html),
+        let weakest = match reason {
+            Reason::Gone | Reason::Busy | Reason::ServerError => Evidence::Title,
+            _ => Evidence::Word,
         };
-        Err(match sign {
+        Err(match block_page::sign(&self.headers, html, weakest) {
             Some(sign) => PageError::new(Reason::Challenge, format!("{detail} with {sign}")),
             None => {
                 let product = block_page::product_before(&self.headers);

@@ -1,8 +1,9 @@
 //! What the pages of the two sites say: their paths, their landmarks, and the parsers that turn their bytes into values.
 //! Requests, files and threads are elsewhere: every function in here is pure.
-//! Another figure of a company goes into `company` (parsed from the whole page), `company_scan` (read without a parser) and `landmarks`; another address goes into `paths`.
+//! Another figure of a company goes into `company` (parsed from the whole page), `company_scan` (read without a parser) and `landmarks`; another address goes into `paths`, another block page into `block_texts`.
 
 pub(crate) mod block_page;
+mod block_texts;
 pub mod company;
 pub(crate) mod company_scan;
 pub mod currency;
