@@ -57,7 +57,7 @@ pub struct ClientArgs {
     /// The environment is read as by curl: https_proxy for addresses in https, http_proxy for those in
     /// http, all_proxy for both, and no_proxy for exceptions. The names may also be in upper case; lower
     /// case comes first. An empty variable counts as unset. Unlike curl, indexrank also reads HTTP_PROXY, but
-    /// refused in a CGI program, where it may come from a request.
+    /// not in a CGI program, where it may come from a request.
     ///
     /// no_proxy lists names like example.com, which includes its subdomains, addresses, networks like
     /// 10.0.0.0/8, or * for all, separated by commas or spaces. A name or an address may end in a port,

@@ -112,8 +112,8 @@ impl Client {
         }
     }
 
-    /// Sends a GET to an address as [`paths::encoded`] spells it, and follows
-    /// redirects. Returns the response of any status.
+    /// Sends a GET to an address as [`paths::encoded`] spells it, and follows redirects. Returns the
+    /// response of any status.
     ///
     /// `buffer` is called when the body arrives, so that a request waiting for its response holds no
     /// buffer. `may_send` is called with the path of every request after the first.

@@ -18,7 +18,7 @@ pub struct Remedy {
 /// What to do about a site, or another program, that refuses requests.
 const REFUSED: &str = "indexrank does not try to get around that: wait, and send fewer requests with --workers 4 or --rps 1";
 
-/// What to do about a site whose robots.txt forbids the numbered pages of an index, and no letter page.
+/// What to do about a site whose robots.txt forbids the numbered pages of an index, but no letter page.
 pub const WALK_LETTERS: &str =
     "--walk letters needs only the letter pages, which robots.txt allows";
 

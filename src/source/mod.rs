@@ -103,9 +103,9 @@ impl Source {
         }
     }
 
-    /// Returns the page of a path; any status but 200 is an error, except for robots.txt. `buffer` returns a buffer for the
-    /// body. The lane must know the path already. Blocks while the throttle or a robots.txt not yet known
-    /// holds the request back.
+    /// Returns the page of a path; any status but 200 is an error, except for robots.txt. `buffer` returns
+    /// a buffer for the body. The lane must know the path already. Blocks while the throttle or a robots.txt
+    /// not yet known holds the request back.
     pub fn get(
         &self,
         request: Request,

@@ -10,8 +10,8 @@ use crate::seeded;
 pub const MAX_ATTEMPTS: u32 = 4;
 /// A server that sends invalid HTTP seldom recovers, so it gets one retry.
 const MAX_ATTEMPTS_AFTER_PROTOCOL_ERROR: u32 = 2;
-/// Maximum number of times that a 429, or a 503 with `Retry-After`, may postpone one page. That is not a failure, but a site
-/// that always postpones must not keep a run going without end.
+/// Maximum number of times that a 429, or a 503 with `Retry-After`, may postpone one page. That is not a
+/// failure, but a site that always postpones must not keep a run going without end.
 const MAX_POSTPONED: u32 = 10;
 /// The longest delay before the second attempt; it doubles with every attempt.
 pub const FIRST_DELAY: Duration = Duration::from_millis(500);

@@ -20,8 +20,8 @@ use crate::warc::stored_response::StoredResponse;
 const MAX_FIRST_RECORD_FIELDS: usize = 32;
 /// Longer paths and targets of redirects are skipped, for the same reason.
 const MAX_PATH: usize = 2 << 10;
-/// Maximum memory of the contents, in bytes: 300,000 pages, or 150,000 with record IDs and digests. A run of 100,000 companies has 64 MB left for
-/// everything else.
+/// Maximum memory of the contents, in bytes: 300,000 pages, or 150,000 with record IDs and digests. A run of
+/// 100,000 companies has 64 MB left for everything else.
 const MAX_MEMORY: usize = 64_000_000;
 /// Memory of an original in a table that has just grown, in bytes.
 const SIZE_OF_ORIGINAL: usize = 2 * size_of::<(u64, Location)>();
