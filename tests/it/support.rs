@@ -1,8 +1,10 @@
 //! Helpers to run the real binary, a scriptable test server, and the market that tests scrape.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
@@ -294,4 +296,19 @@ fn serve(
         };
         out.write_all(&bytes).ok()?;
     }
+}
+
+/// All plain files below a folder and their contents.
+pub fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let kind = path.symlink_metadata().unwrap().file_type();
+        if kind.is_dir() {
+            all.extend(contents(&path));
+        } else if kind.is_file() {
+            all.insert(path.clone(), fs::read(&path).unwrap());
+        }
+    }
+    all
 }
