@@ -24,11 +24,12 @@
 //! | [`results`] | rankings, checks, files, tables |
 //! | [`replica`] | the embedded market on 127.0.0.1, which can misbehave |
 //! | [`job`] | the rankings job, from opening to writing; the check of the site |
+//! | `race` | the job done in other ways and compared; behind the cargo feature `race` |
 //! | [`cli`] | the command line |
 //! | [`serve`], [`inspect`], [`console`] | the subcommands `serve` and `read`; printing |
 //!
-//! [`exit`], [`signals`], [`words`] and `seeded` import nothing, so any room may import them. The race between
-//! ways of doing the job is a program of its own in `src/bin/compare`; no room imports it.
+//! [`exit`], [`signals`], [`words`] and `seeded` import nothing, so any room may import them. No room but
+//! [`cli`] imports the race.
 //!
 //! To see the concurrency, read in this order: [`pipeline`], `pipeline/walker.rs`,
 //! `pipeline/fetchers.rs`, `source/throttle.rs`.
@@ -41,6 +42,8 @@ pub mod http;
 pub mod inspect;
 pub mod job;
 pub mod pipeline;
+#[cfg(feature = "race")]
+pub mod race;
 pub mod replica;
 pub mod results;
 mod seeded;

@@ -60,6 +60,13 @@ fn dispatch(cli: Cli, log: &Arc<Log>) -> Result<Exit, Stop> {
         Some(Command::Serve(args)) => serve(&args),
         Some(Command::Check(args)) => check(args),
         Some(Command::Read { files }) => read(&files),
+        #[cfg(feature = "race")]
+        Some(Command::Race(args)) => indexrank::race::run(&args),
+        #[cfg(not(feature = "race"))]
+        Some(Command::Race { .. }) => Err(Stop::new(
+            Exit::Usage,
+            "this build has no race; build it with: cargo install --locked --path . --features race",
+        )),
         Some(Command::Completions { shell }) => {
             print(&cli::completions(shell)).map(|()| Exit::Complete)
         }

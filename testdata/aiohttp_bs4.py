@@ -1,4 +1,4 @@
-"""The rankings job with aiohttp and BeautifulSoup, as a participant for `compare --also`.
+"""The rankings job with aiohttp and BeautifulSoup, as a participant for `indexrank race --also`.
 
 Requires `pip install aiohttp beautifulsoup4 lxml`. Fetches pages from the address in INDEXRANK_SITE and
 exchange rates from the address in INDEXRANK_RATES. Writes the four rankings to the folder INDEXRANK_OUT.

@@ -17,8 +17,9 @@ mod values;
 pub use crate::cli::check::CheckArgs;
 pub use crate::cli::run::{RunArgs, Verbosity};
 pub use crate::cli::serve::ServeArgs;
-pub use crate::cli::values::bandwidth;
 
+#[cfg(not(feature = "race"))]
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::styling::Styles;
@@ -27,6 +28,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::cli::help::{EXAMPLES_AND_EXIT_CODES, FAULTS};
 use crate::http::proxy::{without_credentials, without_secrets};
+#[cfg(feature = "race")]
+use crate::race::RaceArgs;
 
 /// Scrapes every company of a stock index with blocking threads and writes four top-ten rankings:
 /// highest price in roubles, lowest P/E, highest growth in a year, highest potential profit.
@@ -63,6 +66,17 @@ pub enum Command {
         /// Saved index pages, company pages or lists of exchange rates, plain or gzipped
         #[arg(required = true)]
         files: Vec<PathBuf>,
+    },
+    /// Race threads, async, processes and more against each other on the same job
+    ///
+    /// All contenders get the same pages and must give the same answer.
+    #[cfg(feature = "race")]
+    Race(RaceArgs),
+    /// Race threads and async on the same job; needs a build with the cargo feature `race`
+    #[cfg(not(feature = "race"))]
+    Race {
+        #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
     },
     /// Print a shell script that completes commands and options
     ///

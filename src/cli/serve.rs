@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::values::{bandwidth, servable, whole_number};
+use crate::cli::values::{servable, whole_number};
 use crate::pipeline::index_walk::MAX_COMPANIES;
-use crate::replica::{Faults, Line, Plan, SEED};
+use crate::replica::{Faults, Line, Plan, SEED, bandwidth};
 use crate::source::origin::Origin;
 
 #[derive(Debug, Args)]

@@ -115,14 +115,6 @@ pub fn requests_per_second(text: &str) -> Result<f64, String> {
     rps.ok_or_else(|| "expected requests per second from 0.001 to 1000000".to_owned())
 }
 
-/// Megabits per second.
-pub fn bandwidth(text: &str) -> Result<f64, String> {
-    let megabits = text.parse().ok();
-    megabits
-        .filter(|megabits| (0.001..=1e6).contains(megabits))
-        .ok_or_else(|| "expected megabits per second from 0.001 to 1000000".to_owned())
-}
-
 /// The value of an HTTP header.
 pub fn header_value(text: &str) -> Result<String, String> {
     if text.is_empty() || !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {

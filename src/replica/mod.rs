@@ -28,4 +28,4 @@ pub use listing::Listing;
 pub use market::{Market, SEED};
 pub use pages::Pages;
 pub use plan::Plan;
-pub use server::{Counts, Line, Server};
+pub use server::{Counts, Line, Server, bandwidth};

@@ -61,6 +61,14 @@ impl Line {
     }
 }
 
+/// Megabits per second.
+pub fn bandwidth(text: &str) -> Result<f64, String> {
+    let megabits = text.parse().ok();
+    megabits
+        .filter(|megabits| (0.001..=1e6).contains(megabits))
+        .ok_or_else(|| "expected megabits per second from 0.001 to 1000000".to_owned())
+}
+
 /// The counters of a server since its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {

@@ -1,5 +1,5 @@
 //! The whole job over loopback, on pages of the embedded market: `cargo bench --bench job`. The server
-//! runs in this process and shares its cores; `compare` starts it in a process of its own.
+//! runs in this process and shares its cores; `indexrank race` starts it in a process of its own.
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms in their order: a room imports only from rooms before it. `""` stands for files directly
 /// in `src`.
-const ROOMS: [&str; 12] = [
+const ROOMS: [&str; 13] = [
     "site",
     "disk",
     "telemetry",
@@ -18,6 +18,7 @@ const ROOMS: [&str; 12] = [
     "results",
     "replica",
     "job",
+    "race",
     "cli",
     "",
 ];
@@ -26,11 +27,11 @@ const ROOMS: [&str; 12] = [
 const LEAVES: [&str; 4] = ["exit.rs", "signals.rs", "seeded.rs", "words.rs"];
 
 /// External crates and the only rooms or files that may use them. `replica` appears where it writes a
-/// format that another room parses; `bin/compare` where a contender uses another library.
+/// format that another room parses; `race` where a contender uses another library.
 const HOMES: [(&str, &[&str]); 23] = [
     ("ureq", &["http"]),
-    ("rustls", &["http", "bin/compare/contenders/async_tokio.rs"]),
-    ("scraper", &["site", "bin/compare/headings.rs"]),
+    ("rustls", &["http", "race/contenders/async_tokio.rs"]),
+    ("scraper", &["site", "race/headings.rs"]),
     ("html5ever", &["site"]),
     ("quick_xml", &["site"]),
     ("robotxt", &["site"]),
@@ -46,11 +47,11 @@ const HOMES: [(&str, &[&str]); 23] = [
     ("anstyle", &["telemetry/screen.rs"]),
     ("terminal_size", &["telemetry/screen.rs"]),
     ("textwrap", &["telemetry"]),
-    ("comfy_table", &["results", "bin/compare"]),
-    ("csv", &["results", "replica", "bin/compare"]),
-    ("rayon", &["pipeline", "bin/compare/contenders"]),
-    ("tokio", &["bin/compare/contenders/async_tokio.rs"]),
-    ("reqwest", &["bin/compare/contenders/async_tokio.rs"]),
+    ("comfy_table", &["results", "race"]),
+    ("csv", &["results", "replica", "race"]),
+    ("rayon", &["pipeline", "race/contenders"]),
+    ("tokio", &["race/contenders/async_tokio.rs"]),
+    ("reqwest", &["race/contenders/async_tokio.rs"]),
 ];
 
 /// A path in the code that refers to another file.
@@ -162,13 +163,9 @@ fn finds_every_kind_of_path() {
     assert_eq!(found, expected);
 }
 
-/// The position of a file's room in the order. `bin/compare` comes after all rooms.
+/// The position of a file's room in the order.
 fn place(file: &str) -> usize {
-    let room = match file.split_once('/') {
-        Some(("bin", _)) => return ROOMS.len(),
-        Some((room, _)) => room,
-        None => "",
-    };
+    let room = file.split_once('/').map_or("", |(room, _)| room);
     let place = ROOMS.iter().position(|one| *one == room);
     place.unwrap_or_else(|| panic!("add src/{room} to ROOMS"))
 }
@@ -355,9 +352,7 @@ fn resolve(
     let mut modules = module_of(from);
     let mut segments = path.iter().map(String::as_str).peekable();
     match segments.next()? {
-        // `bin/compare` is a separate crate, so `crate` means its own root.
-        "crate" => modules = crate_root(from),
-        "indexrank" => modules = Vec::new(),
+        "crate" | "indexrank" => modules = Vec::new(),
         "self" => {}
         "super" => {
             modules.pop();
@@ -378,14 +373,6 @@ fn resolve(
     file_of(&modules, files)
 }
 
-fn crate_root(file: &str) -> Vec<&str> {
-    if file.starts_with("bin/compare/") {
-        vec!["bin", "compare"]
-    } else {
-        Vec::new()
-    }
-}
-
 /// The path of a file's module: `["a", "b"]` for `a/b.rs` and `a/b/mod.rs`.
 fn module_of(file: &str) -> Vec<&str> {
     let mut modules: Vec<&str> = file.trim_end_matches(".rs").split('/').collect();
@@ -400,7 +387,7 @@ fn file_of(modules: &[&str], files: &BTreeSet<&str>) -> Option<String> {
     let path = modules.join("/");
     let candidates = match modules {
         [] => vec!["lib.rs".to_owned()],
-        ["bin", "compare"] => vec!["bin/compare/main.rs".to_owned()],
+        ["bin", "compare"] => vec!["race/main.rs".to_owned()],
         _ => vec![format!("{path}.rs"), format!("{path}/mod.rs")],
     };
     candidates.into_iter().find(|file| files.contains(&**file))

@@ -16,12 +16,6 @@ mod check;
 mod cli;
 mod commit;
 mod company;
-#[cfg(feature = "compare")]
-mod compare;
-#[cfg(feature = "compare")]
-mod compare_html;
-#[cfg(feature = "compare")]
-mod compare_work;
 mod cookies;
 mod coverage;
 mod currencies;
@@ -62,6 +56,12 @@ mod politeness;
 mod properties;
 mod proxy;
 mod proxy_settings;
+#[cfg(feature = "race")]
+mod race;
+#[cfg(feature = "race")]
+mod race_html;
+#[cfg(feature = "race")]
+mod race_work;
 mod ranking;
 mod rates;
 mod refusals;

@@ -1,0 +1,18 @@
+//! A thread pool in which each thread parses the pages that it fetches.
+
+use std::sync::Arc;
+
+use crate::telemetry::counters::Counters;
+
+use super::shared::{Outcome, Worker, worker_pool};
+use crate::race::task::Task;
+
+pub fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
+    worker_pool(task, counters, |source, links| {
+        let mut worker = Worker::new(task, source, counters);
+        for link in links {
+            worker.visit(link);
+        }
+        Ok(worker.harvest)
+    })
+}

@@ -1,0 +1,134 @@
+//! Output files for other programs. JSON has one result for each participant in each round set, CSV
+//! one row for each run, and a trace one timeline.
+
+use crate::telemetry::trace::Timeline;
+use serde_json::{Map, Value, json};
+
+use crate::race::machine::{cores, cpu};
+use crate::race::options::RaceArgs;
+use crate::race::round_set::{Entry, RoundSet};
+
+/// Packages that decide how fast a contender is.
+const LIBRARIES: [&str; 10] = [
+    "ureq",
+    "libdeflater",
+    "rayon",
+    "crossbeam-channel",
+    "scraper",
+    "quick-xml",
+    "flate2",
+    "zlib-rs",
+    "reqwest",
+    "tokio",
+];
+const LOCK: &str = include_str!("../../Cargo.lock");
+
+pub fn json(args: &RaceArgs, sets: &[RoundSet]) -> Value {
+    let results: Vec<Value> = sets
+        .iter()
+        .flat_map(|set| set.entries.iter().map(move |entry| result(set, entry)))
+        .collect();
+    let (rounds, _) = args.rounds();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "versions": versions(),
+        "machine": {
+            "os": std::env::consts::OS,
+            "arch": std::env::consts::ARCH,
+            "cpu": cpu(),
+            "cores": cores(),
+        },
+        "options": {
+            "from": args.urls.is_none().then(|| args.from.to_string()),
+            "urls": args.urls,
+            "companies": args.companies,
+            "work": args.work.name(),
+            "latency_ms": args.latencies(),
+            "jitter_ms": args.jitter,
+            "bandwidth_mbit": args.bandwidth,
+            "workers": args.worker_counts(),
+            "rounds": rounds,
+        },
+        "results": results,
+    })
+}
+
+/// Versions of these packages in the lock file of this build.
+fn versions() -> Map<String, Value> {
+    let version = |name: &str| {
+        let (_, after) = LOCK.split_once(&format!("\nname = \"{name}\"\nversion = \""))?;
+        Some((name.to_owned(), after.split_once('"')?.0.into()))
+    };
+    LIBRARIES.into_iter().filter_map(version).collect()
+}
+
+fn result(set: &RoundSet, entry: &Entry) -> Value {
+    json!({
+        "name": entry.name(),
+        "latency_ms": set.latency_ms,
+        "workers": set.workers,
+        "rounds": entry.runs.len(),
+        "wall_s": entry.wall(),
+        "pages_per_s": entry.pages_per_s(),
+        "cpu_ms_per_page": entry.cpu_ms_per_page(),
+        "peak_mb": entry.median(|run| run.peak_mb),
+        "requests": entry.requests(),
+        "connections": entry.connections(),
+        "digest": entry.runs.first().and_then(|run| run.answer.digest()),
+        "samples": entry.walls(),
+        "failures": entry.runs.first().and_then(|run| run.measurement.as_ref()).map(|measurement| measurement.failures),
+        "broken": entry.broken,
+        "differs": entry.differs,
+    })
+}
+
+pub fn csv(sets: &[RoundSet]) -> anyhow::Result<Vec<u8>> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    csv.write_record([
+        "name",
+        "latency_ms",
+        "workers",
+        "wall_s",
+        "cpu_s",
+        "peak_mb",
+        "requests",
+        "connections",
+        "bytes",
+    ])?;
+    for set in sets {
+        for entry in &set.entries {
+            for run in &entry.runs {
+                let traffic = run.traffic;
+                csv.write_record([
+                    entry.name().to_owned(),
+                    set.latency_ms.to_string(),
+                    set.workers.to_string(),
+                    run.wall_s.to_string(),
+                    run.cpu_s.to_string(),
+                    run.peak_mb.to_string(),
+                    traffic.requests.to_string(),
+                    traffic
+                        .connections
+                        .map_or(String::new(), |count| count.to_string()),
+                    traffic.bytes.to_string(),
+                ])?;
+            }
+        }
+    }
+    Ok(csv.into_inner().map_err(|error| error.into_error())?)
+}
+
+/// File name and timeline of each trace.
+pub fn traces(sets: &[RoundSet]) -> impl Iterator<Item = (String, &Timeline)> {
+    sets.iter().flat_map(|set| {
+        set.entries.iter().filter_map(|entry| {
+            let name = trace_name(entry.name(), set.latency_ms, set.workers);
+            Some((name, entry.timeline.as_ref()?))
+        })
+    })
+}
+
+/// `pipeline-20ms-32.json`
+pub fn trace_name(name: &str, latency_ms: u64, workers: u64) -> String {
+    format!("{name}-{latency_ms}ms-{workers}.json")
+}

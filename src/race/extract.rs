@@ -1,0 +1,22 @@
+//! What a contender keeps of a page.
+
+use crate::site::company::CompanyPage;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Extract {
+    Company(CompanyPage),
+    /// Size of the body before inflating; the page is not parsed.
+    Fetched {
+        bytes: usize,
+    },
+    /// The headings of the page.
+    Headings {
+        /// Size of the body after inflating.
+        bytes: usize,
+        /// The numbers of h1, h2, h3 and h4.
+        counts: [usize; 4],
+    },
+    /// The page was fetched and inflated, but not parsed.
+    Nothing,
+}

@@ -1,0 +1,141 @@
+//! The race: the job done in different ways, with their speed, memory and answers compared; its contenders, tables and charts.
+//! Not in here: the server, the fetching and the parsing, which the other rooms have.
+//! A further contender is a file in `contenders/` and a line in its table; a further output format is a file beside `export` and a line in `write_files`.
+//!
+//! The server is one process. Every run is a fresh process with a fresh client. Each round runs
+//! every participant once, in rotating order. The warm-up round is not counted. The operating system
+//! reports CPU time and memory of a process and its children.
+//!
+//! A module imports only modules that come before it in this table.
+//!
+//! | Module | Content |
+//! |---|---|
+//! | `machine`, `progress`, `headings` | cores and CPU model, progress line, headings of a page |
+//! | `stats`, `minimum_time`, `number_format` | statistics, minimum time of a job, numbers as text (pure) |
+//! | `extract`, `fault`, `blocking_walk`, `task` | the result of parsing a page, injected faults, the index walk of contenders with their own threads, the task of a run |
+//! | `contenders` | the implementations of the job, one file each |
+//! | `options` | command-line options |
+//! | `child` | the child processes: the server, and one run of a contender |
+//! | `server`, `samples` | a handle to the server, samples of a run over time |
+//! | `participant`, `answer`, `run` | contenders and programs of the user, their answers, one run measured from outside |
+//! | `setup`, `round_set` | where the pages come from, all rounds under one condition |
+//! | `bottleneck`, `labels` | what limits a round set, labels of results |
+//! | `terminal`, `export` | the table on the terminal; JSON, CSV and traces |
+//! | `chart`, `html` | SVG charts, the HTML page |
+//! | `validate` | checks of the options, selection of participants |
+
+mod answer;
+mod blocking_walk;
+mod bottleneck;
+mod chart;
+mod child;
+mod contenders;
+mod export;
+mod extract;
+mod fault;
+mod headings;
+mod html;
+mod labels;
+mod machine;
+mod minimum_time;
+mod number_format;
+mod options;
+mod participant;
+mod progress;
+mod round_set;
+mod run;
+mod samples;
+mod server;
+mod setup;
+mod stats;
+mod task;
+mod terminal;
+mod validate;
+
+use std::io::Write;
+
+use anyhow::Result;
+
+use crate::disk::staging::StagedFile;
+use crate::exit::Exit;
+use crate::job::advice::Stop;
+use crate::race::options::ChildCommand;
+pub use crate::race::options::RaceArgs;
+use crate::race::round_set::RoundSet;
+use crate::race::setup::Setup;
+use crate::race::validate::Outputs;
+
+/// The subcommand `race`. The exit code is [`Exit::Partial`] if a participant was disqualified.
+pub fn run(args: &RaceArgs) -> Result<Exit, Stop> {
+    let result = match &args.child {
+        None => race(args),
+        Some(command) => run_child(command).map(|()| Exit::Complete),
+    };
+    result.map_err(|error| Stop::new(Exit::Usage, format!("{error:#}")))
+}
+
+fn run_child(command: &ChildCommand) -> Result<()> {
+    match command {
+        ChildCommand::Serve { options } => child::serve(&serde_json::from_str(options)?),
+        ChildCommand::Run { task } => child::run(&serde_json::from_str(task)?),
+        ChildCommand::Worker { task } => contenders::worker(&serde_json::from_str(task)?),
+    }
+}
+
+/// Runs all round sets and prints each table as soon as it is complete.
+fn race(args: &RaceArgs) -> Result<Exit> {
+    let (participants, outputs) = validate::check(args)?;
+    let mut sets = Vec::new();
+    for latency_ms in args.latencies() {
+        for workers in args.worker_counts() {
+            let mut setup = Setup::prepare(args, latency_ms)?;
+            let (rounds, _) = args.rounds();
+            if let Some(text) = setup.announcement(participants.len(), workers, rounds) {
+                print(&text)?;
+            }
+            let set = round_set::run(args, &participants, &mut setup, workers)?;
+            print(&terminal::report(args, &set))?;
+            sets.push(set);
+        }
+    }
+    write_files(args, outputs, &sets)?;
+    let mut entries = sets.iter().flat_map(|set| &set.entries);
+    let is_broken = entries.any(|entry| entry.broken.is_some());
+    Ok(if is_broken {
+        Exit::Partial
+    } else {
+        Exit::Complete
+    })
+}
+
+fn write_files(args: &RaceArgs, outputs: Outputs, sets: &[RoundSet]) -> Result<()> {
+    let report = export::json(args, sets);
+    if let Some(file) = outputs.html {
+        write_file(&file, html::page(args, sets, &report).as_bytes())?;
+    }
+    if let Some(file) = outputs.json {
+        write_file(&file, &crate::results::report::json(&report))?;
+    }
+    if let Some(file) = outputs.csv {
+        write_file(&file, &export::csv(sets)?)?;
+    }
+    if let Some(folder) = &args.trace {
+        for (name, timeline) in export::traces(sets) {
+            let file = StagedFile::create(&folder.join(name))?;
+            file.write(|out| timeline.write_chrome(out))?;
+            file.publish()?;
+        }
+    }
+    Ok(())
+}
+
+fn write_file(file: &StagedFile, content: &[u8]) -> Result<()> {
+    file.write(|out| out.write_all(content))?;
+    Ok(file.publish()?)
+}
+
+fn print(text: &str) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    Ok(stdout.flush()?)
+}

@@ -1,0 +1,57 @@
+//! Numbers as text, for the terminal table and the HTML page. Pure functions.
+
+use crate::race::stats::{Spread, ratio};
+
+/// A number with thousands separators, with two decimals if it is below 100 and not whole: `1,234`
+/// or `0.25`.
+pub fn grouped(value: f64) -> String {
+    let digits = if value >= 100.0 || value == value.round() {
+        0
+    } else {
+        2
+    };
+    let text = format!("{value:.digits$}");
+    let (whole, decimals) = text.split_at(text.find('.').unwrap_or(text.len()));
+    let groups: Vec<&str> = whole
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .map(|group| std::str::from_utf8(group).expect("digits"))
+        .collect();
+    format!("{}{decimals}", groups.join(","))
+}
+
+/// `0.105 (0.093–0.123)`: the median, and the range.
+pub fn with_range(spread: Spread, digits: usize) -> String {
+    let Spread { median, min, max } = spread;
+    format!("{median:.digits$} ({min:.digits$}–{max:.digits$})")
+}
+
+/// How many times as fast as the baseline a participant is, with the range. Empty if there is no
+/// baseline.
+pub fn speedup(baseline: Option<Spread>, wall: Spread) -> String {
+    let Some(speedup) = baseline.map(|baseline| ratio(baseline, wall)) else {
+        return String::new();
+    };
+    // Below 0.095 one digit would be rounded to 0.1 or 0.0.
+    let digits = if speedup.median < 0.095 { 3 } else { 1 };
+    with_range(speedup, digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_thousands() {
+        for (value, expected) in [
+            (0.0, "0"),
+            (0.254, "0.25"),
+            (20.0, "20"),
+            (999.6, "1,000"),
+            (1234567.0, "1,234,567"),
+        ] {
+            assert_eq!(grouped(value), expected);
+        }
+    }
+}

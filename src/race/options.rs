@@ -1,0 +1,192 @@
+//! Command-line options.
+
+use std::path::PathBuf;
+
+use crate::replica::bandwidth;
+use crate::source::origin::Origin;
+use clap::{Subcommand, ValueEnum};
+
+use crate::race::contenders::ALL;
+use crate::race::fault::Fault;
+
+/// Child processes of the race. Each gets its options as JSON.
+#[derive(Debug, Subcommand)]
+pub enum ChildCommand {
+    /// Serve the pages, and write the counters for each line on stdin
+    #[command(hide = true)]
+    Serve { options: String },
+    /// Run one contender and write its result to a folder
+    #[command(hide = true)]
+    Run { task: String },
+    /// Run a child of the contender `processes`
+    #[command(hide = true)]
+    Worker { task: String },
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = contender_list(), args_conflicts_with_subcommands = true)]
+pub struct RaceArgs {
+    #[command(subcommand)]
+    pub child: Option<ChildCommand>,
+    /// Pages to race on: replica, or an archive FILE.warc[.gz]
+    #[arg(long, value_name = "SOURCE", default_value = "replica", value_parser = page_source, help_heading = "Pages")]
+    pub from: Origin,
+    /// Companies of the embedded market
+    #[arg(long, value_name = "N", default_value = "496", value_parser = clap::value_parser!(u32).range(1..=400_000), help_heading = "Pages")]
+    pub companies: u32,
+    /// Fetch the addresses in FILE, one per line, instead of an index, and count the headings of
+    /// each page. These are servers of other people: the defaults are one run for each contender
+    /// and 8 pages in flight
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "companies", "work", "latency", "jitter", "bandwidth"], help_heading = "Pages")]
+    pub urls: Option<PathBuf>,
+
+    /// Work to do on the pages
+    #[arg(
+        long,
+        value_enum,
+        default_value = "job",
+        help_heading = "Work and participants"
+    )]
+    pub work: WorkArg,
+    /// Run only these contenders
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        help_heading = "Work and participants"
+    )]
+    pub only: Vec<String>,
+    /// Add a program of your own. A shell starts it with INDEXRANK_SITE and INDEXRANK_RATES
+    /// (addresses of the server) and INDEXRANK_OUT (a folder for its rankings) in its environment;
+    /// with --urls, INDEXRANK_URLS is the file
+    #[arg(long, value_name = "NAME=COMMAND", value_parser = named_command, help_heading = "Work and participants")]
+    pub also: Vec<(String, String)>,
+    /// Maximum number of counted runs of each contender; slow contenders get fewer [default: 5]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Work and participants")]
+    pub rounds: Option<u32>,
+    /// Time budget in seconds for all counted runs of a contender in one table
+    #[arg(long, value_name = "SECONDS", default_value = "4", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Work and participants")]
+    pub budget: u64,
+    /// Kill a run after this many seconds, and disqualify its contender
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Work and participants")]
+    pub run_timeout: u64,
+    /// Inject a fault into a contender, to check that the race detects it
+    #[arg(long, value_name = "NAME=FAULT", value_parser = fault, hide = true)]
+    pub fault: Option<(String, Fault)>,
+
+    /// Milliseconds that the server waits before each response; one table for each value [default:
+    /// 0,20]
+    #[arg(long, value_name = "MS", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(0..=60_000), help_heading = "Conditions")]
+    pub latency: Vec<u64>,
+    /// Maximum of additional milliseconds, uniformly distributed; always the same for an address
+    #[arg(long, value_name = "MS", default_value = "0", value_parser = clap::value_parser!(u64).range(0..=60_000), help_heading = "Conditions")]
+    pub jitter: u64,
+    /// Maximum of megabits per second of all responses together [default: no limit]
+    #[arg(long, value_name = "MBIT", value_parser = bandwidth, help_heading = "Conditions")]
+    pub bandwidth: Option<f64>,
+    /// Pages in flight at the same time; one table for each value [default: 32]
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=1024), help_heading = "Conditions")]
+    pub workers: Vec<u64>,
+
+    /// Write a self-contained HTML page with charts and timelines
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub html: Option<PathBuf>,
+    /// Write machine, versions, options and all results as JSON
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub json: Option<PathBuf>,
+    /// Write a CSV file with one row for each run
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub csv: Option<PathBuf>,
+    /// Write a timeline of the workers for each contender, in Chrome's trace format for Perfetto
+    /// (ui.perfetto.dev)
+    #[arg(long, value_name = "DIR", help_heading = "Results")]
+    pub trace: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WorkArg {
+    /// The whole job
+    Job,
+    /// Fetch only: pages from a list of addresses, not parsed
+    Io,
+    /// Inflate and parse only: pages from memory
+    Cpu,
+}
+
+impl WorkArg {
+    pub fn name(self) -> &'static str {
+        match self {
+            WorkArg::Job => "job",
+            WorkArg::Io => "io",
+            WorkArg::Cpu => "cpu",
+        }
+    }
+}
+
+impl RaceArgs {
+    /// One round set for each latency in milliseconds and each number of workers.
+    pub fn latencies(&self) -> Vec<u64> {
+        if self.urls.is_some() || self.work == WorkArg::Cpu {
+            return vec![0];
+        }
+        match &*self.latency {
+            [] => vec![0, 20],
+            given => without_duplicates(given),
+        }
+    }
+
+    pub fn worker_counts(&self) -> Vec<u64> {
+        match &*self.workers {
+            [] if self.urls.is_some() => vec![8],
+            [] => vec![32],
+            given => without_duplicates(given),
+        }
+    }
+
+    /// The maximum number of counted rounds, and whether an uncounted warm-up round precedes them.
+    pub fn rounds(&self) -> (u32, bool) {
+        if self.urls.is_some() {
+            (self.rounds.unwrap_or(1), false)
+        } else {
+            (self.rounds.unwrap_or(5), true)
+        }
+    }
+}
+
+fn without_duplicates(values: &[u64]) -> Vec<u64> {
+    let mut distinct = Vec::new();
+    for value in values {
+        if !distinct.contains(value) {
+            distinct.push(*value);
+        }
+    }
+    distinct
+}
+
+fn contender_list() -> String {
+    let lines = ALL
+        .iter()
+        .map(|contender| format!("\n  {:<16} {}", contender.name, contender.description));
+    format!("Contenders:{}", lines.collect::<String>())
+}
+
+fn page_source(text: &str) -> Result<Origin, String> {
+    match text.parse()? {
+        origin @ (Origin::Replica | Origin::Archive(_)) => Ok(origin),
+        _ => Err("expected replica, FILE.warc or FILE.warc.gz".to_owned()),
+    }
+}
+
+fn named_command(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, command)) if !name.is_empty() && !command.is_empty() => {
+            Ok((name.to_owned(), command.to_owned()))
+        }
+        _ => Err("expected a name and a command, like mine=\"python3 scrape.py\"".to_owned()),
+    }
+}
+
+fn fault(text: &str) -> Result<(String, Fault), String> {
+    let (name, fault) = text.split_once('=').ok_or("expected NAME=FAULT")?;
+    Ok((name.to_owned(), Fault::from_str(fault, false)?))
+}

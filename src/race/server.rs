@@ -1,0 +1,52 @@
+//! A handle to the server process.
+
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use crate::replica::Counts;
+use anyhow::{Context, Result};
+
+use crate::race::child::ServeOptions;
+
+/// A running server process. Dropping the handle kills it.
+pub struct Server {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: Lines<BufReader<ChildStdout>>,
+    /// Scheme, host and port.
+    pub address: String,
+}
+
+impl Server {
+    pub fn start(options: &ServeOptions) -> Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["race", "serve", &serde_json::to_string(options)?])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdin = child.stdin.take().expect("piped");
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let address = stdout.next().context("the server process ended")??;
+        Ok(Server {
+            child,
+            stdin,
+            stdout,
+            address,
+        })
+    }
+
+    /// The counters since the server started.
+    pub fn counts(&mut self) -> Result<Counts> {
+        self.stdin.write_all(b"\n")?;
+        let line = self.stdout.next().context("the server process ended")??;
+        Ok(serde_json::from_str(&line)?)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only if the process has already ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

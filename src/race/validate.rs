@@ -1,0 +1,120 @@
+//! Checks the options before the first run, and selects the participants.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use crate::disk::output::{self, NewFolders};
+use crate::disk::same_file::UsedFiles;
+use crate::disk::staging::StagedFile;
+use crate::source::origin::Origin;
+use anyhow::{Result, bail};
+
+use crate::race::contenders::{ALL, PRODUCT};
+use crate::race::export;
+use crate::race::options::{RaceArgs, WorkArg};
+use crate::race::participant::Participant;
+
+/// Returns all participants and the staged outputs. Fails if the options are invalid.
+pub fn check(args: &RaceArgs) -> Result<(Vec<Participant>, Outputs)> {
+    let outputs = stage(args)?;
+    check_conditions(args)?;
+    let participants = participants(args)?;
+    let mut names = HashSet::new();
+    if let Some(duplicate) = participants
+        .iter()
+        .find(|participant| !names.insert(participant.name()))
+    {
+        bail!(
+            "two participants are named {:?}; choose another name for --also",
+            duplicate.name()
+        );
+    }
+    Ok((participants, outputs))
+}
+
+/// The files that the race writes, staged.
+pub struct Outputs {
+    pub html: Option<StagedFile>,
+    pub json: Option<StagedFile>,
+    pub csv: Option<StagedFile>,
+    /// Dropped last.
+    _new_folders: NewFolders,
+}
+
+fn stage(args: &RaceArgs) -> Result<Outputs> {
+    let mut new_folders = NewFolders::default();
+    let mut used = UsedFiles::default();
+    if let Origin::Archive(archive) = &args.from {
+        used.add_kept(archive)?;
+    }
+    args.urls.iter().try_for_each(|urls| used.add_kept(urls))?;
+    if let Some(folder) = &args.trace {
+        new_folders.create(folder)?;
+        used.add_kept(folder)?;
+        // Fails if no file can be created in the folder.
+        StagedFile::create(&folder.join(export::trace_name(PRODUCT, 0, 1)))?;
+    }
+    let mut stage = |file: &Option<PathBuf>| -> Result<Option<StagedFile>> {
+        let Some(file) = file else { return Ok(None) };
+        new_folders.create(output::parent(file))?;
+        used.add_output(file)?;
+        Ok(Some(StagedFile::create(file)?))
+    };
+    Ok(Outputs {
+        html: stage(&args.html)?,
+        json: stage(&args.json)?,
+        csv: stage(&args.csv)?,
+        _new_folders: new_folders,
+    })
+}
+
+fn check_conditions(args: &RaceArgs) -> Result<()> {
+    let has_line = !args.latency.is_empty() || args.jitter > 0 || args.bandwidth.is_some();
+    if args.work == WorkArg::Cpu && has_line {
+        bail!("--work cpu sends no requests to a server; omit --latency, --jitter and --bandwidth");
+    }
+    if !args.also.is_empty() && args.work != WorkArg::Job {
+        bail!(
+            "--also runs the whole job and cannot be compared with --work {}; omit one of them",
+            args.work.name()
+        );
+    }
+    Ok(())
+}
+
+fn participants(args: &RaceArgs) -> Result<Vec<Participant>> {
+    let is_unknown = |name: &&String| ALL.iter().all(|contender| contender.name != **name);
+    if let Some(unknown) = args.only.iter().find(is_unknown) {
+        let names: Vec<&str> = ALL.iter().map(|contender| contender.name).collect();
+        bail!(
+            "unknown contender {unknown:?}; --only accepts {}",
+            names.join(", ")
+        );
+    }
+    let is_named = |name: &str| args.only.iter().any(|only| only == name);
+    // The limit makes no sense if nothing is inflated, and foreign servers are spared its requests.
+    let has_limit = args.work != WorkArg::Io && args.urls.is_none();
+    if let Some(limit) = ALL.iter().find(|contender| !contender.answers)
+        && !has_limit
+        && is_named(limit.name)
+    {
+        bail!(
+            "{} is the limit for a whole job and for parsing only; omit it here",
+            limit.name
+        );
+    }
+    let contenders = ALL
+        .iter()
+        .filter(|contender| args.only.is_empty() || is_named(contender.name))
+        .filter(|contender| contender.answers || has_limit)
+        .map(|contender| Participant::Contender {
+            name: contender.name,
+            answers: contender.answers,
+        });
+    let programs = args
+        .also
+        .iter()
+        .cloned()
+        .map(|(name, command)| Participant::Program { name, command });
+    Ok(contenders.chain(programs).collect())
+}
