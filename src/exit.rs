@@ -29,6 +29,16 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// The code of a program that a signal ended, by the signal's number.
+    pub fn of_signal(number: i32) -> Self {
+        const SIGINT: i32 = 2;
+        if number == SIGINT {
+            Exit::Interrupted
+        } else {
+            Exit::Terminated
+        }
+    }
+
     /// The code of a run that wrote its results, by its number.
     pub fn of_complete_run(number: u8) -> Self {
         let codes = [Exit::Partial, Exit::NoRate];

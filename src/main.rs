@@ -61,7 +61,7 @@ fn dispatch(cli: Cli, log: &Arc<Log>) -> Result<Exit, Stop> {
         Some(Command::Check(args)) => check(args),
         Some(Command::Read { files }) => read(&files),
         #[cfg(feature = "race")]
-        Some(Command::Race(args)) => indexrank::race::run(&args),
+        Some(Command::Race(args)) => indexrank::race::run(&args, &signals::receive()),
         #[cfg(not(feature = "race"))]
         Some(Command::Race { .. }) => Err(Stop::new(
             Exit::Usage,

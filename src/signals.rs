@@ -16,24 +16,25 @@ pub fn receive() -> Receiver<i32> {
     // With a limit on the size of files (`ulimit -f`), a write beyond it becomes an ordinary error.
     // If the handler cannot be set, the signal ends the process as usual.
     let _ = signal_hook::flag::register(SIGXFSZ, std::sync::Arc::default());
-    let (sender, receiver) = crossbeam_channel::bounded(1);
     // If this fails, SIGINT and SIGTERM end the process as usual.
-    if let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]) {
-        let wait = move || {
-            let mut signals = signals.forever();
-            let Some(first) = signals.next() else { return };
-            // Without a receiver, the run has already ended.
-            let _ = sender.send(first);
-            let received = Instant::now();
-            for second in signals {
-                if received.elapsed() > ONE_KEY_PRESS {
-                    std::process::exit(128 + second);
-                }
+    let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]) else {
+        return crossbeam_channel::never();
+    };
+    let (sender, receiver) = crossbeam_channel::bounded(1);
+    let wait = move || {
+        let mut signals = signals.forever();
+        let Some(first) = signals.next() else { return };
+        // Without a receiver, the run has already ended.
+        let _ = sender.send(first);
+        let received = Instant::now();
+        for second in signals {
+            if received.elapsed() > ONE_KEY_PRESS {
+                std::process::exit(128 + second);
             }
-        };
-        // Where no thread can be started, a run ends before its first request.
-        let _ = std::thread::Builder::new().spawn(wait);
-    }
+        }
+    };
+    // Where no thread can be started, a run ends before its first request.
+    let _ = std::thread::Builder::new().spawn(wait);
     receiver
 }
 

@@ -16,6 +16,9 @@ const RANKING_FILES: [&str; 4] = [
     "potential_profit.json",
 ];
 
+/// Maximum size in bytes of a ranking of a program. Ten places take under 2 KB.
+const MAX_RANKING: u64 = 64 << 10;
+
 /// The files that a run wrote, in a comparable form. A run may write only some of them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Answer {
@@ -25,17 +28,35 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub fn read(out: &Path) -> Self {
-        let ranking = |name: &str| {
-            let bytes = fs::read(out.join(name)).ok()?;
-            // Invalid JSON counts as a different answer, not as a missing file.
-            let content = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-            Some((name.to_owned(), content))
-        };
+    /// The answer in the folder of a contender.
+    pub fn of_contender(out: &Path) -> Self {
         Answer {
             companies: fs::read_to_string(out.join(COMPANIES_FILE)).ok(),
-            rankings: RANKING_FILES.into_iter().filter_map(ranking).collect(),
+            rankings: rankings(out),
         }
+    }
+
+    /// The answer in the folder of a program, which may contain anything. The error says what is in there
+    /// and cannot be an answer.
+    pub fn of_program(out: &Path) -> Result<Self, String> {
+        for entry in fs::read_dir(out).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let Ok(file) = entry.path().symlink_metadata() else {
+                continue;
+            };
+            // To open a FIFO blocks, a device may have no end, and a link leads anywhere.
+            if !file.is_file() && !file.is_dir() {
+                return Err(format!("{name} in INDEXRANK_OUT is not a regular file"));
+            }
+            if file.len() > MAX_RANKING && RANKING_FILES.contains(&&*name) {
+                return Err(format!("{name} is over {} KiB", MAX_RANKING >> 10));
+            }
+        }
+        Ok(Answer {
+            companies: None,
+            rankings: rankings(out),
+        })
     }
 
     /// The first difference from the expected answer. `None` if they are equal, or if this answer
@@ -112,6 +133,17 @@ impl Answer {
         }
         Some(HEXLOWER.encode(&hash.finalize()))
     }
+}
+
+/// The rankings in a folder.
+fn rankings(out: &Path) -> Vec<(String, Value)> {
+    let ranking = |name: &str| {
+        let bytes = fs::read(out.join(name)).ok()?;
+        // Invalid JSON counts as a different answer, not as a missing file.
+        let content = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Some((name.to_owned(), content))
+    };
+    RANKING_FILES.into_iter().filter_map(ranking).collect()
 }
 
 /// Compares JSON values, and numbers as floats: other languages write 12.0 for 12.

@@ -13,9 +13,9 @@
 //! | `machine`, `progress`, `headings` | cores and CPU model, progress line, headings of a page |
 //! | `stats`, `minimum_time`, `number_format` | statistics, minimum time of a job, numbers as text (pure) |
 //! | `extract`, `fault`, `blocking_walk`, `task` | the result of parsing a page, injected faults, the index walk of contenders with their own threads, the task of a run |
-//! | `contenders` | the implementations of the job, one file each |
+//! | `contenders`, `rivals` | the implementations of the job, one file each; programs in other languages |
 //! | `options` | command-line options |
-//! | `child` | the child processes: the server, and one run of a contender |
+//! | `child`, `processes` | the child processes: the server, and one run of a contender; the end of all processes of a run |
 //! | `server`, `samples` | a handle to the server, samples of a run over time |
 //! | `participant`, `answer`, `run` | contenders and programs of the user, their answers, one run measured from outside |
 //! | `setup`, `round_set` | where the pages come from, all rounds under one condition |
@@ -41,7 +41,9 @@ mod minimum_time;
 mod number_format;
 mod options;
 mod participant;
+mod processes;
 mod progress;
+mod rivals;
 mod round_set;
 mod run;
 mod samples;
@@ -55,23 +57,27 @@ mod validate;
 use std::io::Write;
 
 use anyhow::Result;
+use crossbeam_channel::Receiver;
 
 use crate::disk::staging::StagedFile;
 use crate::exit::Exit;
 use crate::job::advice::Stop;
 use crate::race::options::ChildCommand;
 pub use crate::race::options::RaceArgs;
-use crate::race::round_set::RoundSet;
+use crate::race::round_set::{Interrupted, RoundSet};
 use crate::race::setup::Setup;
 use crate::race::validate::Outputs;
 
 /// The subcommand `race`. The exit code is [`Exit::Partial`] if a participant was disqualified.
-pub fn run(args: &RaceArgs) -> Result<Exit, Stop> {
+pub fn run(args: &RaceArgs, signals: &Receiver<i32>) -> Result<Exit, Stop> {
     let result = match &args.child {
-        None => race(args),
+        None => race(args, signals),
         Some(command) => run_child(command).map(|()| Exit::Complete),
     };
-    result.map_err(|error| Stop::new(Exit::Usage, format!("{error:#}")))
+    result.map_err(|error| match error.downcast_ref() {
+        Some(Interrupted(signal)) => Stop::new(Exit::of_signal(*signal), "interrupted"),
+        None => Stop::new(Exit::Usage, format!("{error:#}")),
+    })
 }
 
 fn run_child(command: &ChildCommand) -> Result<()> {
@@ -83,7 +89,8 @@ fn run_child(command: &ChildCommand) -> Result<()> {
 }
 
 /// Runs all round sets and prints each table as soon as it is complete.
-fn race(args: &RaceArgs) -> Result<Exit> {
+fn race(args: &RaceArgs, signals: &Receiver<i32>) -> Result<Exit> {
+    processes::adopt_orphans();
     let (participants, outputs) = validate::check(args)?;
     let mut sets = Vec::new();
     for latency_ms in args.latencies() {
@@ -93,7 +100,7 @@ fn race(args: &RaceArgs) -> Result<Exit> {
             if let Some(text) = setup.announcement(participants.len(), workers, rounds) {
                 print(&text)?;
             }
-            let set = round_set::run(args, &participants, &mut setup, workers)?;
+            let set = round_set::run(args, &participants, &mut setup, workers, signals)?;
             print(&terminal::report(args, &set))?;
             sets.push(set);
         }

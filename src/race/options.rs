@@ -8,6 +8,7 @@ use clap::{Subcommand, ValueEnum};
 
 use crate::race::contenders::ALL;
 use crate::race::fault::Fault;
+use crate::race::rivals::Rival;
 
 /// Child processes of the race. Each gets its options as JSON.
 #[derive(Debug, Subcommand)]
@@ -56,11 +57,15 @@ pub struct RaceArgs {
         help_heading = "Work and participants"
     )]
     pub only: Vec<String>,
-    /// Add a program of your own. A shell starts it with INDEXRANK_SITE and INDEXRANK_RATES
-    /// (addresses of the server) and INDEXRANK_OUT (a folder for its rankings) in its environment;
-    /// with --urls, INDEXRANK_URLS is the file
-    #[arg(long, value_name = "NAME=COMMAND", value_parser = named_command, help_heading = "Work and participants")]
-    pub also: Vec<(String, String)>,
+    /// Add programs: python, go, or NAME=COMMAND
+    ///
+    /// python (aiohttp, uvloop, selectolax) and go (net/http, goquery) come with indexrank. A COMMAND of
+    /// your own is run by a shell with these variables: INDEXRANK_SITE and INDEXRANK_RATES, the addresses of
+    /// the pages and of the exchange rates; INDEXRANK_IN_FLIGHT, the number of requests that may be under way
+    /// at a time; INDEXRANK_OUT, the folder for its four rankings. All its processes end with it. With --urls,
+    /// INDEXRANK_URLS is the file, its answer is not checked, and it has no place in the order.
+    #[arg(long, value_name = "PROGRAM", value_parser = programs, help_heading = "Work and participants")]
+    pub also: Vec<Programs>,
     /// Maximum number of counted runs of each contender; slow contenders get fewer [default: 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Work and participants")]
     pub rounds: Option<u32>,
@@ -101,6 +106,14 @@ pub struct RaceArgs {
     /// (ui.perfetto.dev)
     #[arg(long, value_name = "DIR", help_heading = "Results")]
     pub trace: Option<PathBuf>,
+}
+
+/// A value of `--also`.
+#[derive(Debug, Clone)]
+pub enum Programs {
+    Rivals(Vec<&'static Rival>),
+    /// A program of the user, and its shell command.
+    Named(String, String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -177,13 +190,15 @@ fn page_source(text: &str) -> Result<Origin, String> {
     }
 }
 
-fn named_command(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, command)) if !name.is_empty() && !command.is_empty() => {
-            Ok((name.to_owned(), command.to_owned()))
+fn programs(text: &str) -> Result<Programs, String> {
+    if let Some((name, command)) = text.split_once('=') {
+        if !name.is_empty() && !command.is_empty() {
+            return Ok(Programs::Named(name.to_owned(), command.to_owned()));
         }
-        _ => Err("expected a name and a command, like mine=\"python3 scrape.py\"".to_owned()),
+    } else if let Some(rivals) = text.split(',').map(Rival::by_name).collect() {
+        return Ok(Programs::Rivals(rivals));
     }
+    Err("expected python, go, or a name and a command, like mine=\"node scrape.js\"".to_owned())
 }
 
 fn fault(text: &str) -> Result<(String, Fault), String> {

@@ -12,7 +12,7 @@ use crate::race::task::{Task, Work};
 pub enum Participant {
     /// A contender of the table, run by this binary.
     Contender { name: &'static str, answers: bool },
-    /// A program of the user (`--also`), run by a shell.
+    /// A program of `--also`, run by a shell.
     Program { name: String, command: String },
 }
 
@@ -24,8 +24,8 @@ impl Participant {
         }
     }
 
-    /// The command of one run, in a process group of its own, so that a timeout kills its children
-    /// too. Its stderr is inherited; the caller redirects it.
+    /// The command of one run, in a process group of its own, so that Ctrl-C in a terminal does not reach it
+    /// before the race. Its stderr is a pipe.
     pub fn command(&self, task: &Task, out: &Path) -> Result<Command> {
         let mut command = match self {
             Participant::Contender { name, .. } => {
@@ -47,6 +47,7 @@ impl Participant {
         command
             .env("INDEXRANK_SITE", &task.site)
             .env("INDEXRANK_RATES", &task.site)
+            .env("INDEXRANK_IN_FLIGHT", task.workers.to_string())
             .env("INDEXRANK_OUT", out);
         if let Work::Visit { list } = &task.work {
             command.env("INDEXRANK_URLS", list);
@@ -54,6 +55,7 @@ impl Participant {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
+            .stderr(Stdio::piped())
             .process_group(0);
         Ok(command)
     }

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use crate::telemetry::trace::Timeline;
 use crate::words::quantity;
-use anyhow::Result;
+use anyhow::{Result, bail};
+use crossbeam_channel::Receiver;
 
 use crate::race::answer::Answer;
 use crate::race::contenders::BASELINE;
 use crate::race::options::RaceArgs;
 use crate::race::participant::Participant;
 use crate::race::progress;
-use crate::race::run::{self, Run};
+use crate::race::run::{self, Failure, Limits, Run};
 use crate::race::samples::Sample;
 use crate::race::setup::Setup;
 use crate::race::stats::{Spread, median};
@@ -46,6 +47,11 @@ impl Entry {
 
     pub fn name(&self) -> &str {
         self.participant.name()
+    }
+
+    /// Whether a run has given an answer that was compared with that of others.
+    fn has_answer(&self, run: &Run) -> bool {
+        matches!(self.participant, Participant::Contender { .. }) || !run.answer.rankings.is_empty()
     }
 
     /// Wall time of each run in seconds.
@@ -96,6 +102,10 @@ impl Entry {
             return;
         }
         self.broken = mistake(run, expected);
+        if self.broken.is_none() && !self.has_answer(run) {
+            self.broken =
+                Some("gave no answer: none of its rankings is in INDEXRANK_OUT".to_owned());
+        }
         if self.broken.is_some() {
             // Otherwise tables would compare the times of a disqualified participant.
             self.runs.clear();
@@ -132,6 +142,11 @@ impl RoundSet {
     }
 }
 
+/// A signal to this process, by its number, has ended a run.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+pub struct Interrupted(pub i32);
+
 /// Runs all rounds.
 ///
 /// Round 0, the warm-up, is not counted. It provides the timelines, the number of rounds that fit
@@ -141,11 +156,15 @@ pub fn run(
     participants: &[Participant],
     setup: &mut Setup,
     workers: u64,
+    signals: &Receiver<i32>,
 ) -> Result<RoundSet> {
     let (rounds, has_warm_up) = args.rounds();
     let first_round = u32::from(!has_warm_up);
     let is_live = args.urls.is_some();
-    let run_timeout = Duration::from_secs(args.run_timeout);
+    let limits = Limits {
+        timeout: Duration::from_secs(args.run_timeout),
+        signals,
+    };
     let latency_ms = setup.latency_ms;
     let task = setup.task(workers as usize);
     let mut entries: Vec<Entry> = participants
@@ -170,14 +189,18 @@ pub fn run(
                 &entry.participant,
                 &mut setup.server,
                 &task_in_round(args, &task, entry.name(), round == first_round),
-                run_timeout,
+                &limits,
                 wants_samples(args, &entry.participant, round),
             )?;
             let run = match run {
                 Ok(run) => run,
-                Err(reason) => {
+                Err(Failure::Broken(reason)) => {
                     entry.broken = Some(reason);
                     continue;
+                }
+                Err(Failure::Interrupted(signal)) => {
+                    progress::clear();
+                    bail!(Interrupted(signal));
                 }
             };
             let is_acceptable = run.lost() == 0 || is_live;
@@ -191,7 +214,12 @@ pub fn run(
         }
     }
     progress::clear();
-    let wall = |entry: &Entry| entry.wall().map_or(f64::INFINITY, |spread| spread.median);
+    // A program without an answer has no place: it may have done anything.
+    let wall = |entry: &Entry| {
+        let answers = entry.runs.first().is_some_and(|run| entry.has_answer(run));
+        let median = entry.wall().map(|spread| spread.median);
+        median.filter(|_| answers).unwrap_or(f64::INFINITY)
+    };
     entries.sort_by(|one, other| wall(one).total_cmp(&wall(other)));
     Ok(RoundSet {
         latency_ms,

@@ -1,16 +1,17 @@
 //! One run of one participant in a process of its own, measured from outside.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::fs::{self, File};
-use std::path::Path;
-use std::process::Child;
+use std::fs;
+use std::io::Read;
+use std::process::{Child, ChildStderr};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::replica::Counts;
 use crate::telemetry::trace::Timeline;
-use anyhow::Result;
-use crossbeam_channel::{RecvTimeoutError, bounded};
+use anyhow::{Result, bail};
+use crossbeam_channel::{Receiver, bounded, select};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use wait4::{ResUse, Wait4};
@@ -18,9 +19,15 @@ use wait4::{ResUse, Wait4};
 use crate::race::answer::Answer;
 use crate::race::child::{MEASUREMENT_FILE, Measurement, TIMELINE_FILE};
 use crate::race::participant::Participant;
+use crate::race::processes;
 use crate::race::samples::{self, Sample};
 use crate::race::server::Server;
 use crate::race::task::Task;
+
+/// Bytes of the end of stderr that are kept.
+const STDERR_KEPT: usize = 4 << 10;
+/// How long the end of stderr may take after the end of the processes.
+const MAX_STDERR_WAIT: Duration = Duration::from_secs(1);
 
 /// The cost and the answer of one run.
 #[derive(Debug, Clone)]
@@ -77,53 +84,82 @@ impl Traffic {
     }
 }
 
-/// Runs a participant once and samples it over time if `wants_samples`.
+/// What ends a run before its participant does.
+#[derive(Debug)]
+pub struct Limits<'a> {
+    pub timeout: Duration,
+    /// Signals to this process.
+    pub signals: &'a Receiver<i32>,
+}
+
+/// Why a run has no result.
+#[derive(Debug)]
+pub enum Failure {
+    /// A signal, by its number, ended the run.
+    Interrupted(i32),
+    /// The participant is disqualified for this reason.
+    Broken(String),
+}
+
+/// Runs a participant once and samples it over time if `wants_samples`. When it returns, no process of the
+/// run is left.
 ///
 /// The outer error ends the race. The inner error is the reason why this run failed.
 pub fn measure(
     participant: &Participant,
     server: &mut Option<Server>,
     task: &Task,
-    timeout: Duration,
+    limits: &Limits,
     wants_samples: bool,
-) -> Result<Result<Run, String>> {
+) -> Result<Result<Run, Failure>> {
     let folder = tempfile::tempdir()?;
-    let stderr = folder.path().join("stderr");
     let out = folder.path().join("out");
     fs::create_dir(&out)?;
     let mut command = participant.command(task, &out)?;
-    command.stderr(File::create(&stderr)?);
 
     let before = server.as_mut().map(Server::counts).transpose()?;
-    let started = Instant::now();
     let child = command.spawn()?;
+    let server_process = server.as_ref().map(Server::process);
     let sampled_server = server.as_mut().filter(|_| wants_samples);
-    let exit = wait(child, started, timeout, sampled_server)?;
-    if exit.timed_out {
-        let seconds = timeout.as_secs();
-        return Ok(Err(format!("timed out: killed after {seconds} s")));
+    let Exit {
+        usage: ResUse { status, rusage },
+        wall_s,
+        last_line,
+        samples,
+        end,
+    } = wait(child, limits, server_process, sampled_server)?;
+    let broken = |reason: String| Ok(Err(Failure::Broken(reason)));
+    match end {
+        End::Own => {}
+        End::Signal(signal) => return Ok(Err(Failure::Interrupted(signal))),
+        End::Timeout => {
+            let seconds = limits.timeout.as_secs();
+            return broken(format!("timed out: killed after {seconds} s"));
+        }
     }
     let after = server.as_mut().map(Server::counts).transpose()?;
-    let ResUse { status, rusage } = exit.usage;
     if !status.success() {
-        let last_line = last_line(&stderr);
         let last_line = last_line.as_deref().unwrap_or("no output on stderr");
-        return Ok(Err(format!("failed with {status}: {last_line}")));
+        return broken(format!("failed with {status}: {last_line}"));
     }
 
-    let measurement: Option<Measurement> = match participant {
+    let (measurement, answer): (Option<Measurement>, _) = match participant {
         Participant::Contender { .. } => {
             let bytes = fs::read(out.join(MEASUREMENT_FILE))?;
-            Some(serde_json::from_slice(&bytes)?)
+            let answer = Answer::of_contender(&out);
+            (Some(serde_json::from_slice(&bytes)?), answer)
         }
-        Participant::Program { .. } => None,
+        Participant::Program { .. } => match Answer::of_program(&out) {
+            Ok(answer) => (None, answer),
+            Err(reason) => return broken(reason),
+        },
     };
     let own_wall = measurement.as_ref().map(|measurement| measurement.wall_s);
     let own_peak = measurement
         .as_ref()
         .and_then(|measurement| measurement.peak_memory);
     Ok(Ok(Run {
-        wall_s: own_wall.unwrap_or(exit.wall_s),
+        wall_s: own_wall.unwrap_or(wall_s),
         cpu_s: (rusage.utime + rusage.stime).as_secs_f64(),
         // The system's value for a child includes the memory of this process before `exec`.
         // Contenders therefore measure their own peak.
@@ -133,43 +169,61 @@ pub fn measure(
             None => Traffic::of(measurement.as_ref()),
         },
         measurement,
-        answer: Answer::read(&out),
+        answer,
         timeline: fs::read(out.join(TIMELINE_FILE))
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok()),
-        samples: exit.samples,
+        samples,
     }))
+}
+
+/// What ended a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Own,
+    Timeout,
+    /// A signal to this process, by its number.
+    Signal(i32),
 }
 
 /// How a process ended.
 struct Exit {
+    end: End,
     usage: ResUse,
     wall_s: f64,
-    timed_out: bool,
+    /// The last non-blank line that the process or its children wrote to stderr.
+    last_line: Option<String>,
     samples: Vec<Sample>,
 }
 
-/// Waits for a process, and kills its process group after `timeout`. Samples it if there is a
-/// server.
+/// Waits for a process that has just started, and kills its process group at the end of the limits. Samples
+/// it if there is a server to sample. Ends all processes below this one but `server_process`.
 fn wait(
     mut child: Child,
-    started: Instant,
-    timeout: Duration,
+    limits: &Limits,
+    server_process: Option<u32>,
     server: Option<&mut Server>,
 ) -> Result<Exit> {
+    let started = Instant::now();
     let process = child.id();
     let group = Pid::from_raw(process as i32);
+    let stderr = child.stderr.take().expect("piped");
     // Never carries a message: dropping the sender tells the other threads that the process ended.
     let (ended, has_ended) = bounded::<Infallible>(0);
     let has_ended = &has_ended;
+    let (line_out, line) = bounded(1);
+    // Not joined: where `end_all` finds no processes, one may keep stderr open.
+    thread::spawn(move || line_out.send(last_line(stderr)));
     thread::scope(|scope| {
         let watchdog = scope.spawn(move || {
-            let timed_out = has_ended.recv_timeout(timeout) == Err(RecvTimeoutError::Timeout);
-            if timed_out {
-                // Fails only if the process has just ended.
-                let _ = killpg(group, Signal::SIGKILL);
-            }
-            timed_out
+            let end = select! {
+                recv(has_ended) -> _ => return End::Own,
+                recv(limits.signals) -> signal => signal.map_or(End::Own, End::Signal),
+                default(limits.timeout) => End::Timeout,
+            };
+            // Fails only if the process has just ended.
+            let _ = killpg(group, Signal::SIGKILL);
+            end
         });
         let sampler =
             server.map(|server| scope.spawn(move || samples::collect(process, server, has_ended)));
@@ -177,18 +231,30 @@ fn wait(
         let wall_s = started.elapsed().as_secs_f64();
         drop(ended);
         let samples = sampler.map(|sampler| sampler.join().expect("no panic"));
+        let end = watchdog.join().expect("no panic");
+        if !processes::end_all(server_process) {
+            bail!("processes of a run do not end after SIGKILL; end them, and race again");
+        }
         Ok(Exit {
             usage: usage?,
             wall_s,
-            timed_out: watchdog.join().expect("no panic"),
+            end,
+            last_line: line.recv_timeout(MAX_STDERR_WAIT).ok().flatten(),
             samples: samples.unwrap_or_default(),
         })
     })
 }
 
-/// The last non-blank line of a file. `None` if it has none or cannot be read.
-fn last_line(file: &Path) -> Option<String> {
-    let text = fs::read_to_string(file).ok()?;
+/// Reads to the end, and returns the last non-blank line of the last 4 KiB.
+fn last_line(mut stderr: ChildStderr) -> Option<String> {
+    let mut end = VecDeque::with_capacity(2 * STDERR_KEPT);
+    let mut block = [0; STDERR_KEPT];
+    while let Ok(length @ 1..) = stderr.read(&mut block) {
+        end.extend(&block[..length]);
+        end.drain(..end.len().saturating_sub(STDERR_KEPT));
+    }
+    let end = Vec::from(end);
+    let text = String::from_utf8_lossy(&end);
     let line = text.lines().rfind(|line| !line.trim().is_empty())?;
     Some(line.to_owned())
 }

@@ -1,6 +1,7 @@
 //! A handle to the server process.
 
 use std::io::{BufRead, BufReader, Lines, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use crate::replica::Counts;
@@ -23,6 +24,8 @@ impl Server {
             .args(["race", "serve", &serde_json::to_string(options)?])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // Ctrl-C in a terminal does not reach it: the race still reads its counters.
+            .process_group(0)
             .spawn()?;
         let stdin = child.stdin.take().expect("piped");
         let mut stdout = BufReader::new(child.stdout.take().expect("piped")).lines();
@@ -33,6 +36,11 @@ impl Server {
             stdout,
             address,
         })
+    }
+
+    /// The number of the server's process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// The counters since the server started.

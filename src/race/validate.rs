@@ -1,7 +1,7 @@
 //! Checks the options before the first run, and selects the participants.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::disk::output::{self, NewFolders};
 use crate::disk::same_file::UsedFiles;
@@ -11,14 +11,15 @@ use anyhow::{Result, bail};
 
 use crate::race::contenders::{ALL, PRODUCT};
 use crate::race::export;
-use crate::race::options::{RaceArgs, WorkArg};
+use crate::race::options::{Programs, RaceArgs, WorkArg};
 use crate::race::participant::Participant;
+use tempfile::TempDir;
 
 /// Returns all participants and the staged outputs. Fails if the options are invalid.
 pub fn check(args: &RaceArgs) -> Result<(Vec<Participant>, Outputs)> {
     let outputs = stage(args)?;
     check_conditions(args)?;
-    let participants = participants(args)?;
+    let participants = participants(args, outputs.rivals.path())?;
     let mut names = HashSet::new();
     if let Some(duplicate) = participants
         .iter()
@@ -37,6 +38,8 @@ pub struct Outputs {
     pub html: Option<StagedFile>,
     pub json: Option<StagedFile>,
     pub csv: Option<StagedFile>,
+    /// The rivals, compiled. Deleted with this value.
+    rivals: TempDir,
     /// Dropped last.
     _new_folders: NewFolders,
 }
@@ -64,6 +67,7 @@ fn stage(args: &RaceArgs) -> Result<Outputs> {
         html: stage(&args.html)?,
         json: stage(&args.json)?,
         csv: stage(&args.csv)?,
+        rivals: tempfile::tempdir()?,
         _new_folders: new_folders,
     })
 }
@@ -82,7 +86,7 @@ fn check_conditions(args: &RaceArgs) -> Result<()> {
     Ok(())
 }
 
-fn participants(args: &RaceArgs) -> Result<Vec<Participant>> {
+fn participants(args: &RaceArgs, folder: &Path) -> Result<Vec<Participant>> {
     let is_unknown = |name: &&String| ALL.iter().all(|contender| contender.name != **name);
     if let Some(unknown) = args.only.iter().find(is_unknown) {
         let names: Vec<&str> = ALL.iter().map(|contender| contender.name).collect();
@@ -111,10 +115,21 @@ fn participants(args: &RaceArgs) -> Result<Vec<Participant>> {
             name: contender.name,
             answers: contender.answers,
         });
-    let programs = args
-        .also
-        .iter()
-        .cloned()
-        .map(|(name, command)| Participant::Program { name, command });
-    Ok(contenders.chain(programs).collect())
+    let mut participants: Vec<Participant> = contenders.collect();
+    for programs in &args.also {
+        match programs {
+            Programs::Named(name, command) => participants.push(program(name, command.clone())),
+            Programs::Rivals(rivals) => {
+                for rival in rivals {
+                    participants.push(program(rival.name, rival.prepare(folder)?));
+                }
+            }
+        }
+    }
+    Ok(participants)
+}
+
+fn program(name: &str, command: String) -> Participant {
+    let name = name.to_owned();
+    Participant::Program { name, command }
 }
