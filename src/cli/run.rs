@@ -110,10 +110,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE.json", help_heading = "Results")]
     trace: Option<PathBuf>,
 
-    /// Fetch pages with at most N threads, 1 to 1024
+    /// Fetch pages with at most N threads, 1 to 4096
     ///
     /// The pool starts small and grows while the parsers are idle.
-    #[arg(long, value_name = "N", default_value = "32", value_parser = whole_number::<1, 1024>, help_heading = "Fetching")]
+    #[arg(long, value_name = "N", default_value = "32", value_parser = whole_number::<1, 4096>, help_heading = "Fetching")]
     workers: usize,
     /// Parse pages with N threads, 1 to 256 [default: one per core, at most 8]
     #[arg(long, value_name = "N", value_parser = whole_number::<1, 256>, help_heading = "Fetching")]

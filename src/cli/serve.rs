@@ -1,5 +1,6 @@
 //! The options of `indexrank serve`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -29,6 +30,14 @@ pub struct ServeArgs {
     /// Limit all responses together to MBIT megabits per second, 0.001 to 1000000 [default: no limit]
     #[arg(long, value_name = "MBIT", value_parser = bandwidth)]
     bandwidth: Option<f64>,
+    /// Serve over TLS, with an authority that is made at the start; needs the cargo feature `race`
+    ///
+    /// The certificate is for 127.0.0.1 and localhost. --latency does not delay handshakes.
+    #[arg(long)]
+    pub tls: bool,
+    /// Write the certificate of the authority to FILE, for clients: indexrank --ca-file, curl --cacert
+    #[arg(long, value_name = "FILE.pem", requires = "tls")]
+    pub ca_out: Option<PathBuf>,
     /// Inject faults, e.g. '503@20%,reset#1'; --help lists them
     #[arg(
         long,

@@ -23,8 +23,8 @@ const OTHER_FILES: usize = 24;
 /// walker, the scaling of the pool, the rates, the progress display and the watch for signals.
 const OTHER_THREADS: usize = 10;
 
-/// Under a higher limit of threads, none are tried out: to start 128 takes 11 ms, more than a tenth of a
-/// run over loopback. Few users have thousands of threads.
+/// Where the limit of threads exceeds those of a run by more, none are tried out: to start 128 takes
+/// 11 ms, more than a tenth of a run over loopback. Few users have thousands of threads.
 const PLENTY_OF_THREADS: u64 = 8192;
 
 /// Address space of a run, in bytes, without thread stacks ([`STACK`]) and arenas ([`ARENA`]).
@@ -39,19 +39,25 @@ const ARENA: u64 = 64 << 20;
 /// Fails if the system does not even allow one. `outputs` counts the files that options name.
 pub fn fit(origin: &Origin, sizes: &mut PoolSizes, outputs: usize) -> Result<Option<String>, Stop> {
     // If the limit cannot be raised, the present one holds.
-    let _ = usage::raise_open_file_limit();
+    let limit = usage::raise_open_file_limit().unwrap_or_default();
     // The embedded market has the other end of each connection, and a thread for it.
     let ends = if *origin == Origin::Replica { 2 } else { 1 };
     let files = Resource {
         name: "open files",
-        advice: "raise the limit with `ulimit -n 256`",
+        advice: &|missing| {
+            let enough = usage::higher_open_file_limit(limit, missing);
+            format!("raise the limit with `ulimit -n {enough}`")
+        },
         others: OTHER_FILES + outputs,
         ends,
         try_out: usage::openable_files,
     };
     let threads = Resource {
         name: "threads",
-        advice: "raise the limit of processes (`ulimit -u`), of memory (`ulimit -v`) or of the container",
+        advice: &|_| {
+            "raise the limit of processes (`ulimit -u`), of memory (`ulimit -v`) or of the container"
+                .to_owned()
+        },
         others: OTHER_THREADS + sizes.parsers,
         ends,
         try_out: startable_threads,
@@ -65,10 +71,10 @@ pub fn fit(origin: &Origin, sizes: &mut PoolSizes, outputs: usize) -> Result<Opt
 }
 
 /// Something of which the system allows a number to each process or user.
-struct Resource {
+struct Resource<'a> {
     name: &'static str,
-    /// What to do if there are too few.
-    advice: &'static str,
+    /// What to do if this many are missing for the requested workers.
+    advice: &'a dyn Fn(usize) -> String,
     /// What a run needs besides that of its workers.
     others: usize,
     /// What each worker needs.
@@ -77,20 +83,21 @@ struct Resource {
     try_out: fn(usize) -> usize,
 }
 
-impl Resource {
+impl Resource<'_> {
     fn fit(&self, requested: usize, workers: &mut usize) -> Result<Option<String>, Stop> {
         let available = (self.try_out)(self.others + self.ends * *workers);
         let possible = available.saturating_sub(self.others) / self.ends;
-        let (name, advice) = (self.name, self.advice);
+        if possible >= *workers {
+            return Ok(None);
+        }
+        let missing = (self.others + self.ends * requested).saturating_sub(available);
+        let (name, advice) = (self.name, (self.advice)(missing));
         if possible == 0 {
             let needed = self.others + self.ends;
             let message = format!(
                 "a run needs {needed} {name}, and the system allows this process {available} more: {advice}"
             );
             return Err(Stop::new(Exit::Usage, message));
-        }
-        if possible >= *workers {
-            return Ok(None);
         }
         *workers = possible;
         let workers = count(possible, "worker", "workers");
@@ -105,7 +112,7 @@ impl Resource {
 /// Their memory is not tried out: where it is used up, the next allocation ends the process.
 fn startable_threads(most: usize) -> usize {
     let most = usage::free_address_space().map_or(most, |free| most.min(threads_in(free)));
-    if usage::most_threads().is_none_or(|limit| limit >= PLENTY_OF_THREADS) {
+    if usage::most_threads().is_none_or(|limit| limit >= PLENTY_OF_THREADS + most as u64) {
         return most;
     }
     let (release, released) = bounded::<Infallible>(0);

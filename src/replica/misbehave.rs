@@ -1,16 +1,17 @@
 //! The exact bytes that the server sends for each fault. Changed pages come from `alter`.
 
 use std::io::{self, Write};
-use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
+use socket2::SockRef;
 
 use super::alter::{Target, altered};
 use super::fault::{DateFormat, Fault, RetryAfter};
 use super::pages::Response;
+use super::stream::Stream;
 use AfterReply::{CloseAfter, Drip, KeepOpen, ResetAfter, SendAfter};
 
 /// Size of the response head of `endless-head`. The client accepts 32 KiB.
@@ -51,8 +52,11 @@ enum AfterReply {
     ResetAfter(Duration),
 }
 
-/// Sends the reply that a fault prescribes. Returns whether the connection stays usable.
-pub(super) fn respond(stream: &mut TcpStream, fault: &Fault, target: Target) -> io::Result<bool> {
+/// Sends the reply that a fault prescribes. Returns whether the connection stays usable, or an error if
+/// it is to end in a reset.
+///
+/// Over TLS, the reply is what the records carry: a fault breaks HTTP and not TLS.
+pub(super) fn respond(stream: &mut Stream, fault: &Fault, target: Target) -> io::Result<bool> {
     let (bytes, after) = reply(fault, target);
     stream.write_all(&bytes)?;
     match after {
@@ -75,8 +79,9 @@ pub(super) fn respond(stream: &mut TcpStream, fault: &Fault, target: Target) -> 
         }
         ResetAfter(wait) => {
             thread::sleep(wait);
-            reset_on_close(stream);
-            Ok(false)
+            // Makes the kernel send RST in place of FIN when the socket is closed.
+            SockRef::from(stream.tcp()).set_linger(Some(Duration::ZERO))?;
+            Err(io::ErrorKind::ConnectionReset.into())
         }
     }
 }
@@ -254,21 +259,6 @@ fn with_bad_trailer(gzipped: &[u8]) -> Vec<u8> {
     let trailer: Vec<u8> = trailer.iter().map(|byte| !byte).collect();
     [data, &trailer].concat()
 }
-
-/// Makes the kernel send RST in place of FIN when the socket is closed.
-#[cfg(unix)]
-fn reset_on_close(stream: &TcpStream) {
-    use nix::sys::socket::{setsockopt, sockopt::Linger};
-    let no_linger = nix::libc::linger {
-        l_onoff: 1,
-        l_linger: 0,
-    };
-    // If this fails, the socket closes with FIN. That is still a fault, only a different one.
-    let _ = setsockopt(stream, Linger, &no_linger);
-}
-
-#[cfg(not(unix))]
-fn reset_on_close(_: &TcpStream) {}
 
 #[cfg(test)]
 mod tests {

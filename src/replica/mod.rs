@@ -5,11 +5,13 @@
 mod alter;
 mod chart_html;
 mod company_html;
+mod connection;
 mod fault;
 mod faults;
 mod html;
 mod index;
 mod index_html;
+mod line;
 mod listing;
 mod market;
 mod misbehave;
@@ -18,14 +20,18 @@ mod plan;
 mod rates;
 mod request;
 mod server;
+mod stream;
 mod synthetic;
 mod table;
+#[cfg(feature = "race")]
+pub mod tls;
 
 pub use fault::kinds;
 pub use faults::Faults;
 pub use index::Index;
+pub use line::{Line, bandwidth};
 pub use listing::Listing;
 pub use market::{Market, SEED};
 pub use pages::Pages;
 pub use plan::Plan;
-pub use server::{Counts, Line, Server, bandwidth};
+pub use server::{Counts, Event, Server, TlsConfig};

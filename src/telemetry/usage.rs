@@ -151,6 +151,12 @@ pub fn raise_open_file_limit() -> Option<u64> {
     system::raise_open_file_limit()
 }
 
+/// A limit of open files under which `missing` more can be opened than under `limit`. It has some to spare:
+/// inherited files whose numbers exceed the present limit count only under a higher one.
+pub fn higher_open_file_limit(limit: u64, missing: usize) -> u64 {
+    (limit + missing as u64 + 8).next_multiple_of(16)
+}
+
 /// The address space that the limit of this process (`ulimit -v`) leaves, in bytes. `None` without a
 /// limit, and on systems without `/proc`.
 pub fn free_address_space() -> Option<u64> {

@@ -28,9 +28,14 @@ const LEAVES: [&str; 4] = ["exit.rs", "signals.rs", "seeded.rs", "words.rs"];
 
 /// External crates and the only rooms or files that may use them. `replica` appears where it writes a
 /// format that another room parses; `race` where a contender uses another library.
-const HOMES: [(&str, &[&str]); 23] = [
+const HOMES: [(&str, &[&str]); 25] = [
     ("ureq", &["http"]),
-    ("rustls", &["http", "race/contenders/async_tokio.rs"]),
+    (
+        "rustls",
+        &["http", "replica", "race/contenders/async_tokio.rs"],
+    ),
+    ("rcgen", &["replica/tls.rs"]),
+    ("socket2", &["replica"]),
     ("scraper", &["site", "race/headings.rs"]),
     ("html5ever", &["site"]),
     ("quick_xml", &["site"]),

@@ -19,11 +19,11 @@ fn rejects_wrong_usage_with_a_hint_and_code_2() {
     for (arguments, message) in [
         (
             &["--workers", "0"][..],
-            "expected a whole number from 1 to 1024",
+            "expected a whole number from 1 to 4096",
         ),
         (
             &["--workers", "many"],
-            "expected a whole number from 1 to 1024",
+            "expected a whole number from 1 to 4096",
         ),
         (&["--readers", "-1"], "--readers"),
         (&["--top", "0"], "expected a whole number from 1 to 1000000"),

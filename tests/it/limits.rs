@@ -75,6 +75,38 @@ fn fits_the_workers_to_the_limit_of_open_files() {
     }
 }
 
+/// Under the limit that the warning names, no worker is missing.
+#[test]
+fn names_the_limit_of_open_files_that_suffices() {
+    for (from, workers, enough) in [
+        ("replica", 200, 424..460),
+        (&*MARKET.address(), 200, 224..260),
+        ("replica", 4096, 8216..8252),
+        (&MARKET.address(), 4096, 4120..4156),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let run = |limit: usize| {
+            let options = format!("--from {from} --out out --workers {workers}");
+            sh(
+                folder.path(),
+                &format!("ulimit -n {limit} && exec $BINARY {options}"),
+            )
+        };
+        let warning = run(60).stderr;
+        let named = warning.split("`ulimit -n ").nth(1);
+        let named = named.and_then(|rest| rest.split('`').next()?.parse().ok());
+        let limit: usize = named.unwrap_or_else(|| panic!("{warning}"));
+        assert!(enough.contains(&limit), "{warning}");
+        let ran = run(limit);
+        if ran.stderr.contains("ulimit: ") {
+            // The limit of the tests is lower, and only root may raise it.
+            continue;
+        }
+        assert!(!ran.stderr.contains("instead of"), "{}", ran.stderr);
+        assert_whole_or_nothing(folder.path(), &ran, &[]);
+    }
+}
+
 #[test]
 fn a_check_ends_before_its_first_request_too() {
     let folder = tempfile::tempdir().unwrap();

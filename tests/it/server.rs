@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use indexrank::replica::{Faults, Line, Market, Pages, SEED, Server};
 use indexrank::warc::reader::Archive;
 
-use crate::support::MARKET;
+use crate::support::{MARKET, indexrank, start_serve};
 
 /// A connection to a server.
 pub struct Client(pub TcpStream);
@@ -357,11 +357,87 @@ fn parses_or_rejects_fault_plans() {
         assert!(error.contains(words), "{spec}: {error}");
     }
     let folder = tempfile::tempdir().unwrap();
-    let ran = crate::support::indexrank(folder.path(), &["serve", "--faults", "503@x"]);
+    let ran = indexrank(folder.path(), &["serve", "--faults", "503@x"]);
     assert_eq!(ran.code, 2);
     assert!(
         ran.stderr.contains("fault \"503@x\": \"x\" is not a share"),
         "{}",
         ran.stderr
     );
+}
+
+/// The server is stopped, so only the backlog of the kernel takes connections. One that is dropped comes
+/// again after a second.
+#[cfg(target_os = "linux")]
+#[test]
+fn loses_none_of_1024_connections_at_once() {
+    use std::net::SocketAddr;
+
+    use indexrank::telemetry::usage;
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+
+    usage::raise_open_file_limit();
+    // The kernel caps the backlog at this number, and lets one more wait.
+    let cap = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+    let connections = 1024.min(cap.trim().parse::<usize>().unwrap() + 1);
+    let folder = tempfile::tempdir().unwrap();
+    let (mut server, address) = start_serve(folder.path(), &["--companies", "1"]);
+    let socket: SocketAddr = address.trim_start_matches("http://").parse().unwrap();
+    let process = Pid::from_raw(server.id() as i32);
+    kill(process, Signal::SIGSTOP).unwrap();
+    let limit = Duration::from_millis(900);
+    let connect = |number| match TcpStream::connect_timeout(&socket, limit) {
+        Ok(stream) => Client(stream),
+        Err(error) => panic!("connection {number}: {error}"),
+    };
+    let mut clients: Vec<Client> = (1..=connections).map(connect).collect();
+    kill(process, Signal::SIGCONT).unwrap();
+    for client in &mut clients {
+        client.send(&get("/scripts/XML_daily.asp", ""));
+    }
+    for client in &mut clients {
+        let head = client.receive(true).head;
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    }
+    server.kill().unwrap();
+    server.wait().unwrap();
+}
+
+/// A connection beyond the limit waits until another is closed.
+#[cfg(unix)]
+#[test]
+fn says_once_that_it_is_out_of_open_files() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    let binary = env!("CARGO_BIN_EXE_indexrank");
+    let mut server = Command::new("sh")
+        .args(["-c", "ulimit -n 20; exec $0 serve --companies 1", binary])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut address = String::new();
+    BufReader::new(server.stdout.take().unwrap())
+        .read_line(&mut address)
+        .unwrap();
+    let socket = address.trim().trim_start_matches("http://");
+    let connect = |_| Client(TcpStream::connect(socket).unwrap());
+    let clients: Vec<Client> = (0..30).map(connect).collect();
+    let mut stderr = BufReader::new(server.stderr.take().unwrap());
+    let mut warning = String::new();
+    stderr.read_line(&mut warning).unwrap();
+    assert_eq!(
+        warning,
+        "indexrank: warning: the server cannot serve more connections at once: Too many open files; \
+         raise the limit of open files (`ulimit -n`)\n"
+    );
+    drop(clients);
+    connect(0).check(&get("/scripts/XML_daily.asp", ""), "HTTP/1.1 200 OK");
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
 }
