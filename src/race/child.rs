@@ -2,12 +2,13 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufWriter};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::pipeline::harvest::Harvest;
-use crate::replica::{Line, Market, Pages, SEED, Server};
+use crate::replica::tls::server_config;
+use crate::replica::{Event, Line, Market, Pages, SEED, Server};
 use crate::results::prices::Prices;
 use crate::results::ranking::{Figure, PeRange, ranking};
 use crate::results::report;
@@ -43,6 +44,8 @@ pub struct ServeOptions {
     pub jitter_ms: u64,
     /// Megabits per second.
     pub bandwidth: Option<f64>,
+    /// Certificate and private key of the server in PEM; `None` for plain HTTP.
+    pub certificate: Option<PathBuf>,
 }
 
 /// What a run of a contender measures of itself.
@@ -75,7 +78,14 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
         bandwidth: options.bandwidth.map(|megabits| megabits * 1e6),
         seed: SEED,
     };
-    let server = Server::start(pages, 0, line, None)?;
+    let read = |file| server_config(&fs::read_to_string(file)?);
+    let tls = options.certificate.as_ref().map(read).transpose()?;
+    let observer = |event: Event| {
+        if let Event::Overload(_) = event {
+            eprintln!("{event}");
+        }
+    };
+    let server = Server::start_with_tls(pages, 0, line, Some(observer), tls)?;
     println!("{}", server.address());
     for line in io::stdin().lock().lines() {
         line?;

@@ -46,6 +46,7 @@ pub fn json(args: &RaceArgs, sets: &[RoundSet]) -> Value {
             "latency_ms": args.latencies(),
             "jitter_ms": args.jitter,
             "bandwidth_mbit": args.bandwidth,
+            "tls": args.tls,
             "workers": args.worker_counts(),
             "rounds": rounds,
         },
@@ -63,6 +64,7 @@ fn versions() -> Map<String, Value> {
 }
 
 fn result(set: &RoundSet, entry: &Entry) -> Value {
+    let handshakes = entry.handshakes();
     json!({
         "name": entry.name(),
         "latency_ms": set.latency_ms,
@@ -74,6 +76,9 @@ fn result(set: &RoundSet, entry: &Entry) -> Value {
         "peak_mb": entry.median(|run| run.peak_mb),
         "requests": entry.requests(),
         "connections": entry.connections(),
+        "handshakes": handshakes.map(|(all, _)| all),
+        "resumed_handshakes": handshakes.map(|(_, resumed)| resumed),
+        "dropped_connections": entry.dropped_connections(),
         "digest": entry.runs.first().and_then(|run| run.answer.digest()),
         "samples": entry.walls(),
         "failures": entry.runs.first().and_then(|run| run.measurement.as_ref()).map(|measurement| measurement.failures),
@@ -94,11 +99,17 @@ pub fn csv(sets: &[RoundSet]) -> anyhow::Result<Vec<u8>> {
         "requests",
         "connections",
         "bytes",
+        "handshakes",
+        "resumed_handshakes",
+        "dropped_connections",
     ])?;
     for set in sets {
         for entry in &set.entries {
             for run in &entry.runs {
                 let traffic = run.traffic;
+                let or_empty =
+                    |count: Option<u64>| count.map_or(String::new(), |it| it.to_string());
+                let (handshakes, resumed) = traffic.handshakes.unzip();
                 csv.write_record([
                     entry.name().to_owned(),
                     set.latency_ms.to_string(),
@@ -107,10 +118,11 @@ pub fn csv(sets: &[RoundSet]) -> anyhow::Result<Vec<u8>> {
                     run.cpu_s.to_string(),
                     run.peak_mb.to_string(),
                     traffic.requests.to_string(),
-                    traffic
-                        .connections
-                        .map_or(String::new(), |count| count.to_string()),
+                    or_empty(traffic.connections),
                     traffic.bytes.to_string(),
+                    or_empty(handshakes),
+                    or_empty(resumed),
+                    or_empty(run.dropped_connections),
                 ])?;
             }
         }

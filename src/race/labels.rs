@@ -23,13 +23,14 @@ pub fn title(args: &RaceArgs, set: &RoundSet) -> String {
     let bandwidth = args.bandwidth.map_or(String::new(), |megabits| {
         format!(", sends {megabits} Mbit/s")
     });
+    let tls = if args.tls { " over TLS" } else { "" };
     let suffix = if args.work == WorkArg::Io {
         ", nothing is parsed"
     } else {
         ""
     };
     format!(
-        "Server waits {} ms{jitter}{bandwidth}, {in_flight}{suffix}",
+        "Server waits {} ms{jitter}{bandwidth}{tls}, {in_flight}{suffix}",
         set.latency_ms
     )
 }

@@ -17,9 +17,11 @@
 //! | `options` | command-line options |
 //! | `child`, `processes` | the child processes: the server, and one run of a contender; the end of all processes of a run |
 //! | `server`, `samples` | a handle to the server, samples of a run over time |
+//! | `tls`, `listen_drops` | the certificates of a race over TLS, connections dropped by the system |
 //! | `participant`, `answer`, `run` | contenders and programs of the user, their answers, one run measured from outside |
 //! | `setup`, `round_set` | where the pages come from, all rounds under one condition |
 //! | `bottleneck`, `labels` | what limits a round set, labels of results |
+//! | `connection_notes` | sentences about dropped connections and TLS handshakes |
 //! | `terminal`, `export` | the table on the terminal; JSON, CSV and traces |
 //! | `chart`, `html` | SVG charts, the HTML page |
 //! | `validate` | checks of the options, selection of participants |
@@ -29,6 +31,7 @@ mod blocking_walk;
 mod bottleneck;
 mod chart;
 mod child;
+mod connection_notes;
 mod contenders;
 mod export;
 mod extract;
@@ -36,6 +39,7 @@ mod fault;
 mod headings;
 mod html;
 mod labels;
+mod listen_drops;
 mod machine;
 mod minimum_time;
 mod number_format;
@@ -52,6 +56,7 @@ mod setup;
 mod stats;
 mod task;
 mod terminal;
+mod tls;
 mod validate;
 
 use std::io::Write;
@@ -59,6 +64,7 @@ use std::io::Write;
 use anyhow::Result;
 use crossbeam_channel::Receiver;
 
+use crate::disk::output::OutputError;
 use crate::disk::staging::StagedFile;
 use crate::exit::Exit;
 use crate::job::advice::Stop;
@@ -66,6 +72,7 @@ use crate::race::options::ChildCommand;
 pub use crate::race::options::RaceArgs;
 use crate::race::round_set::{Interrupted, RoundSet};
 use crate::race::setup::Setup;
+use crate::race::tls::Certificates;
 use crate::race::validate::Outputs;
 
 /// The subcommand `race`. The exit code is [`Exit::Partial`] if a participant was disqualified.
@@ -76,7 +83,10 @@ pub fn run(args: &RaceArgs, signals: &Receiver<i32>) -> Result<Exit, Stop> {
     };
     result.map_err(|error| match error.downcast_ref() {
         Some(Interrupted(signal)) => Stop::new(Exit::of_signal(*signal), "interrupted"),
-        None => Stop::new(Exit::Usage, format!("{error:#}")),
+        None => match error.downcast::<OutputError>() {
+            Ok(unwritable) => unwritable.into(),
+            Err(error) => Stop::new(Exit::Usage, format!("{error:#}")),
+        },
     })
 }
 
@@ -91,11 +101,13 @@ fn run_child(command: &ChildCommand) -> Result<()> {
 /// Runs all round sets and prints each table as soon as it is complete.
 fn race(args: &RaceArgs, signals: &Receiver<i32>) -> Result<Exit> {
     processes::adopt_orphans();
-    let (participants, outputs) = validate::check(args)?;
+    let (participants, mut outputs) = validate::check(args)?;
+    let generate = || Certificates::generate(outputs.ca_out.take());
+    let certificates = args.tls.then(generate).transpose()?;
     let mut sets = Vec::new();
     for latency_ms in args.latencies() {
         for workers in args.worker_counts() {
-            let mut setup = Setup::prepare(args, latency_ms)?;
+            let mut setup = Setup::prepare(args, certificates.as_ref(), latency_ms)?;
             let (rounds, _) = args.rounds();
             if let Some(text) = setup.announcement(participants.len(), workers, rounds) {
                 print(&text)?;

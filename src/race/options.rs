@@ -38,7 +38,7 @@ pub struct RaceArgs {
     /// Fetch the addresses in FILE, one per line, instead of an index, and count the headings of
     /// each page. These are servers of other people: the defaults are one run for each contender
     /// and 8 pages in flight
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "companies", "work", "latency", "jitter", "bandwidth"], help_heading = "Pages")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "companies", "work", "latency", "jitter", "bandwidth", "tls"], help_heading = "Pages")]
     pub urls: Option<PathBuf>,
 
     /// Work to do on the pages
@@ -89,8 +89,12 @@ pub struct RaceArgs {
     /// Maximum of megabits per second of all responses together [default: no limit]
     #[arg(long, value_name = "MBIT", value_parser = bandwidth, help_heading = "Conditions")]
     pub bandwidth: Option<f64>,
+    /// Serve over TLS, with an authority that is made at the start. Programs of --also find its certificate
+    /// in the file INDEXRANK_CA, which is SSL_CERT_FILE too. Handshakes have no extra latency
+    #[arg(long, help_heading = "Conditions")]
+    pub tls: bool,
     /// Pages in flight at the same time; one table for each value [default: 32]
-    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=1024), help_heading = "Conditions")]
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=4096), help_heading = "Conditions")]
     pub workers: Vec<u64>,
 
     /// Write a self-contained HTML page with charts and timelines
@@ -106,6 +110,14 @@ pub struct RaceArgs {
     /// (ui.perfetto.dev)
     #[arg(long, value_name = "DIR", help_heading = "Results")]
     pub trace: Option<PathBuf>,
+    /// With --tls, write the certificate of the authority before the first run
+    #[arg(
+        long,
+        value_name = "FILE.pem",
+        requires = "tls",
+        help_heading = "Results"
+    )]
+    pub ca_out: Option<PathBuf>,
 }
 
 /// A value of `--also`.

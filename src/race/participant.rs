@@ -49,6 +49,11 @@ impl Participant {
             .env("INDEXRANK_RATES", &task.site)
             .env("INDEXRANK_IN_FLIGHT", task.workers.to_string())
             .env("INDEXRANK_OUT", out);
+        if let Some(authorities) = &task.authorities {
+            // OpenSSL, Go and curl read the second.
+            command.env("INDEXRANK_CA", authorities);
+            command.env("SSL_CERT_FILE", authorities);
+        }
         if let Work::Visit { list } = &task.work {
             command.env("INDEXRANK_URLS", list);
         }

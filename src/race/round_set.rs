@@ -89,6 +89,19 @@ impl Entry {
         median(counts.map(|count| count as f64))
     }
 
+    /// TLS handshakes of a run, and how many of them resumed a session. `None` without a server that
+    /// counts them.
+    pub fn handshakes(&self) -> Option<(f64, f64)> {
+        let counts = || self.runs.iter().filter_map(|run| run.traffic.handshakes);
+        let all = median(counts().map(|(all, _)| all as f64))?;
+        Some((all, median(counts().map(|(_, resumed)| resumed as f64))?))
+    }
+
+    /// Connections that the system dropped in all runs. `None` if it does not count them.
+    pub fn dropped_connections(&self) -> Option<u64> {
+        self.runs.iter().map(|run| run.dropped_connections).sum()
+    }
+
     pub fn cpu_ms_per_page(&self) -> Option<f64> {
         self.median(|run| run.cpu_s * 1e3 / (run.traffic.requests as f64).max(1.0))
     }
@@ -283,7 +296,9 @@ mod tests {
                 requests: 2,
                 bytes: 3,
                 connections: Some(1),
+                handshakes: None,
             },
+            dropped_connections: None,
             timeline: None,
             samples: Vec::new(),
             answer: Answer {

@@ -18,6 +18,7 @@ use wait4::{ResUse, Wait4};
 
 use crate::race::answer::Answer;
 use crate::race::child::{MEASUREMENT_FILE, Measurement, TIMELINE_FILE};
+use crate::race::listen_drops;
 use crate::race::participant::Participant;
 use crate::race::processes;
 use crate::race::samples::{self, Sample};
@@ -42,6 +43,8 @@ pub struct Run {
     /// `None` for a program of the user.
     pub measurement: Option<Measurement>,
     pub traffic: Traffic,
+    /// Connections that the system dropped during the run. `None` if it does not count them.
+    pub dropped_connections: Option<u64>,
     pub answer: Answer,
     /// Present if the task asked for a trace.
     pub timeline: Option<Timeline>,
@@ -64,6 +67,8 @@ pub struct Traffic {
     pub requests: u64,
     pub bytes: u64,
     pub connections: Option<u64>,
+    /// TLS handshakes, and how many of them resumed a session.
+    pub handshakes: Option<(u64, u64)>,
 }
 
 impl Traffic {
@@ -72,6 +77,10 @@ impl Traffic {
             requests: after.requests - before.requests,
             bytes: after.bytes - before.bytes,
             connections: Some(after.connections - before.connections),
+            handshakes: Some((
+                after.handshakes - before.handshakes,
+                after.resumed_handshakes - before.resumed_handshakes,
+            )),
         }
     }
 
@@ -80,6 +89,7 @@ impl Traffic {
             requests: measurement.map_or(0, |measurement| measurement.requests),
             bytes: measurement.map_or(0, |measurement| measurement.bytes),
             connections: None,
+            handshakes: None,
         }
     }
 }
@@ -117,6 +127,7 @@ pub fn measure(
     fs::create_dir(&out)?;
     let mut command = participant.command(task, &out)?;
 
+    let dropped_before = listen_drops::so_far();
     let before = server.as_mut().map(Server::counts).transpose()?;
     let child = command.spawn()?;
     let server_process = server.as_ref().map(Server::process);
@@ -169,6 +180,9 @@ pub fn measure(
             None => Traffic::of(measurement.as_ref()),
         },
         measurement,
+        dropped_connections: dropped_before
+            .zip(listen_drops::so_far())
+            .map(|(before, after)| after - before),
         answer,
         timeline: fs::read(out.join(TIMELINE_FILE))
             .ok()

@@ -15,6 +15,7 @@ use crate::race::child::ServeOptions;
 use crate::race::options::{RaceArgs, WorkArg};
 use crate::race::server::Server;
 use crate::race::task::{Task, Work};
+use crate::race::tls::Certificates;
 
 const INDEX: &str = "s&p_500";
 /// Maximum number of pages in flight while the setup fetches pages, before the first run.
@@ -26,6 +27,8 @@ pub struct Setup {
     /// `None` for pages in memory and for addresses of the user.
     pub server: Option<Server>,
     work: Work,
+    /// The authority to trust, of a race over TLS.
+    authority: Option<PathBuf>,
     /// The number of addresses in the user's list.
     addresses: Option<usize>,
     /// Lists and archives. Deleted with this value.
@@ -33,7 +36,11 @@ pub struct Setup {
 }
 
 impl Setup {
-    pub fn prepare(args: &RaceArgs, latency_ms: u64) -> Result<Self> {
+    pub fn prepare(
+        args: &RaceArgs,
+        certificates: Option<&Certificates>,
+        latency_ms: u64,
+    ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let list = folder.path().join("addresses");
         if let Some(file) = &args.urls {
@@ -43,6 +50,7 @@ impl Setup {
                 latency_ms,
                 server: None,
                 work: Work::Visit { list },
+                authority: None,
                 addresses: Some(addresses.len()),
                 _folder: folder,
             });
@@ -53,17 +61,16 @@ impl Setup {
             latency_ms,
             jitter_ms: args.jitter,
             bandwidth: args.bandwidth,
+            certificate: certificates.map(Certificates::server),
         })?;
         let index = INDEX.to_owned();
-        let job = task(
-            &server.address,
-            Work::Job {
-                index: index.clone(),
-            },
-            SETUP_WORKERS,
-        );
+        let authority = certificates.map(Certificates::authority);
+        let work = Work::Job {
+            index: index.clone(),
+        };
+        let job = task(&server.address, work, SETUP_WORKERS, authority);
         let (server, work) = match args.work {
-            WorkArg::Job => (Some(server), job.work),
+            WorkArg::Job => (Some(server), job.work.clone()),
             WorkArg::Io => {
                 fs::write(&list, company_paths(&job)?.join("\n"))?;
                 (Some(server), Work::Fetch { list })
@@ -78,6 +85,7 @@ impl Setup {
             latency_ms,
             server,
             work,
+            authority: job.authorities,
             addresses: None,
             _folder: folder,
         })
@@ -86,7 +94,7 @@ impl Setup {
     /// The task of each contender, without its name and output folder.
     pub fn task(&self, workers: usize) -> Task {
         let site = self.server.as_ref().map_or("", |server| &server.address);
-        task(site, self.work.clone(), workers)
+        task(site, self.work.clone(), workers, self.authority.clone())
     }
 
     /// Announces the requests to servers of other people. `None` if the race has its own server.
@@ -116,7 +124,7 @@ fn company_paths(task: &Task) -> Result<Vec<Arc<str>>> {
     Ok(paths)
 }
 
-fn task(site: &str, work: Work, workers: usize) -> Task {
+fn task(site: &str, work: Work, workers: usize, authorities: Option<PathBuf>) -> Task {
     Task {
         name: String::new(),
         site: site.to_owned(),
@@ -125,6 +133,7 @@ fn task(site: &str, work: Work, workers: usize) -> Task {
         trace: false,
         out: PathBuf::new(),
         fault: None,
+        authorities,
     }
 }
 

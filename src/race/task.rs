@@ -9,6 +9,7 @@ use crate::http::decode::{self, Inflater};
 use crate::http::error::PageError;
 use crate::http::page::Page;
 use crate::http::proxy::ProxyChoice;
+use crate::http::tls::Authorities;
 use crate::job::exchange_rate::{self, RateChoice};
 use crate::pipeline::index_walk::{IndexWalk, WalkMode};
 use crate::pipeline::{self, PoolSizes, Walk};
@@ -46,6 +47,8 @@ pub struct Task {
     /// Folder for the measurement and the answer.
     pub out: PathBuf,
     pub fault: Option<Fault>,
+    /// Certificates in PEM of the authorities to trust; `None` for the built-in ones.
+    pub authorities: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -73,9 +76,10 @@ impl Work {
 impl Task {
     /// A page source of the product, with its own client.
     pub fn source(&self) -> Result<Source, String> {
-        Ok(self
-            .archive_source()?
-            .unwrap_or_else(|| self.site_source(None)))
+        match self.archive_source()? {
+            Some(archive) => Ok(archive),
+            None => self.site_source(None),
+        }
     }
 
     /// The archive to read pages from; `None` if a server has them.
@@ -87,13 +91,14 @@ impl Task {
         Ok(Some(Source::archive(archive, self.workers)))
     }
 
-    fn site_source(&self, journal: Option<Journal>) -> Source {
+    fn site_source(&self, journal: Option<Journal>) -> Result<Source, String> {
+        let read = |file: &PathBuf| Authorities::read(&file.to_string_lossy());
         let client = Client::new(Options {
             connections: self.workers + SIDE_BY_SIDE,
             timeout: TIMEOUT,
             user_agent: USER_AGENT.to_owned(),
             proxy: ProxyChoice::Direct,
-            authorities: None,
+            authorities: self.authorities.as_ref().map(read).transpose()?,
         });
         let site = Site {
             client,
@@ -101,7 +106,7 @@ impl Task {
             rates: self.site.clone(),
             journal,
         };
-        Source::site(site, self.workers)
+        Ok(Source::site(site, self.workers))
     }
 
     pub fn counters(&self) -> Counters {
@@ -200,7 +205,10 @@ impl Task {
     /// Runs the job on `index` and records its pages in the archive `file`.
     pub fn record(&self, index: &str, file: &Path) -> anyhow::Result<()> {
         let journal = Journal::begin(file.to_owned(), Checksum::Crc32, &Identity(Vec::new()))?;
-        let (mut source, counters) = (self.site_source(Some(journal)), Counters::default());
+        let mut source = self
+            .site_source(Some(journal))
+            .map_err(anyhow::Error::msg)?;
+        let counters = Counters::default();
         let walk = Walk::Index(IndexWalk::new(&source, index, WalkMode::Pages, &counters));
         let sizes = PoolSizes {
             fetchers: self.workers,

@@ -6,6 +6,7 @@ use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 
 use crate::race::bottleneck::Bottleneck;
 use crate::race::child::Measurement;
+use crate::race::connection_notes;
 use crate::race::contenders::PRODUCT;
 use crate::race::labels;
 use crate::race::machine::cores;
@@ -51,6 +52,9 @@ pub fn report(args: &RaceArgs, set: &RoundSet) -> String {
         if let Some(difference) = &entry.differs {
             let _ = writeln!(text, "{name} received different pages: {difference}");
         }
+    }
+    for sentence in connection_notes::sentences(args, set) {
+        let _ = writeln!(text, "{sentence}");
     }
     text.push_str(&failures(set));
     if let Some(bottleneck) = Bottleneck::of(args, set, cores()) {

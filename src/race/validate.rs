@@ -7,6 +7,7 @@ use crate::disk::output::{self, NewFolders};
 use crate::disk::same_file::UsedFiles;
 use crate::disk::staging::StagedFile;
 use crate::source::origin::Origin;
+use crate::telemetry::usage;
 use anyhow::{Result, bail};
 
 use crate::race::contenders::{ALL, PRODUCT};
@@ -14,6 +15,10 @@ use crate::race::export;
 use crate::race::options::{Programs, RaceArgs, WorkArg};
 use crate::race::participant::Participant;
 use tempfile::TempDir;
+
+/// Files that a process of the race has open besides its connections: pipes, outputs, the answer, and up
+/// to 16 connections for index pages.
+const OTHER_FILES: usize = 64;
 
 /// Returns all participants and the staged outputs. Fails if the options are invalid.
 pub fn check(args: &RaceArgs) -> Result<(Vec<Participant>, Outputs)> {
@@ -40,6 +45,7 @@ pub struct Outputs {
     pub csv: Option<StagedFile>,
     /// The rivals, compiled. Deleted with this value.
     rivals: TempDir,
+    pub ca_out: Option<StagedFile>,
     /// Dropped last.
     _new_folders: NewFolders,
 }
@@ -68,19 +74,42 @@ fn stage(args: &RaceArgs) -> Result<Outputs> {
         json: stage(&args.json)?,
         csv: stage(&args.csv)?,
         rivals: tempfile::tempdir()?,
+        ca_out: stage(&args.ca_out)?,
         _new_folders: new_folders,
     })
 }
 
 fn check_conditions(args: &RaceArgs) -> Result<()> {
-    let has_line = !args.latency.is_empty() || args.jitter > 0 || args.bandwidth.is_some();
+    let has_line =
+        !args.latency.is_empty() || args.jitter > 0 || args.bandwidth.is_some() || args.tls;
     if args.work == WorkArg::Cpu && has_line {
-        bail!("--work cpu sends no requests to a server; omit --latency, --jitter and --bandwidth");
+        bail!(
+            "--work cpu sends no requests to a server; omit --latency, --jitter, --bandwidth and --tls"
+        );
     }
     if !args.also.is_empty() && args.work != WorkArg::Job {
         bail!(
             "--also runs the whole job and cannot be compared with --work {}; omit one of them",
             args.work.name()
+        );
+    }
+    check_open_files(args)
+}
+
+/// Fails if a process cannot have as many connections as the option says: the race would compare other
+/// numbers than it names. The processes of the race inherit the limit, raised here: the server has one end
+/// of each connection and a contender the other.
+fn check_open_files(args: &RaceArgs) -> Result<()> {
+    let workers = args.worker_counts().into_iter().max().unwrap_or(1);
+    let needed = workers as usize + OTHER_FILES;
+    let Some(limit) = usage::raise_open_file_limit() else {
+        return Ok(());
+    };
+    let available = usage::openable_files(needed);
+    if available < needed {
+        bail!(
+            "--workers {workers} needs {needed} open files in each process, and the system allows {available} more: raise the limit with `ulimit -n {}`",
+            usage::higher_open_file_limit(limit, needed - available)
         );
     }
     Ok(())

@@ -61,6 +61,8 @@ mod race;
 #[cfg(feature = "race")]
 mod race_html;
 #[cfg(feature = "race")]
+mod race_line;
+#[cfg(feature = "race")]
 mod race_programs;
 #[cfg(feature = "race")]
 mod race_work;

@@ -221,7 +221,7 @@ fn rejects_invalid_options_before_the_first_run() {
             2,
             "expected replica, FILE.warc or FILE.warc.gz",
         ),
-        (&["--workers", "0"], 2, "0 is not in 1..=1024"),
+        (&["--workers", "0"], 2, "0 is not in 1..=4096"),
         (&["--urls", "nowhere"], 2, "cannot read nowhere"),
         (
             &["--urls", "taken"],
@@ -245,17 +245,17 @@ fn rejects_invalid_options_before_the_first_run() {
         ),
         (
             &["--trace", "taken", "--only", "inline"],
-            2,
+            7,
             "cannot write taken",
         ),
         (
             &["--html", "taken/race.html", "--only", "inline"],
-            2,
+            7,
             "cannot write taken",
         ),
         (
             &["--csv", "taken/race.csv", "--only", "inline"],
-            2,
+            7,
             "cannot write taken",
         ),
     ] {

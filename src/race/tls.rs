@@ -1,0 +1,44 @@
+//! The certificates of a race over TLS. All servers of the race show the same one, so that programs of
+//! the user can trust its authority once.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use crate::disk::staging::StagedFile;
+use crate::replica;
+
+/// The files of the certificates. Deleted with this value.
+pub struct Certificates {
+    folder: TempDir,
+}
+
+impl Certificates {
+    /// Makes an authority and lets it sign a certificate. Writes that of the authority to `ca_out` too.
+    pub fn generate(ca_out: Option<StagedFile>) -> Result<Self> {
+        let made = replica::tls::Certificates::generate().context("cannot make certificates")?;
+        // Other users cannot read a temporary folder: it has the private key of the server.
+        let certificates = Certificates {
+            folder: tempfile::tempdir()?,
+        };
+        fs::write(certificates.authority(), &made.authority)?;
+        fs::write(certificates.server(), &made.server)?;
+        if let Some(file) = ca_out {
+            file.write(|out| out.write_all(made.authority.as_bytes()))?;
+            file.publish()?;
+        }
+        Ok(certificates)
+    }
+
+    /// The certificate of the authority in PEM.
+    pub fn authority(&self) -> PathBuf {
+        self.folder.path().join("authority.pem")
+    }
+
+    /// Certificate and private key of the server in PEM.
+    pub fn server(&self) -> PathBuf {
+        self.folder.path().join("server.pem")
+    }
+}
