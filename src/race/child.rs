@@ -129,12 +129,10 @@ pub fn run(task: &Task) -> anyhow::Result<()> {
     if let Some(timeline) = counters.trace.take_timeline() {
         fs::write(task.out.join(TIMELINE_FILE), serde_json::to_vec(&timeline)?)?;
     }
-    if contender.answers {
-        if task.work.index().is_some() {
-            results.write_rankings(&task.out, rates)?;
-        } else {
-            fs::write(task.out.join(COMPANIES_FILE), results.list_lines.concat())?;
-        }
+    if task.work.index().is_some() {
+        results.write_rankings(&task.out, rates)?;
+    } else {
+        fs::write(task.out.join(COMPANIES_FILE), results.list_lines.concat())?;
     }
     Ok(())
 }
@@ -171,7 +169,6 @@ impl Results {
                 Extract::Headings { bytes, counts } => list_lines.push(report::json_line(
                     &json!({"address": path, "bytes": bytes, "headings": counts}),
                 )),
-                Extract::Nothing => {}
             }
         }
         // Clients word errors differently, except for an HTTP status. All other errors become one

@@ -17,6 +17,4 @@ pub enum Extract {
         /// The numbers of h1, h2, h3 and h4.
         counts: [usize; 4],
     },
-    /// The page was fetched and inflated, but not parsed.
-    Nothing,
 }

@@ -35,7 +35,7 @@ impl Fault {
             Fault::Changes => match companies.first_mut().map(|first| &mut first.page) {
                 Some(Extract::Company(page)) => page.price = page.price.map(|price| -price),
                 Some(Extract::Fetched { bytes } | Extract::Headings { bytes, .. }) => *bytes += 1,
-                Some(Extract::Nothing) | None => {}
+                None => {}
             },
             Fault::Crashes => process::abort(),
             Fault::Hangs => loop {

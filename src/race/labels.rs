@@ -44,7 +44,6 @@ pub fn answer(entry: &Entry) -> &'static str {
         return "differs";
     }
     match entry.participant {
-        Participant::Contender { answers: false, .. } => "the limit",
         Participant::Program { .. }
             if entry.runs.iter().all(|run| run.answer.rankings.is_empty()) =>
         {

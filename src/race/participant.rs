@@ -11,7 +11,7 @@ use crate::race::task::{Task, Work};
 #[derive(Debug, Clone)]
 pub enum Participant {
     /// A contender of the table, run by this binary.
-    Contender { name: &'static str, answers: bool },
+    Contender { name: &'static str },
     /// A program of `--also`, run by a shell.
     Program { name: String, command: String },
 }

@@ -125,24 +125,11 @@ fn participants(args: &RaceArgs, folder: &Path) -> Result<Vec<Participant>> {
         );
     }
     let is_named = |name: &str| args.only.iter().any(|only| only == name);
-    // The limit makes no sense if nothing is inflated, and foreign servers are spared its requests.
-    let has_limit = args.work != WorkArg::Io && args.urls.is_none();
-    if let Some(limit) = ALL.iter().find(|contender| !contender.answers)
-        && !has_limit
-        && is_named(limit.name)
-    {
-        bail!(
-            "{} is the limit for a whole job and for parsing only; omit it here",
-            limit.name
-        );
-    }
     let contenders = ALL
         .iter()
         .filter(|contender| args.only.is_empty() || is_named(contender.name))
-        .filter(|contender| contender.answers || has_limit)
         .map(|contender| Participant::Contender {
             name: contender.name,
-            answers: contender.answers,
         });
     let mut participants: Vec<Participant> = contenders.collect();
     for programs in &args.also {

@@ -82,7 +82,7 @@ fn the_page_shows_the_results_of_the_json_file() {
             "--workers",
             "2,8",
             "--only",
-            "pipeline,async,sequential,floor",
+            "pipeline,async,sequential",
             "--html",
             "race.html",
         ],

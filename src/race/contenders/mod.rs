@@ -5,7 +5,6 @@
 //! parsers only and have their own client.
 
 mod async_tokio;
-mod floor;
 mod inline;
 mod pipeline;
 mod processes;
@@ -33,63 +32,47 @@ pub struct Contender {
     /// One line for `--help`.
     pub description: &'static str,
     pub run: fn(&Task, &Arc<Counters>) -> Outcome,
-    /// False for `floor`, which does not parse pages and so has no answer.
-    pub answers: bool,
 }
 
-pub const ALL: [Contender; 9] = [
+pub const ALL: [Contender; 8] = [
     Contender {
         name: PRODUCT,
         description: "walker → fetchers → rayon: the product",
         run: pipeline::run,
-        answers: true,
     },
     Contender {
         name: "inline",
         description: "each fetcher parses its own pages",
         run: inline::run,
-        answers: true,
     },
     Contender {
         name: BASELINE,
         description: "one page after the other",
         run: sequential::run,
-        answers: true,
     },
     Contender {
         name: "thread-per-page",
         description: "a thread for every page, no pool",
         run: thread_per_page::run,
-        answers: true,
     },
     Contender {
         name: "rayon-only",
         description: "a rayon pool does everything, even the blocking requests",
         run: rayon_only::run,
-        answers: true,
     },
     Contender {
         name: "processes",
         description: "child processes, addresses in, JSON out",
         run: processes::run,
-        answers: true,
     },
     Contender {
         name: "async",
         description: "tokio + reqwest, one thread per core",
         run: async_tokio::on_all_cores,
-        answers: true,
     },
     Contender {
         name: "async-single",
         description: "tokio + reqwest on one thread",
         run: async_tokio::on_one_thread,
-        answers: true,
-    },
-    Contender {
-        name: "floor",
-        description: "fetch and inflate, parse nothing: the limit",
-        run: floor::run,
-        answers: false,
     },
 ];

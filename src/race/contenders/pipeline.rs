@@ -2,16 +2,28 @@
 //! the parser.
 
 use std::sync::Arc;
+use std::thread;
 
+use crate::pipeline::{self, PoolSizes};
 use crate::telemetry::counters::Counters;
 
-use super::shared::{Outcome, run_stages, with_exchange_rate};
+use super::shared::Outcome;
+use crate::race::machine;
 use crate::race::task::Task;
 
 pub fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
-    with_exchange_rate(task, counters, |source| {
-        run_stages(task, source, counters, |page, inflater, lane| {
+    let source = &task.source()?;
+    let sizes = PoolSizes {
+        fetchers: task.workers,
+        parsers: machine::cores(),
+    };
+    let walk = task.walk(source, counters)?;
+    thread::scope(|scope| {
+        let rate = scope.spawn(|| task.rate(source, counters));
+        let harvest = pipeline::run(walk, source, sizes, counters, |page, inflater, lane| {
             task.extract(page, inflater, lane)
-        })
+        });
+        let harvest = harvest.map_err(|error| error.to_string())?;
+        Ok((harvest, rate.join().expect("no panic")?))
     })
 }

@@ -4,9 +4,7 @@ use std::thread;
 
 use crate::http::decode::Inflater;
 use crate::http::error::PageError;
-use crate::http::page::Page;
 use crate::pipeline::harvest::{Failure, Harvest};
-use crate::pipeline::{self, PoolSizes};
 use crate::site::index::Link;
 use crate::site::rates::Rates;
 use crate::source::Source;
@@ -17,7 +15,6 @@ use crate::telemetry::trace::Label;
 use crossbeam_channel::{Receiver, bounded};
 
 use crate::race::extract::Extract;
-use crate::race::machine;
 use crate::race::task::Task;
 
 /// Links that may wait for a thread.
@@ -65,34 +62,6 @@ pub fn worker_pool(
         harvest.listed = walker.join().expect("no panic")?;
         Ok((harvest, rate.join().expect("no panic")?))
     })
-}
-
-/// Runs `harvest` while a second thread fetches the exchange rate.
-pub fn with_exchange_rate(
-    task: &Task,
-    counters: &Counters,
-    harvest: impl FnOnce(&Source) -> Result<Harvest<Extract>, String>,
-) -> Outcome {
-    let source = &task.source()?;
-    thread::scope(|scope| {
-        let rate = scope.spawn(|| task.rate(source, counters));
-        Ok((harvest(source)?, rate.join().expect("no panic")?))
-    })
-}
-
-/// Runs the product's stages with `extract` as the parser.
-pub fn run_stages(
-    task: &Task,
-    source: &Source,
-    counters: &Counters,
-    extract: impl Fn(&Page, &mut Inflater, &mut Lane) -> Result<Extract, PageError> + Sync,
-) -> Result<Harvest<Extract>, String> {
-    let sizes = PoolSizes {
-        fetchers: task.workers,
-        parsers: machine::cores(),
-    };
-    let walk = task.walk(source, counters)?;
-    pipeline::run(walk, source, sizes, counters, extract).map_err(|error| error.to_string())
 }
 
 /// Fetches and parses one page after the other, with its own buffers and harvest.
