@@ -10,8 +10,7 @@ use std::sync::RwLock;
 use std::time::{Duration, Instant};
 
 use http::header::{COOKIE, TRANSFER_ENCODING};
-use http::response::Parts;
-use http::{Response, Uri, Version};
+use http::{HeaderMap, Response, Uri, Version};
 use ureq::config::Config;
 use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
@@ -29,8 +28,8 @@ use crate::site::paths;
 use crate::telemetry::counters::Counters;
 use crate::words;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const HEADERS_TIMEOUT: Duration = Duration::from_secs(15);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub const HEADERS_TIMEOUT: Duration = Duration::from_secs(15);
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The Accept header of every request.
@@ -133,7 +132,7 @@ impl Client {
         let (parts, body) = response.into_parts();
         let status = parts.status.as_u16();
         if status == 200 {
-            check_transfer_encoding(&parts)?;
+            check_transfer_encoding(&parts.headers, parts.version)?;
         }
         let (body, large) = match self.read_body(body, limits, buffer()) {
             Ok(read) => read,
@@ -267,10 +266,10 @@ struct Followed {
     not_followed: Option<Box<PageError>>,
 }
 
-/// Fails on a Transfer-Encoding that the library does not remove, because the encoded bytes would be parsed
+/// Fails on a Transfer-Encoding that no client here removes, because the encoded bytes would be parsed
 /// as the page. HTTP/1.0 has no chunks (RFC 9112, 6.1).
-fn check_transfer_encoding(parts: &Parts) -> Result<(), PageError> {
-    for value in parts.headers.get_all(TRANSFER_ENCODING) {
+pub fn check_transfer_encoding(headers: &HeaderMap, version: Version) -> Result<(), PageError> {
+    for value in headers.get_all(TRANSFER_ENCODING) {
         let codings = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
         let is_known = |coding: &str| matches!(coding.trim(), "" | "identity" | "chunked");
         if !codings.split(',').all(is_known) {
@@ -278,7 +277,7 @@ fn check_transfer_encoding(parts: &Parts) -> Result<(), PageError> {
                 format!("the server sent Transfer-Encoding {codings:?}, which was not requested");
             return Err(PageError::new(Reason::UnsupportedEncoding, detail));
         }
-        if parts.version == Version::HTTP_10 && codings.contains("chunked") {
+        if version == Version::HTTP_10 && codings.contains("chunked") {
             let detail = "the response is not valid HTTP: HTTP/1.0 has no chunks";
             return Err(PageError::new(Reason::Protocol, detail));
         }

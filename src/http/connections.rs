@@ -19,7 +19,7 @@ pub const INPUT_BUFFER: usize = 32 << 10;
 /// Maximum size of a response in bytes as received: headers, chunk sizes and trailers included. A body
 /// has at most 2 MiB. The limit of the body does not count the rest, and trailers without an end would
 /// otherwise be read until the time limit.
-const MAX_RESPONSE: usize = 8 << 20;
+pub const MAX_RESPONSE: usize = 8 << 20;
 
 /// How often connections have been retired.
 #[derive(Debug, Clone, Default)]

@@ -164,6 +164,12 @@ impl PageError {
         let (reason, detail) = describe(&error);
         PageError::new(reason, detail).caused_by(error)
     }
+
+    /// Converts an I/O error of a connection.
+    pub fn of_io(error: io::Error) -> Self {
+        let (reason, detail) = describe_io(&error);
+        PageError::new(reason, detail).caused_by(error)
+    }
 }
 
 /// What an error of the HTTP client means, and the sentence for it.

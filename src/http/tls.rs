@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -15,26 +16,32 @@ pub struct Authorities(pub RootCerts);
 impl Authorities {
     /// Reads a PEM file of certificates.
     pub fn read(path: &str) -> Result<Self, String> {
-        let advice = "give a file of certificates in PEM (-----BEGIN CERTIFICATE-----)";
-        let pem = fs::read(path).map_err(|error| format!("cannot read it: {error}; {advice}"))?;
-        let certificates: Vec<CertificateDer> = CertificateDer::pem_slice_iter(&pem)
-            .collect::<Result<_, _>>()
-            .map_err(|error| format!("it is damaged: {error}; {advice}"))?;
-        if certificates.is_empty() {
-            return Err(format!("it contains no certificate; {advice}"));
-        }
-        // The client skips certificates that it cannot use, and may end up trusting none. So each
-        // certificate is checked here.
-        let mut store = RootCertStore::empty();
-        for certificate in &certificates {
-            let added = store.add(certificate.clone());
-            added.map_err(|_| format!("a certificate in it is damaged; {advice}"))?;
-        }
+        let certificates = read_certificates(Path::new(path))?;
         let certificates = certificates
             .iter()
             .map(|der| Certificate::from_der(der).to_owned());
         Ok(Authorities(certificates.into()))
     }
+}
+
+/// Reads a PEM file of certificates. Fails if it has none, or one that is damaged.
+pub fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let advice = "give a file of certificates in PEM (-----BEGIN CERTIFICATE-----)";
+    let pem = fs::read(path).map_err(|error| format!("cannot read it: {error}; {advice}"))?;
+    let certificates: Vec<CertificateDer> = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("it is damaged: {error}; {advice}"))?;
+    if certificates.is_empty() {
+        return Err(format!("it contains no certificate; {advice}"));
+    }
+    // The client skips certificates that it cannot use, and may end up trusting none. So each
+    // certificate is checked here.
+    let mut store = RootCertStore::empty();
+    for certificate in &certificates {
+        let added = store.add(certificate.clone());
+        added.map_err(|_| format!("a certificate in it is damaged; {advice}"))?;
+    }
+    Ok(certificates)
 }
 
 /// Describes the TLS error inside an I/O error, if there is one. Rustls wraps errors of the handshake

@@ -69,8 +69,9 @@ pub fn find(choice: &RateChoice, source: &Source, counters: &Counters) -> Result
     })
 }
 
-/// Header and document may disagree about the charset, so a failed parse tries the other one.
-fn parse(page: &Page, counters: &Counters) -> Result<Rates, PageError> {
+/// Parses a list of rates. Header and document may disagree about the charset, so a failed parse tries the
+/// other one.
+pub fn parse(page: &Page, counters: &Counters) -> Result<Rates, PageError> {
     let mut inflater = Inflater::default();
     let xml = page.inflate(&mut inflater)?;
     page.check_identity(xml, counters)?;

@@ -100,6 +100,9 @@ pub fn run(task: &Task) -> anyhow::Result<()> {
         .iter()
         .find(|contender| contender.name == task.name)
         .context("no such contender")?;
+    contender
+        .require_files(task.workers)
+        .map_err(|error| anyhow!(error))?;
     let counters = Arc::new(task.counters());
     let started = Instant::now();
     let (mut harvest, rates) = (contender.run)(task, &counters).map_err(|error| anyhow!(error))?;

@@ -1,6 +1,6 @@
 //! The race: the job done in different ways, with their speed, memory and answers compared; its contenders, tables and charts.
 //! Not in here: the server, the fetching and the parsing, which the other rooms have.
-//! A further contender is a file in `contenders/` and a line in its table; a further output format is a file beside `export` and a line in `write_files`.
+//! A further contender is a file in `contenders/` and a line in its table `ALL`; a further output format is a file beside `export` and a line in `write_files`.
 //!
 //! The server is one process. Every run is a fresh process with a fresh client. Each round runs
 //! every participant once, in rotating order. The warm-up round is not counted. The operating system
@@ -10,7 +10,7 @@
 //!
 //! | Module | Content |
 //! |---|---|
-//! | `machine`, `progress`, `headings` | cores and CPU model, progress line, headings of a page |
+//! | `machine`, `progress`, `headings`, `trust` | cores and CPU model, progress line, headings of a page, TLS of the contenders |
 //! | `stats`, `minimum_time`, `number_format` | statistics, minimum time of a job, numbers as text (pure) |
 //! | `extract`, `fault`, `blocking_walk`, `task` | the result of parsing a page, injected faults, the index walk of contenders with their own threads, the task of a run |
 //! | `contenders`, `rivals` | the implementations of the job, one file each; programs in other languages |
@@ -57,6 +57,7 @@ mod stats;
 mod task;
 mod terminal;
 mod tls;
+mod trust;
 mod validate;
 
 use std::io::Write;

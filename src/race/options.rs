@@ -6,7 +6,7 @@ use crate::replica::bandwidth;
 use crate::source::origin::Origin;
 use clap::{Subcommand, ValueEnum};
 
-use crate::race::contenders::ALL;
+use crate::race::contenders::{ALL, MAX_IN_FLIGHT};
 use crate::race::fault::Fault;
 use crate::race::rivals::Rival;
 
@@ -189,9 +189,16 @@ fn without_duplicates(values: &[u64]) -> Vec<u64> {
 }
 
 fn contender_list() -> String {
-    let lines = ALL
-        .iter()
-        .map(|contender| format!("\n  {:<16} {}", contender.name, contender.description));
+    let lines = ALL.iter().map(|contender| {
+        let bound = match contender.max_in_flight {
+            MAX_IN_FLIGHT => String::new(),
+            bound => format!("; a sweep stops at {bound}"),
+        };
+        format!(
+            "\n  {:<16} {}{bound}",
+            contender.name, contender.description
+        )
+    });
     format!("Contenders:{}", lines.collect::<String>())
 }
 

@@ -25,7 +25,7 @@ use crate::warc::writer::Checksum;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::race::blocking_walk::{self, SIDE_BY_SIDE};
+use crate::race::blocking_walk;
 use crate::race::extract::Extract;
 use crate::race::fault::Fault;
 use crate::race::headings;
@@ -47,7 +47,7 @@ pub struct Task {
     /// Folder for the measurement and the answer.
     pub out: PathBuf,
     pub fault: Option<Fault>,
-    /// Certificates in PEM of the authorities to trust; `None` for the built-in ones.
+    /// A PEM file of the only certificate authorities to trust. `None` for Mozilla's.
     pub authorities: Option<PathBuf>,
 }
 
@@ -92,13 +92,14 @@ impl Task {
     }
 
     fn site_source(&self, journal: Option<Journal>) -> Result<Source, String> {
-        let read = |file: &PathBuf| Authorities::read(&file.to_string_lossy());
+        let file = self.authorities.as_deref();
+        let authorities = file.map(|file| Authorities::read(&file.to_string_lossy()));
         let client = Client::new(Options {
-            connections: self.workers + SIDE_BY_SIDE,
+            connections: self.workers,
             timeout: TIMEOUT,
             user_agent: USER_AGENT.to_owned(),
             proxy: ProxyChoice::Direct,
-            authorities: self.authorities.as_ref().map(read).transpose()?,
+            authorities: authorities.transpose()?,
         });
         let site = Site {
             client,
@@ -205,9 +206,8 @@ impl Task {
     /// Runs the job on `index` and records its pages in the archive `file`.
     pub fn record(&self, index: &str, file: &Path) -> anyhow::Result<()> {
         let journal = Journal::begin(file.to_owned(), Checksum::Crc32, &Identity(Vec::new()))?;
-        let mut source = self
-            .site_source(Some(journal))
-            .map_err(anyhow::Error::msg)?;
+        let source = self.site_source(Some(journal));
+        let mut source = source.map_err(anyhow::Error::msg)?;
         let counters = Counters::default();
         let walk = Walk::Index(IndexWalk::new(&source, index, WalkMode::Pages, &counters));
         let sizes = PoolSizes {

@@ -28,11 +28,11 @@ const LEAVES: [&str; 4] = ["exit.rs", "signals.rs", "seeded.rs", "words.rs"];
 
 /// External crates and the only rooms or files that may use them. `replica` appears where it writes a
 /// format that another room parses; `race` where a contender uses another library.
-const HOMES: [(&str, &[&str]); 25] = [
+const HOMES: [(&str, &[&str]); 28] = [
     ("ureq", &["http"]),
     (
         "rustls",
-        &["http", "replica", "race/contenders/async_tokio.rs"],
+        &["http", "replica", "race/trust.rs", "race/contenders"],
     ),
     ("rcgen", &["replica/tls.rs"]),
     ("socket2", &["replica"]),
@@ -45,7 +45,7 @@ const HOMES: [(&str, &[&str]); 25] = [
     ("ruzstd", &["http"]),
     ("encoding_rs", &["http", "replica"]),
     ("httpdate", &["source", "replica"]),
-    ("httparse", &["replica"]),
+    ("httparse", &["replica", "race/contenders/http1.rs"]),
     ("indicatif", &["telemetry"]),
     ("console", &["telemetry/bars.rs"]),
     ("anstream", &["telemetry/screen.rs"]),
@@ -55,8 +55,17 @@ const HOMES: [(&str, &[&str]); 25] = [
     ("comfy_table", &["results", "race"]),
     ("csv", &["results", "replica", "race"]),
     ("rayon", &["pipeline", "race/contenders"]),
-    ("tokio", &["race/contenders/async_tokio.rs"]),
-    ("reqwest", &["race/contenders/async_tokio.rs"]),
+    (
+        "tokio",
+        &[
+            "race/contenders/async_hyper.rs",
+            "race/contenders/async_reqwest.rs",
+        ],
+    ),
+    ("tokio_rustls", &["race/contenders/async_hyper.rs"]),
+    ("hyper", &["race/contenders/async_hyper.rs"]),
+    ("hyper_util", &["race/contenders/async_hyper.rs"]),
+    ("reqwest", &["race/contenders/async_reqwest.rs"]),
 ];
 
 /// A path in the code that refers to another file.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::{files, json};
 
-pub const CONTENDERS: [&str; 8] = [
+pub const CONTENDERS: [&str; 10] = [
     "pipeline",
     "inline",
     "sequential",
@@ -17,6 +17,8 @@ pub const CONTENDERS: [&str; 8] = [
     "processes",
     "async",
     "async-single",
+    "async-reqwest",
+    "sockets",
 ];
 
 pub struct Raced {

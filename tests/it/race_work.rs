@@ -82,7 +82,7 @@ fn urls_counts_the_headings_of_listed_addresses() {
     for part in [
         "1 address failed:\n  http://127.0.0.1",
         "/nowhere: HTTP status 404",
-        "8 contenders request 3 addresses each in one run, 8 at a time. Use --rounds for more runs",
+        "10 contenders request 3 addresses each in one run, 8 at a time. Use --rounds for more runs",
         "Addresses of list, 8 pages in flight",
     ] {
         assert!(raced.stdout.contains(part), "{part} in\n{}", raced.stdout);

@@ -5,9 +5,18 @@ use std::sync::Arc;
 use crate::telemetry::counters::Counters;
 
 use super::shared::{Outcome, Worker, worker_pool};
+use super::{Contender, MAX_IN_FLIGHT};
 use crate::race::task::Task;
 
-pub fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
+pub const CONTENDER: Contender = Contender {
+    name: "inline",
+    description: "each fetcher parses its own pages",
+    run,
+    max_in_flight: MAX_IN_FLIGHT,
+    files_per_page: 1,
+};
+
+fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
     worker_pool(task, counters, |source, links| {
         let mut worker = Worker::new(task, source, counters);
         for link in links {

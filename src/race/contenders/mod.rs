@@ -1,21 +1,27 @@
-//! The contenders: one function each, of one type, in one table.
+//! The contenders: one file each, and one line in the table [`ALL`].
 //!
-//! The blocking contenders share the product's client, index walk and parsers. They differ in which
-//! threads fetch and parse the pages, and in how many there are. The async contenders share the
-//! parsers only and have their own client.
+//! The blocking contenders share the product's client, index walk and parsers (`shared`). They differ
+//! in which threads fetch and parse the pages, and in how many there are. Contenders with a client of
+//! their own share the parsers, and the queue of pages with its workers (`own_client`, `frontier`).
 
-mod async_tokio;
+mod async_hyper;
+mod async_reqwest;
+mod frontier;
+mod http1;
 mod inline;
+mod own_client;
 mod pipeline;
 mod processes;
 mod rayon_only;
 mod sequential;
 mod shared;
+mod sockets;
 mod thread_per_page;
 
 use std::sync::Arc;
 
 use crate::telemetry::counters::Counters;
+use crate::telemetry::usage;
 
 use crate::race::task::Task;
 use shared::Outcome;
@@ -26,53 +32,52 @@ pub use processes::worker;
 pub const PRODUCT: &str = "pipeline";
 /// The contender that speedups are relative to.
 pub const BASELINE: &str = "sequential";
+/// The highest number of pages in flight that a race accepts.
+pub const MAX_IN_FLIGHT: usize = 4096;
+
+/// Files that a run opens besides its connections, such as its answer and those for looking up a host
+/// name.
+const OTHER_FILES: usize = 24;
 
 pub struct Contender {
     pub name: &'static str,
     /// One line for `--help`.
     pub description: &'static str,
     pub run: fn(&Task, &Arc<Counters>) -> Outcome,
+    /// The highest number of pages in flight that a sweep tries. More gain nothing, or cost more than a
+    /// machine has.
+    pub max_in_flight: usize,
+    /// Files that a page in flight needs open in this process: its connection, or more.
+    pub files_per_page: usize,
 }
 
-pub const ALL: [Contender; 8] = [
-    Contender {
-        name: PRODUCT,
-        description: "walker → fetchers → rayon: the product",
-        run: pipeline::run,
-    },
-    Contender {
-        name: "inline",
-        description: "each fetcher parses its own pages",
-        run: inline::run,
-    },
-    Contender {
-        name: BASELINE,
-        description: "one page after the other",
-        run: sequential::run,
-    },
-    Contender {
-        name: "thread-per-page",
-        description: "a thread for every page, no pool",
-        run: thread_per_page::run,
-    },
-    Contender {
-        name: "rayon-only",
-        description: "a rayon pool does everything, even the blocking requests",
-        run: rayon_only::run,
-    },
-    Contender {
-        name: "processes",
-        description: "child processes, addresses in, JSON out",
-        run: processes::run,
-    },
-    Contender {
-        name: "async",
-        description: "tokio + reqwest, one thread per core",
-        run: async_tokio::on_all_cores,
-    },
-    Contender {
-        name: "async-single",
-        description: "tokio + reqwest on one thread",
-        run: async_tokio::on_one_thread,
-    },
+impl Contender {
+    /// Raises the limit of open files and fails if the contender needs more than the system allows.
+    pub fn require_files(&self, in_flight: usize) -> Result<(), String> {
+        // If the limit cannot be raised, the present one holds.
+        let _ = usage::raise_open_file_limit();
+        let needed = OTHER_FILES + self.files_per_page * in_flight;
+        let available = usage::openable_files(needed);
+        if available < needed {
+            return Err(format!(
+                "{} needs {needed} open files for {in_flight} pages in flight, and the system allows this process {available} more: raise the limit with `ulimit -n {}`",
+                self.name,
+                needed + OTHER_FILES
+            ));
+        }
+        Ok(())
+    }
+}
+
+pub const ALL: [Contender; 10] = [
+    pipeline::CONTENDER,
+    inline::CONTENDER,
+    sequential::CONTENDER,
+    thread_per_page::CONTENDER,
+    rayon_only::CONTENDER,
+    processes::CONTENDER,
+    sockets::CONTENDER,
+    async_hyper::ON_ALL_CORES,
+    async_hyper::ON_ONE_THREAD,
+    async_reqwest::CONTENDER,
 ];

@@ -8,10 +8,19 @@ use crate::pipeline::{self, PoolSizes};
 use crate::telemetry::counters::Counters;
 
 use super::shared::Outcome;
+use super::{Contender, MAX_IN_FLIGHT, PRODUCT};
 use crate::race::machine;
 use crate::race::task::Task;
 
-pub fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
+pub const CONTENDER: Contender = Contender {
+    name: PRODUCT,
+    description: "walker → fetchers → rayon: the product",
+    run,
+    max_in_flight: MAX_IN_FLIGHT,
+    files_per_page: 1,
+};
+
+fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
     let source = &task.source()?;
     let sizes = PoolSizes {
         fetchers: task.workers,

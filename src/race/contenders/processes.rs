@@ -9,13 +9,27 @@ use std::time::{Duration, Instant};
 use crate::http::error::{PageError, Reason};
 use crate::pipeline::harvest::Harvest;
 use crate::site::index::Link;
+use crate::source::Source;
+use crate::source::purpose::Purpose;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::trace::{Label, Span};
+use crossbeam_channel::Receiver;
 use serde::{Deserialize, Serialize};
 
+use super::Contender;
 use super::shared::{Outcome, Worker, add, worker_pool};
 use crate::race::extract::Extract;
 use crate::race::task::Task;
+
+pub const CONTENDER: Contender = Contender {
+    name: "processes",
+    description: "child processes, addresses in, JSON out",
+    run,
+    // A child has 12 MB, so 1,024 of them would need 12 GB.
+    max_in_flight: 64,
+    // Two pipes to its child, and the connection for an index page.
+    files_per_page: 3,
+};
 
 /// The line that a child writes for a page.
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,17 +43,18 @@ struct PageReport {
     spans: Vec<Span>,
 }
 
-pub fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
-    worker_pool(task, counters, |_, links| {
-        feed(task, counters, links.into_iter()).map_err(|error| format!("a child process: {error}"))
+fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
+    worker_pool(task, counters, |source, links| {
+        feed(task, source, counters, links).map_err(|error| format!("a child process: {error}"))
     })
 }
 
 /// Starts a child, sends it one path after the other and collects its reports.
 fn feed(
     task: &Task,
+    source: &Source,
     counters: &Counters,
-    links: impl Iterator<Item = Link>,
+    links: Receiver<Link>,
 ) -> std::io::Result<Harvest<Extract>> {
     let mut child = Command::new(std::env::current_exe()?)
         .args(["race", "worker", &serde_json::to_string(task)?])
@@ -52,9 +67,13 @@ fn feed(
     let mut lane = counters.lane(Label::Worker);
     for link in links {
         lane.set_path(link.path.clone());
+        // The request of the child counts like one of this process, which fetches the index pages.
+        let permit = source.throttle(Purpose::Company).acquire();
+        let permit = permit.map_err(std::io::Error::other)?;
         let sent_at = Instant::now();
         paths.write_all(format!("{}\n", link.path).as_bytes())?;
         let line = lines.next().ok_or(std::io::ErrorKind::UnexpectedEof)??;
+        drop(permit);
         let report: PageReport = serde_json::from_str(&line)?;
         counters.requests.add(1);
         counters.bytes_wire.add(report.bytes);

@@ -9,9 +9,18 @@ use crossbeam_channel::unbounded;
 use rayon::ThreadPoolBuilder;
 
 use super::shared::{Outcome, Worker};
+use super::{Contender, MAX_IN_FLIGHT};
 use crate::race::task::Task;
 
-pub fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
+pub const CONTENDER: Contender = Contender {
+    name: "rayon-only",
+    description: "a rayon pool does everything, even the blocking requests",
+    run,
+    max_in_flight: MAX_IN_FLIGHT,
+    files_per_page: 1,
+};
+
+fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
     let source = &task.source()?;
     let pool = ThreadPoolBuilder::new()
         .num_threads(task.workers)

@@ -5,9 +5,18 @@ use std::sync::Arc;
 use crate::telemetry::counters::Counters;
 
 use super::shared::{Outcome, Worker};
+use super::{BASELINE, Contender};
 use crate::race::task::Task;
 
-pub fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
+pub const CONTENDER: Contender = Contender {
+    name: BASELINE,
+    description: "one page after the other",
+    run,
+    max_in_flight: 1,
+    files_per_page: 1,
+};
+
+fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
     let source = task.source()?;
     let rate = task.rate(&source, counters)?;
     let mut links = Vec::new();

@@ -8,9 +8,18 @@ use crate::telemetry::counters::Counters;
 use crossbeam_channel::{bounded, unbounded};
 
 use super::shared::{Outcome, Worker};
+use super::{Contender, MAX_IN_FLIGHT};
 use crate::race::task::Task;
 
-pub fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
+pub const CONTENDER: Contender = Contender {
+    name: "thread-per-page",
+    description: "a new thread for every company page, as many at a time as pages in flight",
+    run,
+    max_in_flight: MAX_IN_FLIGHT,
+    files_per_page: 1,
+};
+
+fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
     let source = &task.source()?;
     thread::scope(|scope| {
         let rate = scope.spawn(|| task.rate(source, counters));
