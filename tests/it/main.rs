@@ -59,6 +59,8 @@ mod proxy_settings;
 #[cfg(feature = "race")]
 mod race;
 #[cfg(feature = "race")]
+mod race_contenders;
+#[cfg(feature = "race")]
 mod race_html;
 #[cfg(feature = "race")]
 mod race_line;

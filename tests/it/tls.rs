@@ -21,15 +21,15 @@ use crate::run::{COMPANIES, COMPANY, market};
 use crate::support::{RANKINGS, Ran, TestServer, indexrank, json, ledger};
 
 /// A certificate authority. Clients trust it if its `pem` is in their `--ca-file`.
-struct Authority {
+pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    pem: String,
+    pub pem: String,
 }
 
 static AUTHORITIES: AtomicUsize = AtomicUsize::new(0);
 
 impl Authority {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Authority::with(Authority::params())
     }
 
@@ -52,7 +52,7 @@ impl Authority {
     }
 
     /// Signs a certificate for a key that is generated here.
-    fn sign(&self, params: CertificateParams) -> Identity {
+    pub fn sign(&self, params: CertificateParams) -> Identity {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         (certificate.der().clone(), key)
@@ -60,9 +60,9 @@ impl Authority {
 }
 
 /// A server's certificate and its private key.
-type Identity = (CertificateDer<'static>, KeyPair);
+pub type Identity = (CertificateDer<'static>, KeyPair);
 
-fn params(host: &str) -> CertificateParams {
+pub fn params(host: &str) -> CertificateParams {
     CertificateParams::new(vec![host.to_owned()]).unwrap()
 }
 
@@ -82,8 +82,8 @@ fn self_signed_authority() -> Identity {
 }
 
 /// A server on 127.0.0.1 that counts its connections and passes each to `serve`.
-struct Server {
-    port: u16,
+pub struct Server {
+    pub port: u16,
     connections: Arc<AtomicUsize>,
 }
 
@@ -104,7 +104,7 @@ impl Server {
     }
 
     /// Serves the market over TLS. A path for which `redirect` returns a location is redirected there.
-    fn of_market(
+    pub fn of_market(
         (certificate, key): Identity,
         redirect: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
     ) -> Self {

@@ -38,10 +38,10 @@ use crate::telemetry::counters::Counters;
 use crate::telemetry::lane::Lane;
 use crate::telemetry::trace::Label;
 
+use super::contender::{Contender, MAX_IN_FLIGHT};
 use super::frontier::{Next, Target};
 use super::own_client::{Crawl, Exchange, Head, Origin, Parsing, too_large};
 use super::shared::Outcome;
-use super::{Contender, MAX_IN_FLIGHT};
 use crate::race::extract::Extract;
 use crate::race::machine;
 use crate::race::task::{TIMEOUT, Task, USER_AGENT};

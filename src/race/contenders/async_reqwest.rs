@@ -29,8 +29,8 @@ use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 
+use super::contender::{Contender, MAX_IN_FLIGHT};
 use super::shared::{Outcome, add};
-use super::{Contender, MAX_IN_FLIGHT};
 use crate::race::extract::Extract;
 use crate::race::task::{TIMEOUT, Task, USER_AGENT};
 use crate::race::trust;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::telemetry::counters::Counters;
 
+use super::contender::{Contender, MAX_IN_FLIGHT};
 use super::shared::{Outcome, Worker, worker_pool};
-use super::{Contender, MAX_IN_FLIGHT};
 use crate::race::task::Task;
 
 pub const CONTENDER: Contender = Contender {

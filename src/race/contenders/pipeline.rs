@@ -7,8 +7,8 @@ use std::thread;
 use crate::pipeline::{self, PoolSizes};
 use crate::telemetry::counters::Counters;
 
+use super::contender::{Contender, MAX_IN_FLIGHT, PRODUCT};
 use super::shared::Outcome;
-use super::{Contender, MAX_IN_FLIGHT, PRODUCT};
 use crate::race::machine;
 use crate::race::task::Task;
 

@@ -16,7 +16,7 @@ use crate::telemetry::trace::{Label, Span};
 use crossbeam_channel::Receiver;
 use serde::{Deserialize, Serialize};
 
-use super::Contender;
+use super::contender::Contender;
 use super::shared::{Outcome, Worker, add, worker_pool};
 use crate::race::extract::Extract;
 use crate::race::task::Task;

@@ -8,8 +8,8 @@ use crate::telemetry::counters::Counters;
 use crossbeam_channel::unbounded;
 use rayon::ThreadPoolBuilder;
 
+use super::contender::{Contender, MAX_IN_FLIGHT};
 use super::shared::{Outcome, Worker};
-use super::{Contender, MAX_IN_FLIGHT};
 use crate::race::task::Task;
 
 pub const CONTENDER: Contender = Contender {

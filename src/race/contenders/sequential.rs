@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::telemetry::counters::Counters;
 
+use super::contender::{BASELINE, Contender};
 use super::shared::{Outcome, Worker};
-use super::{BASELINE, Contender};
 use crate::race::task::Task;
 
 pub const CONTENDER: Contender = Contender {

@@ -19,11 +19,11 @@ use crate::telemetry::counters::Counters;
 use crate::telemetry::lane::Lane;
 use crate::telemetry::trace::Label;
 
+use super::contender::{Contender, MAX_IN_FLIGHT};
 use super::frontier::{Next, Target};
 use super::http1::Connection;
 use super::own_client::{Crawl, Exchange, Head, Parsing};
 use super::shared::Outcome;
-use super::{Contender, MAX_IN_FLIGHT};
 use crate::race::extract::Extract;
 use crate::race::machine;
 use crate::race::task::{Task, USER_AGENT};

@@ -7,8 +7,8 @@ use crate::pipeline::harvest::Harvest;
 use crate::telemetry::counters::Counters;
 use crossbeam_channel::{bounded, unbounded};
 
+use super::contender::{Contender, MAX_IN_FLIGHT};
 use super::shared::{Outcome, Worker};
-use super::{Contender, MAX_IN_FLIGHT};
 use crate::race::task::Task;
 
 pub const CONTENDER: Contender = Contender {
