@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::pipeline::harvest::Harvest;
 use crate::replica::tls::server_config;
-use crate::replica::{Event, Line, Market, Pages, SEED, Server};
+use crate::replica::{Counts, Event, Line, Market, Pages, SEED, Server};
 use crate::results::prices::Prices;
 use crate::results::ranking::{Figure, PeRange, ranking};
 use crate::results::report;
@@ -48,11 +48,22 @@ pub struct ServeOptions {
     pub certificate: Option<PathBuf>,
 }
 
+/// What the server says for each line on stdin.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct ServerStatus {
+    pub counts: Counts,
+    /// CPU time in seconds. 0 if the system does not report it.
+    pub cpu_s: f64,
+}
+
 /// What a run of a contender measures of itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Measurement {
     /// From the first request to the answer.
     pub wall_s: f64,
+    /// CPU time in the same span in seconds, with that of child processes. `None` if the system does not
+    /// report it.
+    pub cpu_s: Option<f64>,
     pub pages: usize,
     pub failures: usize,
     pub requests: u64,
@@ -89,7 +100,11 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
     println!("{}", server.address());
     for line in io::stdin().lock().lines() {
         line?;
-        println!("{}", serde_json::to_string(&server.counts())?);
+        let status = ServerStatus {
+            counts: server.counts(),
+            cpu_s: cpu_seconds().unwrap_or(0.0),
+        };
+        println!("{}", serde_json::to_string(&status)?);
     }
     Ok(())
 }
@@ -104,6 +119,7 @@ pub fn run(task: &Task) -> anyhow::Result<()> {
         .require_files(task.workers)
         .map_err(|error| anyhow!(error))?;
     let counters = Arc::new(task.counters());
+    let cpu_before = cpu_seconds();
     let started = Instant::now();
     let (mut harvest, rates) = (contender.run)(task, &counters).map_err(|error| anyhow!(error))?;
     if let Some(fault) = task.fault {
@@ -112,6 +128,9 @@ pub fn run(task: &Task) -> anyhow::Result<()> {
     let ledger = harvest.ledger();
     let results = Results::of(harvest);
     let wall_s = started.elapsed().as_secs_f64();
+    let cpu_s = cpu_seconds()
+        .zip(cpu_before)
+        .map(|(after, before)| after - before);
 
     let latencies = &results.harvest.latencies;
     let latency_ms = |percent| {
@@ -120,6 +139,7 @@ pub fn run(task: &Task) -> anyhow::Result<()> {
     };
     let measurement = Measurement {
         wall_s,
+        cpu_s,
         pages: latencies.len(),
         failures: ledger.failed + ledger.not_attempted,
         requests: counters.requests.get(),
@@ -138,6 +158,12 @@ pub fn run(task: &Task) -> anyhow::Result<()> {
         fs::write(task.out.join(COMPANIES_FILE), results.list_lines.concat())?;
     }
     Ok(())
+}
+
+/// CPU time of this process and of its children that have ended.
+fn cpu_seconds() -> Option<f64> {
+    let children = usage::cpu_time_of_children().unwrap_or_default();
+    usage::cpu_time().map(|own| (own + children).as_secs_f64())
 }
 
 /// The harvest of a contender, in an order that does not depend on its threads.

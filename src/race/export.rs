@@ -4,9 +4,11 @@
 use crate::telemetry::trace::Timeline;
 use serde_json::{Map, Value, json};
 
+use crate::race::bottleneck::Bottleneck;
 use crate::race::machine::{cores, cpu};
 use crate::race::options::RaceArgs;
 use crate::race::round_set::{Entry, RoundSet};
+use crate::race::verdict;
 
 /// Packages that decide how fast a contender is.
 const LIBRARIES: [&str; 10] = [
@@ -26,7 +28,12 @@ const LOCK: &str = include_str!("../../Cargo.lock");
 pub fn json(args: &RaceArgs, sets: &[RoundSet]) -> Value {
     let results: Vec<Value> = sets
         .iter()
-        .flat_map(|set| set.entries.iter().map(move |entry| result(set, entry)))
+        .flat_map(|set| {
+            let bottleneck = Bottleneck::of(args, set);
+            let least = bottleneck.map(|bottleneck| bottleneck.minimum());
+            let entries = set.entries.iter();
+            entries.map(move |entry| result(set, entry, least))
+        })
         .collect();
     let (rounds, _) = args.rounds();
     json!({
@@ -41,7 +48,7 @@ pub fn json(args: &RaceArgs, sets: &[RoundSet]) -> Value {
         "options": {
             "from": args.urls.is_none().then(|| args.from.to_string()),
             "urls": args.urls,
-            "companies": args.companies,
+            "companies": args.companies(),
             "work": args.work.name(),
             "latency_ms": args.latencies(),
             "jitter_ms": args.jitter,
@@ -50,6 +57,7 @@ pub fn json(args: &RaceArgs, sets: &[RoundSet]) -> Value {
             "workers": args.worker_counts(),
             "rounds": rounds,
         },
+        "answer": verdict::sentences(args, sets),
         "results": results,
     })
 }
@@ -63,14 +71,16 @@ fn versions() -> Map<String, Value> {
     LIBRARIES.into_iter().filter_map(version).collect()
 }
 
-fn result(set: &RoundSet, entry: &Entry) -> Value {
+fn result(set: &RoundSet, entry: &Entry, least_possible_s: Option<f64>) -> Value {
     let handshakes = entry.handshakes();
     json!({
         "name": entry.name(),
         "latency_ms": set.latency_ms,
         "workers": set.workers,
         "rounds": entry.runs.len(),
+        "copied": entry.is_copied,
         "wall_s": entry.wall(),
+        "least_possible_s": least_possible_s,
         "pages_per_s": entry.pages_per_s(),
         "cpu_ms_per_page": entry.cpu_ms_per_page(),
         "peak_mb": entry.median(|run| run.peak_mb),
@@ -93,8 +103,10 @@ pub fn csv(sets: &[RoundSet]) -> anyhow::Result<Vec<u8>> {
         "name",
         "latency_ms",
         "workers",
+        "round",
         "wall_s",
         "cpu_s",
+        "server_cpu_s",
         "peak_mb",
         "requests",
         "connections",
@@ -105,7 +117,8 @@ pub fn csv(sets: &[RoundSet]) -> anyhow::Result<Vec<u8>> {
     ])?;
     for set in sets {
         for entry in &set.entries {
-            for run in &entry.runs {
+            // Copied runs are rows of the round set that they were counted in.
+            for run in entry.runs.iter().filter(|_| !entry.is_copied) {
                 let traffic = run.traffic;
                 let or_empty =
                     |count: Option<u64>| count.map_or(String::new(), |it| it.to_string());
@@ -114,8 +127,10 @@ pub fn csv(sets: &[RoundSet]) -> anyhow::Result<Vec<u8>> {
                     entry.name().to_owned(),
                     set.latency_ms.to_string(),
                     set.workers.to_string(),
+                    run.round.to_string(),
                     run.wall_s.to_string(),
                     run.cpu_s.to_string(),
+                    run.server_cpu_s.to_string(),
                     run.peak_mb.to_string(),
                     traffic.requests.to_string(),
                     or_empty(traffic.connections),

@@ -11,7 +11,6 @@ use crate::race::bottleneck::Bottleneck;
 use crate::race::chart::{self, Bar, PHASES, Series, XAxis};
 use crate::race::contenders::PRODUCT;
 use crate::race::labels;
-use crate::race::machine::cores;
 use crate::race::number_format::{grouped, speedup, with_range};
 use crate::race::options::RaceArgs;
 use crate::race::round_set::{Entry, RoundSet};
@@ -122,12 +121,10 @@ fn throughput_by_workers(sets: &[RoundSet], latency_ms: u64) -> Markup {
 
 fn section(args: &RaceArgs, set: &RoundSet, at: usize) -> Markup {
     let title = labels::title(args, set);
-    let bottleneck = Bottleneck::of(args, set, cores());
-    let limit = bottleneck.as_ref().map(|bottleneck| {
-        let name = format!("maximum for {}:", bottleneck.reference);
-        (name, bottleneck.max_pages_per_s())
-    });
-    let limit = limit.as_ref().map(|(name, limit)| (&**name, *limit));
+    let bottleneck = Bottleneck::of(args, set);
+    let limit = bottleneck
+        .as_ref()
+        .map(|bottleneck| ("highest possible:", bottleneck.max_pages_per_s()));
     let bars: Vec<Bar> = set.entries.iter().filter_map(bar).collect();
     html! {
         section {

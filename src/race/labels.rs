@@ -1,20 +1,23 @@
 //! Labels that the terminal table and the HTML page share.
 
-use crate::race::options::{RaceArgs, WorkArg};
+use crate::race::options::{Condition, RaceArgs, WorkArg};
 use crate::race::participant::Participant;
 use crate::race::round_set::{Entry, RoundSet};
+use crate::words::quantity;
 
 /// The conditions of a round set, as its title.
 pub fn title(args: &RaceArgs, set: &RoundSet) -> String {
-    let in_flight = match set.workers {
-        1 => "1 page in flight".to_owned(),
-        many => format!("{many} pages in flight"),
+    let in_flight = in_flight(set.workers);
+    let interrupted = match set.interrupted {
+        Some(_) => " (interrupted)",
+        None => "",
     };
     if let Some(file) = &args.urls {
-        return format!("Addresses of {}, {in_flight}", file.display());
+        return format!("Addresses of {}, {in_flight}{interrupted}", file.display());
     }
     if args.work == WorkArg::Cpu {
-        return format!("Pages in memory, {in_flight}");
+        let workers = quantity(set.workers as usize, "worker", "workers");
+        return format!("Pages in memory, {workers}{interrupted}");
     }
     let jitter = match args.jitter {
         0 => String::new(),
@@ -30,9 +33,31 @@ pub fn title(args: &RaceArgs, set: &RoundSet) -> String {
         ""
     };
     format!(
-        "Server waits {} ms{jitter}{bandwidth}{tls}, {in_flight}{suffix}",
+        "Server waits {} ms{jitter}{bandwidth}{tls}, {in_flight}{suffix}{interrupted}",
         set.latency_ms
     )
+}
+
+fn in_flight(workers: u64) -> String {
+    match workers {
+        1 => "1 page in flight".to_owned(),
+        many => format!("{many} pages in flight"),
+    }
+}
+
+/// A condition in a sentence: `50 ms with 32 in flight`.
+pub fn condition(args: &RaceArgs, condition: Condition) -> String {
+    let Condition {
+        latency_ms,
+        workers,
+    } = condition;
+    if args.urls.is_some() {
+        format!("{workers} in flight")
+    } else if args.work == WorkArg::Cpu {
+        quantity(workers as usize, "worker", "workers")
+    } else {
+        format!("{latency_ms} ms with {workers} in flight")
+    }
 }
 
 /// The result of the comparison of answers.

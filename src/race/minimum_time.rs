@@ -1,69 +1,78 @@
-//! The minimum time for a job, from latency, bandwidth and CPU time. Pure functions.
+//! The least possible time of a job, from latency, bandwidth and CPU time. Pure functions.
 
-/// The properties of a job that determine its minimum time.
+/// Rows of an index page of the real site and of the embedded market.
+const INDEX_ROWS: usize = 46;
+
+/// The properties of a job that bound its time from below.
 #[derive(Debug, Clone, Copy)]
 pub struct JobModel {
+    /// Company pages, or addresses of a list.
     pub pages: usize,
-    /// Pages requested at the same time.
+    /// Requests in flight at the same time.
     pub in_flight: usize,
-    /// Seconds from sending a request to receiving its page.
+    /// Whether the addresses come from an index, which is fetched first.
+    pub has_index: bool,
+    /// The least seconds from sending a request to receiving its page.
     pub latency: f64,
-    /// For addresses from an index: the number of pages listed on its first page. The other
-    /// addresses are known one latency later.
-    pub first_index_rows: Option<usize>,
+    /// The most seconds that are added to the latency of a request, uniformly distributed.
+    pub jitter: f64,
     /// Seconds to transfer all bytes.
     pub transfer: f64,
-    /// Seconds of CPU time, divided by the number of cores.
+    /// Seconds of CPU time of the contender and the server, divided by the number of cores.
     pub computing: f64,
 }
 
 impl JobModel {
-    /// The minimum waiting time in seconds, by Little's law: throughput = in flight ÷ latency.
+    fn index_pages(&self) -> usize {
+        match self.has_index {
+            true => self.pages.div_ceil(INDEX_ROWS).max(1),
+            false => 0,
+        }
+    }
+
+    /// The least number of latencies after each other.
     ///
-    /// It is a whole number of waves. One wave fetches page 1 of the index. The next one fetches
-    /// the pages listed there, beside the rest of the index. The remaining pages follow.
+    /// Wave 1 is page 1 of the index; the exchange rate, fetched beside it, adds none. Each further wave
+    /// has as many requests as may be in flight: the rest of the index first, because it lists the
+    /// companies that the waves after it request.
+    pub fn waves(&self) -> usize {
+        if !self.has_index {
+            return self.pages.div_ceil(self.in_flight);
+        }
+        let (mut waves, mut index_pages, mut fetched) = (1, 1, 0);
+        while fetched < self.pages {
+            let known = self.pages.min(index_pages * INDEX_ROWS);
+            let of_index = self.in_flight.min(self.index_pages() - index_pages);
+            fetched += (known - fetched).min(self.in_flight - of_index);
+            index_pages += of_index;
+            waves += 1;
+        }
+        waves
+    }
+
+    /// The least seconds of waiting: the waves, or, with jitter, what Little's law gives for the mean
+    /// latency if that is longer: time = requests × latency ÷ in flight.
+    ///
+    /// The mean of the jitter is taken three standard errors below its expectation, so that fewer than
+    /// two in a thousand jobs have a smaller one. Its variance is that of the uniform distribution,
+    /// jitter² ÷ 12.
     pub fn waiting(&self) -> f64 {
-        let (first_waves, rest) = match self.first_index_rows {
-            None => (0, self.pages),
-            Some(rows) => (2, self.pages.saturating_sub(rows.min(self.in_flight))),
-        };
-        (first_waves + rest.div_ceil(self.in_flight)) as f64 * self.latency
-    }
-
-    /// The minimum total time in seconds: the longest of waiting, transfer and computing, which
-    /// overlap. Computing on the pages of the last wave cannot start before they arrive.
-    pub fn minimum(&self) -> f64 {
-        let first_wave = self
-            .first_index_rows
-            .unwrap_or(0)
-            .min(self.in_flight)
-            .min(self.pages);
-        let rest = self.pages.saturating_sub(first_wave);
-        let last_wave = match rest % self.in_flight {
-            0 if rest == 0 => first_wave,
-            0 => self.in_flight,
-            partial => partial,
-        };
-        let computing_last_wave = self.computing * last_wave as f64 / self.pages.max(1) as f64;
-        let waiting = if self.latency > 0.0 {
-            self.waiting() + computing_last_wave
+        let requests = (self.pages + self.index_pages()) as f64;
+        let standard_error = self.jitter / (12.0 * requests.max(1.0)).sqrt();
+        let mean = self.latency + (self.jitter / 2.0 - 3.0 * standard_error).max(0.0);
+        let queued = requests * mean / self.in_flight as f64;
+        let waves = self.waves() as f64 * self.latency;
+        if self.jitter > 0.0 {
+            waves.max(queued)
         } else {
-            0.0
-        };
-        waiting.max(self.transfer).max(self.computing)
+            waves
+        }
     }
 
-    /// The smallest number of pages in flight that gives the shortest possible time. More pages in
-    /// flight gain nothing: waiting is then hidden by transfer or computing, or cannot shrink.
-    pub fn sufficient_in_flight(&self) -> usize {
-        let with = |in_flight| JobModel { in_flight, ..*self };
-        let reachable = with(self.pages.max(1))
-            .waiting()
-            .max(self.computing)
-            .max(self.transfer);
-        (1..self.pages)
-            .find(|in_flight| with(*in_flight).waiting() <= reachable)
-            .unwrap_or(self.pages.max(1))
+    /// The least possible time in seconds: waiting, transfer and computing overlap at best, so it is the
+    /// longest of them.
+    pub fn minimum(&self) -> f64 {
+        self.waiting().max(self.transfer).max(self.computing)
     }
 }
 
@@ -71,14 +80,15 @@ impl JobModel {
 mod tests {
     use super::*;
 
-    fn job(pages: usize, in_flight: usize, latency: f64, computing: f64) -> JobModel {
+    fn job(pages: usize, in_flight: usize, latency: f64) -> JobModel {
         JobModel {
             pages,
             in_flight,
+            has_index: true,
             latency,
-            first_index_rows: Some(46),
+            jitter: 0.0,
             transfer: 0.0,
-            computing,
+            computing: 0.0,
         }
     }
 
@@ -91,57 +101,77 @@ mod tests {
     }
 
     #[test]
-    fn waiting_takes_whole_waves() {
-        for (pages, in_flight, latency, expected) in [
-            (496, 32, 0.05, 0.85),
-            (496, 128, 0.05, 0.3),
-            (496, 1, 0.05, 24.85),
-            (496, 32, 0.0, 0.0),
-            (1, 32, 0.5, 1.0),
+    fn counts_waves_with_those_of_the_index() {
+        for (pages, in_flight, expected) in [
+            // One request at a time: 3 index pages, 100 companies.
+            (100, 1, 103),
+            // The index page alone, then 102 requests.
+            (100, 32, 5),
+            // Wave 2: the rest of the index, and the 46 companies of page 1. Wave 3: the 54 others, if they
+            // may all be in flight.
+            (100, 48, 4),
+            (100, 128, 3),
+            (100, 50, 4),
+            (100, 54, 3),
+            // Wave 2: 10 index pages and 22 companies. 15 waves for the 474 others.
+            (496, 32, 17),
+            (496, 128, 6),
+            // Wave 2: 10 index pages and 46 companies. Wave 3: the 450 others.
+            (496, 1024, 3),
+            (46, 46, 2),
+            (47, 46, 3),
+            (1, 32, 2),
+            (0, 32, 1),
         ] {
-            assert_close(job(pages, in_flight, latency, 0.0).waiting(), expected);
+            let waves = job(pages, in_flight, 0.05).waves();
+            assert_eq!(waves, expected, "{pages} pages, {in_flight} in flight");
         }
-        let without_index = JobModel {
-            first_index_rows: None,
-            ..job(496, 32, 0.05, 0.0)
+        let list = JobModel {
+            has_index: false,
+            ..job(100, 32, 0.05)
         };
-        assert_close(without_index.waiting(), 0.8);
+        assert_eq!(list.waves(), 4);
     }
 
     #[test]
-    fn minimum_includes_the_cpu_time_of_the_last_wave() {
-        // Page 1 of the index lists 46 pages. The other 54 take one wave or two. The CPU time for
-        // the last wave follows that wave.
-        assert_close(job(100, 80, 0.5, 0.1).minimum(), 1.5 + 0.054);
-        assert_close(job(100, 40, 0.5, 0.1).minimum(), 2.0 + 0.02);
-        assert_close(job(100, 50, 0.5, 0.1).minimum(), 2.0 + 0.004);
-        assert_close(job(30, 80, 0.5, 0.1).minimum(), 1.0 + 0.1);
-        assert_close(job(100, 80, 0.0, 0.1).minimum(), 0.1);
-        assert_close(job(100, 80, 0.001, 7.0).minimum(), 7.0);
-        let narrow_line = JobModel {
-            transfer: 9.0,
-            ..job(100, 80, 0.5, 0.1)
-        };
-        assert_close(narrow_line.minimum(), 9.0);
+    fn minimum_is_the_longest_of_waiting_transfer_and_computing() {
+        let waiting = job(100, 128, 0.05);
+        assert_close(waiting.minimum(), 0.15);
+        let computing = 0.2;
+        assert_close(
+            JobModel {
+                computing,
+                ..waiting
+            }
+            .minimum(),
+            0.2,
+        );
+        let transfer = 0.3;
+        assert_close(
+            JobModel {
+                computing,
+                transfer,
+                ..waiting
+            }
+            .minimum(),
+            0.3,
+        );
     }
 
     #[test]
-    fn more_pages_in_flight_gain_nothing_beyond_a_number() {
-        for (pages, latency, computing, expected) in [
-            (496, 0.05, 0.16, 450),
-            (496, 0.05, 0.0, 450),
-            (496, 0.0, 0.15, 1),
-            (496, 0.02, 0.21, 57),
-            (1, 0.05, 0.0, 1),
-            (0, 0.05, 0.0, 1),
-        ] {
-            let sufficient = job(pages, 32, latency, computing).sufficient_in_flight();
-            assert_eq!(sufficient, expected, "{latency} s, {computing} s");
-        }
-        let narrow_line = JobModel {
-            transfer: 0.16,
-            ..job(496, 32, 0.05, 0.0)
+    fn jitter_adds_a_little_less_than_its_mean() {
+        let jitter = 0.02;
+        // 103 requests: the standard error of the mean is 0.02 ÷ √1,236.
+        let mean = 0.05 + 0.01 - 3.0 * 0.02 / 1236_f64.sqrt();
+        let one_by_one = JobModel {
+            jitter,
+            ..job(100, 1, 0.05)
         };
-        assert_eq!(narrow_line.sufficient_in_flight(), 450);
+        assert_close(one_by_one.waiting(), 103.0 * mean);
+        let all_at_once = JobModel {
+            jitter,
+            ..job(100, 128, 0.05)
+        };
+        assert_close(all_at_once.waiting(), 0.15);
     }
 }

@@ -1,6 +1,6 @@
 //! The race: the job done in different ways, with their speed, memory and answers compared; its contenders, tables and charts.
 //! Not in here: the server, the fetching and the parsing, which the other rooms have.
-//! A further contender is a file in `contenders/` and a line in its table `ALL`; a further output format is a file beside `export` and a line in `write_files`.
+//! A further contender is a file in `contenders/` and a line in its table `ALL`; a further output format is a file beside `export` and a line in `publisher`.
 //!
 //! The server is one process. Every run is a fresh process with a fresh client. Each round runs
 //! every participant once, in rotating order. The warm-up round is not counted. The operating system
@@ -10,27 +10,32 @@
 //!
 //! | Module | Content |
 //! |---|---|
-//! | `machine`, `progress`, `headings`, `trust` | cores and CPU model, progress line, headings of a page, TLS of the contenders |
-//! | `stats`, `minimum_time`, `number_format` | statistics, minimum time of a job, numbers as text (pure) |
+//! | `machine`, `headings`, `trust` | cores and CPU model, headings of a page, TLS of the contenders |
+//! | `stats`, `minimum_time`, `number_format` | statistics, least possible time of a job, numbers as text (pure) |
 //! | `extract`, `fault`, `blocking_walk`, `task` | the result of parsing a page, injected faults, the index walk of contenders with their own threads, the task of a run |
 //! | `contenders`, `rivals` | the implementations of the job, one file each; programs in other languages |
 //! | `options` | command-line options |
 //! | `child`, `processes` | the child processes: the server, and one run of a contender; the end of all processes of a run |
 //! | `server`, `samples` | a handle to the server, samples of a run over time |
-//! | `tls`, `listen_drops` | the certificates of a race over TLS, connections dropped by the system |
+//! | `output_files`, `tls`, `listen_drops` | files that are written after every condition, the certificates of a race over TLS, connections dropped by the system |
 //! | `participant`, `answer`, `run` | contenders and programs of the user, their answers, one run measured from outside |
-//! | `setup`, `round_set` | where the pages come from, all rounds under one condition |
-//! | `bottleneck`, `labels` | what limits a round set, labels of results |
-//! | `connection_notes` | sentences about dropped connections and TLS handshakes |
-//! | `terminal`, `export` | the table on the terminal; JSON, CSV and traces |
+//! | `setup`, `round_set`, `schedule` | where the pages come from, the results under one condition, how long a race takes (pure) |
+//! | `board`, `rounds` | the standings on stderr, all rounds under one condition |
+//! | `bottleneck`, `comparison`, `sweep` | what bounds a round set, the paired times of two participants, the numbers in flight at one latency (pure) |
+//! | `labels`, `connection_notes`, `verdict` | labels of results, sentences about dropped connections and handshakes, the sentences at the end (pure) |
+//! | `terminal`, `export` | the tables on the terminal; JSON, CSV and traces |
 //! | `chart`, `html` | SVG charts, the HTML page |
 //! | `validate` | checks of the options, selection of participants |
+//! | `publisher`, `conditions` | prints and writes the results; all conditions, one after the other |
 
 mod answer;
 mod blocking_walk;
+mod board;
 mod bottleneck;
 mod chart;
 mod child;
+mod comparison;
+mod conditions;
 mod connection_notes;
 mod contenders;
 mod export;
@@ -44,51 +49,57 @@ mod machine;
 mod minimum_time;
 mod number_format;
 mod options;
+mod output_files;
 mod participant;
 mod processes;
-mod progress;
+mod publisher;
 mod rivals;
 mod round_set;
+mod rounds;
 mod run;
 mod samples;
+mod schedule;
 mod server;
 mod setup;
 mod stats;
+mod sweep;
 mod task;
 mod terminal;
 mod tls;
 mod trust;
 mod validate;
-
-use std::io::Write;
+mod verdict;
 
 use anyhow::Result;
 use crossbeam_channel::Receiver;
 
 use crate::disk::output::OutputError;
-use crate::disk::staging::StagedFile;
+use crate::disk::same_file::PathError;
 use crate::exit::Exit;
 use crate::job::advice::Stop;
+use crate::race::board::Board;
+use crate::race::conditions::Conditions;
+use crate::race::number_format::duration;
 use crate::race::options::ChildCommand;
 pub use crate::race::options::RaceArgs;
-use crate::race::round_set::{Interrupted, RoundSet};
-use crate::race::setup::Setup;
+use crate::race::participant::Participant;
+use crate::race::publisher::Publisher;
 use crate::race::tls::Certificates;
-use crate::race::validate::Outputs;
+use crate::words::quantity;
 
-/// The subcommand `race`. The exit code is [`Exit::Partial`] if a participant was disqualified.
+/// A race that takes longer, in seconds, says so before it begins.
+const LONG: f64 = 90.0;
+
+/// The subcommand `race`. The exit code is [`Exit::Partial`] if a participant was disqualified, and
+/// [`Exit::Output`] if a file or stdout could not be written. A signal ends the race after the results so
+/// far are printed and written.
 pub fn run(args: &RaceArgs, signals: &Receiver<i32>) -> Result<Exit, Stop> {
-    let result = match &args.child {
+    match &args.child {
         None => race(args, signals),
-        Some(command) => run_child(command).map(|()| Exit::Complete),
-    };
-    result.map_err(|error| match error.downcast_ref() {
-        Some(Interrupted(signal)) => Stop::new(Exit::of_signal(*signal), "interrupted"),
-        None => match error.downcast::<OutputError>() {
-            Ok(unwritable) => unwritable.into(),
-            Err(error) => Stop::new(Exit::Usage, format!("{error:#}")),
-        },
-    })
+        Some(command) => run_child(command)
+            .map(|()| Exit::Complete)
+            .map_err(|error| stop(&error)),
+    }
 }
 
 fn run_child(command: &ChildCommand) -> Result<()> {
@@ -99,63 +110,72 @@ fn run_child(command: &ChildCommand) -> Result<()> {
     }
 }
 
-/// Runs all round sets and prints each table as soon as it is complete.
-fn race(args: &RaceArgs, signals: &Receiver<i32>) -> Result<Exit> {
+/// Runs all conditions. The results of each are printed and written before the next begins.
+fn race(args: &RaceArgs, signals: &Receiver<i32>) -> Result<Exit, Stop> {
     processes::adopt_orphans();
-    let (participants, mut outputs) = validate::check(args)?;
+    let (participants, mut outputs) = validate::check(args).map_err(|error| stop(&error))?;
     let generate = || Certificates::generate(outputs.ca_out.take());
-    let certificates = args.tls.then(generate).transpose()?;
-    let mut sets = Vec::new();
-    for latency_ms in args.latencies() {
-        for workers in args.worker_counts() {
-            let mut setup = Setup::prepare(args, certificates.as_ref(), latency_ms)?;
-            let (rounds, _) = args.rounds();
-            if let Some(text) = setup.announcement(participants.len(), workers, rounds) {
-                print(&text)?;
-            }
-            let set = round_set::run(args, &participants, &mut setup, workers, signals)?;
-            print(&terminal::report(args, &set))?;
-            sets.push(set);
-        }
+    let certificates = args
+        .tls
+        .then(generate)
+        .transpose()
+        .map_err(|error| stop(&error))?;
+    let mut board = Board::for_stderr();
+    announce(args, &participants, &mut board);
+    let mut publisher = Publisher::new(args, outputs);
+    let conditions = Conditions {
+        args,
+        participants: &participants,
+        certificates: certificates.as_ref(),
+        signals,
+    };
+    let ended = conditions.run(&mut publisher, &mut board);
+    publisher.finish(&mut board);
+    if let Some((stopped_by, condition)) = ended.map_err(|error| stop(&error))? {
+        let conditions = args.conditions();
+        let place = conditions
+            .iter()
+            .position(|one| *one == condition)
+            .unwrap_or(0);
+        let message = format!(
+            "interrupted at {}: {place} of {} complete",
+            labels::condition(args, condition),
+            quantity(conditions.len(), "condition", "conditions")
+        );
+        return Err(Stop::new(Exit::of_signal(stopped_by), message));
     }
-    write_files(args, outputs, &sets)?;
-    let mut entries = sets.iter().flat_map(|set| &set.entries);
+    let mut entries = publisher.sets.iter().flat_map(|set| &set.entries);
     let is_broken = entries.any(|entry| entry.broken.is_some());
-    Ok(if is_broken {
-        Exit::Partial
-    } else {
-        Exit::Complete
+    Ok(match is_broken {
+        _ if !publisher.is_complete() => Exit::Output,
+        true => Exit::Partial,
+        false => Exit::Complete,
     })
 }
 
-fn write_files(args: &RaceArgs, outputs: Outputs, sets: &[RoundSet]) -> Result<()> {
-    let report = export::json(args, sets);
-    if let Some(file) = outputs.html {
-        write_file(&file, html::page(args, sets, &report).as_bytes())?;
+/// Says how long a long race takes.
+fn announce(args: &RaceArgs, participants: &[Participant], board: &mut Board) {
+    let seconds = schedule::total_seconds(args, participants);
+    if args.urls.is_none() && (args.all || seconds > LONG) {
+        let conditions = args.conditions().len();
+        board.say(&format!(
+            "{} under {} take about {}",
+            quantity(participants.len(), "contender", "contenders"),
+            quantity(conditions, "condition", "conditions"),
+            duration(seconds)
+        ));
     }
-    if let Some(file) = outputs.json {
-        write_file(&file, &crate::results::report::json(&report))?;
-    }
-    if let Some(file) = outputs.csv {
-        write_file(&file, &export::csv(sets)?)?;
-    }
-    if let Some(folder) = &args.trace {
-        for (name, timeline) in export::traces(sets) {
-            let file = StagedFile::create(&folder.join(name))?;
-            file.write(|out| timeline.write_chrome(out))?;
-            file.publish()?;
-        }
-    }
-    Ok(())
 }
 
-fn write_file(file: &StagedFile, content: &[u8]) -> Result<()> {
-    file.write(|out| out.write_all(content))?;
-    Ok(file.publish()?)
-}
-
-fn print(text: &str) -> Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    Ok(stdout.flush()?)
+fn stop(error: &anyhow::Error) -> Stop {
+    let output = error.downcast_ref::<OutputError>();
+    let path = || match error.downcast_ref() {
+        Some(PathError::Unwritable(output)) => Some(output),
+        _ => None,
+    };
+    let exit = match output.or_else(path) {
+        Some(_) => Exit::Output,
+        None => Exit::Usage,
+    };
+    Stop::new(exit, format!("{error:#}"))
 }

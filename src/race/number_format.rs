@@ -21,6 +21,15 @@ pub fn grouped(value: f64) -> String {
     format!("{}{decimals}", groups.join(","))
 }
 
+/// Seconds as a rough time: `25 s`, `12 min`.
+pub fn duration(seconds: f64) -> String {
+    if seconds < 100.0 {
+        format!("{seconds:.0} s")
+    } else {
+        format!("{:.0} min", seconds / 60.0)
+    }
+}
+
 /// `0.105 (0.093–0.123)`: the median, and the range.
 pub fn with_range(spread: Spread, digits: usize) -> String {
     let Spread { median, min, max } = spread;
@@ -41,6 +50,18 @@ pub fn speedup(baseline: Option<Spread>, wall: Spread) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rounds_long_times_to_minutes() {
+        for (seconds, expected) in [
+            (0.2, "0 s"),
+            (99.4, "99 s"),
+            (100.0, "2 min"),
+            (725.0, "12 min"),
+        ] {
+            assert_eq!(duration(seconds), expected);
+        }
+    }
 
     #[test]
     fn groups_thousands() {

@@ -10,6 +10,26 @@ use crate::race::contenders::{ALL, MAX_IN_FLIGHT};
 use crate::race::fault::Fault;
 use crate::race::rivals::Rival;
 
+/// Contenders that race unless others are selected: the product, its leanest rivals, and the baseline.
+const DEFAULT_CONTENDERS: [&str; 4] = ["pipeline", "async", "sockets", "sequential"];
+
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  every participant gave the right answer
+    2  wrong usage
+    3  a participant was disqualified
+    7  a file or stdout could not be written; all other results are complete
+  130  interrupted (SIGINT, Ctrl-C): the results so far are printed and written
+  143  terminated (SIGTERM): likewise";
+
+/// What one table is measured under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Condition {
+    pub latency_ms: u64,
+    /// Requests in flight at the same time.
+    pub workers: u64,
+}
+
 /// Child processes of the race. Each gets its options as JSON.
 #[derive(Debug, Subcommand)]
 pub enum ChildCommand {
@@ -25,16 +45,16 @@ pub enum ChildCommand {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = contender_list(), args_conflicts_with_subcommands = true)]
+#[command(after_help = after_help(), args_conflicts_with_subcommands = true)]
 pub struct RaceArgs {
     #[command(subcommand)]
     pub child: Option<ChildCommand>,
     /// Pages to race on: replica, or an archive FILE.warc[.gz]
     #[arg(long, value_name = "SOURCE", default_value = "replica", value_parser = page_source, help_heading = "Pages")]
     pub from: Origin,
-    /// Companies of the embedded market
-    #[arg(long, value_name = "N", default_value = "496", value_parser = clap::value_parser!(u32).range(1..=400_000), help_heading = "Pages")]
-    pub companies: u32,
+    /// Companies of the embedded market [default: 100; 496 with --all and with --work cpu]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=400_000), help_heading = "Pages")]
+    pub companies: Option<u32>,
     /// Fetch the addresses in FILE, one per line, instead of an index, and count the headings of
     /// each page. These are servers of other people: the defaults are one run for each contender
     /// and 8 pages in flight
@@ -49,7 +69,7 @@ pub struct RaceArgs {
         help_heading = "Work and participants"
     )]
     pub work: WorkArg,
-    /// Run only these contenders
+    /// Run only these contenders [default: pipeline, async, sockets and sequential]
     #[arg(
         long,
         value_name = "NAME",
@@ -57,6 +77,10 @@ pub struct RaceArgs {
         help_heading = "Work and participants"
     )]
     pub only: Vec<String>,
+    /// Run every contender, with 1, 2, 4 … 1,024 requests in flight, and show each at its best. It takes
+    /// many minutes, and says how many before it begins; --companies 100 makes it faster
+    #[arg(long, help_heading = "Work and participants")]
+    pub all: bool,
     /// Add programs: python, go, or NAME=COMMAND
     ///
     /// python (aiohttp, uvloop, selectolax) and go (net/http, goquery) come with indexrank. A COMMAND of
@@ -66,11 +90,12 @@ pub struct RaceArgs {
     /// INDEXRANK_URLS is the file, its answer is not checked, and it has no place in the order.
     #[arg(long, value_name = "PROGRAM", value_parser = programs, help_heading = "Work and participants")]
     pub also: Vec<Programs>,
-    /// Maximum number of counted runs of each contender; slow contenders get fewer [default: 5]
+    /// Maximum number of counted runs of each contender in one table [default: 15; 1 with --urls]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Work and participants")]
     pub rounds: Option<u32>,
-    /// Time budget in seconds for all counted runs of a contender in one table
-    #[arg(long, value_name = "SECONDS", default_value = "4", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Work and participants")]
+    /// Seconds for all counted runs of a contender in one table; a slow one gets fewer runs than --rounds,
+    /// but two
+    #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Work and participants")]
     pub budget: u64,
     /// Kill a run after this many seconds, and disqualify its contender
     #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Work and participants")]
@@ -80,7 +105,7 @@ pub struct RaceArgs {
     pub fault: Option<(String, Fault)>,
 
     /// Milliseconds that the server waits before each response; one table for each value [default:
-    /// 0,20]
+    /// 0,50]
     #[arg(long, value_name = "MS", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(0..=60_000), help_heading = "Conditions")]
     pub latency: Vec<u64>,
     /// Maximum of additional milliseconds, uniformly distributed; always the same for an address
@@ -93,10 +118,14 @@ pub struct RaceArgs {
     /// in the file INDEXRANK_CA, which is SSL_CERT_FILE too. Handshakes have no extra latency
     #[arg(long, help_heading = "Conditions")]
     pub tls: bool,
-    /// Pages in flight at the same time; one table for each value [default: 32]
+    /// Requests in flight at the same time; one table for each value [default: 8,32,128; 32 with --work;
+    /// 8 with --urls]
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=4096), help_heading = "Conditions")]
     pub workers: Vec<u64>,
 
+    /// Show all columns of the tables, also if the terminal is too narrow for them
+    #[arg(long, help_heading = "Results")]
+    pub wide: bool,
     /// Write a self-contained HTML page with charts and timelines
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub html: Option<PathBuf>,
@@ -149,22 +178,54 @@ impl WorkArg {
 }
 
 impl RaceArgs {
-    /// One round set for each latency in milliseconds and each number of workers.
+    pub fn companies(&self) -> u32 {
+        let whole_index = self.all || self.work == WorkArg::Cpu;
+        self.companies
+            .unwrap_or(if whole_index { 496 } else { 100 })
+    }
+
+    /// The conditions, in the order in which they are raced.
+    pub fn conditions(&self) -> Vec<Condition> {
+        let workers = self.worker_counts();
+        let of_latency = |latency_ms| {
+            let condition = move |workers: &u64| Condition {
+                latency_ms,
+                workers: *workers,
+            };
+            workers.iter().map(condition).collect::<Vec<_>>()
+        };
+        self.latencies().into_iter().flat_map(of_latency).collect()
+    }
+
+    /// Latencies in milliseconds.
     pub fn latencies(&self) -> Vec<u64> {
         if self.urls.is_some() || self.work == WorkArg::Cpu {
             return vec![0];
         }
         match &*self.latency {
-            [] => vec![0, 20],
+            [] => vec![0, 50],
             given => without_duplicates(given),
         }
     }
 
     pub fn worker_counts(&self) -> Vec<u64> {
         match &*self.workers {
+            // Servers of other people are spared a sweep.
             [] if self.urls.is_some() => vec![8],
-            [] => vec![32],
+            [] if self.work == WorkArg::Cpu => vec![32],
+            [] if self.all => (0..=10).map(|power| 1 << power).collect(),
+            [] if self.work == WorkArg::Io => vec![32],
+            [] => vec![8, 32, 128],
             given => without_duplicates(given),
+        }
+    }
+
+    /// Whether a contender takes part.
+    pub fn includes(&self, name: &str) -> bool {
+        if self.only.is_empty() {
+            self.all || DEFAULT_CONTENDERS.contains(&name)
+        } else {
+            self.only.iter().any(|only| only == name)
         }
     }
 
@@ -173,8 +234,15 @@ impl RaceArgs {
         if self.urls.is_some() {
             (self.rounds.unwrap_or(1), false)
         } else {
-            (self.rounds.unwrap_or(5), true)
+            (self.rounds.unwrap_or(15), true)
         }
+    }
+
+    /// How many counted runs of this many seconds fit into the budget: two at least, for a range.
+    pub fn affordable_rounds(&self, seconds: f64) -> u32 {
+        let (rounds, _) = self.rounds();
+        let affordable = (self.budget as f64 / seconds) as u32;
+        affordable.max(2).min(rounds)
     }
 }
 
@@ -188,7 +256,8 @@ fn without_duplicates(values: &[u64]) -> Vec<u64> {
     distinct
 }
 
-fn contender_list() -> String {
+/// The end of the help.
+fn after_help() -> String {
     let lines = ALL.iter().map(|contender| {
         let bound = match contender.max_in_flight {
             MAX_IN_FLIGHT => String::new(),
@@ -199,7 +268,7 @@ fn contender_list() -> String {
             contender.name, contender.description
         )
     });
-    format!("Contenders:{}", lines.collect::<String>())
+    format!("Contenders:{}\n\n{EXIT_CODES}", lines.collect::<String>())
 }
 
 fn page_source(text: &str) -> Result<Origin, String> {

@@ -1,24 +1,17 @@
-//! A round set: all rounds of a race with one latency and one number of workers.
-
-use std::time::Duration;
+//! A round set: the results of all rounds under one condition.
 
 use crate::telemetry::trace::Timeline;
-use crate::words::quantity;
-use anyhow::{Result, bail};
-use crossbeam_channel::Receiver;
 
 use crate::race::answer::Answer;
 use crate::race::contenders::BASELINE;
-use crate::race::options::RaceArgs;
+use crate::race::options::Condition;
 use crate::race::participant::Participant;
-use crate::race::progress;
-use crate::race::run::{self, Failure, Limits, Run};
+use crate::race::run::Run;
 use crate::race::samples::Sample;
-use crate::race::setup::Setup;
 use crate::race::stats::{Spread, median};
-use crate::race::task::Task;
 
 /// The results of one participant in a round set.
+#[derive(Clone)]
 pub struct Entry {
     pub participant: Participant,
     /// The counted runs.
@@ -30,11 +23,14 @@ pub struct Entry {
     /// Timeline of the workers, from the uncounted run if there is one.
     pub timeline: Option<Timeline>,
     /// The last round that fits into the time budget.
-    last_round: u32,
+    pub last_round: u32,
+    /// Whether the runs are those of an earlier round set: the baseline has one request in flight, whatever
+    /// the condition allows.
+    pub is_copied: bool,
 }
 
 impl Entry {
-    fn new(participant: &Participant, rounds: u32) -> Self {
+    pub fn new(participant: &Participant, rounds: u32) -> Self {
         Entry {
             participant: participant.clone(),
             runs: Vec::new(),
@@ -42,11 +38,18 @@ impl Entry {
             differs: None,
             timeline: None,
             last_round: rounds,
+            is_copied: false,
         }
     }
 
     pub fn name(&self) -> &str {
         self.participant.name()
+    }
+
+    /// Whether the participant has a place in the order. A program without an answer may have done
+    /// anything.
+    pub fn is_ranked(&self) -> bool {
+        self.runs.first().is_some_and(|run| self.has_answer(run))
     }
 
     /// Whether a run has given an answer that was compared with that of others.
@@ -108,7 +111,7 @@ impl Entry {
 
     /// Compares a run with the expected answer. Disqualifies the participant if they differ, but
     /// not if the pages are live: those may change between runs, and some may fail.
-    fn check(&mut self, run: &Run, expected: Option<&Answer>, is_live: bool) {
+    pub fn check(&mut self, run: &Run, expected: Option<&Answer>, is_live: bool) {
         if is_live {
             let difference = expected.and_then(|expected| run.answer.difference(expected));
             self.differs = self.differs.take().or(difference);
@@ -125,15 +128,11 @@ impl Entry {
         }
     }
 
-    /// Adds a correct run. Round 0 is not counted; its time decides how many rounds fit into the
-    /// budget.
-    fn record(&mut self, run: Run, round: u32, budget_s: u64) {
+    /// Adds a correct run. Round 0 is not counted.
+    pub fn record(&mut self, run: Run, round: u32) {
         self.timeline = self.timeline.take().or(run.timeline.clone());
-        if round == 0 {
-            let affordable = (budget_s as f64 / run.wall_s) as u32;
-            self.last_round = affordable.clamp(1, self.last_round);
-        } else {
-            self.runs.push(run);
+        if round > 0 {
+            self.runs.push(Run { round, ..run });
         }
     }
 }
@@ -143,120 +142,50 @@ pub struct RoundSet {
     pub latency_ms: u64,
     pub workers: u64,
     pub entries: Vec<Entry>,
+    /// The number of the signal that ended the race before all rounds were complete.
+    pub interrupted: Option<i32>,
 }
 
 impl RoundSet {
+    pub fn new(condition: Condition, entries: Vec<Entry>, interrupted: Option<i32>) -> Self {
+        let mut set = RoundSet {
+            latency_ms: condition.latency_ms,
+            workers: condition.workers,
+            entries,
+            interrupted,
+        };
+        set.sort();
+        set
+    }
+
+    fn sort(&mut self) {
+        let wall = |entry: &Entry| {
+            let wall = entry.wall().filter(|_| entry.is_ranked());
+            wall.map_or(f64::INFINITY, |spread| spread.median)
+        };
+        self.entries
+            .sort_by(|one, other| wall(one).total_cmp(&wall(other)));
+    }
+
+    /// Adds a result in its place.
+    pub fn add(&mut self, entry: Option<Entry>) {
+        self.entries.extend(entry);
+        self.sort();
+    }
+
+    /// The participants with a place in the order, the fastest first.
+    pub fn ranked(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| entry.is_ranked())
+    }
+
+    pub fn entry(&self, name: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.name() == name)
+    }
+
     /// Wall time of the contender that speedups are relative to. `None` if it did not take part.
     pub fn baseline_wall(&self) -> Option<Spread> {
-        self.entries
-            .iter()
-            .find(|entry| entry.name() == BASELINE)
-            .and_then(Entry::wall)
+        self.entry(BASELINE)?.wall()
     }
-}
-
-/// A signal to this process, by its number, has ended a run.
-#[derive(Debug, thiserror::Error)]
-#[error("interrupted")]
-pub struct Interrupted(pub i32);
-
-/// Runs all rounds.
-///
-/// Round 0, the warm-up, is not counted. It provides the timelines, the number of rounds that fit
-/// into the budget, and the answer that all runs are compared with.
-pub fn run(
-    args: &RaceArgs,
-    participants: &[Participant],
-    setup: &mut Setup,
-    workers: u64,
-    signals: &Receiver<i32>,
-) -> Result<RoundSet> {
-    let (rounds, has_warm_up) = args.rounds();
-    let first_round = u32::from(!has_warm_up);
-    let is_live = args.urls.is_some();
-    let limits = Limits {
-        timeout: Duration::from_secs(args.run_timeout),
-        signals,
-    };
-    let latency_ms = setup.latency_ms;
-    let task = setup.task(workers as usize);
-    let mut entries: Vec<Entry> = participants
-        .iter()
-        .map(|participant| Entry::new(participant, rounds))
-        .collect();
-    let mut expected: Option<Answer> = None;
-    for round in first_round..=rounds {
-        for turn in 0..entries.len() {
-            // The starting position rotates, so that no participant always runs first.
-            let at = (turn + (round - first_round) as usize) % entries.len();
-            let entry = &mut entries[at];
-            if entry.broken.is_some() || round > entry.last_round {
-                continue;
-            }
-            progress::show(&format!(
-                "{latency_ms} ms, {}, round {round}/{rounds}: {}",
-                quantity(workers as usize, "worker", "workers"),
-                entry.name()
-            ));
-            let run = run::measure(
-                &entry.participant,
-                &mut setup.server,
-                &task_in_round(args, &task, entry.name(), round == first_round),
-                &limits,
-                wants_samples(args, &entry.participant, round),
-            )?;
-            let run = match run {
-                Ok(run) => run,
-                Err(Failure::Broken(reason)) => {
-                    entry.broken = Some(reason);
-                    continue;
-                }
-                Err(Failure::Interrupted(signal)) => {
-                    progress::clear();
-                    bail!(Interrupted(signal));
-                }
-            };
-            let is_acceptable = run.lost() == 0 || is_live;
-            if expected.is_none() && is_acceptable && run.answer.companies.is_some() {
-                expected = Some(run.answer.clone());
-            }
-            entry.check(&run, expected.as_ref(), is_live);
-            if entry.broken.is_none() {
-                entry.record(run, round, args.budget);
-            }
-        }
-    }
-    progress::clear();
-    // A program without an answer has no place: it may have done anything.
-    let wall = |entry: &Entry| {
-        let answers = entry.runs.first().is_some_and(|run| entry.has_answer(run));
-        let median = entry.wall().map(|spread| spread.median);
-        median.filter(|_| answers).unwrap_or(f64::INFINITY)
-    };
-    entries.sort_by(|one, other| wall(one).total_cmp(&wall(other)));
-    Ok(RoundSet {
-        latency_ms,
-        workers,
-        entries,
-    })
-}
-
-/// The task of a participant in one round: traced in the first round if an output needs timelines.
-fn task_in_round(args: &RaceArgs, task: &Task, name: &str, is_first_round: bool) -> Task {
-    let wants_timelines = args.html.is_some() || args.trace.is_some();
-    let fault = args.fault.as_ref().filter(|(faulty, _)| faulty == name);
-    Task {
-        trace: wants_timelines && is_first_round,
-        fault: fault.map(|(_, fault)| *fault),
-        ..task.clone()
-    }
-}
-
-/// Samples are taken in a counted run, because a trace would add to its memory. Programs of the user
-/// are not sampled: the process is their shell.
-fn wants_samples(args: &RaceArgs, participant: &Participant, round: u32) -> bool {
-    let is_contender = matches!(participant, Participant::Contender { .. });
-    args.html.is_some() && round == 1 && is_contender
 }
 
 /// Why a run disqualifies its participant. `None` if the run is correct.
@@ -279,11 +208,14 @@ mod tests {
 
     fn run(failures: usize, companies: &str) -> Run {
         Run {
+            round: 1,
             wall_s: 1.0,
             cpu_s: 1.0,
+            server_cpu_s: 0.0,
             peak_mb: 1.0,
             measurement: Some(Measurement {
                 wall_s: 1.0,
+                cpu_s: None,
                 pages: 2,
                 failures,
                 requests: 2,

@@ -33,11 +33,15 @@ const MAX_STDERR_WAIT: Duration = Duration::from_secs(1);
 /// The cost and the answer of one run.
 #[derive(Debug, Clone)]
 pub struct Run {
+    /// The number of the round, to compare runs of different participants that followed each other.
+    pub round: u32,
     /// Wall time in seconds, measured by the contender itself. For a program of the user, the time of
     /// the whole process.
     pub wall_s: f64,
     /// CPU time in seconds, measured in the same way.
     pub cpu_s: f64,
+    /// CPU time of the server during the run in seconds; 0 without a server.
+    pub server_cpu_s: f64,
     /// Peak memory in MB, measured in the same way.
     pub peak_mb: f64,
     /// `None` for a program of the user.
@@ -128,7 +132,7 @@ pub fn measure(
     let mut command = participant.command(task, &out)?;
 
     let dropped_before = listen_drops::so_far();
-    let before = server.as_mut().map(Server::counts).transpose()?;
+    let before = server.as_mut().map(Server::status).transpose()?;
     let child = command.spawn()?;
     let server_process = server.as_ref().map(Server::process);
     let sampled_server = server.as_mut().filter(|_| wants_samples);
@@ -148,7 +152,7 @@ pub fn measure(
             return broken(format!("timed out: killed after {seconds} s"));
         }
     }
-    let after = server.as_mut().map(Server::counts).transpose()?;
+    let after = server.as_mut().map(Server::status).transpose()?;
     if !status.success() {
         let last_line = last_line.as_deref().unwrap_or("no output on stderr");
         return broken(format!("failed with {status}: {last_line}"));
@@ -169,14 +173,21 @@ pub fn measure(
     let own_peak = measurement
         .as_ref()
         .and_then(|measurement| measurement.peak_memory);
+    let own_cpu = measurement
+        .as_ref()
+        .and_then(|measurement| measurement.cpu_s);
     Ok(Ok(Run {
+        round: 0,
         wall_s: own_wall.unwrap_or(wall_s),
-        cpu_s: (rusage.utime + rusage.stime).as_secs_f64(),
+        cpu_s: own_cpu.unwrap_or((rusage.utime + rusage.stime).as_secs_f64()),
+        server_cpu_s: before
+            .zip(after)
+            .map_or(0.0, |(before, after)| after.cpu_s - before.cpu_s),
         // The system's value for a child includes the memory of this process before `exec`.
         // Contenders therefore measure their own peak.
         peak_mb: own_peak.unwrap_or(rusage.maxrss) as f64 / 1e6,
         traffic: match before.zip(after) {
-            Some((before, after)) => Traffic::between(before, after),
+            Some((before, after)) => Traffic::between(before.counts, after.counts),
             None => Traffic::of(measurement.as_ref()),
         },
         measurement,

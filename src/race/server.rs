@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use crate::replica::Counts;
 use anyhow::{Context, Result};
 
-use crate::race::child::ServeOptions;
+use crate::race::child::{ServeOptions, ServerStatus};
 
 /// A running server process. Dropping the handle kills it.
 pub struct Server {
@@ -45,6 +45,11 @@ impl Server {
 
     /// The counters since the server started.
     pub fn counts(&mut self) -> Result<Counts> {
+        Ok(self.status()?.counts)
+    }
+
+    /// The counters and the CPU time since the server started.
+    pub fn status(&mut self) -> Result<ServerStatus> {
         self.stdin.write_all(b"\n")?;
         let line = self.stdout.next().context("the server process ended")??;
         Ok(serde_json::from_str(&line)?)

@@ -23,7 +23,6 @@ const SETUP_WORKERS: usize = 16;
 
 /// The source of the pages of a round set, and the work on them.
 pub struct Setup {
-    pub latency_ms: u64,
     /// `None` for pages in memory and for addresses of the user.
     pub server: Option<Server>,
     work: Work,
@@ -47,7 +46,6 @@ impl Setup {
             let addresses = read_addresses(file)?;
             fs::write(&list, addresses.join("\n"))?;
             return Ok(Setup {
-                latency_ms,
                 server: None,
                 work: Work::Visit { list },
                 authority: None,
@@ -57,7 +55,7 @@ impl Setup {
         }
         let server = Server::start(&ServeOptions {
             from: args.from.to_string(),
-            companies: args.companies as usize,
+            companies: args.companies() as usize,
             latency_ms,
             jitter_ms: args.jitter,
             bandwidth: args.bandwidth,
@@ -82,7 +80,6 @@ impl Setup {
             }
         };
         Ok(Setup {
-            latency_ms,
             server,
             work,
             authority: job.authorities,

@@ -1,5 +1,14 @@
 //! Statistics of a few runs. Pure functions.
 
+use fastrand::Rng;
+
+/// Resamples of a bootstrap. Percentiles of its distribution need 1,000 or more: B. Efron, R. Tibshirani,
+/// An Introduction to the Bootstrap (1993), section 13.3.
+const RESAMPLES: usize = 2_000;
+/// Fewer values have no interval. Five of five lie on the same side of the true median by chance once in
+/// 16 times, six of six once in 32: only the latter is rarer than 5 %.
+pub const MIN_SAMPLE: usize = 6;
+
 /// Median, minimum and maximum of some values.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Spread {
@@ -35,6 +44,23 @@ fn median_of_sorted(sorted: &[f64]) -> f64 {
     } else {
         (sorted[middle - 1] + sorted[middle]) / 2.0
     }
+}
+
+/// The limits of a 95 % confidence interval of the median, by the percentile bootstrap
+/// (<https://en.wikipedia.org/wiki/Bootstrapping_(statistics)>, "Methods for bootstrap confidence
+/// intervals"): the 2.5th and the 97.5th percentile of the medians of resamples, drawn with replacement.
+/// Equal values give equal limits. `None` for fewer than [`MIN_SAMPLE`] values.
+pub fn confidence_interval(values: &[f64]) -> Option<(f64, f64)> {
+    if values.len() < MIN_SAMPLE {
+        return None;
+    }
+    let mut random = Rng::with_seed(0);
+    let mut medians: Vec<f64> = (0..RESAMPLES)
+        .filter_map(|_| median(values.iter().map(|_| values[random.usize(..values.len())])))
+        .collect();
+    medians.sort_by(f64::total_cmp);
+    let tail = RESAMPLES * 25 / 1_000;
+    Some((medians[tail - 1], medians[RESAMPLES - tail]))
 }
 
 /// The ratio of two medians, with the smallest and the largest ratio of any two runs.
@@ -75,6 +101,18 @@ mod tests {
         ] {
             assert_eq!(spread(values), expected, "{values:?}");
         }
+    }
+
+    #[test]
+    fn interval_of_the_median_needs_six_values() {
+        assert_eq!(confidence_interval(&[1.0; 5]), None);
+        assert_eq!(confidence_interval(&[0.9; 6]), Some((0.9, 0.9)));
+        let values = [0.90, 0.91, 0.92, 0.93, 0.94, 0.95, 0.96, 0.97, 0.98, 5.0];
+        let (low, high) = confidence_interval(&values).unwrap();
+        // Of ten values, the 2nd to the 9th cover the median in 98 % of all samples (binomial).
+        assert!((0.90..=0.93).contains(&low), "{low}");
+        assert!((0.96..=0.98).contains(&high), "{high}");
+        assert_eq!(confidence_interval(&values), Some((low, high)));
     }
 
     #[test]

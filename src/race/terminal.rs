@@ -1,49 +1,54 @@
-//! The results of a round set as text for the terminal: a table, then sentences.
+//! The results as text for the terminal: a table for each condition, and one of each participant at its
+//! best.
 
 use std::fmt::Write;
 
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use unicode_width::UnicodeWidthStr;
 
 use crate::race::bottleneck::Bottleneck;
 use crate::race::child::Measurement;
 use crate::race::connection_notes;
 use crate::race::contenders::PRODUCT;
 use crate::race::labels;
-use crate::race::machine::cores;
 use crate::race::number_format::{speedup, with_range};
 use crate::race::options::RaceArgs;
 use crate::race::round_set::{Entry, RoundSet};
-use crate::race::stats::{Spread, median};
+use crate::race::stats::median;
+use crate::race::sweep;
 
 const RULE_BELOW_HEADER: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
-const HEADER: [&str; 11] = [
+/// The columns in the order of their importance: a table that is too wide loses its last ones.
+const COLUMNS: [&str; 12] = [
     "",
     "s (min–max)",
     "pages/s",
-    "MB/s",
-    "p50/p99 ms",
     "CPU ms/page",
     "MB",
-    "requests/conns",
+    "× least",
+    "answer",
     "× sequential",
     "runs",
-    "answer",
+    "p50/p99 ms",
+    "requests/conns",
+    "MB/s",
 ];
+/// A race with fewer numbers in flight shows no table of the best: the reader sees them all.
+const MIN_SWEEP: usize = 4;
 
-pub fn report(args: &RaceArgs, set: &RoundSet) -> String {
+/// The results under one condition, at most `columns` wide.
+pub fn report(args: &RaceArgs, set: &RoundSet, columns: usize) -> String {
     let mut text = format!("{}\n", labels::title(args, set));
-    let mut table = Table::new();
-    table.load_style(RULE_BELOW_HEADER).set_header(HEADER);
-    let baseline = set.baseline_wall();
-    for entry in &set.entries {
-        table.add_row(row(entry, baseline));
-    }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+    let bottleneck = Bottleneck::of(args, set);
+    let rows: Vec<Vec<String>> = set
+        .entries
+        .iter()
+        .map(|entry| row(set, entry, bottleneck.as_ref()))
+        .collect();
+    let header = COLUMNS.map(str::to_owned);
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "{table}\n");
+    let _ = writeln!(text, "{}\n", table(args, &header, &rows, columns));
     for entry in &set.entries {
         let name = entry.name();
         if let Some(reason) = &entry.broken {
@@ -57,10 +62,80 @@ pub fn report(args: &RaceArgs, set: &RoundSet) -> String {
         let _ = writeln!(text, "{sentence}");
     }
     text.push_str(&failures(set));
-    if let Some(bottleneck) = Bottleneck::of(args, set, cores()) {
+    if let Some(bottleneck) = &bottleneck {
         let _ = writeln!(text, "{bottleneck}");
     }
+    text.push('\n');
     text
+}
+
+/// A table for each latency: each participant with the smallest number in flight within 5 % of its best
+/// time. Empty unless the race is a sweep.
+pub fn bests(args: &RaceArgs, sets: &[RoundSet], columns: usize) -> String {
+    let mut text = String::new();
+    if args.worker_counts().len() < MIN_SWEEP {
+        return text;
+    }
+    for latency_ms in sweep::latencies(sets) {
+        let sets = sweep::at_latency(sets, latency_ms);
+        let mut names: Vec<&str> = Vec::new();
+        for entry in sets.iter().flat_map(|set| set.ranked()) {
+            if !names.contains(&entry.name()) {
+                names.push(entry.name());
+            }
+        }
+        let mut bests: Vec<(&RoundSet, &Entry)> = names
+            .into_iter()
+            .filter_map(|name| sweep::own_best(&sets, name))
+            .collect();
+        let seconds = |entry: &Entry| entry.wall().map_or(f64::INFINITY, |wall| wall.median);
+        bests.sort_by(|(_, one), (_, other)| seconds(one).total_cmp(&seconds(other)));
+        let rows: Vec<Vec<String>> = bests
+            .iter()
+            .map(|(set, entry)| {
+                let mut cells = row(set, entry, Bottleneck::of(args, set).as_ref());
+                let in_flight = match entry.is_copied {
+                    true => "1".to_owned(),
+                    false => set.workers.to_string(),
+                };
+                cells.insert(1, in_flight);
+                cells
+            })
+            .collect();
+        let mut header = COLUMNS.map(str::to_owned).to_vec();
+        header.insert(1, "in flight".to_owned());
+        let _ = writeln!(
+            text,
+            "Server waits {latency_ms} ms, each at its best: the smallest number in flight within 5 % of \
+             its best time\n{}\n",
+            table(args, &header, &rows, columns)
+        );
+    }
+    text
+}
+
+/// A table of as many columns as fit into the width, all with `--wide`. It has the first two in any case.
+fn table(args: &RaceArgs, header: &[String], rows: &[Vec<String>], width: usize) -> String {
+    let mut shown = header.len();
+    loop {
+        let mut table = Table::new();
+        table
+            .load_style(RULE_BELOW_HEADER)
+            .set_header(&header[..shown]);
+        for row in rows {
+            table.add_row(&row[..shown]);
+        }
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        let text = table.to_string();
+        let text: Vec<&str> = text.lines().map(str::trim_end).collect();
+        let fits = text.iter().all(|line| line.width() <= width);
+        if fits || args.wide || shown <= 2 {
+            return text.join("\n");
+        }
+        shown -= 1;
+    }
 }
 
 /// Addresses that failed, as reported by the first run of the fastest participant.
@@ -91,33 +166,39 @@ fn failures(set: &RoundSet) -> String {
     format!("{heading}{shown}{more}")
 }
 
-fn row(entry: &Entry, baseline: Option<Spread>) -> Vec<String> {
+fn row(set: &RoundSet, entry: &Entry, bottleneck: Option<&Bottleneck>) -> Vec<String> {
     let mark = if entry.name() == PRODUCT { '▸' } else { ' ' };
     let name = format!("{mark} {}", entry.name());
     let answer = labels::answer(entry).to_owned();
     let Some(wall) = entry.wall() else {
-        let mut cells = vec![String::new(); HEADER.len()];
-        cells[0] = name;
-        cells[HEADER.len() - 1] = answer;
-        return cells;
+        let cell = |column: &str| match column {
+            "" => name.clone(),
+            "answer" => answer.clone(),
+            _ => String::new(),
+        };
+        return COLUMNS.map(cell).to_vec();
     };
     let or_zero = |value: Option<f64>| value.unwrap_or(0.0);
     let bytes = or_zero(entry.median(|run| run.traffic.bytes as f64));
     let connections = entry
         .connections()
         .map_or(String::new(), |count| format!("/{count:.0}"));
+    let least = bottleneck.map_or(String::new(), |bottleneck| {
+        format!("{:.2}", wall.median / bottleneck.minimum())
+    });
     vec![
         name,
         with_range(wall, 3),
         format!("{:.0}", or_zero(entry.pages_per_s())),
-        format!("{:.1}", bytes / 1e6 / wall.median),
-        latencies(entry),
         format!("{:.2}", or_zero(entry.cpu_ms_per_page())),
         format!("{:.0}", or_zero(entry.median(|run| run.peak_mb))),
-        format!("{:.0}{connections}", or_zero(entry.requests())),
-        speedup(baseline, wall),
-        entry.runs.len().to_string(),
+        least,
         answer,
+        speedup(set.baseline_wall(), wall),
+        entry.runs.len().to_string(),
+        latencies(entry),
+        format!("{:.0}{connections}", or_zero(entry.requests())),
+        format!("{:.1}", bytes / 1e6 / wall.median),
     ]
 }
 

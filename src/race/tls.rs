@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use crate::disk::staging::StagedFile;
+use crate::race::output_files::OutputFile;
 use crate::replica;
 
 /// The files of the certificates. Deleted with this value.
@@ -17,7 +17,7 @@ pub struct Certificates {
 
 impl Certificates {
     /// Makes an authority and lets it sign a certificate. Writes that of the authority to `ca_out` too.
-    pub fn generate(ca_out: Option<StagedFile>) -> Result<Self> {
+    pub fn generate(ca_out: Option<OutputFile>) -> Result<Self> {
         let made = replica::tls::Certificates::generate().context("cannot make certificates")?;
         // Other users cannot read a temporary folder: it has the private key of the server.
         let certificates = Certificates {
@@ -25,9 +25,8 @@ impl Certificates {
         };
         fs::write(certificates.authority(), &made.authority)?;
         fs::write(certificates.server(), &made.server)?;
-        if let Some(file) = ca_out {
-            file.write(|out| out.write_all(made.authority.as_bytes()))?;
-            file.publish()?;
+        if let Some(mut file) = ca_out {
+            file.replace(made.authority.as_bytes())?;
         }
         Ok(certificates)
     }

@@ -13,6 +13,7 @@ use anyhow::{Result, bail};
 use crate::race::contenders::{ALL, PRODUCT};
 use crate::race::export;
 use crate::race::options::{Programs, RaceArgs, WorkArg};
+use crate::race::output_files::OutputFile;
 use crate::race::participant::Participant;
 use tempfile::TempDir;
 
@@ -38,14 +39,14 @@ pub fn check(args: &RaceArgs) -> Result<(Vec<Participant>, Outputs)> {
     Ok((participants, outputs))
 }
 
-/// The files that the race writes, staged.
+/// The files that the race writes.
 pub struct Outputs {
-    pub html: Option<StagedFile>,
-    pub json: Option<StagedFile>,
-    pub csv: Option<StagedFile>,
+    pub html: Option<OutputFile>,
+    pub json: Option<OutputFile>,
+    pub csv: Option<OutputFile>,
+    pub ca_out: Option<OutputFile>,
     /// The rivals, compiled. Deleted with this value.
     rivals: TempDir,
-    pub ca_out: Option<StagedFile>,
     /// Dropped last.
     _new_folders: NewFolders,
 }
@@ -63,11 +64,11 @@ fn stage(args: &RaceArgs) -> Result<Outputs> {
         // Fails if no file can be created in the folder.
         StagedFile::create(&folder.join(export::trace_name(PRODUCT, 0, 1)))?;
     }
-    let mut stage = |file: &Option<PathBuf>| -> Result<Option<StagedFile>> {
+    let mut stage = |file: &Option<PathBuf>| -> Result<Option<OutputFile>> {
         let Some(file) = file else { return Ok(None) };
         new_folders.create(output::parent(file))?;
         used.add_output(file)?;
-        Ok(Some(StagedFile::create(file)?))
+        Ok(Some(OutputFile::stage(file)?))
     };
     Ok(Outputs {
         html: stage(&args.html)?,
@@ -124,10 +125,9 @@ fn participants(args: &RaceArgs, folder: &Path) -> Result<Vec<Participant>> {
             names.join(", ")
         );
     }
-    let is_named = |name: &str| args.only.iter().any(|only| only == name);
     let contenders = ALL
         .iter()
-        .filter(|contender| args.only.is_empty() || is_named(contender.name))
+        .filter(|contender| args.includes(contender.name))
         .map(|contender| Participant::Contender {
             name: contender.name,
         });

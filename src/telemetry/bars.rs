@@ -1,23 +1,15 @@
-//! The bars of a run on a terminal.
-//!
-//! Each frame replaces the one before. The cursor rests in the line below the frame, where an echoed `^C`
-//! or the prompt after a kill disturbs nothing.
+//! The bars of a run on a terminal, drawn by indicatif and placed by [`Frame`].
 
-use std::io::{self, Write, stderr};
+use std::io::{self, stderr};
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
-use textwrap::core::display_width;
 
+use crate::telemetry::frame::Frame;
 use crate::telemetry::screen::{self, MIN_COLUMNS, Size, wrap};
 use crate::telemetry::snapshot::{Snapshot, Total};
 
-/// The bars return this long after the last change of size. Some terminals, such as tmux, report a change
-/// up to 250 ms after they have wrapped the lines on the screen, so a frame drawn before that could not be
-/// erased.
-const SETTLE_TIME: Duration = Duration::from_millis(300);
 /// Bars need this many rows.
 const MIN_ROWS: usize = 8;
 /// Maximum number of lines of rates and problems below the bars. With three bars and the line of the
@@ -39,12 +31,7 @@ pub struct Bars {
     /// Index pages, fetched companies, parsed companies.
     bars: [ProgressBar; 3],
     status: ProgressBar,
-    /// The lines of the present frame; empty if there is none.
-    shown: Vec<String>,
-    /// The size of the terminal when it was last checked.
-    size: Option<Size>,
-    /// When the size has last changed.
-    resized: Option<Instant>,
+    frame: Frame,
 }
 
 impl Bars {
@@ -61,45 +48,33 @@ impl Bars {
             canvas,
             bars: ["index", "fetched", "parsed"].map(|name| add(name, BAR)),
             status: add("", STATUS),
-            shown: Vec::new(),
-            size: None,
-            resized: None,
+            frame: Frame::default(),
         }
     }
 
-    /// Erases the frame if the size of the terminal has changed. To be called often: with each further
-    /// change, the place of the frame gets less certain. Returns false if the terminal is too small for
+    /// Erases the bars if the size of the terminal has changed. To be called often: with each further
+    /// change, the place of the bars gets less certain. Returns false if the terminal is too small for
     /// bars.
     pub fn follow_size(&mut self) -> bool {
-        let size = screen::size(stderr());
-        if size != self.size {
-            self.erase(size);
-            self.resized = self.size.map(|_| Instant::now());
-            self.size = size;
-        }
-        size.is_some_and(fit_into)
+        self.frame.follow_size();
+        self.frame.size().is_some_and(fit_into)
     }
 
-    /// Draws the frame over the one before, as wide as the terminal. Draws nothing while the terminal is
+    /// Draws the bars over those before, as wide as the terminal. Draws nothing while the terminal is
     /// being resized.
     pub fn draw(&mut self, now: &Snapshot) {
-        let settles = |resized: Instant| resized.elapsed() < SETTLE_TIME;
-        let Some(size) = self.size.filter(|_| !self.resized.is_some_and(settles)) else {
+        let Some(size) = self.frame.settled_size() else {
             return;
         };
         // indicatif asks for the colours of stdout, wherever it draws.
         console::set_colors_enabled(screen::has_colours(&stderr(), Some(size)));
         let lines = self.lines(now, size.columns);
-        if lines != self.shown {
-            let frame = format!("{}{}\n", self.erasure(size.columns), lines.join("\n"));
-            self.shown = lines;
-            write(&frame);
-        }
+        self.frame.draw(lines);
     }
 
     /// The lines of a frame, at most `columns` wide.
     fn lines(&self, now: &Snapshot, columns: usize) -> Vec<String> {
-        self.canvas.frame().columns = columns;
+        self.canvas.drawing().columns = columns;
         let counts = [
             (now.index_parsed, now.index_pages),
             (now.fetched, now.companies),
@@ -120,48 +95,23 @@ impl Bars {
         let mut status = wrap(&now.status(), columns);
         status.truncate(MAX_STATUS_LINES);
         self.status.set_message(status.join("\n"));
-        mem::take(&mut self.canvas.frame().lines)
+        mem::take(&mut self.canvas.drawing().lines)
     }
 
     /// Erases the bars for good.
     pub fn finish(mut self) {
-        self.erase(screen::size(stderr()));
-    }
-
-    fn erase(&mut self, size: Option<Size>) {
-        if let Some(size) = size {
-            write(&self.erasure(size.columns));
-        }
-        self.shown.clear();
-    }
-
-    /// Erases the lines from the cursor up to the start of the frame. A terminal that has become narrower
-    /// has wrapped them: the rows are counted for its present width. Erasing all below the start at once
-    /// would make tmux keep the frame in its history if it starts in the first row.
-    fn erasure(&self, columns: usize) -> String {
-        let rows = |line: &String| display_width(line).div_ceil(columns).max(1);
-        let rows: usize = self.shown.iter().map(rows).sum();
-        if rows == 0 {
-            return String::new();
-        }
-        format!("\r\x1b[2K{}", "\x1b[A\x1b[2K".repeat(rows))
+        self.frame.erase();
     }
 }
 
-/// Writes a frame at once, so that no half of it is seen.
-fn write(text: &str) {
-    // A terminal that cannot be written must not end the run.
-    let _ = stderr().write_all(text.as_bytes());
-}
-
-/// The terminal that indicatif draws on. It keeps the lines of the last frame, for [`Bars`] to place:
+/// The terminal that indicatif draws on. It keeps the lines of the last frame, for [`Frame`] to place:
 /// indicatif counts the rows that it erases at the width that they were drawn with, which is wrong after a
 /// resize, and draws a frame after each change of a bar.
 #[derive(Debug, Clone, Default)]
-struct Canvas(Arc<Mutex<Frame>>);
+struct Canvas(Arc<Mutex<Drawing>>);
 
 #[derive(Debug, Default)]
-struct Frame {
+struct Drawing {
     /// The width to draw for.
     columns: usize,
     /// The lines of a frame that is not complete yet.
@@ -171,14 +121,14 @@ struct Frame {
 }
 
 impl Canvas {
-    fn frame(&self) -> MutexGuard<'_, Frame> {
+    fn drawing(&self) -> MutexGuard<'_, Drawing> {
         self.0.lock().expect("no panic under this lock")
     }
 }
 
 impl TermLike for Canvas {
     fn width(&self) -> u16 {
-        self.frame().columns.try_into().unwrap_or(u16::MAX)
+        self.drawing().columns.try_into().unwrap_or(u16::MAX)
     }
 
     fn move_cursor_up(&self, _: usize) -> io::Result<()> {
@@ -209,21 +159,23 @@ impl TermLike for Canvas {
     fn write_str(&self, text: &str) -> io::Result<()> {
         let line = text.trim_end();
         if !line.is_empty() {
-            self.frame().written.push(line.to_owned());
+            self.drawing().written.push(line.to_owned());
         }
         Ok(())
     }
 
     /// Ends a frame.
     fn flush(&self) -> io::Result<()> {
-        let frame = &mut *self.frame();
-        frame.lines = mem::take(&mut frame.written);
+        let drawing = &mut *self.drawing();
+        drawing.lines = mem::take(&mut drawing.written);
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::telemetry::counters::Counters;
     use crate::telemetry::speed::Speed;

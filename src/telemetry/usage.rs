@@ -19,10 +19,19 @@ mod system {
         getrusage(UsageWho::RUSAGE_SELF).ok()
     }
 
-    pub fn cpu_time() -> Option<Duration> {
+    fn cpu_time_in(usage: &Usage) -> Duration {
         let time =
             |value: TimeVal| Duration::new(value.tv_sec() as u64, value.tv_usec() as u32 * 1000);
-        of_this_process().map(|usage| time(usage.user_time()) + time(usage.system_time()))
+        time(usage.user_time()) + time(usage.system_time())
+    }
+
+    pub fn cpu_time() -> Option<Duration> {
+        of_this_process().map(|usage| cpu_time_in(&usage))
+    }
+
+    pub fn cpu_time_of_children() -> Option<Duration> {
+        let usage = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
+        Some(cpu_time_in(&usage))
     }
 
     /// Prefers `VmHWM` on Linux, which counts this program only. The value of `getrusage` includes the
@@ -109,6 +118,10 @@ mod system {
         None
     }
 
+    pub fn cpu_time_of_children() -> Option<super::Duration> {
+        None
+    }
+
     pub fn peak_memory() -> Option<u64> {
         None
     }
@@ -125,6 +138,12 @@ mod system {
 /// CPU time of all threads of this process, user and system. `None` if the system does not report it.
 pub fn cpu_time() -> Option<Duration> {
     system::cpu_time()
+}
+
+/// CPU time of all child processes that have been waited for, user and system. `None` if the system does
+/// not report it.
+pub fn cpu_time_of_children() -> Option<Duration> {
+    system::cpu_time_of_children()
 }
 
 /// The largest resident memory of this process so far, in bytes. `None` if the system does not report

@@ -59,6 +59,8 @@ mod proxy_settings;
 #[cfg(feature = "race")]
 mod race;
 #[cfg(feature = "race")]
+mod race_answer;
+#[cfg(feature = "race")]
 mod race_contenders;
 #[cfg(feature = "race")]
 mod race_html;

@@ -11,7 +11,7 @@ use crate::support::{MARKET, files, json};
 #[test]
 fn work_io_only_fetches_company_pages() {
     let folder = tempfile::tempdir().unwrap();
-    let raced = race(folder.path(), &["--work", "io", "--latency", "5"]);
+    let raced = race(folder.path(), &["--all", "--work", "io", "--latency", "5"]);
     assert_eq!(raced.code, Some(0), "{}", raced.stdout);
     assert!(
         raced.stdout.contains("nothing is parsed"),
@@ -45,11 +45,13 @@ fn work_io_only_fetches_company_pages() {
 #[test]
 fn work_cpu_parses_pages_in_memory() {
     let folder = tempfile::tempdir().unwrap();
-    let raced = race(folder.path(), &["--work", "cpu"]);
+    let raced = race(folder.path(), &["--all", "--work", "cpu"]);
     assert_eq!(raced.code, Some(0), "{}", raced.stdout);
     assert!(raced.stdout.contains("Pages in memory"), "{}", raced.stdout);
     assert!(
-        raced.stdout.contains("Bound by the CPU"),
+        raced
+            .stdout
+            .contains("the CPU time of contender and server"),
         "{}",
         raced.stdout
     );
@@ -77,7 +79,7 @@ fn urls_counts_the_headings_of_listed_addresses() {
         "# mine\n\n{site}/index/components/s&p_500?p=1\n{site}/stocks/mmm-stock\n{site}/nowhere\n{site}/stocks/mmm-stock\n"
     );
     fs::write(folder.path().join("list"), list).unwrap();
-    let raced = race(folder.path(), &["--urls", "list"]);
+    let raced = race(folder.path(), &["--all", "--urls", "list"]);
     assert_eq!(raced.code, Some(0), "{}{}", raced.stdout, raced.stderr);
     for part in [
         "1 address failed:\n  http://127.0.0.1",
@@ -122,7 +124,7 @@ fn urls_counts_the_headings_of_listed_addresses() {
 #[test]
 fn writes_a_trace_for_each_contender() {
     let folder = tempfile::tempdir().unwrap();
-    let raced = race(folder.path(), &["--trace", "traces"]);
+    let raced = race(folder.path(), &["--all", "--trace", "traces"]);
     assert_eq!(raced.code, Some(0), "{}", raced.stdout);
     let mut expected = CONTENDERS.map(|name| format!("{name}-0ms-32.json"));
     expected.sort_unstable();

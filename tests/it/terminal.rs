@@ -23,7 +23,7 @@ const EARLIER: usize = 40;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A run on a terminal emulator that wraps its lines anew when it is resized, as most do.
-struct Terminal {
+pub struct Terminal {
     /// The program's terminal.
     pty: OwnedFd,
     output: Receiver<Vec<u8>>,
@@ -37,7 +37,7 @@ struct Terminal {
 
 impl Terminal {
     /// Starts the program with stderr on a terminal, and stdout if `with_tables`.
-    fn start(columns: usize, mut command: Command, with_tables: bool) -> Self {
+    pub fn start(columns: usize, mut command: Command, with_tables: bool) -> Self {
         let pty = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&pty).unwrap();
         unlockpt(&pty).unwrap();
@@ -84,7 +84,7 @@ impl Terminal {
     }
 
     /// Shows what the program writes until `is_seen`.
-    fn wait_until(&mut self, is_seen: impl Fn(&Self) -> bool) {
+    pub fn wait_until(&mut self, is_seen: impl Fn(&Self) -> bool) {
         let started = Instant::now();
         while !is_seen(self) {
             assert!(started.elapsed() < PATIENCE, "{:#?}", self.lines());
@@ -107,7 +107,7 @@ impl Terminal {
     }
 
     /// Shows everything that the program writes, and returns its exit code.
-    fn finish(&mut self) -> i32 {
+    pub fn finish(&mut self) -> i32 {
         while self.show(PATIENCE).is_ok() {}
         self.child.wait().unwrap().code().unwrap()
     }
@@ -123,13 +123,13 @@ impl Terminal {
     }
 
     /// The lines after those before the program.
-    fn own_lines(&self) -> Vec<String> {
+    pub fn own_lines(&self) -> Vec<String> {
         let lines = self.lines();
         assert_eq!(lines[..EARLIER], ["earlier"; EARLIER], "{lines:#?}");
         lines[EARLIER..].to_vec()
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes).into_owned()
     }
 }

@@ -1,0 +1,104 @@
+//! All conditions of a race, one after the other.
+
+use anyhow::Result;
+use crossbeam_channel::Receiver;
+
+use crate::race::board::Board;
+use crate::race::contenders::BASELINE;
+use crate::race::labels;
+use crate::race::options::{Condition, RaceArgs};
+use crate::race::participant::Participant;
+use crate::race::publisher::Publisher;
+use crate::race::round_set::{Entry, RoundSet};
+use crate::race::rounds::Rounds;
+use crate::race::schedule;
+use crate::race::setup::Setup;
+use crate::race::tls::Certificates;
+
+pub struct Conditions<'a> {
+    pub args: &'a RaceArgs,
+    pub participants: &'a [Participant],
+    /// Of a race over TLS.
+    pub certificates: Option<&'a Certificates>,
+    /// Signals to this process, which end the race.
+    pub signals: &'a Receiver<i32>,
+}
+
+impl Conditions<'_> {
+    /// Runs the conditions in their order. Returns the signal that ended the race, and the condition in which
+    /// it did.
+    pub fn run(
+        &self,
+        publisher: &mut Publisher,
+        board: &mut Board,
+    ) -> Result<Option<(i32, Condition)>> {
+        let Conditions {
+            args,
+            participants,
+            certificates,
+            signals,
+        } = *self;
+        let conditions = args.conditions();
+        for (at, &condition) in conditions.iter().enumerate() {
+            let baseline = measured_baseline(&publisher.sets, condition);
+            let participants: Vec<Participant> = participants
+                .iter()
+                .filter(|participant| baseline.is_none() || participant.name() != BASELINE)
+                .cloned()
+                .collect();
+            let mut setup = Setup::prepare(args, certificates, condition.latency_ms)?;
+            let (rounds, _) = args.rounds();
+            if let Some(text) = setup.announcement(participants.len(), condition.workers, rounds) {
+                publisher.print(&text, board);
+            }
+            let label = labels::condition(args, condition);
+            let number = at + 1;
+            let heading = format!("{label}: condition {number} of {}", conditions.len());
+            let names = participants.iter().map(Participant::name);
+            let later = schedule::seconds_after(args, &participants, &conditions, number);
+            board.begin(heading, names, later);
+            let mut rounds = Rounds {
+                args,
+                signals,
+                board,
+            };
+            let mut set = rounds.run(&participants, &mut setup, condition)?;
+            set.add(baseline);
+            let first = set
+                .ranked()
+                .next()
+                .and_then(|entry| Some((entry.name(), entry.wall()?)));
+            let first = first.map_or("no result".to_owned(), |(name, wall)| {
+                format!("{name} is first with {:.3} s", wall.median)
+            });
+            board.end(&format!(
+                "{label}: {first}; {number} of {} done",
+                conditions.len()
+            ));
+            let interrupted = set.interrupted;
+            if set.ranked().next().is_some() || interrupted.is_none() {
+                publisher.add(set, board);
+            }
+            if let Some(signal) = interrupted {
+                return Ok(Some((signal, condition)));
+            }
+            if !publisher.has_reader() {
+                break;
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The results of the baseline at the same latency. It has one request in flight under every condition,
+/// so it runs once for each latency.
+fn measured_baseline(sets: &[RoundSet], condition: Condition) -> Option<Entry> {
+    let mut of_latency = sets
+        .iter()
+        .filter(|set| set.latency_ms == condition.latency_ms);
+    let entry = of_latency.next()?.entry(BASELINE)?;
+    Some(Entry {
+        is_copied: true,
+        ..entry.clone()
+    })
+}
