@@ -1,317 +1,286 @@
-//! Charts as inline SVG: numbers in, markup out. Classes in `page.css` set the colours.
+//! Line charts as inline SVG: numbers in, markup out. `page.css` sets the colours.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-
-use crate::telemetry::trace::{Label, Phase, Row, Span, Timeline};
 use maud::{Markup, html};
 
 use crate::race::number_format::grouped;
+use crate::race::palette::Style;
 
-/// Width of every chart in SVG units. One unit is one pixel if the page is wide enough.
-const WIDTH: f64 = 960.0;
-/// Width of the label column; the plot area begins to its right.
-const LABEL_WIDTH: f64 = 132.0;
-/// Width of the plot area, with a right margin of 16.
-const PLOT_WIDTH: f64 = WIDTH - LABEL_WIDTH - 16.0;
+/// Size of a chart in SVG units. One unit is 0.8 to 1.2 pixels, whatever the width of the page.
+const WIDTH: f64 = 420.0;
+const HEIGHT: f64 = 240.0;
+/// Right margin: half of the last label, such as `4,096`.
+const RIGHT: f64 = WIDTH - 26.0;
+const TOP: f64 = 10.0;
+const BOTTOM: f64 = HEIGHT - 44.0;
+/// Upper bound of the width of a character of a label, at 12 units a line. Digits of DejaVu Sans, a
+/// wide font, have 7.6.
+const CHARACTER: f64 = 7.8;
+/// Lines whose highest value is more than this times the lowest get a logarithmic scale.
+const LINEAR_RANGE: f64 = 10.0;
 
-/// The phases drawn in timelines, with their CSS class and description. Later phases cover earlier
-/// ones. `Pausing` is not drawn.
-pub const PHASES: [(Phase, &str, &str); 5] = [
-    (Phase::Waiting, "waiting", "waiting for a response"),
-    (Phase::Receiving, "receiving", "receiving the body"),
-    (Phase::Failing, "failing", "failed request"),
-    (Phase::Inflating, "inflating", "inflating"),
-    (Phase::Reading, "reading", "parsing"),
-];
-
-/// One bar: the median, with a whisker from the slowest to the fastest run.
-pub struct Bar {
-    pub name: String,
-    pub value: f64,
-    pub min: f64,
-    pub max: f64,
-    /// Text to the right of the bar.
-    pub label: String,
-    /// Drawn in the accent colour: indexrank's own pipeline.
-    pub is_highlighted: bool,
-}
-
-/// Draws horizontal bars with their names. `limit` is the name and value of an upper bound, drawn as a
-/// vertical line. The line is omitted if the bound exceeds 1.25 × the largest `max`.
-pub fn bars(id: &str, title: &str, unit: &str, bars: &[Bar], limit: Option<(&str, f64)>) -> Markup {
-    const STEP: f64 = 26.0;
-    const VALUE_WIDTH: f64 = 190.0;
-    let longest = bars.iter().map(|bar| bar.max).fold(0.0, f64::max);
-    let scale = (PLOT_WIDTH - VALUE_WIDTH) / longest;
-    let bottom = bars.len() as f64 * STEP + 8.0;
-    let visible_limit = limit.filter(|(_, limit)| *limit <= longest * 1.25);
-    let description: Vec<String> = bars
-        .iter()
-        .map(|bar| format!("{}: {}", bar.name, bar.label))
-        .collect();
-    html! {
-        svg viewBox=(format!("0 0 {WIDTH} {}", bottom + 36.0)) role="img" aria-labelledby=(format!("{id}-t {id}-d")) {
-            title id=(format!("{id}-t")) { (title) }
-            desc id=(format!("{id}-d")) { (description.join("; ")) }
-            @for tick in ticks(longest) {
-                @let x = LABEL_WIDTH + tick * scale;
-                line.grid x1=(px(x)) x2=(px(x)) y1="0" y2=(px(bottom)) {}
-                text.tick x=(px(x)) y=(px(bottom + 14.0)) text-anchor="middle" { (grouped(tick)) }
-            }
-            text.tick x=(px(LABEL_WIDTH - 8.0)) y=(px(bottom + 14.0)) text-anchor="end" { (unit) }
-            @if let Some((limit_name, limit)) = visible_limit {
-                @let x = LABEL_WIDTH + limit * scale;
-                line.limit x1=(px(x)) x2=(px(x)) y1="0" y2=(px(bottom)) {}
-                text.tick.limit x=(px(x)) y=(px(bottom + 30.0)) text-anchor="middle" { (limit_name) " " (grouped(limit.round())) }
-            }
-            @for (index, bar) in bars.iter().enumerate() {
-                @let y = index as f64 * STEP + 6.0;
-                @let center = y + 8.0;
-                g.product[bar.is_highlighted] {
-                    text x=(px(LABEL_WIDTH - 8.0)) y=(px(y + 12.0)) text-anchor="end" { (bar.name) }
-                    rect.bar x=(px(LABEL_WIDTH)) y=(px(y)) width=(px(bar.value * scale)) height="16" data-name=(bar.name) data-value=(bar.value) {}
-                    path.spread d=(format!(
-                        "M{0} {center}H{1}M{0} {2}v8M{1} {2}v8",
-                        px(LABEL_WIDTH + bar.min * scale), px(LABEL_WIDTH + bar.max * scale), center - 4.0
-                    )) {}
-                    text.value x=(px(LABEL_WIDTH + bar.max * scale + 8.0)) y=(px(y + 12.0)) { (bar.label) }
-                }
-            }
-        }
-    }
-}
-
-/// One line of a line chart.
-pub struct Series {
-    pub name: String,
+/// One line.
+pub struct Series<'a> {
+    pub name: &'a str,
+    pub style: Style,
+    /// The product's own line, drawn thicker.
+    pub is_product: bool,
     pub points: Vec<(f64, f64)>,
-    /// Drawn in the accent colour: indexrank's own pipeline.
-    pub is_highlighted: bool,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum XAxis {
-    /// Base-2 logarithmic, with a tick and a dot at each measured x.
-    Log2 { unit: &'static str },
-    /// Seconds since the start of the run.
-    Time,
+    /// Numbers in flight, base-2 logarithmic, with a marker at each measured one.
+    InFlight,
+    /// Seconds since the start of a run.
+    Seconds,
 }
 
-/// The scales of a line chart.
-struct Scales {
-    x_axis: XAxis,
-    /// The smallest x. Time axes start at 0 instead.
-    first_x: f64,
-    /// The largest x.
-    last_x: f64,
-    /// The largest y; the y axis starts at 0.
-    max_y: f64,
+pub struct LineChart<'a> {
+    /// Unique on the page.
+    pub id: String,
+    /// The name of the chart for screen readers.
+    pub title: String,
+    pub x_axis: XAxis,
+    /// The unit of the values.
+    pub unit: &'static str,
+    pub series: &'a [Series<'a>],
+    /// Lower bounds of the values, drawn as the edge of an area that no line can enter.
+    pub least: &'a [(f64, f64)],
 }
 
-impl Scales {
-    const HEIGHT: f64 = 300.0;
-    const LEFT: f64 = 70.0;
-    const RIGHT: f64 = WIDTH - 200.0;
-    const TOP: f64 = 18.0;
-    const BOTTOM: f64 = Self::TOP + Self::HEIGHT;
-
-    fn x(&self, value: f64) -> f64 {
-        let share = match self.x_axis {
-            XAxis::Log2 { .. } => {
-                let doublings = (self.last_x / self.first_x).log2();
-                (value / self.first_x).log2() / doublings.max(f64::EPSILON)
-            }
-            XAxis::Time => value / self.last_x,
-        };
-        Self::LEFT + (Self::RIGHT - Self::LEFT) * share
+impl LineChart<'_> {
+    /// Whether the values have a logarithmic scale. Their axis begins at zero otherwise.
+    pub fn is_logarithmic(&self) -> bool {
+        let (least, most) = self.range_of_values();
+        self.x_axis == XAxis::InFlight && least > 0.0 && most > LINEAR_RANGE * least
     }
 
-    fn y(&self, value: f64) -> f64 {
-        Self::TOP + Self::HEIGHT * (1.0 - value / self.max_y)
-    }
-
-    fn polyline(&self, points: &[(f64, f64)]) -> String {
-        let points: Vec<String> = points
+    fn points(&self) -> impl Iterator<Item = &(f64, f64)> {
+        self.series
             .iter()
-            .map(|(x, y)| format!("{},{}", px(self.x(*x)), px(self.y(*y))))
-            .collect();
-        points.join(" ")
+            .flat_map(|line| &line.points)
+            .chain(self.least)
     }
-}
 
-/// Draws a line chart. The name of each line is at its right end.
-pub fn lines(id: &str, title: &str, x_axis: XAxis, y_unit: &str, series: &[Series]) -> Markup {
-    let points = || series.iter().flat_map(|line| &line.points);
-    let last_x = points().map(|(x, _)| *x).fold(0.0, f64::max);
-    let (x_ticks, x_unit) = match x_axis {
-        XAxis::Log2 { unit } => {
-            let mut values: Vec<f64> = points().map(|(x, _)| *x).collect();
-            values.sort_by(f64::total_cmp);
-            values.dedup();
-            (values, unit)
+    fn range_of_values(&self) -> (f64, f64) {
+        let values = || self.points().map(|(_, y)| *y);
+        (
+            values().fold(f64::INFINITY, f64::min),
+            values().fold(0.0, f64::max),
+        )
+    }
+
+    fn y_scale(&self) -> Scale {
+        let (least, most) = self.range_of_values();
+        let (low, high) = match self.is_logarithmic() {
+            true => (least / 1.15, most * 1.15),
+            // Room for the markers of the highest value.
+            false => (0.0, (most * 1.04).max(f64::MIN_POSITIVE)),
+        };
+        Scale {
+            is_logarithmic: self.is_logarithmic(),
+            low,
+            high,
+            from: BOTTOM,
+            to: TOP,
         }
-        XAxis::Time => (ticks(last_x), "s"),
-    };
-    let scales = Scales {
-        x_axis,
-        first_x: x_ticks.first().copied().unwrap_or(1.0),
-        last_x,
-        max_y: points().map(|(_, y)| *y).fold(f64::MIN_POSITIVE, f64::max),
-    };
-    let has_dots = x_axis != XAxis::Time;
-    html! {
-        svg viewBox=(format!("0 0 {WIDTH} {}", Scales::BOTTOM + 44.0)) role="img" aria-labelledby=(format!("{id}-t")) {
-            title id=(format!("{id}-t")) { (title) }
-            @for tick in ticks(scales.max_y) {
-                @let y = scales.y(tick);
-                line.grid x1=(px(Scales::LEFT)) x2=(px(Scales::RIGHT)) y1=(px(y)) y2=(px(y)) {}
-                text.tick x=(px(Scales::LEFT - 8.0)) y=(px(y + 4.0)) text-anchor="end" { (grouped(tick)) }
+    }
+
+    fn x_scale(&self, left: f64) -> Scale {
+        let values = || self.points().map(|(x, _)| *x);
+        let is_logarithmic = self.x_axis == XAxis::InFlight;
+        let first = values().fold(f64::INFINITY, f64::min);
+        Scale {
+            is_logarithmic,
+            low: if is_logarithmic { first } else { 0.0 },
+            high: values().fold(f64::MIN_POSITIVE, f64::max),
+            from: left,
+            to: RIGHT,
+        }
+    }
+
+    /// The labels of the x axis with their positions, without those that would overlap.
+    fn x_labels(&self, scale: &Scale) -> Vec<(f64, String)> {
+        let labels = match self.x_axis {
+            XAxis::Seconds => scale.labels(),
+            XAxis::InFlight => {
+                let mut counts: Vec<f64> = self.points().map(|(x, _)| *x).collect();
+                counts.sort_by(f64::total_cmp);
+                counts.dedup();
+                let label = |count: f64| (scale.position(count), grouped(count));
+                counts.into_iter().map(label).collect()
             }
-            text.tick x="4" y="11" { (y_unit) }
-            @for tick in &x_ticks {
-                text.tick x=(px(scales.x(*tick))) y=(px(Scales::BOTTOM + 18.0)) text-anchor="middle" { (grouped(*tick)) }
+        };
+        without_overlaps(labels)
+    }
+
+    /// The chart below its name, unit and scale.
+    pub fn figure(&self, name: &str) -> Markup {
+        html! {
+            figure {
+                figcaption {
+                    (name) span.unit { ", " (self.unit) @if self.is_logarithmic() { ", logarithmic scale" } }
+                }
+                (self.draw())
             }
-            text.tick x=(px(Scales::RIGHT)) y=(px(Scales::BOTTOM + 36.0)) text-anchor="end" { (x_unit) }
-            @for (index, line) in series.iter().enumerate() {
-                g class=(format!("series s{index}{}", if line.is_highlighted { " product" } else { "" })) {
-                    polyline points=(scales.polyline(&line.points)) {}
-                    @if has_dots {
-                        @for (x, y) in &line.points {
-                            circle cx=(px(scales.x(*x))) cy=(px(scales.y(*y))) r="3" data-name=(line.name) data-value=(y) {}
-                        }
+        }
+    }
+
+    fn draw(&self) -> Markup {
+        let y_scale = self.y_scale();
+        let y_labels = y_scale.labels();
+        let widest = y_labels.iter().map(|(_, label)| width(label));
+        let left = widest.fold(0.0, f64::max) + 12.0;
+        let x_scale = self.x_scale(left);
+        let x_unit = match self.x_axis {
+            XAxis::InFlight => "pages in flight",
+            XAxis::Seconds => "seconds",
+        };
+        let (title_id, text_id) = (format!("{}-t", self.id), format!("{}-d", self.id));
+        html! {
+            svg.chart viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-labelledby=(title_id) aria-describedby=(text_id) {
+                title id=(title_id) { (self.title) }
+                desc id=(text_id) { (self.description()) }
+                (self.least_area(&x_scale, &y_scale))
+                @for (y, label) in &y_labels {
+                    path.grid d=(format!("M{left:.1} {y:.1}H{RIGHT}")) {}
+                    text x=(px(left - 8.0)) y=(px(y + 4.0)) text-anchor="end" { (label) }
+                }
+                @for (x, label) in self.x_labels(&x_scale) {
+                    text x=(px(x)) y=(px(BOTTOM + 18.0)) text-anchor="middle" { (label) }
+                }
+                text x=(px((left + RIGHT) / 2.0)) y=(px(BOTTOM + 36.0)) text-anchor="middle" { (x_unit) }
+                @for line in self.series { (self.line(line, &x_scale, &y_scale)) }
+            }
+        }
+    }
+
+    fn line(&self, line: &Series, x_scale: &Scale, y_scale: &Scale) -> Markup {
+        let product = if line.is_product { " product" } else { "" };
+        let class = format!("series {}{product}", line.style.class());
+        let marked: &[(f64, f64)] = match self.x_axis {
+            XAxis::InFlight => &line.points,
+            XAxis::Seconds => line.points.last().map_or(&[], std::slice::from_ref),
+        };
+        html! {
+            g class=(class) {
+                path.line d=(outline(&line.points, x_scale, y_scale)) {}
+                @for (x, y) in marked {
+                    path.marker d=(line.style.marker(x_scale.position(*x), y_scale.position(*y))) data-name=(line.name) data-value=(y) {
+                        title { (line.name) ", " (self.point(*x, *y)) }
                     }
                 }
             }
-            (line_names(&scales, series, has_dots))
         }
     }
-}
 
-/// Draws the names of lines beside their ends, with the last value if `with_value`. Names are moved
-/// apart where lines end close together, so a thin line connects each name to its line.
-fn line_names(scales: &Scales, series: &[Series], with_value: bool) -> Markup {
-    let mut names: Vec<(f64, _)> = series
-        .iter()
-        .filter_map(|line| {
-            let end = *line.points.last()?;
-            Some((scales.y(end.1), (end, line)))
-        })
-        .collect();
-    names.sort_by(|one, other| one.0.total_cmp(&other.0));
-    move_apart(&mut names, 15.0);
-    let right = Scales::RIGHT;
-    html! {
-        @for (y, (end, line)) in &names {
-            path.leader d=(format!(
-                "M{} {}L{} {}",
-                px(scales.x(end.0) + 5.0), px(scales.y(end.1)), px(right + 16.0), px(*y)
-            )) {}
-            text.product[line.is_highlighted] x=(px(right + 20.0)) y=(px(y + 4.0)) {
-                (line.name) @if with_value { " " (grouped(end.1.round())) }
-            }
+    fn least_area(&self, x_scale: &Scale, y_scale: &Scale) -> Markup {
+        let [(first, _), .., (last, _)] = self.least else {
+            return html! {};
+        };
+        let edge = outline(self.least, x_scale, y_scale);
+        let (first, last) = (x_scale.position(*first), x_scale.position(*last));
+        html! {
+            path.least.area d=(format!("{edge}L{last:.1} {BOTTOM}H{first:.1}Z")) {}
+            path.least d=(edge) {}
         }
     }
-}
 
-/// Moves labels, sorted by position, down until each is at least `gap` below the previous one.
-fn move_apart<T>(labels: &mut [(f64, T)], gap: f64) {
-    for index in 1..labels.len() {
-        labels[index].0 = labels[index].0.max(labels[index - 1].0 + gap);
-    }
-}
-
-/// Draws one row for each worker, coloured by phase over time.
-pub fn timeline(id: &str, title: &str, timeline: &Timeline) -> Markup {
-    let rows: Vec<&Row> = timeline
-        .rows
-        .iter()
-        .filter(|row| !row.spans.is_empty())
-        .collect();
-    let end = rows
-        .iter()
-        .flat_map(|row| &row.spans)
-        .map(|span| span.end)
-        .max()
-        .unwrap_or(1) as f64;
-    let height = (420.0 / rows.len() as f64).clamp(3.0, 14.0);
-    let bottom = rows.len() as f64 * height;
-    let scale = PLOT_WIDTH / end;
-    let (unit, micros_per_unit) = if end < 1e6 { ("ms", 1e3) } else { ("s", 1e6) };
-    // For each label: (index of its first row, number of its rows).
-    let mut labels: BTreeMap<Label, (usize, usize)> = BTreeMap::new();
-    for (index, row) in rows.iter().enumerate() {
-        labels.entry(row.role).or_insert((index, 0)).1 += 1;
-    }
-    html! {
-        svg viewBox=(format!("0 0 {WIDTH} {}", bottom + 26.0)) role="img" aria-labelledby=(format!("{id}-t")) {
-            title id=(format!("{id}-t")) { (title) }
-            @for (label, (first, count)) in &labels {
-                @let (top, band) = (*first as f64 * height, *count as f64 * height);
-                @let center = (*first as f64 + *count as f64 / 2.0) * height;
-                rect.band x=(px(LABEL_WIDTH)) y=(px(top)) width=(px(PLOT_WIDTH)) height=(px(band)) {}
-                text x=(px(LABEL_WIDTH - 8.0)) y=(px(center + 4.0)) text-anchor="end" { (caption(*label, *count)) }
-            }
-            @for (phase, class, _) in PHASES {
-                @let path = phase_path(&rows, phase, height, scale);
-                @if !path.is_empty() {
-                    path class=(format!("phase {class}")) stroke-width=(px(height * 0.86)) d=(path) {}
-                }
-            }
-            @for tick in ticks(end) {
-                @let x = LABEL_WIDTH + tick * scale;
-                line.grid x1=(px(x)) x2=(px(x)) y1="0" y2=(px(bottom + 4.0)) {}
-                text.tick x=(px(x)) y=(px(bottom + 18.0)) text-anchor="middle" {
-                    (grouped(tick / micros_per_unit)) @if tick == 0.0 { " " (unit) }
-                }
-            }
+    /// `32 in flight: 0.34 s`, `0.34 s: 12 MB`
+    fn point(&self, x: f64, y: f64) -> String {
+        let unit = self.unit;
+        match self.x_axis {
+            XAxis::InFlight => format!("{} in flight: {} {unit}", grouped(x), short(y)),
+            XAxis::Seconds => format!("{} s: {} {unit}", short(x), short(y)),
         }
     }
-}
 
-/// All spans of one phase as one SVG path, because one element per span would put thousands of
-/// elements into the report. Spans less than 0.05 SVG units apart are joined.
-fn phase_path(rows: &[&Row], phase: Phase, height: f64, scale: f64) -> String {
-    let max_gap = (0.05 / scale) as u64;
-    let mut path = String::new();
-    for (index, row) in rows.iter().enumerate() {
-        let y = px((index as f64 + 0.5) * height);
-        let mut spans: Vec<&Span> = row
-            .spans
+    /// All values in flight, or the last ones over time, in words.
+    fn description(&self) -> String {
+        let line = |name: &str, points: &[(f64, f64)]| {
+            let shown = match self.x_axis {
+                XAxis::InFlight => points,
+                XAxis::Seconds => &points[points.len().saturating_sub(1)..],
+            };
+            let points = shown.iter().map(|(x, y)| self.point(*x, *y));
+            format!("{name}, {}", points.collect::<Vec<_>>().join(", "))
+        };
+        let mut lines: Vec<String> = self
+            .series
             .iter()
-            .filter(|span| span.phase == phase)
+            .map(|one| line(one.name, &one.points))
             .collect();
-        spans.sort_by_key(|span| span.start);
-        let mut spans = spans.into_iter().peekable();
-        while let Some(&Span { start, mut end, .. }) = spans.next() {
-            while let Some(next) = spans.next_if(|next| next.start <= end + max_gap) {
-                end = end.max(next.end);
-            }
-            let (x, width) = (
-                LABEL_WIDTH + start as f64 * scale,
-                (end - start) as f64 * scale,
-            );
-            // Writing to a string cannot fail.
-            let _ = write!(path, "M{x:.1} {y}h{width:.2}");
+        if !self.least.is_empty() {
+            lines.push(line("least possible", self.least));
         }
+        lines.join("; ")
+    }
+}
+
+/// An axis: values from `low` to `high` at positions `from` to `to`.
+struct Scale {
+    is_logarithmic: bool,
+    low: f64,
+    high: f64,
+    from: f64,
+    to: f64,
+}
+
+impl Scale {
+    fn position(&self, value: f64) -> f64 {
+        let share = match self.is_logarithmic {
+            true if self.low == self.high => 0.5,
+            true => (value / self.low).ln() / (self.high / self.low).ln(),
+            false => (value - self.low) / (self.high - self.low),
+        };
+        self.from + (self.to - self.from) * share
+    }
+
+    /// Round values with their positions.
+    fn labels(&self) -> Vec<(f64, String)> {
+        let labels: Vec<(f64, String)> = match self.is_logarithmic {
+            true => logarithmic_ticks(self.low, self.high)
+                .into_iter()
+                .map(|tick| (tick, tick_label(tick, tick)))
+                .collect(),
+            false => {
+                let step = tick_step(self.high);
+                let label = |tick| (tick, tick_label(tick, step));
+                ticks(self.high).into_iter().map(label).collect()
+            }
+        };
+        let place = |(tick, label)| (self.position(tick), label);
+        labels.into_iter().map(place).collect()
+    }
+}
+
+fn outline(points: &[(f64, f64)], x_scale: &Scale, y_scale: &Scale) -> String {
+    let mut path = String::new();
+    for (x, y) in points {
+        let command = if path.is_empty() { 'M' } else { 'L' };
+        let (x, y) = (x_scale.position(*x), y_scale.position(*y));
+        path.push_str(&format!("{command}{x:.1} {y:.1}"));
     }
     path
 }
 
-/// The text beside the rows of a label, such as `32 fetchers`.
-fn caption(label: Label, count: usize) -> String {
-    let (singular, plural) = match label {
-        Label::Rate => return "exchange rate".to_owned(),
-        Label::Recheck => return "index recheck".to_owned(),
-        Label::Rules => return "robots.txt".to_owned(),
-        Label::Index => ("index thread", "index threads"),
-        Label::Fetcher => ("fetcher", "fetchers"),
-        Label::Reader => ("parser", "parsers"),
-        Label::Worker => ("worker", "workers"),
-        Label::Waiting => ("retry waiting", "retries waiting"),
-    };
-    let noun = if count == 1 { singular } else { plural };
-    format!("{count} {noun}")
+/// An upper bound of the width of a label.
+fn width(label: &str) -> f64 {
+    label.chars().count() as f64 * CHARACTER
+}
+
+/// Leaves out each label that would come closer than a character to the one before it.
+fn without_overlaps(labels: Vec<(f64, String)>) -> Vec<(f64, String)> {
+    let mut kept: Vec<(f64, String)> = Vec::new();
+    for (center, label) in labels {
+        let is_clear = kept.last().is_none_or(|(other, text)| {
+            center - other >= (width(&label) + width(text)) / 2.0 + CHARACTER / 2.0
+        });
+        if is_clear {
+            kept.push((center, label));
+        }
+    }
+    kept
 }
 
 /// The distance between ticks: the smallest of 1, 2 or 5 × 10ⁿ that is at least `max` ÷ 5.
@@ -326,23 +295,64 @@ fn tick_step(max: f64) -> f64 {
 }
 
 /// Three to six ticks, from zero to at most `max`.
-fn ticks(max: f64) -> Vec<f64> {
+pub fn ticks(max: f64) -> Vec<f64> {
     let step = tick_step(max);
     (0..=(max / step) as usize)
         .map(|index| index as f64 * step)
         .collect()
 }
 
+/// The values 1, 2 and 5 × 10ⁿ between two values; only the powers of ten if there are more than 8.
+fn logarithmic_ticks(low: f64, high: f64) -> Vec<f64> {
+    let powers = low.log10().floor() as i32..=high.log10().ceil() as i32;
+    let between = |factors: &[f64]| -> Vec<f64> {
+        let ticks = powers.clone().flat_map(|power| {
+            let scaled = |factor: &f64| factor * 10f64.powi(power);
+            factors.iter().map(scaled).collect::<Vec<_>>()
+        });
+        ticks.filter(|tick| (low..=high).contains(tick)).collect()
+    };
+    let fine = between(&[1.0, 2.0, 5.0]);
+    if fine.len() > 8 {
+        between(&[1.0])
+    } else {
+        fine
+    }
+}
+
+/// A tick with as many decimals as its step needs.
+pub fn tick_label(tick: f64, step: f64) -> String {
+    if step >= 1.0 {
+        return grouped(tick.round());
+    }
+    // 1e-9: the logarithm of 0.001 may be a little less than -3.
+    let decimals = (-(step.log10() + 1e-9).floor()).clamp(1.0, 12.0) as usize;
+    match tick {
+        0.0 => "0".to_owned(),
+        _ => format!("{tick:.decimals$}"),
+    }
+}
+
+/// Three significant digits, without an exponent.
+pub fn short(value: f64) -> String {
+    match value.abs() {
+        size if size >= 100.0 => grouped(value.round()),
+        size if size >= 10.0 => format!("{value:.1}"),
+        size if size >= 1.0 => format!("{value:.2}"),
+        size if size >= 0.1 => format!("{value:.3}"),
+        0.0 => "0".to_owned(),
+        _ => format!("{value:.4}"),
+    }
+}
+
 /// A coordinate with up to two decimals.
-fn px(value: f64) -> String {
+pub fn px(value: f64) -> String {
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     #[test]
@@ -364,25 +374,48 @@ mod tests {
     }
 
     #[test]
-    fn joins_adjacent_spans_of_a_phase() {
-        let span = |phase, start, end| Span {
-            phase,
-            start,
-            end,
-            path: Arc::default(),
+    fn logarithmic_ticks_are_few() {
+        assert_eq!(logarithmic_ticks(0.3, 4.0), [0.5, 1.0, 2.0]);
+        assert_eq!(logarithmic_ticks(0.9, 1200.0), [1.0, 10.0, 100.0, 1000.0]);
+    }
+
+    #[test]
+    fn labels_have_the_decimals_of_their_step() {
+        for (tick, step, expected) in [
+            (0.0, 0.2, "0"),
+            (0.4, 0.2, "0.4"),
+            (0.004, 0.002, "0.004"),
+            (0.001, 0.001, "0.001"),
+            (1000.0, 500.0, "1,000"),
+            (2.0, 2.0, "2"),
+        ] {
+            assert_eq!(tick_label(tick, step), expected, "{tick}");
+        }
+    }
+
+    #[test]
+    fn leaves_out_labels_that_would_overlap() {
+        let labels = |places: &[(f64, &str)]| -> Vec<(f64, String)> {
+            let owned = places.iter().map(|(at, text)| (*at, (*text).to_owned()));
+            owned.collect()
         };
-        let row = Row {
-            role: Label::Worker,
-            number: 1,
-            spans: vec![
-                span(Phase::Waiting, 0, 100),
-                span(Phase::Reading, 100, 110),
-                span(Phase::Waiting, 100, 150),
-                span(Phase::Waiting, 200, 300),
-            ],
-        };
-        let path = phase_path(&[&row], Phase::Waiting, 10.0, 1.0);
-        assert_eq!(path, "M132.0 5h150.00M332.0 5h100.00");
-        assert_eq!(phase_path(&[&row], Phase::Inflating, 10.0, 1.0), "");
+        assert_eq!(
+            without_overlaps(labels(&[(0.0, "30"), (12.0, "31"), (24.0, "32")])),
+            labels(&[(0.0, "30"), (24.0, "32")])
+        );
+    }
+
+    #[test]
+    fn short_numbers_have_three_digits() {
+        for (value, expected) in [
+            (0.0, "0"),
+            (0.05512, "0.0551"),
+            (0.3381, "0.338"),
+            (3.714, "3.71"),
+            (25.12, "25.1"),
+            (4981.2, "4,981"),
+        ] {
+            assert_eq!(short(value), expected);
+        }
     }
 }

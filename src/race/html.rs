@@ -1,28 +1,28 @@
-//! The results as a self-contained HTML page without scripts. It has a dark and a light scheme, print
-//! styles, and text alternatives of all charts for screen readers.
+//! The results as a self-contained HTML page without scripts: the answer, the circumstances, charts
+//! over all conditions, then a folding section for each condition (`condition.rs`).
 
-use std::collections::BTreeMap;
-
-use crate::telemetry::trace::{Phase, Timeline};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
-use crate::race::bottleneck::Bottleneck;
-use crate::race::chart::{self, Bar, PHASES, Series, XAxis};
-use crate::race::contenders::PRODUCT;
-use crate::race::labels;
-use crate::race::number_format::{grouped, speedup, with_range};
-use crate::race::options::RaceArgs;
+use crate::race::chart::{LineChart, Series, XAxis, short};
+use crate::race::condition;
+use crate::race::contenders::{BASELINE, PRODUCT};
+use crate::race::options::{RaceArgs, WorkArg};
+use crate::race::palette::Palette;
 use crate::race::round_set::{Entry, RoundSet};
-use crate::race::samples::{self, Sample};
+use crate::race::start::Start;
+use crate::race::verdict;
+use crate::words::quantity;
 
 const STYLE: &str = include_str!("page.css");
 /// Forbids the browser to fetch anything.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 /// `report` is the content of the JSON file.
-pub fn page(args: &RaceArgs, sets: &[RoundSet], report: &Value) -> String {
+pub fn page(args: &RaceArgs, start: &Start, sets: &[RoundSet], report: &Value) -> String {
+    let palette = Palette::of(sets);
     let title = "indexrank: the race";
+    let has_overview = args.worker_counts().len() > 1;
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -35,245 +35,235 @@ pub fn page(args: &RaceArgs, sets: &[RoundSet], report: &Value) -> String {
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                header {
-                    h1 { (title) }
-                    p { "Different implementations of the same job, on the same pages, with the same answer. " (machine(report)) }
-                }
+                header { h1 { (title) } }
                 main {
-                    @if args.worker_counts().len() > 1 {
-                        @for latency_ms in args.latencies() {
-                            (throughput_by_workers(sets, latency_ms))
+                    (answer(args, sets))
+                    (circumstances(args, start, report))
+                    @if has_overview {
+                        @for latency_ms in args.latencies() { (overview(args, sets, &palette, latency_ms)) }
+                    }
+                    section {
+                        h2 { "Each condition" }
+                        @for (at, set) in sets.iter().enumerate() {
+                            details.condition open[at == 0 && !has_overview] {
+                                (condition::summary(args, set))
+                                (condition::content(args, sets, at, &palette))
+                            }
                         }
                     }
-                    @for (at, set) in sets.iter().enumerate() { (section(args, set, at)) }
                 }
-                footer { p { "Made by " code { "indexrank race" } ", version " (report["version"].as_str().unwrap_or_default()) ". Times are medians. Thin lines span the fastest to the slowest run." } }
+                footer { p {
+                    "Different implementations of the same job, on the same pages, their answers compared. "
+                    "Times are medians of the counted runs; thin lines span the fastest to the slowest run. "
+                    "Colour, dash pattern and marker of a contender are the same in all charts. "
+                    "Made by " code { "indexrank race" } ", version " (text(&report["version"])) "."
+                } }
             }
         }
     }
     .into_string()
 }
 
-fn machine(report: &Value) -> String {
+fn answer(args: &RaceArgs, sets: &[RoundSet]) -> Markup {
+    let sentences = verdict::sentences(args, sets);
+    html! {
+        @if !sentences.is_empty() {
+            section.verdict aria-label="The answer" {
+                ul { @for sentence in &sentences { li { (sentence) } } }
+            }
+        }
+    }
+}
+
+fn circumstances(args: &RaceArgs, start: &Start, report: &Value) -> Markup {
     let machine = &report["machine"];
-    let text = |value: &Value| value.as_str().unwrap_or("unknown").to_owned();
+    let cores = machine["cores"].as_u64().unwrap_or_default() as usize;
     let versions: Vec<String> = report["versions"]
         .as_object()
         .into_iter()
         .flatten()
         .map(|(name, version)| format!("{name} {}", text(version)))
         .collect();
-    format!(
-        "Machine: {}, {} cores, {} {}. Libraries: {}.",
+    let load = start.load.map_or("unknown".to_owned(), |load| {
+        format!("{load:.2}, the average of the minute before the start")
+    });
+    let cpu = format!(
+        "{}, {}, {} {}",
         text(&machine["cpu"]),
-        machine["cores"],
+        quantity(cores, "core", "cores"),
         text(&machine["os"]),
-        text(&machine["arch"]),
-        versions.join(", ")
-    )
+        text(&machine["arch"])
+    );
+    let facts = [
+        ("Started", start.time.clone()),
+        ("Machine", cpu),
+        ("Load", load),
+        ("Pages", source(args)),
+        ("Libraries", versions.join(", ")),
+    ];
+    html! {
+        section aria-label="The circumstances" {
+            dl.facts {
+                div { dt { "Command" } dd { code { (start.command) } } }
+                @for (name, value) in facts { div { dt { (name) } dd { (value) } } }
+            }
+        }
+    }
 }
 
-/// Pages per second of each participant against the number of pages in flight, at one latency.
-fn throughput_by_workers(sets: &[RoundSet], latency_ms: u64) -> Markup {
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or("unknown")
+}
+
+/// Where the pages come from.
+fn source(args: &RaceArgs) -> String {
+    use crate::source::origin::Origin;
+    match (&args.urls, &args.from) {
+        (Some(file), _) => format!("the addresses in {}", file.display()),
+        (None, Origin::Archive(file)) => format!("the archive {}", file.display()),
+        (None, _) => format!(
+            "{} of the embedded market",
+            quantity(args.companies() as usize, "company", "companies")
+        ),
+    }
+}
+
+/// Time, CPU time and memory of each participant against the number of pages in flight, at one
+/// latency.
+fn overview(args: &RaceArgs, sets: &[RoundSet], palette: &Palette, latency_ms: u64) -> Markup {
     let sets: Vec<&RoundSet> = sets
         .iter()
         .filter(|set| set.latency_ms == latency_ms)
         .collect();
-    let mut points: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
-    for set in &sets {
-        for entry in &set.entries {
-            if let Some(pages_per_s) = entry.pages_per_s() {
-                let points = points.entry(entry.name()).or_default();
-                points.push((set.workers as f64, pages_per_s));
-            }
-        }
-    }
-    let series: Vec<Series> = points
-        .into_iter()
-        .map(|(name, points)| Series {
-            name: name.to_owned(),
-            points,
-            is_highlighted: name == PRODUCT,
-        })
-        .collect();
-    let title = format!("Throughput against pages in flight, server waits {latency_ms} ms");
-    html! {
-        section {
-            h2 { (title) }
-            figure { (chart::lines(&format!("workers-{latency_ms}"), &title, XAxis::Log2 { unit: "pages in flight" }, "pages/s", &series)) }
-            table {
-                caption { "Pages per second" }
-                thead { tr { th scope="col" { "Contender" } @for set in &sets { th scope="col" { (set.workers) " in flight" } } } }
-                tbody {
-                    @for one in &series {
-                        tr {
-                            th scope="row" { (one.name) }
-                            @for set in &sets {
-                                td { @if let Some((_, y)) = one.points.iter().find(|(x, _)| *x == set.workers as f64) { (grouped(y.round())) } }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn section(args: &RaceArgs, set: &RoundSet, at: usize) -> Markup {
-    let title = labels::title(args, set);
-    let bottleneck = Bottleneck::of(args, set);
-    let limit = bottleneck
-        .as_ref()
-        .map(|bottleneck| ("highest possible:", bottleneck.max_pages_per_s()));
-    let bars: Vec<Bar> = set.entries.iter().filter_map(bar).collect();
-    html! {
-        section {
-            h2 { (title) }
-            figure { (chart::bars(&format!("bars-{at}"), &format!("Pages per second. {title}"), "pages/s", &bars, limit)) }
-            @if let Some(bottleneck) = &bottleneck { @for line in bottleneck.to_string().lines() { p.bottleneck { (line) } } }
-            (results(set))
-            @if set.entries.iter().any(|entry| !entry.samples().is_empty()) { (samples_over_time(set, at)) }
-            @if set.entries.iter().any(|entry| entry.timeline.is_some()) { (timelines(set, at)) }
-        }
-    }
-}
-
-fn bar(entry: &Entry) -> Option<Bar> {
-    let (wall, pages) = (entry.wall()?, entry.requests()?);
-    let value = pages / wall.median;
-    Some(Bar {
-        name: entry.name().to_owned(),
-        value,
-        min: pages / wall.max,
-        max: pages / wall.min,
-        label: format!("{} pages/s, {:.3} s", grouped(value.round()), wall.median),
-        is_highlighted: entry.name() == PRODUCT,
-    })
-}
-
-fn results(set: &RoundSet) -> Markup {
-    let baseline = set.baseline_wall();
-    let cell = |value: Option<f64>, digits: usize| {
-        value.map_or(String::new(), |value| format!("{value:.digits$}"))
+    let title = match &args.urls {
+        Some(file) => format!("Addresses of {}", file.display()),
+        None if args.work == WorkArg::Cpu => "Pages in memory".to_owned(),
+        None => format!("Server waits {latency_ms} ms"),
     };
-    html! {
-        div.wide { table {
-            caption { "Medians of the counted runs" }
-            thead { tr {
-                @for head in ["Contender", "Seconds (min–max)", "Pages/s", "CPU ms/page", "Peak MB", "Requests", "Connections", "× sequential", "Runs"] {
-                    th scope="col" { (head) }
-                }
-                th.answer scope="col" { "Answer" }
-            } }
-            tbody { @for entry in &set.entries {
-                tr.product[entry.name() == PRODUCT] {
-                    th scope="row" { (entry.name()) }
-                    td { @if let Some(wall) = entry.wall() { (with_range(wall, 3)) } }
-                    td { (cell(entry.pages_per_s(), 0)) }
-                    td { (cell(entry.cpu_ms_per_page(), 2)) }
-                    td { (cell(entry.median(|run| run.peak_mb), 0)) }
-                    td { (cell(entry.requests(), 0)) }
-                    td { (cell(entry.connections(), 0)) }
-                    td { @if let Some(wall) = entry.wall() { (speedup(baseline, wall)) } }
-                    td { (entry.runs.len()) }
-                    td.answer { (labels::answer(entry)) @if let Some(reason) = entry.broken.as_ref().or(entry.differs.as_ref()) { ": " (reason) } }
-                }
-            } }
-        } }
-    }
-}
-
-/// Pages per second and memory over the time of one run of each participant.
-fn samples_over_time(set: &RoundSet, at: usize) -> Markup {
-    let speed = series_of_samples(set, samples::rates);
-    let memory = series_of_samples(set, |samples: &[Sample]| {
-        let point = |sample: &Sample| (sample.seconds, sample.memory_mb);
-        samples.iter().map(point).collect()
-    });
+    let wall = |entry: &Entry| Some(entry.wall()?.median);
+    let all = series(&sets, palette, wall);
+    let (undrawn, walls) = all
+        .into_iter()
+        .partition::<Vec<_>, _>(|line| line.name == BASELINE);
+    // Alone, the baseline squeezes nothing.
+    let (undrawn, walls) = match walls.is_empty() {
+        true => (walls, undrawn),
+        false => (undrawn, walls),
+    };
+    let mut least: Vec<(f64, f64)> = sets
+        .iter()
+        .filter_map(|set| Some((set.workers as f64, condition::least_possible(args, set)?)))
+        .collect();
+    least.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let cpu = series(&sets, palette, Entry::cpu_ms_per_page);
+    let memory = series(&sets, palette, |entry| entry.median(|run| run.peak_mb));
+    let chart = |id, name: &str, unit, series, least| LineChart {
+        id: format!("{id}-{latency_ms}"),
+        title: format!("{name} against pages in flight. {title}"),
+        x_axis: XAxis::InFlight,
+        unit,
+        series,
+        least,
+    };
+    let names = ["Wall time", "CPU time for a page", "Peak memory"];
     let charts = [
-        (
-            "speed",
-            "Pages per second over the time of a run",
-            "pages/s",
-            &speed,
-        ),
-        (
-            "memory",
-            "Memory over the time of a run, without child processes",
-            "MB",
-            &memory,
-        ),
+        chart("wall", names[0], "s", &walls, &*least),
+        chart("cpu", names[1], "ms", &cpu, &[]),
+        chart("peak", names[2], "MB", &memory, &[]),
     ];
     html! {
-        h3 { "One run over time" }
-        @for (name, title, unit, series) in charts {
-            figure.samples {
-                figcaption { (title) }
-                (chart::lines(&format!("{name}-{at}"), title, XAxis::Time, unit, series))
+        section {
+            h2 { (title) }
+            p.legend {
+                @for line in &cpu { span { (line.style.swatch()) (line.name) } }
+                @if !least.is_empty() { span { (least_swatch()) "least possible time" } }
             }
+            div.charts { @for (name, chart) in names.iter().zip(charts) { (chart.figure(name)) } }
+            @for line in &undrawn { p.note { (line.name) " is not in the chart of wall time: it takes " (range(&line.points)) " s." } }
+            details.numbers { summary { "These charts as a table" } (numbers(&sets, palette)) }
         }
-        div.wide { table {
-            caption { "Memory in MB after a share of the run's time" }
-            thead { tr { th scope="col" { "Contender" } @for quarter in 1..=4 { th scope="col" { (25 * quarter) " %" } } } }
-            tbody { @for one in &memory {
-                tr {
-                    th scope="row" { (one.name) }
-                    @for quarter in 1..=4 { td { (format!("{:.0}", value_after(&one.points, f64::from(quarter) / 4.0))) } }
-                }
-            } }
-        } }
     }
 }
 
-/// The first value after a share (0 to 1) of the time.
-fn value_after(points: &[(f64, f64)], share: f64) -> f64 {
-    let end = points.last().map_or(0.0, |(seconds, _)| *seconds);
-    let point = points.iter().find(|(seconds, _)| *seconds >= share * end);
-    point.map_or(0.0, |(_, value)| *value)
+fn least_swatch() -> Markup {
+    html! {
+        svg.swatch width="36" height="12" aria-hidden="true" {
+            path.least.area d="M1 4H35V12H1Z" {}
+            path.least d="M1 4H35" {}
+        }
+    }
 }
 
-fn series_of_samples(set: &RoundSet, points: impl Fn(&[Sample]) -> Vec<(f64, f64)>) -> Vec<Series> {
-    set.entries
-        .iter()
-        .filter(|entry| !entry.samples().is_empty())
-        .map(|entry| Series {
-            name: entry.name().to_owned(),
-            points: points(entry.samples()),
-            is_highlighted: entry.name() == PRODUCT,
+/// `1.32`, or `1.32 to 1.38` if the values differ.
+fn range(points: &[(f64, f64)]) -> String {
+    let values = || points.iter().map(|(_, value)| *value);
+    let least = short(values().fold(f64::INFINITY, f64::min));
+    let most = short(values().fold(0.0, f64::max));
+    if least == most {
+        least
+    } else {
+        format!("{least} to {most}")
+    }
+}
+
+/// A line for each participant with at least one value, in the order of the palette.
+fn series<'a>(
+    sets: &[&'a RoundSet],
+    palette: &Palette,
+    value: impl Fn(&Entry) -> Option<f64>,
+) -> Vec<Series<'a>> {
+    names(sets, palette)
+        .into_iter()
+        .map(|name| {
+            let point = |set: &&RoundSet| Some((set.workers as f64, value(set.entry(name)?)?));
+            let mut points: Vec<(f64, f64)> = sets.iter().filter_map(point).collect();
+            points.sort_by(|one, other| one.0.total_cmp(&other.0));
+            Series {
+                name,
+                style: palette.style(name),
+                is_product: name == PRODUCT,
+                points,
+            }
         })
+        .filter(|line| !line.points.is_empty())
         .collect()
 }
 
-fn timelines(set: &RoundSet, at: usize) -> Markup {
-    let shown: Vec<(&str, &Timeline)> = set
-        .entries
-        .iter()
-        .filter_map(|entry| Some((entry.name(), entry.timeline.as_ref()?)))
-        .collect();
+/// The participants, in the order of the palette.
+fn names<'a>(sets: &[&'a RoundSet], palette: &Palette) -> Vec<&'a str> {
+    let entries = sets.iter().flat_map(|set| &set.entries);
+    let mut names: Vec<&str> = entries.map(Entry::name).collect();
+    names.sort_by_key(|name| palette.place(name));
+    names.dedup();
+    names
+}
+
+/// The values of the charts.
+fn numbers(sets: &[&RoundSet], palette: &Palette) -> Markup {
+    type Value = fn(&Entry) -> Option<f64>;
+    let measures: [(&str, Value); 3] = [
+        ("Wall time, s", |entry| Some(entry.wall()?.median)),
+        ("CPU ms/page", Entry::cpu_ms_per_page),
+        ("Peak MB", |entry| entry.median(|run| run.peak_mb)),
+    ];
     html! {
-        h3 { "Timelines of one run" }
-        p.legend {
-            @for (_, class, words) in PHASES { span { span class=(format!("key {class}")) {} (words) } }
-            span { span.key.band {} "idle, or waiting for work" }
-        }
-        @for (number, (name, timeline)) in shown.iter().enumerate() {
-            figure {
-                figcaption { (name) }
-                (chart::timeline(&format!("line-{at}-{number}"), &format!("Timeline of one run of {name}"), timeline))
+        div.wide tabindex="0" role="region" aria-label="Values of the charts" { table {
+            caption { "Medians by pages in flight" }
+            thead {
+                tr {
+                    th scope="col" rowspan="2" { "Contender" }
+                    @for (name, _) in &measures { th scope="colgroup" colspan=(sets.len()) { (name) } }
+                }
+                tr { @for _ in &measures { @for set in sets { th scope="col" { (set.workers) } } } }
             }
-        }
-        div.wide { table {
-            caption { "Seconds in each phase, summed over all workers" }
-            thead { tr { th scope="col" { "Contender" } @for (_, class, _) in PHASES { th scope="col" { (class) } } } }
-            tbody { @for (name, timeline) in &shown {
-                tr { th scope="row" { (name) } @for (phase, _, _) in PHASES { td { (format!("{:.3}", seconds_in_phase(timeline, phase))) } } }
+            tbody { @for name in names(sets, palette) {
+                tr.product[name == PRODUCT] {
+                    th scope="row" { (name) }
+                    @for (_, value) in &measures {
+                        @for set in sets { td { @if let Some(value) = set.entry(name).and_then(value) { (short(value)) } } }
+                    }
+                }
             } }
         } }
     }
-}
-
-fn seconds_in_phase(timeline: &Timeline, phase: Phase) -> f64 {
-    let spans = timeline.rows.iter().flat_map(|row| &row.spans);
-    let of_phase = spans.filter(|span| span.phase == phase);
-    of_phase.map(|span| span.end - span.start).sum::<u64>() as f64 / 1e6
 }

@@ -10,7 +10,7 @@
 //!
 //! | Module | Content |
 //! |---|---|
-//! | `machine`, `headings`, `trust` | cores and CPU model, headings of a page, TLS of the contenders |
+//! | `machine`, `start`, `headings`, `trust` | cores and CPU model, circumstances at the start, headings of a page, TLS of the contenders |
 //! | `stats`, `minimum_time`, `number_format` | statistics, least possible time of a job, numbers as text (pure) |
 //! | `extract`, `fault`, `blocking_walk`, `task` | the result of parsing a page, injected faults, the index walk of contenders with their own threads, the task of a run |
 //! | `contenders`, `rivals` | the implementations of the job, one file each; programs in other languages |
@@ -24,7 +24,7 @@
 //! | `bottleneck`, `comparison`, `sweep` | what bounds a round set, the paired times of two participants, the numbers in flight at one latency (pure) |
 //! | `labels`, `connection_notes`, `verdict` | labels of results, sentences about dropped connections and handshakes, the sentences at the end (pure) |
 //! | `terminal`, `export` | the tables on the terminal; JSON, CSV and traces |
-//! | `chart`, `html` | SVG charts, the HTML page |
+//! | `palette`, `chart`, `timeline`, `condition`, `html` | colours of participants, SVG charts, timelines, the section of a condition, the HTML page |
 //! | `validate` | checks of the options, selection of participants |
 //! | `publisher`, `conditions` | prints and writes the results; all conditions, one after the other |
 
@@ -35,6 +35,7 @@ mod bottleneck;
 mod chart;
 mod child;
 mod comparison;
+mod condition;
 mod conditions;
 mod connection_notes;
 mod contenders;
@@ -50,6 +51,7 @@ mod minimum_time;
 mod number_format;
 mod options;
 mod output_files;
+mod palette;
 mod participant;
 mod processes;
 mod publisher;
@@ -61,10 +63,12 @@ mod samples;
 mod schedule;
 mod server;
 mod setup;
+mod start;
 mod stats;
 mod sweep;
 mod task;
 mod terminal;
+mod timeline;
 mod tls;
 mod trust;
 mod validate;
@@ -84,6 +88,7 @@ use crate::race::options::ChildCommand;
 pub use crate::race::options::RaceArgs;
 use crate::race::participant::Participant;
 use crate::race::publisher::Publisher;
+use crate::race::start::Start;
 use crate::race::tls::Certificates;
 use crate::words::quantity;
 
@@ -113,6 +118,7 @@ fn run_child(command: &ChildCommand) -> Result<()> {
 /// Runs all conditions. The results of each are printed and written before the next begins.
 fn race(args: &RaceArgs, signals: &Receiver<i32>) -> Result<Exit, Stop> {
     processes::adopt_orphans();
+    let start = Start::now();
     let (participants, mut outputs) = validate::check(args).map_err(|error| stop(&error))?;
     let generate = || Certificates::generate(outputs.ca_out.take());
     let certificates = args
@@ -122,7 +128,7 @@ fn race(args: &RaceArgs, signals: &Receiver<i32>) -> Result<Exit, Stop> {
         .map_err(|error| stop(&error))?;
     let mut board = Board::for_stderr();
     announce(args, &participants, &mut board);
-    let mut publisher = Publisher::new(args, outputs);
+    let mut publisher = Publisher::new(args, start, outputs);
     let conditions = Conditions {
         args,
         participants: &participants,

@@ -229,6 +229,14 @@ impl RaceArgs {
         }
     }
 
+    /// Whether a participant runs with this many requests in flight. The sweep of `--all` stops at the
+    /// bound of each contender.
+    pub fn sweeps(&self, name: &str, workers: u64) -> bool {
+        let bound = ALL.iter().find(|contender| contender.name == name);
+        let is_beyond = bound.is_some_and(|bound| workers > bound.max_in_flight as u64);
+        !(self.all && self.workers.is_empty() && is_beyond)
+    }
+
     /// The maximum number of counted rounds, and whether an uncounted warm-up round precedes them.
     pub fn rounds(&self) -> (u32, bool) {
         if self.urls.is_some() {

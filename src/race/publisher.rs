@@ -13,6 +13,7 @@ use crate::race::export;
 use crate::race::html;
 use crate::race::options::RaceArgs;
 use crate::race::round_set::RoundSet;
+use crate::race::start::Start;
 use crate::race::terminal;
 use crate::race::validate::Outputs;
 use crate::race::verdict;
@@ -32,6 +33,7 @@ enum Stdout {
 
 pub struct Publisher<'a> {
     args: &'a RaceArgs,
+    start: Start,
     outputs: Outputs,
     /// The results so far.
     pub sets: Vec<RoundSet>,
@@ -41,9 +43,10 @@ pub struct Publisher<'a> {
 }
 
 impl<'a> Publisher<'a> {
-    pub fn new(args: &'a RaceArgs, outputs: Outputs) -> Self {
+    pub fn new(args: &'a RaceArgs, start: Start, outputs: Outputs) -> Self {
         Publisher {
             args,
+            start,
             outputs,
             sets: Vec::new(),
             stdout: Stdout::Open,
@@ -125,7 +128,7 @@ impl<'a> Publisher<'a> {
         let report = export::json(args, sets);
         let mut written = Vec::new();
         if let Some((path, file)) = args.html.as_ref().zip(outputs.html.as_mut()) {
-            let page = html::page(args, sets, &report);
+            let page = html::page(args, &self.start, sets, &report);
             written.push((
                 path.clone(),
                 file.replace(page.as_bytes()).map_err(Into::into),

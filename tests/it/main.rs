@@ -10,6 +10,8 @@ mod archive_responses;
 mod archive_runs;
 mod archives;
 mod bounds;
+#[cfg(feature = "race")]
+mod browser;
 mod capture;
 #[cfg(unix)]
 mod check;
