@@ -81,7 +81,8 @@ fn tls(args: &ServeArgs) -> Result<Option<(TlsConfig, String)>, Stop> {
     if !args.tls {
         return Ok(None);
     }
-    let message = "this build cannot serve over TLS; build it with: cargo install --locked --path . --features race";
+    let message = "this build cannot serve over TLS; \
+                   build it with: cargo install --locked --path . --features race";
     Err(Stop::new(Exit::Usage, message))
 }
 
@@ -92,7 +93,8 @@ fn pages(args: &ServeArgs) -> Result<Pages, Stop> {
         return Ok(Pages::of_market(&market.dropping(args.drop_rows)));
     };
     if args.companies.is_some() || args.drop_rows > 0 {
-        let message = "--companies and --drop-rows apply only to the embedded market; remove them to serve an archive";
+        let message = "--companies and --drop-rows apply only to the embedded market; \
+                       remove them to serve an archive";
         return Err(Stop::new(Exit::Usage, message));
     }
     let archive = open_archive(path)?;

@@ -30,8 +30,8 @@ use crate::words;
 
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const HEADERS_TIMEOUT: Duration = Duration::from_secs(15);
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The Accept header of every request.
 pub const ACCEPT: &str = "text/html,application/xml;q=0.9,*/*;q=0.8";
 /// Size of the send buffer of a connection.

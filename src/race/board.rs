@@ -6,13 +6,12 @@ use std::io::{Write, stderr};
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::race::number_format::duration;
+use crate::race::stats::Spread;
 use crate::site::text::visible;
 use crate::telemetry::frame::Frame;
 use crate::telemetry::screen::{self, Size, wrap};
 use crate::words::quantity;
-
-use crate::race::number_format::duration;
-use crate::race::stats::Spread;
 
 /// A narrower terminal gets lines. A row has 40 columns with the longest name, `thread-per-page`.
 const MIN_COLUMNS: usize = 40;
@@ -45,7 +44,8 @@ struct Row {
 
 impl Board {
     pub fn for_stderr() -> Self {
-        let is_capable = screen::size(stderr()).is_some() && !screen::is_dumb();
+        let is_wide = screen::size(stderr()).is_some_and(|size| size.columns >= MIN_COLUMNS);
+        let is_capable = is_wide && !screen::is_dumb();
         Board {
             frame: is_capable.then(Frame::default),
             heading: String::new(),

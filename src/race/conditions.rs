@@ -5,12 +5,12 @@ use crossbeam_channel::Receiver;
 
 use crate::race::board::Board;
 use crate::race::contenders::BASELINE;
-use crate::race::labels;
+use crate::race::findings::labels;
+use crate::race::findings::round_set::{Entry, RoundSet};
 use crate::race::options::{Condition, RaceArgs};
-use crate::race::participant::Participant;
 use crate::race::publisher::Publisher;
-use crate::race::round_set::{Entry, RoundSet};
 use crate::race::rounds::Rounds;
+use crate::race::run::participant::Participant;
 use crate::race::schedule;
 use crate::race::setup::Setup;
 use crate::race::tls::Certificates;
@@ -32,21 +32,15 @@ impl Conditions<'_> {
         publisher: &mut Publisher,
         board: &mut Board,
     ) -> Result<Option<(i32, Condition)>> {
-        let Conditions {
-            args,
-            participants,
-            certificates,
-            signals,
-        } = *self;
+        let args = self.args;
         let conditions = args.conditions();
         for (at, &condition) in conditions.iter().enumerate() {
             let baseline = measured_baseline(&publisher.sets, condition);
-            let participants: Vec<Participant> = participants
-                .iter()
-                .filter(|participant| baseline.is_none() || participant.name() != BASELINE)
-                .cloned()
-                .collect();
-            let mut setup = Setup::prepare(args, certificates, condition.latency_ms)?;
+            let participants = self.participants_of(condition, baseline.is_some());
+            if participants.is_empty() {
+                continue;
+            }
+            let mut setup = Setup::prepare(args, self.certificates, condition.latency_ms)?;
             let (rounds, _) = args.rounds();
             if let Some(text) = setup.announcement(participants.len(), condition.workers, rounds) {
                 publisher.print(&text, board);
@@ -55,39 +49,53 @@ impl Conditions<'_> {
             let number = at + 1;
             let heading = format!("{label}: condition {number} of {}", conditions.len());
             let names = participants.iter().map(Participant::name);
-            let later = schedule::seconds_after(args, &participants, &conditions, number);
+            let later = schedule::seconds_after(args, self.participants, &conditions, number);
             board.begin(heading, names, later);
             let mut rounds = Rounds {
                 args,
-                signals,
+                signals: self.signals,
                 board,
             };
             let mut set = rounds.run(&participants, &mut setup, condition)?;
             set.add(baseline);
-            let first = set
-                .ranked()
-                .next()
-                .and_then(|entry| Some((entry.name(), entry.wall()?)));
-            let first = first.map_or("no result".to_owned(), |(name, wall)| {
-                format!("{name} is first with {:.3} s", wall.median)
-            });
+            if let Some(signal) = set.interrupted {
+                board.erase();
+                if set.ranked().next().is_some() {
+                    publisher.add(set, board);
+                }
+                return Ok(Some((signal, condition)));
+            }
+            let first = first_place(&set);
             board.end(&format!(
                 "{label}: {first}; {number} of {} done",
                 conditions.len()
             ));
-            let interrupted = set.interrupted;
-            if set.ranked().next().is_some() || interrupted.is_none() {
-                publisher.add(set, board);
-            }
-            if let Some(signal) = interrupted {
-                return Ok(Some((signal, condition)));
-            }
+            publisher.add(set, board);
             if !publisher.has_reader() {
                 break;
             }
         }
         Ok(None)
     }
+
+    /// The participants that run under a condition. A sweep stops at the bound of each contender.
+    fn participants_of(&self, condition: Condition, has_baseline: bool) -> Vec<Participant> {
+        let runs = |participant: &&Participant| match participant.name() {
+            BASELINE => !has_baseline,
+            name => self.args.sweeps(name, condition.workers),
+        };
+        self.participants.iter().filter(runs).cloned().collect()
+    }
+}
+
+fn first_place(set: &RoundSet) -> String {
+    let mut ranked = set.ranked();
+    let first = ranked
+        .next()
+        .and_then(|entry| Some((entry.name(), entry.wall()?)));
+    first.map_or("no result".to_owned(), |(name, wall)| {
+        format!("{name} is first with {:.3} s", wall.median)
+    })
 }
 
 /// The results of the baseline at the same latency. It has one request in flight under every condition,
@@ -99,6 +107,7 @@ fn measured_baseline(sets: &[RoundSet], condition: Condition) -> Option<Entry> {
     let entry = of_latency.next()?.entry(BASELINE)?;
     Some(Entry {
         is_copied: true,
+        timeline: None,
         ..entry.clone()
     })
 }

@@ -1,18 +1,19 @@
 //! Output files for other programs. JSON has one result for each participant in each round set, CSV
 //! one row for each run, and a trace one timeline.
 
-use crate::telemetry::trace::Timeline;
 use serde_json::{Map, Value, json};
 
-use crate::race::bottleneck::Bottleneck;
+use crate::race::findings::bottleneck::Bottleneck;
+use crate::race::findings::round_set::{Entry, RoundSet};
+use crate::race::findings::verdict;
 use crate::race::machine::{cores, cpu};
 use crate::race::options::RaceArgs;
-use crate::race::round_set::{Entry, RoundSet};
-use crate::race::verdict;
+use crate::telemetry::trace::Timeline;
 
 /// Packages that decide how fast a contender is.
-const LIBRARIES: [&str; 10] = [
+const LIBRARIES: [&str; 16] = [
     "ureq",
+    "ureq-proto",
     "libdeflater",
     "rayon",
     "crossbeam-channel",
@@ -20,8 +21,13 @@ const LIBRARIES: [&str; 10] = [
     "quick-xml",
     "flate2",
     "zlib-rs",
+    "httparse",
+    "hyper",
+    "hyper-util",
     "reqwest",
     "tokio",
+    "tokio-rustls",
+    "rustls",
 ];
 const LOCK: &str = include_str!("../../Cargo.lock");
 
@@ -73,6 +79,8 @@ fn versions() -> Map<String, Value> {
 
 fn result(set: &RoundSet, entry: &Entry, least_possible_s: Option<f64>) -> Value {
     let handshakes = entry.handshakes();
+    let first = entry.runs.first();
+    let measurement = first.and_then(|run| run.measurement.as_ref());
     json!({
         "name": entry.name(),
         "latency_ms": set.latency_ms,
@@ -89,9 +97,9 @@ fn result(set: &RoundSet, entry: &Entry, least_possible_s: Option<f64>) -> Value
         "handshakes": handshakes.map(|(all, _)| all),
         "resumed_handshakes": handshakes.map(|(_, resumed)| resumed),
         "dropped_connections": entry.dropped_connections(),
-        "digest": entry.runs.first().and_then(|run| run.answer.digest()),
+        "digest": first.and_then(|run| run.answer.digest()),
         "samples": entry.walls(),
-        "failures": entry.runs.first().and_then(|run| run.measurement.as_ref()).map(|measurement| measurement.failures),
+        "failures": measurement.map(|measurement| measurement.failures),
         "broken": entry.broken,
         "differs": entry.differs,
     })
@@ -145,13 +153,11 @@ pub fn csv(sets: &[RoundSet]) -> anyhow::Result<Vec<u8>> {
     Ok(csv.into_inner().map_err(|error| error.into_error())?)
 }
 
-/// File name and timeline of each trace.
-pub fn traces(sets: &[RoundSet]) -> impl Iterator<Item = (String, &Timeline)> {
-    sets.iter().flat_map(|set| {
-        set.entries.iter().filter_map(|entry| {
-            let name = trace_name(entry.name(), set.latency_ms, set.workers);
-            Some((name, entry.timeline.as_ref()?))
-        })
+/// File name and timeline of each trace of a round set.
+pub fn traces(set: &RoundSet) -> impl Iterator<Item = (String, &Timeline)> {
+    set.entries.iter().filter_map(|entry| {
+        let name = trace_name(entry.name(), set.latency_ms, set.workers);
+        Some((name, entry.timeline.as_ref()?))
     })
 }
 

@@ -18,28 +18,30 @@ pub struct JobModel {
     pub jitter: f64,
     /// Seconds to transfer all bytes.
     pub transfer: f64,
-    /// Seconds of CPU time of the contender and the server, divided by the number of cores.
+    /// Seconds of CPU time of the contender, divided by the number of cores.
     pub computing: f64,
 }
 
 impl JobModel {
     fn index_pages(&self) -> usize {
-        match self.has_index {
-            true => self.pages.div_ceil(INDEX_ROWS).max(1),
-            false => 0,
+        if self.has_index {
+            self.pages.div_ceil(INDEX_ROWS).max(1)
+        } else {
+            0
         }
     }
 
     /// The least number of latencies after each other.
     ///
-    /// Wave 1 is page 1 of the index; the exchange rate, fetched beside it, adds none. Each further wave
-    /// has as many requests as may be in flight: the rest of the index first, because it lists the
-    /// companies that the waves after it request.
+    /// Wave 1 is page 1 of the index. The exchange rate is fetched beside it, or after it with one request
+    /// in flight. Each further wave has as many requests as may be in flight: the rest of the index first,
+    /// because it lists the companies that the waves after it request.
     pub fn waves(&self) -> usize {
         if !self.has_index {
             return self.pages.div_ceil(self.in_flight);
         }
-        let (mut waves, mut index_pages, mut fetched) = (1, 1, 0);
+        let mut waves = if self.in_flight == 1 { 2 } else { 1 };
+        let (mut index_pages, mut fetched) = (1, 0);
         while fetched < self.pages {
             let known = self.pages.min(index_pages * INDEX_ROWS);
             let of_index = self.in_flight.min(self.index_pages() - index_pages);
@@ -103,8 +105,8 @@ mod tests {
     #[test]
     fn counts_waves_with_those_of_the_index() {
         for (pages, in_flight, expected) in [
-            // One request at a time: 3 index pages, 100 companies.
-            (100, 1, 103),
+            // One request at a time: 3 index pages, the exchange rate, 100 companies.
+            (100, 1, 104),
             // The index page alone, then 102 requests.
             (100, 32, 5),
             // Wave 2: the rest of the index, and the 46 companies of page 1. Wave 3: the 54 others, if they
@@ -122,6 +124,7 @@ mod tests {
             (47, 46, 3),
             (1, 32, 2),
             (0, 32, 1),
+            (0, 1, 2),
         ] {
             let waves = job(pages, in_flight, 0.05).waves();
             assert_eq!(waves, expected, "{pages} pages, {in_flight} in flight");

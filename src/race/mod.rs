@@ -10,69 +10,38 @@
 //!
 //! | Module | Content |
 //! |---|---|
-//! | `machine`, `start`, `headings`, `trust` | cores and CPU model, circumstances at the start, headings of a page, TLS of the contenders |
-//! | `stats`, `minimum_time`, `number_format` | statistics, least possible time of a job, numbers as text (pure) |
-//! | `extract`, `fault`, `blocking_walk`, `task` | the result of parsing a page, injected faults, the index walk of contenders with their own threads, the task of a run |
-//! | `contenders`, `rivals` | the implementations of the job, one file each; programs in other languages |
+//! | `machine`, `start` | cores and CPU model; command line, time and load at the start |
+//! | `stats`, `minimum_time`, `number_format` | statistics, the least possible time of a job, numbers as text (pure) |
+//! | `contenders` | the job in different ways, one file each, and the task that they share |
+//! | `run` | one run of a contender or program, measured from outside |
 //! | `options` | command-line options |
-//! | `child`, `processes` | the child processes: the server, and one run of a contender; the end of all processes of a run |
-//! | `server`, `samples` | a handle to the server, samples of a run over time |
-//! | `output_files`, `tls`, `listen_drops` | files that are written after every condition, the certificates of a race over TLS, connections dropped by the system |
-//! | `participant`, `answer`, `run` | contenders and programs of the user, their answers, one run measured from outside |
-//! | `setup`, `round_set`, `schedule` | where the pages come from, the results under one condition, how long a race takes (pure) |
-//! | `board`, `rounds` | the standings on stderr, all rounds under one condition |
-//! | `bottleneck`, `comparison`, `sweep` | what bounds a round set, the paired times of two participants, the numbers in flight at one latency (pure) |
-//! | `labels`, `connection_notes`, `verdict` | labels of results, sentences about dropped connections and handshakes, the sentences at the end (pure) |
-//! | `terminal`, `export` | the tables on the terminal; JSON, CSV and traces |
-//! | `palette`, `chart`, `timeline`, `condition`, `html` | colours of participants, SVG charts, timelines, the section of a condition, the HTML page |
-//! | `validate` | checks of the options, selection of participants |
-//! | `publisher`, `conditions` | prints and writes the results; all conditions, one after the other |
+//! | `findings` | what the runs show (pure) |
+//! | `terminal`, `export`, `page` | tables; JSON, CSV and traces; the HTML page |
+//! | `output_files`, `tls`, `validate` | files that are written after every condition, the certificates of a race over TLS, checks of the options |
+//! | `setup`, `schedule`, `board` | where the pages come from, how long a race takes, the standings on stderr |
+//! | `rounds`, `publisher`, `conditions` | all rounds under one condition, results to stdout and files, all conditions |
 
-mod answer;
-mod blocking_walk;
 mod board;
-mod bottleneck;
-mod chart;
-mod child;
-mod comparison;
-mod condition;
 mod conditions;
-mod connection_notes;
 mod contenders;
 mod export;
-mod extract;
-mod fault;
-mod headings;
-mod html;
-mod labels;
-mod listen_drops;
+mod findings;
 mod machine;
 mod minimum_time;
 mod number_format;
 mod options;
 mod output_files;
-mod palette;
-mod participant;
-mod processes;
+mod page;
 mod publisher;
-mod rivals;
-mod round_set;
 mod rounds;
 mod run;
-mod samples;
 mod schedule;
-mod server;
 mod setup;
 mod start;
 mod stats;
-mod sweep;
-mod task;
 mod terminal;
-mod timeline;
 mod tls;
-mod trust;
 mod validate;
-mod verdict;
 
 use anyhow::Result;
 use crossbeam_channel::Receiver;
@@ -86,8 +55,9 @@ use crate::race::conditions::Conditions;
 use crate::race::number_format::duration;
 use crate::race::options::ChildCommand;
 pub use crate::race::options::RaceArgs;
-use crate::race::participant::Participant;
 use crate::race::publisher::Publisher;
+use crate::race::run::participant::Participant;
+use crate::race::run::rivals::Interrupted;
 use crate::race::start::Start;
 use crate::race::tls::Certificates;
 use crate::words::quantity;
@@ -109,17 +79,18 @@ pub fn run(args: &RaceArgs, signals: &Receiver<i32>) -> Result<Exit, Stop> {
 
 fn run_child(command: &ChildCommand) -> Result<()> {
     match command {
-        ChildCommand::Serve { options } => child::serve(&serde_json::from_str(options)?),
-        ChildCommand::Run { task } => child::run(&serde_json::from_str(task)?),
+        ChildCommand::Serve { options } => run::child::serve(&serde_json::from_str(options)?),
+        ChildCommand::Run { task } => run::child::run(&serde_json::from_str(task)?),
         ChildCommand::Worker { task } => contenders::worker(&serde_json::from_str(task)?),
     }
 }
 
 /// Runs all conditions. The results of each are printed and written before the next begins.
 fn race(args: &RaceArgs, signals: &Receiver<i32>) -> Result<Exit, Stop> {
-    processes::adopt_orphans();
+    run::processes::adopt_orphans();
     let start = Start::now();
-    let (participants, mut outputs) = validate::check(args).map_err(|error| stop(&error))?;
+    let (participants, mut outputs) =
+        validate::check(args, signals).map_err(|error| stop(&error))?;
     let generate = || Certificates::generate(outputs.ca_out.take());
     let certificates = args
         .tls
@@ -145,17 +116,19 @@ fn race(args: &RaceArgs, signals: &Receiver<i32>) -> Result<Exit, Stop> {
             .unwrap_or(0);
         let message = format!(
             "interrupted at {}: {place} of {} complete",
-            labels::condition(args, condition),
+            findings::labels::condition(args, condition),
             quantity(conditions.len(), "condition", "conditions")
         );
         return Err(Stop::new(Exit::of_signal(stopped_by), message));
     }
     let mut entries = publisher.sets.iter().flat_map(|set| &set.entries);
     let is_broken = entries.any(|entry| entry.broken.is_some());
-    Ok(match is_broken {
-        _ if !publisher.is_complete() => Exit::Output,
-        true => Exit::Partial,
-        false => Exit::Complete,
+    Ok(if !publisher.is_complete() {
+        Exit::Output
+    } else if is_broken {
+        Exit::Partial
+    } else {
+        Exit::Complete
     })
 }
 
@@ -165,7 +138,7 @@ fn announce(args: &RaceArgs, participants: &[Participant], board: &mut Board) {
     if args.urls.is_none() && (args.all || seconds > LONG) {
         let conditions = args.conditions().len();
         board.say(&format!(
-            "{} under {} take about {}",
+            "the race of {} under {} takes about {}",
             quantity(participants.len(), "contender", "contenders"),
             quantity(conditions, "condition", "conditions"),
             duration(seconds)
@@ -174,14 +147,15 @@ fn announce(args: &RaceArgs, participants: &[Participant], board: &mut Board) {
 }
 
 fn stop(error: &anyhow::Error) -> Stop {
-    let output = error.downcast_ref::<OutputError>();
-    let path = || match error.downcast_ref() {
-        Some(PathError::Unwritable(output)) => Some(output),
-        _ => None,
-    };
-    let exit = match output.or_else(path) {
-        Some(_) => Exit::Output,
-        None => Exit::Usage,
+    if let Some(Interrupted(signal)) = error.downcast_ref() {
+        return Stop::new(Exit::of_signal(*signal), "interrupted");
+    }
+    let is_unwritable =
+        error.is::<OutputError>() || matches!(error.downcast_ref(), Some(PathError::Unwritable(_)));
+    let exit = if is_unwritable {
+        Exit::Output
+    } else {
+        Exit::Usage
     };
     Stop::new(exit, format!("{error:#}"))
 }

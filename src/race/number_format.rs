@@ -47,6 +47,18 @@ pub fn speedup(baseline: Option<Spread>, wall: Spread) -> String {
     with_range(speedup, digits)
 }
 
+/// Three significant digits, without an exponent.
+pub fn short(value: f64) -> String {
+    match value.abs() {
+        size if size >= 100.0 => grouped(value.round()),
+        size if size >= 10.0 => format!("{value:.1}"),
+        size if size >= 1.0 => format!("{value:.2}"),
+        size if size >= 0.1 => format!("{value:.3}"),
+        0.0 => "0".to_owned(),
+        _ => format!("{value:.4}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,6 +85,20 @@ mod tests {
             (1234567.0, "1,234,567"),
         ] {
             assert_eq!(grouped(value), expected);
+        }
+    }
+
+    #[test]
+    fn short_numbers_have_three_digits() {
+        for (value, expected) in [
+            (0.0, "0"),
+            (0.05512, "0.0551"),
+            (0.3381, "0.338"),
+            (3.714, "3.71"),
+            (25.12, "25.1"),
+            (4981.2, "4,981"),
+        ] {
+            assert_eq!(short(value), expected);
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use crate::replica::bandwidth;
-use crate::source::origin::Origin;
 use clap::{Subcommand, ValueEnum};
 
+use crate::race::contenders::fault::Fault;
 use crate::race::contenders::{ALL, MAX_IN_FLIGHT};
-use crate::race::fault::Fault;
-use crate::race::rivals::Rival;
+use crate::race::run::rivals::Rival;
+use crate::replica::bandwidth;
+use crate::source::origin::Origin;
 
 /// Contenders that race unless others are selected: the product, its leanest rivals, and the baseline.
 const DEFAULT_CONTENDERS: [&str; 4] = ["pipeline", "async", "sockets", "sequential"];
@@ -16,7 +16,7 @@ const DEFAULT_CONTENDERS: [&str; 4] = ["pipeline", "async", "sockets", "sequenti
 const EXIT_CODES: &str = "\
 Exit codes:
     0  every participant gave the right answer
-    2  wrong usage
+    2  wrong usage, or the system lacks what the race needs
     3  a participant was disqualified
     7  a file or stdout could not be written; all other results are complete
   130  interrupted (SIGINT, Ctrl-C): the results so far are printed and written
@@ -77,8 +77,8 @@ pub struct RaceArgs {
         help_heading = "Work and participants"
     )]
     pub only: Vec<String>,
-    /// Run every contender, with 1, 2, 4 … 1,024 requests in flight, and show each at its best. It takes
-    /// many minutes, and says how many before it begins; --companies 100 makes it faster
+    /// Run every contender, with 1, 2, 4 … 1,024 requests in flight, and show each at its best. Takes many
+    /// minutes; the estimate is printed first. --companies 100 shortens it
     #[arg(long, help_heading = "Work and participants")]
     pub all: bool,
     /// Add programs: python, go, or NAME=COMMAND
@@ -86,15 +86,16 @@ pub struct RaceArgs {
     /// python (aiohttp, uvloop, selectolax) and go (net/http, goquery) come with indexrank. A COMMAND of
     /// your own is run by a shell with these variables: INDEXRANK_SITE and INDEXRANK_RATES, the addresses of
     /// the pages and of the exchange rates; INDEXRANK_IN_FLIGHT, the number of requests that may be under way
-    /// at a time; INDEXRANK_OUT, the folder for its four rankings. All its processes end with it. With --urls,
+    /// at a time; INDEXRANK_OUT, the folder for its four rankings. All its processes end with it. Its time is
+    /// that of the whole process, its memory at least that of the race. With --urls,
     /// INDEXRANK_URLS is the file, its answer is not checked, and it has no place in the order.
     #[arg(long, value_name = "PROGRAM", value_parser = programs, help_heading = "Work and participants")]
     pub also: Vec<Programs>,
     /// Maximum number of counted runs of each contender in one table [default: 15; 1 with --urls]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Work and participants")]
     pub rounds: Option<u32>,
-    /// Seconds for all counted runs of a contender in one table; a slow one gets fewer runs than --rounds,
-    /// but two
+    /// Seconds for all counted runs of a contender in one table; a slow contender gets fewer runs than
+    /// --rounds, but at least two
     #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Work and participants")]
     pub budget: u64,
     /// Kill a run after this many seconds, and disqualify its contender
@@ -268,7 +269,7 @@ fn without_duplicates(values: &[u64]) -> Vec<u64> {
 fn after_help() -> String {
     let lines = ALL.iter().map(|contender| {
         let bound = match contender.max_in_flight {
-            MAX_IN_FLIGHT => String::new(),
+            1 | MAX_IN_FLIGHT => String::new(),
             bound => format!("; a sweep stops at {bound}"),
         };
         format!(

@@ -10,13 +10,13 @@ use crate::disk::output::OutputError;
 use crate::disk::staging::StagedFile;
 use crate::race::board::Board;
 use crate::race::export;
-use crate::race::html;
+use crate::race::findings::round_set::RoundSet;
+use crate::race::findings::verdict;
 use crate::race::options::RaceArgs;
-use crate::race::round_set::RoundSet;
+use crate::race::page;
 use crate::race::start::Start;
 use crate::race::terminal;
 use crate::race::validate::Outputs;
-use crate::race::verdict;
 use crate::results::report;
 use crate::site::text::visible;
 use crate::telemetry::screen;
@@ -26,7 +26,7 @@ use crate::words;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stdout {
     Open,
-    /// A reader such as `head` has enough, which is no error.
+    /// The reader, such as `head`, has closed the pipe, which is no error.
     Closed,
     Failed,
 }
@@ -54,7 +54,7 @@ impl<'a> Publisher<'a> {
         }
     }
 
-    /// Prints the results under a condition, and writes all files anew.
+    /// Prints the results under a condition, and rewrites all files.
     pub fn add(&mut self, set: RoundSet, board: &mut Board) {
         let columns = screen::size(stdout()).map_or(80, |size| size.columns);
         self.print(&terminal::report(self.args, &set, columns), board);
@@ -62,7 +62,7 @@ impl<'a> Publisher<'a> {
         self.write_files(board);
     }
 
-    /// Prints what the results say together.
+    /// Prints the table of the best and the sentences.
     pub fn finish(&mut self, board: &mut Board) {
         let size = screen::size(stdout());
         let columns = size.map_or(80, |size| size.columns);
@@ -81,7 +81,7 @@ impl<'a> Publisher<'a> {
         self.stdout == Stdout::Open || files.iter().any(|file| file.is_some())
     }
 
-    /// Whether stdout and all files have all results. A closed pipe wants no more.
+    /// Whether stdout and all files have all results. A closed pipe counts as complete.
     pub fn is_complete(&self) -> bool {
         self.stdout != Stdout::Failed && self.outdated.is_empty()
     }
@@ -115,7 +115,7 @@ impl<'a> Publisher<'a> {
                 }
                 Err(error) => {
                     if self.outdated.insert(path) {
-                        board.say(&format!("{error:#}; the race goes on"));
+                        board.say(&format!("{error:#}; the race continues"));
                     }
                 }
             }
@@ -125,10 +125,12 @@ impl<'a> Publisher<'a> {
     /// Writes all files, and returns what became of each.
     fn written_files(&mut self) -> Vec<(PathBuf, Result<()>)> {
         let (args, sets, outputs) = (self.args, &self.sets, &mut self.outputs);
-        let report = export::json(args, sets);
+        let needs_report = args.html.is_some() || args.json.is_some();
+        let report = needs_report.then(|| export::json(args, sets));
+        let report = report.unwrap_or_default();
         let mut written = Vec::new();
         if let Some((path, file)) = args.html.as_ref().zip(outputs.html.as_mut()) {
-            let page = html::page(args, &self.start, sets, &report);
+            let page = page::page(args, &self.start, sets, &report);
             written.push((
                 path.clone(),
                 file.replace(page.as_bytes()).map_err(Into::into),
@@ -144,7 +146,7 @@ impl<'a> Publisher<'a> {
         }
         // The traces of earlier conditions are written.
         if let Some((folder, set)) = args.trace.as_ref().zip(sets.last()) {
-            for (name, timeline) in export::traces(std::slice::from_ref(set)) {
+            for (name, timeline) in export::traces(set) {
                 let path = folder.join(name);
                 let write = || -> Result<(), OutputError> {
                     let file = StagedFile::create(&path)?;

@@ -5,15 +5,15 @@ use std::time::Duration;
 use anyhow::Result;
 use crossbeam_channel::Receiver;
 
-use crate::race::answer::Answer;
 use crate::race::board::Board;
+use crate::race::contenders::task::Task;
+use crate::race::findings::round_set::{Entry, RoundSet};
 use crate::race::options::{Condition, RaceArgs};
-use crate::race::participant::Participant;
-use crate::race::round_set::{Entry, RoundSet};
+use crate::race::run::answer::Answer;
+use crate::race::run::participant::Participant;
 use crate::race::run::{self, Failure, Limits, Run};
 use crate::race::schedule;
 use crate::race::setup::Setup;
-use crate::race::task::Task;
 
 /// What all conditions have in common.
 pub struct Rounds<'a> {
@@ -44,7 +44,12 @@ impl Rounds<'_> {
         let mut expected: Option<Answer> = None;
         for round in first_round..=rounds {
             for turn in 0..entries.len() {
-                // The starting position rotates, so that no participant always runs first.
+                // The start rotates and the direction alternates, so that no participant always runs first,
+                // or after the same one.
+                let turn = match (round - first_round) % 2 {
+                    0 => turn,
+                    _ => entries.len() - 1 - turn,
+                };
                 let at = (turn + (round - first_round) as usize) % entries.len();
                 if entries[at].broken.is_some() || round > entries[at].last_round {
                     continue;

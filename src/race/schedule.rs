@@ -1,12 +1,11 @@
 //! How long a race takes, estimated. Pure functions.
 
-use crate::source::origin::Origin;
-
 use crate::race::contenders::BASELINE;
+use crate::race::findings::round_set::Entry;
 use crate::race::minimum_time::JobModel;
 use crate::race::options::{Condition, RaceArgs, WorkArg};
-use crate::race::participant::Participant;
-use crate::race::round_set::Entry;
+use crate::race::run::participant::Participant;
+use crate::source::origin::Origin;
 
 /// Seconds to start a process, to write and compare its answer, and to read the counters of the server.
 const RUN_OVERHEAD: f64 = 0.04;
@@ -37,7 +36,10 @@ pub fn seconds_after(
             .any(|earlier| earlier.latency_ms == condition.latency_ms);
         let runs = participants
             .iter()
-            .filter(|participant| !(is_repeated && participant.name() == BASELINE))
+            .filter(|participant| match participant.name() {
+                BASELINE => !is_repeated,
+                name => args.sweeps(name, condition.workers),
+            })
             .map(|participant| {
                 let seconds = run_seconds(args, *condition, participant.name());
                 let (_, has_warm_up) = args.rounds();

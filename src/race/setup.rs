@@ -5,17 +5,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::telemetry::counters::Counters;
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 use url::Url;
 
-use crate::race::blocking_walk;
-use crate::race::child::ServeOptions;
+use crate::race::contenders::blocking_walk;
+use crate::race::contenders::task::{Task, Work};
 use crate::race::options::{RaceArgs, WorkArg};
-use crate::race::server::Server;
-use crate::race::task::{Task, Work};
+use crate::race::run::child::ServeOptions;
+use crate::race::run::server::Server;
 use crate::race::tls::Certificates;
+use crate::telemetry::counters::Counters;
 
 const INDEX: &str = "s&p_500";
 /// Maximum number of pages in flight while the setup fetches pages, before the first run.

@@ -28,7 +28,7 @@ impl Start {
     }
 }
 
-/// The path of the program is left out: it says where somebody built it.
+/// Leaves out the path of the program, which may name folders of the user.
 fn command(arguments: impl Iterator<Item = OsString>) -> String {
     let words = arguments.map(|argument| shell::quote(&argument));
     ["indexrank".to_owned()]

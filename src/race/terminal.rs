@@ -6,16 +6,14 @@ use std::fmt::Write;
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use unicode_width::UnicodeWidthStr;
 
-use crate::race::bottleneck::Bottleneck;
-use crate::race::child::Measurement;
-use crate::race::connection_notes;
-use crate::race::contenders::PRODUCT;
-use crate::race::labels;
+use crate::race::contenders::{BASELINE, PRODUCT};
+use crate::race::findings::bottleneck::Bottleneck;
+use crate::race::findings::connection_notes;
+use crate::race::findings::labels;
+use crate::race::findings::round_set::{Entry, RoundSet};
+use crate::race::findings::sweep;
 use crate::race::number_format::{speedup, with_range};
 use crate::race::options::RaceArgs;
-use crate::race::round_set::{Entry, RoundSet};
-use crate::race::stats::median;
-use crate::race::sweep;
 
 const RULE_BELOW_HEADER: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
@@ -51,14 +49,15 @@ pub fn report(args: &RaceArgs, set: &RoundSet, columns: usize) -> String {
     let _ = writeln!(text, "{}\n", table(args, &header, &rows, columns));
     for entry in &set.entries {
         let name = entry.name();
-        if let Some(reason) = &entry.broken {
-            let _ = writeln!(text, "{name} is disqualified: {reason}");
+        for problem in labels::problems(entry) {
+            let _ = writeln!(text, "{problem}");
         }
-        if let Some(difference) = &entry.differs {
-            let _ = writeln!(text, "{name} received different pages: {difference}");
+        if !entry.runs.is_empty() && !entry.is_ranked() {
+            let _ = writeln!(text, "{name} has no place: nothing checks its answer");
         }
     }
-    for sentence in connection_notes::sentences(args, set) {
+    let notes = connection_notes::sentences(args, set);
+    for sentence in labels::timing(set).into_iter().chain(notes) {
         let _ = writeln!(text, "{sentence}");
     }
     text.push_str(&failures(set));
@@ -94,11 +93,13 @@ pub fn bests(args: &RaceArgs, sets: &[RoundSet], columns: usize) -> String {
             .iter()
             .map(|(set, entry)| {
                 let mut cells = row(set, entry, Bottleneck::of(args, set).as_ref());
-                let in_flight = match entry.is_copied {
-                    true => "1".to_owned(),
-                    false => set.workers.to_string(),
+                // The baseline has one request in flight, whatever the condition allows.
+                let in_flight = if entry.name() == BASELINE {
+                    1
+                } else {
+                    set.workers
                 };
-                cells.insert(1, in_flight);
+                cells.insert(1, in_flight.to_string());
                 cells
             })
             .collect();
@@ -196,27 +197,8 @@ fn row(set: &RoundSet, entry: &Entry, bottleneck: Option<&Bottleneck>) -> Vec<St
         answer,
         speedup(set.baseline_wall(), wall),
         entry.runs.len().to_string(),
-        latencies(entry),
+        labels::latencies(entry),
         format!("{:.0}{connections}", or_zero(entry.requests())),
         format!("{:.1}", bytes / 1e6 / wall.median),
     ]
-}
-
-/// `0.1/2.1`: medians of the 50th and the 99th percentile in milliseconds. Empty for a program of
-/// the user, which does not report them.
-fn latencies(entry: &Entry) -> String {
-    let latency = |percentile: fn(&Measurement) -> f64| {
-        median(
-            entry
-                .runs
-                .iter()
-                .filter_map(|run| run.measurement.as_ref().map(percentile)),
-        )
-    };
-    let p50 = latency(|measurement| measurement.latency_p50_ms);
-    let p99 = latency(|measurement| measurement.latency_p99_ms);
-    match p50.zip(p99) {
-        Some((p50, p99)) => format!("{p50:.1}/{p99:.1}"),
-        None => String::new(),
-    }
 }

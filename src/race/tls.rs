@@ -16,7 +16,7 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// Makes an authority and lets it sign a certificate. Writes that of the authority to `ca_out` too.
+    /// Generates an authority and a server certificate. Writes the authority's certificate to `ca_out` too.
     pub fn generate(ca_out: Option<OutputFile>) -> Result<Self> {
         let made = replica::tls::Certificates::generate().context("cannot make certificates")?;
         // Other users cannot read a temporary folder: it has the private key of the server.

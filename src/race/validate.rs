@@ -3,29 +3,26 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Result, bail};
+use crossbeam_channel::Receiver;
+use tempfile::TempDir;
+
 use crate::disk::output::{self, NewFolders};
 use crate::disk::same_file::UsedFiles;
 use crate::disk::staging::StagedFile;
-use crate::source::origin::Origin;
-use crate::telemetry::usage;
-use anyhow::{Result, bail};
-
-use crate::race::contenders::{ALL, PRODUCT};
+use crate::race::contenders::{ALL, Contender, PRODUCT};
 use crate::race::export;
 use crate::race::options::{Programs, RaceArgs, WorkArg};
 use crate::race::output_files::OutputFile;
-use crate::race::participant::Participant;
-use tempfile::TempDir;
-
-/// Files that a process of the race has open besides its connections: pipes, outputs, the answer, and up
-/// to 16 connections for index pages.
-const OTHER_FILES: usize = 64;
+use crate::race::run::participant::Participant;
+use crate::source::origin::Origin;
+use crate::telemetry::usage;
 
 /// Returns all participants and the staged outputs. Fails if the options are invalid.
-pub fn check(args: &RaceArgs) -> Result<(Vec<Participant>, Outputs)> {
+pub fn check(args: &RaceArgs, signals: &Receiver<i32>) -> Result<(Vec<Participant>, Outputs)> {
     let outputs = stage(args)?;
     check_conditions(args)?;
-    let participants = participants(args, outputs.rivals.path())?;
+    let participants = participants(args, outputs.rivals.path(), signals)?;
     let mut names = HashSet::new();
     if let Some(duplicate) = participants
         .iter()
@@ -94,6 +91,9 @@ fn check_conditions(args: &RaceArgs) -> Result<()> {
             args.work.name()
         );
     }
+    if args.companies.is_some() && matches!(args.from, Origin::Archive(_)) {
+        bail!("--companies is for the embedded market, and an archive has its own; omit it");
+    }
     check_open_files(args)
 }
 
@@ -101,22 +101,33 @@ fn check_conditions(args: &RaceArgs) -> Result<()> {
 /// numbers than it names. The processes of the race inherit the limit, raised here: the server has one end
 /// of each connection and a contender the other.
 fn check_open_files(args: &RaceArgs) -> Result<()> {
-    let workers = args.worker_counts().into_iter().max().unwrap_or(1);
-    let needed = workers as usize + OTHER_FILES;
+    let files = |contender: &Contender| {
+        let mut counts = args.worker_counts();
+        counts.retain(|workers| args.sweeps(contender.name, *workers));
+        let workers = counts.into_iter().max().unwrap_or(1);
+        (contender.files(workers as usize), workers)
+    };
+    let contenders = ALL.iter().filter(|contender| args.includes(contender.name));
+    let (needed, workers) = contenders.map(files).max().unwrap_or_default();
     let Some(limit) = usage::raise_open_file_limit() else {
         return Ok(());
     };
     let available = usage::openable_files(needed);
     if available < needed {
         bail!(
-            "--workers {workers} needs {needed} open files in each process, and the system allows {available} more: raise the limit with `ulimit -n {}`",
+            "--workers {workers} needs {needed} open files in each process, and the system allows {available} \
+             more: raise the limit with `ulimit -n {}`",
             usage::higher_open_file_limit(limit, needed - available)
         );
     }
     Ok(())
 }
 
-fn participants(args: &RaceArgs, folder: &Path) -> Result<Vec<Participant>> {
+fn participants(
+    args: &RaceArgs,
+    folder: &Path,
+    signals: &Receiver<i32>,
+) -> Result<Vec<Participant>> {
     let is_unknown = |name: &&String| ALL.iter().all(|contender| contender.name != **name);
     if let Some(unknown) = args.only.iter().find(is_unknown) {
         let names: Vec<&str> = ALL.iter().map(|contender| contender.name).collect();
@@ -137,7 +148,7 @@ fn participants(args: &RaceArgs, folder: &Path) -> Result<Vec<Participant>> {
             Programs::Named(name, command) => participants.push(program(name, command.clone())),
             Programs::Rivals(rivals) => {
                 for rival in rivals {
-                    participants.push(program(rival.name, rival.prepare(folder)?));
+                    participants.push(program(rival.name, rival.prepare(folder, signals)?));
                 }
             }
         }

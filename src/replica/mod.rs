@@ -1,6 +1,8 @@
-//! The embedded market: three stock indices, the pages of their companies, and an HTTP/1.1 server on 127.0.0.1 that can misbehave.
+//! The embedded market: three stock indices, the pages of their companies, and an HTTP/1.1 server on
+//! 127.0.0.1 that can misbehave.
 //! Nothing in here fetches or parses a page: the server works for any HTTP client.
-//! Another fault goes into `fault` (its name) and `misbehave` or `alter` (its bytes), other markup into `index_html` or `company_html`.
+//! Another fault goes into `fault` (its name) and `misbehave` or `alter` (its bytes), other markup into
+//! `index_html` or `company_html`.
 
 mod alter;
 mod chart_html;

@@ -14,7 +14,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::server::TlsConfig;
 
-/// A certificate authority, and the server that it vouches for.
+/// A certificate authority, and the server certificate that it signs.
 pub struct Certificates {
     /// The certificate of the authority in PEM. Clients that trust it accept the server.
     pub authority: String,
@@ -23,7 +23,7 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// Makes an authority with a key of its own, which is forgotten after it has signed once.
+    /// Makes an authority, whose key is dropped after one signature.
     pub fn generate() -> Result<Self> {
         let mut authority = CertificateParams::new(Vec::new())?;
         // A client finds the authority of a certificate by name, so each has its own.

@@ -60,8 +60,8 @@ impl Bars {
         self.frame.size().is_some_and(fit_into)
     }
 
-    /// Draws the bars over those before, as wide as the terminal. Draws nothing while the terminal is
-    /// being resized.
+    /// Replaces the bars by new ones, as wide as the terminal. Draws nothing while the terminal is being
+    /// resized.
     pub fn draw(&mut self, now: &Snapshot) {
         let Some(size) = self.frame.settled_size() else {
             return;
@@ -155,7 +155,7 @@ impl TermLike for Canvas {
         self.write_str(text)
     }
 
-    /// Gets a whole line, or the spaces that fill the rest of it.
+    /// Receives a whole line, or the spaces that fill the rest of it.
     fn write_str(&self, text: &str) -> io::Result<()> {
         let line = text.trim_end();
         if !line.is_empty() {

@@ -1,7 +1,7 @@
 //! Lines at one place of the terminal on stderr, drawn anew while a run goes.
 //!
-//! Each frame replaces the one before. The cursor rests in the line below the frame, where an echoed `^C`
-//! or the prompt after a kill disturbs nothing.
+//! Each frame replaces the one before. The cursor stays on the line below the frame, so an echoed `^C` or
+//! the prompt after a kill does not overwrite it.
 
 use std::io::{Write, stderr};
 use std::time::{Duration, Instant};
@@ -44,8 +44,8 @@ impl Frame {
 
     /// The size to draw for. `None` while the terminal is being resized.
     pub fn settled_size(&self) -> Option<Size> {
-        let settles = |resized: Instant| resized.elapsed() < SETTLE_TIME;
-        self.size.filter(|_| !self.resized.is_some_and(settles))
+        let is_settling = |resized: Instant| resized.elapsed() < SETTLE_TIME;
+        self.size.filter(|_| !self.resized.is_some_and(is_settling))
     }
 
     /// Draws lines in place of those before. Each must fit into [`settled_size`](Self::settled_size).

@@ -57,8 +57,8 @@ impl Log {
     }
 
     /// Appends a line with the time in UTC and the number of the process. It is one write to the end of
-    /// the file, so lines of several runs do not mix. [Hidden](crate::site::text::is_hidden) characters become
-    /// escapes.
+    /// the file, so lines of several runs do not mix. [Hidden](crate::site::text::is_hidden) characters
+    /// become escapes.
     pub fn append(&self, line: &str) {
         let Some(opened) = self.0.get() else { return };
         let line = visible(line);

@@ -1,6 +1,8 @@
-//! Counters, timeline, progress display and log of a run, the terminal, and its CPU time and memory from the operating system.
+//! Counters, timeline, progress display and log of a run, the terminal, and its CPU time and memory from the
+//! operating system.
 //! Nothing in here sends a request or makes a decision: the other rooms report durations and labels.
-//! Another counter goes into `counters`, its text into `snapshot`, its bar into `bars`, its place on the terminal into `frame`, another label of the timeline into `trace`, another colour into `screen`.
+//! Another counter goes into `counters`, its text into `snapshot`, its bar into `bars`, its place on the
+//! terminal into `frame`, another label of the timeline into `trace`, another colour into `screen`.
 
 mod bars;
 pub mod counters;

@@ -201,8 +201,7 @@ func main() {
 		companies = append(companies, one)
 		lock.Unlock()
 	}
-	scrapeIndexPage := func(number int) int {
-		rows, last := readIndexPage(get(fmt.Sprint(site, index, number)))
+	scrapeCompanies := func(rows map[string]*big.Rat) {
 		lock.Lock()
 		defer lock.Unlock()
 		for path, value := range rows {
@@ -212,19 +211,21 @@ func main() {
 				go scrapeCompany(path, value)
 			}
 		}
-		return last
 	}
 
 	rate := make(chan *big.Rat, 1)
 	go func() { rate <- dollar(get(rates + "/scripts/XML_daily.asp")) }()
-	last := scrapeIndexPage(1)
+	rows, last := readIndexPage(get(fmt.Sprint(site, index, 1)))
+	// Index pages first: they list the other companies.
 	for page := 2; page <= last; page++ {
 		pages.Add(1)
 		go func(page int) {
 			defer pages.Done()
-			scrapeIndexPage(page)
+			rows, _ := readIndexPage(get(fmt.Sprint(site, index, page)))
+			scrapeCompanies(rows)
 		}(page)
 	}
+	scrapeCompanies(rows)
 	pages.Wait()
 
 	roubles := <-rate

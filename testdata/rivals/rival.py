@@ -87,16 +87,21 @@ async def main():
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         async with asyncio.TaskGroup() as tasks:
 
-            async def scrape_index_page(number):
-                rows, last = index_page(await get(session, SITE + INDEX + str(number)))
+            def scrape_companies(rows):
                 for path in rows.keys() - growth.keys():
                     growth[path] = rows[path]
                     tasks.create_task(scrape_company(session, path))
-                return last
+
+            async def scrape_index_page(number):
+                rows, _ = index_page(await get(session, SITE + INDEX + str(number)))
+                scrape_companies(rows)
 
             rates = tasks.create_task(get(session, RATES + "/scripts/XML_daily.asp"))
-            for number in range(2, await scrape_index_page(1) + 1):
+            rows, last = index_page(await get(session, SITE + INDEX + "1"))
+            # Index pages first: they list the other companies.
+            for number in range(2, last + 1):
                 tasks.create_task(scrape_index_page(number))
+            scrape_companies(rows)
     rate = dollar(rates.result())
     for one in companies:
         one["price"] = half_up(one["dollars"] * rate)

@@ -32,11 +32,16 @@ const HOMES: [(&str, &[&str]); 28] = [
     ("ureq", &["http"]),
     (
         "rustls",
-        &["http", "replica", "race/trust.rs", "race/contenders"],
+        &[
+            "http",
+            "replica",
+            "race/contenders/trust.rs",
+            "race/contenders",
+        ],
     ),
     ("rcgen", &["replica/tls.rs"]),
     ("socket2", &["replica"]),
-    ("scraper", &["site", "race/headings.rs"]),
+    ("scraper", &["site", "race/contenders/headings.rs"]),
     ("html5ever", &["site"]),
     ("quick_xml", &["site"]),
     ("robotxt", &["site"]),

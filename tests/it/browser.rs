@@ -3,7 +3,10 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -22,12 +25,15 @@ const OPTIONS: [&str; 9] = [
     "--remote-debugging-pipe",
 ];
 
+/// The longest wait for a message. Most come within milliseconds.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+
 /// A browser with one tab.
 pub struct Browser {
     process: Child,
     /// Each message ends with a zero byte, in both directions.
     input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    messages: Receiver<Vec<u8>>,
     /// The tab. Empty for messages to the browser itself.
     session: String,
     last_id: u64,
@@ -58,9 +64,17 @@ impl Browser {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        let output = BufReader::new(process.stdout.take().unwrap());
+        let (sender, messages) = channel();
+        // Ends with the browser.
+        thread::spawn(move || {
+            for message in output.split(0).map_while(Result::ok) {
+                let _ = sender.send(message);
+            }
+        });
         let mut browser = Browser {
             input: process.stdin.take().unwrap(),
-            output: BufReader::new(process.stdout.take().unwrap()),
+            messages,
             process,
             session: String::new(),
             last_id: 0,
@@ -120,9 +134,10 @@ impl Browser {
 
     /// Receives a message and takes note of it if it is an event.
     fn receive(&mut self) -> Value {
-        let mut bytes = Vec::new();
-        self.output.read_until(0, &mut bytes).unwrap();
-        assert_eq!(bytes.pop(), Some(0), "the browser ended");
+        let bytes = match self.messages.recv_timeout(MAX_WAIT) {
+            Ok(bytes) => bytes,
+            Err(error) => panic!("the browser has ended or hangs: {error}"),
+        };
         let message: Value = serde_json::from_slice(&bytes).unwrap();
         let event = &message["params"];
         match message["method"].as_str().unwrap_or_default() {

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{files, json};
+use crate::support::{command, files, json};
 
 pub const CONTENDERS: [&str; 10] = [
     "pipeline",
@@ -210,7 +210,7 @@ fn rejects_invalid_options_before_the_first_run() {
         (
             &["--only", "nobody"][..],
             2,
-            "unknown contender \"nobody\"; --only accepts pipeline, inline",
+            "unknown contender \"nobody\"; --only accepts pipeline, sockets",
         ),
         (
             &["--also", "nameless"],
@@ -269,4 +269,37 @@ fn rejects_invalid_options_before_the_first_run() {
         );
         assert_eq!(raced.stdout, "", "{arguments:?}: a run was started");
     }
+}
+
+#[test]
+fn a_sweep_stops_at_the_bound_of_each_contender() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        "race",
+        "--all",
+        "--only",
+        "pipeline,processes,sequential",
+        "--latency",
+        "0",
+        "--rounds",
+        "1",
+        "--companies",
+        "5",
+        "--json",
+        "race.json",
+    ];
+    let raced = command(folder.path(), &arguments).output().unwrap();
+    assert_eq!(raced.status.code(), Some(0), "{raced:?}");
+    let report = json(&folder.path().join("race.json"));
+    let most = |name: &str| {
+        let results = report["results"].as_array().unwrap().iter();
+        let of_name = results.filter(|result| result["name"] == name);
+        of_name
+            .filter_map(|result| result["workers"].as_u64())
+            .max()
+    };
+    assert_eq!(
+        (most("pipeline"), most("processes")),
+        (Some(1024), Some(64))
+    );
 }

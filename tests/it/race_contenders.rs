@@ -18,7 +18,7 @@ use crate::tls::{Authority, Server, params};
 /// The contenders with a client of their own.
 const OWN_CLIENTS: [&str; 4] = ["sockets", "async", "async-single", "async-reqwest"];
 
-struct Contended {
+struct ContenderRun {
     is_ok: bool,
     stderr: String,
     /// The table of companies; empty if the run failed.
@@ -28,7 +28,12 @@ struct Contended {
 }
 
 /// Runs a contender with four pages in flight, started by these words of a shell.
-fn contend_after(words: &str, name: &str, site: &str, authorities: Option<&Path>) -> Contended {
+fn run_contender_after(
+    words: &str,
+    name: &str,
+    site: &str,
+    authorities: Option<&Path>,
+) -> ContenderRun {
     let out = tempfile::tempdir().unwrap();
     let task = json!({
         "name": name,
@@ -47,7 +52,7 @@ fn contend_after(words: &str, name: &str, site: &str, authorities: Option<&Path>
         .output()
         .unwrap();
     let file = out.path().join("result.json");
-    Contended {
+    ContenderRun {
         is_ok: output.status.success(),
         stderr: String::from_utf8(output.stderr).unwrap(),
         companies: fs::read_to_string(out.path().join("companies.ndjson")).unwrap_or_default(),
@@ -59,8 +64,8 @@ fn contend_after(words: &str, name: &str, site: &str, authorities: Option<&Path>
     }
 }
 
-fn contend(name: &str, site: &str) -> Contended {
-    contend_after("", name, site, None)
+fn run_contender(name: &str, site: &str) -> ContenderRun {
+    run_contender_after("", name, site, None)
 }
 
 /// The server holds each request for 10 ms and counts those that it holds.
@@ -76,8 +81,8 @@ fn no_contender_has_more_requests_under_way_than_allowed() {
             now.fetch_sub(1, SeqCst);
             None
         });
-        let contended = contend(name, server.address());
-        assert!(contended.is_ok, "{name}: {}", contended.stderr);
+        let run = run_contender(name, server.address());
+        assert!(run.is_ok, "{name}: {}", run.stderr);
         let expected = if name == "sequential" { 1 } else { 4 };
         assert_eq!(held.1.load(SeqCst), expected, "{name}");
         assert_eq!(server.requests().len(), COMPANIES + 3, "{name}");
@@ -94,15 +99,15 @@ fn contenders_accept_a_private_authority() {
     fs::write(&file, authority.pem).unwrap();
     let mut expected = None;
     for name in CONTENDERS {
-        let contended = contend_after("", name, &site, Some(&file));
-        assert!(contended.is_ok, "{name}: {}", contended.stderr);
-        assert_eq!(contended.companies.lines().count(), COMPANIES, "{name}");
-        let expected = expected.get_or_insert_with(|| contended.companies.clone());
-        assert!(contended.companies == *expected, "{name}");
+        let run = run_contender_after("", name, &site, Some(&file));
+        assert!(run.is_ok, "{name}: {}", run.stderr);
+        assert_eq!(run.companies.lines().count(), COMPANIES, "{name}");
+        let expected = expected.get_or_insert_with(|| run.companies.clone());
+        assert!(run.companies == *expected, "{name}");
     }
     for name in ["inline", "sockets", "async", "async-reqwest"] {
-        let contended = contend(name, &site);
-        assert!(!contended.is_ok, "{name} trusts any authority");
+        let run = run_contender(name, &site);
+        assert!(!run.is_ok, "{name} trusts any authority");
     }
 }
 
@@ -149,7 +154,7 @@ fn contenders_receive_all_forms_of_a_response() {
         closes(&plain, &page),
     ];
     let server = TestServer::start(market(), |_, _| None);
-    let expected = contend("pipeline", server.address()).companies;
+    let expected = run_contender("pipeline", server.address()).companies;
     for (number, (closes, bytes)) in forms.into_iter().enumerate() {
         for name in OWN_CLIENTS.into_iter().chain(["inline"]) {
             let bytes = bytes.clone();
@@ -161,13 +166,9 @@ fn contenders_receive_all_forms_of_a_response() {
                 };
                 (path == COMPANY).then(|| reply(bytes.clone()))
             });
-            let contended = contend(name, server.address());
-            assert!(
-                contended.is_ok,
-                "form {number}, {name}: {}",
-                contended.stderr
-            );
-            assert!(contended.companies == expected, "form {number}, {name}");
+            let run = run_contender(name, server.address());
+            assert!(run.is_ok, "form {number}, {name}: {}", run.stderr);
+            assert!(run.companies == expected, "form {number}, {name}");
         }
     }
 }
@@ -180,16 +181,16 @@ fn contenders_follow_redirects_on_the_host() {
             "/moved/mmm-stock?x" => Some(Reply::Page(page_of(COMPANY))),
             _ => None,
         });
-        let contended = contend(name, server.address());
-        assert!(contended.is_ok, "{name}: {}", contended.stderr);
-        assert_eq!(contended.measurement["failures"], 0, "{name}");
+        let run = run_contender(name, server.address());
+        assert!(run.is_ok, "{name}: {}", run.stderr);
+        assert_eq!(run.measurement["failures"], 0, "{name}");
         assert_eq!(server.requests().len(), COMPANIES + 4, "{name}");
     }
 }
 
 /// A contender that takes one of these for the page would be faster than one that does not.
 #[test]
-fn contenders_lose_a_page_that_is_not_the_one() {
+fn contenders_report_bad_responses_as_failures() {
     let page = page_of(COMPANY);
     let length = page.len();
     let raw = |head: String, body: &[u8]| [head.as_bytes(), b"\r\n\r\n", body].concat();
@@ -236,20 +237,14 @@ fn contenders_lose_a_page_that_is_not_the_one() {
         Vec::new(),
     ];
     for (number, bytes) in bad.into_iter().enumerate() {
-        // reqwest may lose a second page too: it does not send a request again when it finds that
-        // the server has closed the connection.
-        for name in ["sockets", "async", "async-single", "inline"] {
+        for name in OWN_CLIENTS.into_iter().chain(["inline"]) {
             let bytes = bytes.clone();
             let server = TestServer::start(market(), move |path, _| {
                 (path == COMPANY).then(|| Reply::RawThenClose(bytes.clone()))
             });
-            let contended = contend(name, server.address());
-            assert!(
-                contended.is_ok,
-                "response {number}, {name}: {}",
-                contended.stderr
-            );
-            let measurement = contended.measurement;
+            let run = run_contender(name, server.address());
+            assert!(run.is_ok, "response {number}, {name}: {}", run.stderr);
+            let measurement = run.measurement;
             assert_eq!(measurement["failures"], 1, "response {number}, {name}");
         }
     }
@@ -258,34 +253,109 @@ fn contenders_lose_a_page_that_is_not_the_one() {
 /// The first responses to an index page and to the rates break.
 #[test]
 fn contenders_retry_the_index_and_the_rates() {
-    for name in ["sockets", "async", "async-single", "inline"] {
+    for name in OWN_CLIENTS.into_iter().chain(["inline"]) {
         for (path, times) in [(INDEX_2, 2), (crate::run::RATES, 2)] {
             let server = TestServer::start(market(), move |asked, before| {
                 let broken = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n<".to_vec();
-                (asked.starts_with(path) && before < times).then(|| Reply::RawThenClose(broken))
+                (asked.starts_with(path) && before < times).then_some(Reply::RawThenClose(broken))
             });
-            let contended = contend(name, server.address());
-            assert!(contended.is_ok, "{name}, {path}: {}", contended.stderr);
-            assert_eq!(contended.companies.lines().count(), COMPANIES, "{name}");
+            let run = run_contender(name, server.address());
+            assert!(run.is_ok, "{name}, {path}: {}", run.stderr);
+            assert_eq!(run.companies.lines().count(), COMPANIES, "{name}");
         }
         let server = TestServer::start(market(), move |path, _| {
             (path == INDEX_2).then(|| Reply::status("404 Not Found"))
         });
-        let contended = contend(name, server.address());
-        assert!(!contended.is_ok, "{name}");
-        assert!(
-            contended.stderr.contains("HTTP status 404"),
-            "{}",
-            contended.stderr
-        );
+        let run = run_contender(name, server.address());
+        assert!(!run.is_ok, "{name}");
+        assert!(run.stderr.contains("HTTP status 404"), "{}", run.stderr);
+    }
+}
+
+/// An index page and the rates that are another page, or lack their end, are retried.
+#[test]
+fn contenders_retry_an_index_page_that_is_another_or_cut() {
+    let (page, other) = (page_of(INDEX_2), page_of(COMPANY));
+    let cut = page[..page.len() - 20].to_vec();
+    for name in OWN_CLIENTS.into_iter().chain(["inline"]) {
+        for (body, path) in [
+            (&cut, INDEX_2),
+            (&other, INDEX_2),
+            (&other, crate::run::RATES),
+        ] {
+            let body = body.clone();
+            let server = TestServer::start(market(), move |asked, before| {
+                (asked.starts_with(path) && before == 0).then(|| Reply::Page(body.clone()))
+            });
+            let run = run_contender(name, server.address());
+            assert!(run.is_ok, "{name}, {path}: {}", run.stderr);
+            assert_eq!(run.companies.lines().count(), COMPANIES, "{name}");
+            assert_eq!(server.requests().len(), COMPANIES + 4, "{name}");
+        }
+    }
+}
+
+/// The bank checks by a cookie whether a client keeps one.
+#[test]
+fn contenders_pass_the_check_of_the_bank() {
+    for name in OWN_CLIENTS.into_iter().chain(["inline"]) {
+        let server = TestServer::start(market(), |path, before| {
+            let location = format!("302 Found\r\nLocation: {path}\r\nSet-Cookie: a=b");
+            (path.starts_with(crate::run::RATES) && before == 0).then(|| Reply::status(&location))
+        });
+        let run = run_contender(name, server.address());
+        assert!(run.is_ok, "{name}: {}", run.stderr);
+        let requests = server.requests();
+        let has_cookie = |line: &String| line == "cookie: a=b";
+        let with_cookie = requests
+            .iter()
+            .filter(|request| request.headers.iter().any(has_cookie));
+        assert_eq!(with_cookie.count(), 1, "{name}");
+    }
+}
+
+#[test]
+fn contenders_pause_as_long_as_a_response_asks() {
+    for name in OWN_CLIENTS.into_iter().chain(["inline"]) {
+        let server = TestServer::start(market(), |path, before| {
+            let busy = "429 Too Many Requests\r\nRetry-After: 1";
+            (path == INDEX_2 && before == 0).then(|| Reply::status(busy))
+        });
+        let run = run_contender(name, server.address());
+        assert!(run.is_ok, "{name}: {}", run.stderr);
+        assert_eq!(run.companies.lines().count(), COMPANIES, "{name}");
+        let requests = server.requests();
+        let of_page: Vec<_> = requests
+            .iter()
+            .filter(|request| request.path == INDEX_2)
+            .collect();
+        assert_eq!(of_page.len(), 2, "{name}");
+        let refused_at = of_page[0].at;
+        // Requests under way when the response comes are not held back.
+        let early = requests.iter().filter(|request| {
+            let after = request.at.saturating_duration_since(refused_at);
+            (Duration::from_millis(300)..Duration::from_millis(990)).contains(&after)
+        });
+        assert_eq!(early.count(), 0, "{name}");
+        assert!(of_page[1].at - refused_at >= Duration::from_millis(990));
+    }
+    for name in OWN_CLIENTS {
+        let server = TestServer::start(market(), |path, _| {
+            let busy = "429 Too Many Requests\r\nRetry-After: 121";
+            (path == COMPANY).then(|| Reply::status(busy))
+        });
+        let run = run_contender(name, server.address());
+        assert!(!run.is_ok, "{name}");
+        let words = "HTTP status 429 asks for a pause of 121 s, more than the 120 s";
+        assert!(run.stderr.contains(words), "{name}: {}", run.stderr);
     }
 }
 
 #[test]
 fn contenders_say_that_too_few_files_can_be_open() {
-    let contended = contend_after("ulimit -n 20;", "sockets", "http://127.0.0.1:1", None);
-    assert!(!contended.is_ok);
-    let words =
-        "sockets needs 28 open files for 4 pages in flight, and the system allows this process ";
-    assert!(contended.stderr.contains(words), "{}", contended.stderr);
+    let run = run_contender_after("ulimit -n 20;", "sockets", "http://127.0.0.1:1", None);
+    assert!(!run.is_ok);
+    let words = "sockets needs 28 open files for 4 pages in flight, \
+                 and the system allows this process ";
+    assert!(run.stderr.contains(words), "{}", run.stderr);
 }

@@ -3,12 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::browser::Browser;
 use crate::race::{race, result};
+use crate::support::command;
 
 const MEASUREMENTS: &str = include_str!("page_measurements.js");
 const OPEN_ALL: &str = "document.querySelectorAll('details').forEach(one => one.open = true)";
@@ -130,8 +136,8 @@ fn name_of(result: &Value) -> String {
     result["name"].as_str().unwrap().to_owned()
 }
 
-/// Against the number in flight: a chart of time without `sequential`, of CPU time and of memory for
-/// each latency, a line for each contender, and a mark for each number in flight.
+/// Against the number in flight: a chart of time, of CPU time and of memory for each latency, a line for
+/// each contender but `sequential`, and a mark for each number in flight.
 fn check_charts(browser: &mut Browser, results: &[Value]) {
     for (at, pointer) in ["/wall_s/median", "/cpu_ms_per_page", "/peak_mb"]
         .iter()
@@ -141,7 +147,7 @@ fn check_charts(browser: &mut Browser, results: &[Value]) {
         let marks = shown(browser, &format!("main > section > {selector}"));
         let expected = results.iter().filter_map(|result| {
             let value = result.pointer(pointer)?.as_f64()?;
-            let is_drawn = at > 0 || result["name"] != "sequential";
+            let is_drawn = result["name"] != "sequential";
             is_drawn.then(|| (name_of(result), value))
         });
         assert_eq!(by_name(marks), by_name(expected), "{pointer}");
@@ -151,8 +157,11 @@ fn check_charts(browser: &mut Browser, results: &[Value]) {
     );
     assert_eq!(notes.as_array().unwrap().len(), 2, "one for each latency");
     for note in notes.as_array().unwrap() {
-        let start = "sequential is not in the chart of wall time: it takes ";
-        assert!(note.as_str().unwrap().starts_with(start), "{note}");
+        let start =
+            "sequential is not in the charts, because it always has one page in flight: it takes ";
+        let note = note.as_str().unwrap();
+        assert!(note.starts_with(start), "{note}");
+        assert!(note.contains(" ms of CPU time for a page, and "), "{note}");
     }
 }
 
@@ -369,4 +378,28 @@ fn sections_fold() {
     browser.load(&one.page(), 1400, "light");
     let open = "[...document.querySelectorAll('.condition')].map(one => one.open)";
     assert_eq!(browser.evaluate(open), json!([true, false]));
+}
+
+/// The page after the first condition has no section for latencies without results.
+#[test]
+fn an_early_page_shows_the_latencies_with_results() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = "race --companies 60 --rounds 2 --only pipeline --latency 0,300 --workers 2,4 --html race.html";
+    let arguments: Vec<&str> = arguments.split(' ').collect();
+    let mut race = command(folder.path(), &arguments);
+    let race = race.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut race = race.spawn().unwrap();
+    let file = folder.path().join("race.html");
+    let started = Instant::now();
+    let page = loop {
+        if let Ok(page) = fs::read_to_string(&file) {
+            break page;
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "no page");
+        thread::sleep(Duration::from_millis(5));
+    };
+    assert!(page.contains("<h2>Server waits 0 ms</h2>"), "{page}");
+    assert!(!page.contains("300 ms</h2>"), "{page}");
+    kill(Pid::from_raw(race.id() as i32), Signal::SIGTERM).unwrap();
+    race.wait().unwrap();
 }

@@ -2,7 +2,7 @@
 //! end of their processes.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -66,6 +66,12 @@ fn disqualifies_faulty_programs_and_continues_with_the_others() {
             "pe.json is over 64 KiB",
         ),
         (
+            format!(
+                "cp saved/*.json $INDEXRANK_OUT || {{ {good} && cp -r $INDEXRANK_OUT saved; }}"
+            ),
+            "sent 0 requests for 60 companies",
+        ),
+        (
             "cd $INDEXRANK_OUT; mkfifo price.json".to_owned(),
             "price.json in INDEXRANK_OUT is not a regular file",
         ),
@@ -123,7 +129,8 @@ fn a_program_with_a_list_of_addresses_has_no_place() {
     assert_eq!(raced.code, Some(0), "{}{}", raced.stdout, raced.stderr);
     let order: Vec<_> = raced.results.iter().map(|result| &result["name"]).collect();
     assert_eq!(order, ["sequential", "mine"]);
-    assert!(raced.stdout.contains("none given"), "{}", raced.stdout);
+    let sentence = "mine has no place: nothing checks its answer\n";
+    assert!(raced.stdout.contains(sentence), "{}", raced.stdout);
 }
 
 /// Whether a process with this text in its command line runs.
@@ -132,6 +139,18 @@ fn runs(text: &str) -> bool {
     let mut command_lines =
         processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
     command_lines.any(|line| memchr::memmem::find(&line, text.as_bytes()).is_some())
+}
+
+/// Waits until a process with this text in its command line runs.
+fn wait_for(text: &str) {
+    let started = Instant::now();
+    while !runs(text) {
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "{text} never ran"
+        );
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Also one that has left its group and session, and whose parent has ended.
@@ -175,14 +194,7 @@ fn a_signal_to_the_race_ends_the_processes_of_a_program() {
             &also,
         ];
         let race = command(folder.path(), &arguments).spawn().unwrap();
-        let started = Instant::now();
-        while !runs(&format!("sleep\0{seconds}")) {
-            assert!(
-                started.elapsed() < Duration::from_secs(60),
-                "the program never ran"
-            );
-            thread::sleep(Duration::from_millis(20));
-        }
+        wait_for(&format!("sleep\0{seconds}"));
         kill(Pid::from_raw(race.id() as i32), signal).unwrap();
         let ended = race.wait_with_output().unwrap();
         assert_eq!(ended.status.code(), Some(code));
@@ -217,4 +229,42 @@ fn names_the_command_that_installs_a_missing_rival() {
 fn race_without_tools(folder: &Path, bin: &Path, name: &str) -> std::process::Output {
     let mut race: Command = command(folder, &["race", "--also", name]);
     race.env("PATH", bin).output().unwrap()
+}
+
+/// As after `sleep 600 & exec indexrank race`: its parent is the process that becomes the race.
+#[test]
+fn spares_processes_from_before_the_race() {
+    let folder = tempfile::tempdir().unwrap();
+    let race = format!(
+        "sleep 603.25 >/dev/null 2>&1 & exec {} race --companies 5 --latency 0 --workers 2 --only inline --also left='sleep 603.5 & false'",
+        env!("CARGO_BIN_EXE_indexrank")
+    );
+    let mut shell = Command::new("sh");
+    let ended = shell
+        .args(["-c", &race])
+        .current_dir(folder.path())
+        .output();
+    assert_eq!(ended.unwrap().status.code(), Some(3));
+    assert!(runs("sleep\x00603.25"));
+    assert!(!runs("sleep\x00603.5"));
+    let _ = Command::new("pkill").args(["-f", "sleep 603.25"]).status();
+}
+
+#[test]
+fn a_signal_ends_the_preparation_of_a_rival() {
+    let folder = tempfile::tempdir().unwrap();
+    let go = folder.path().join("go");
+    fs::write(&go, "#!/bin/sh\nsleep 604.25\n").unwrap();
+    fs::set_permissions(&go, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!(
+        "{}:{}",
+        folder.path().display(),
+        std::env::var("PATH").unwrap()
+    );
+    let mut race = command(folder.path(), &["race", "--also", "go"]);
+    let race = race.env("PATH", path).spawn().unwrap();
+    wait_for("sleep\x00604.25");
+    kill(Pid::from_raw(race.id() as i32), Signal::SIGTERM).unwrap();
+    assert_eq!(race.wait_with_output().unwrap().status.code(), Some(143));
+    assert!(!runs("sleep\x00604.25"));
 }

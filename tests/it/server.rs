@@ -433,6 +433,8 @@ fn says_once_that_it_is_out_of_open_files() {
         "indexrank: warning: the server cannot serve more connections at once: Too many open files; \
          raise the limit of open files (`ulimit -n`)\n"
     );
+    // The server tries to accept every 10 ms meanwhile.
+    std::thread::sleep(Duration::from_millis(100));
     drop(clients);
     connect(0).check(&get("/scripts/XML_daily.asp", ""), "HTTP/1.1 200 OK");
     server.kill().unwrap();

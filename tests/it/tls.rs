@@ -402,7 +402,8 @@ fn serve_names_the_build_that_has_tls() {
     assert_eq!((ran.code, &*ran.stdout), (2, ""));
     assert_eq!(
         ran.stderr,
-        "indexrank: this build cannot serve over TLS; build it with: cargo install --locked --path . --features race\n"
+        "indexrank: this build cannot serve over TLS; build it with: \
+         cargo install --locked --path . --features race\n"
     );
     assert!(crate::support::files(folder.path()).is_empty());
 }

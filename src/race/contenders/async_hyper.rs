@@ -6,6 +6,7 @@
 //! every piece of a response wakes two.
 
 use std::cell::RefCell;
+use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,25 +27,26 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 
-use crate::http::client::{ACCEPT, CONNECT_TIMEOUT, check_transfer_encoding};
+use super::contender::{Contender, MAX_IN_FLIGHT};
+use super::frontier::{Next, Target};
+use super::own_client::{Crawl, Exchange, Head, Origin, Parsing, timed_out, too_large};
+use super::shared::Outcome;
+use crate::http::client::{
+    ACCEPT, BODY_TIMEOUT, CONNECT_TIMEOUT, HEADERS_TIMEOUT, READ_TIMEOUT, check_transfer_encoding,
+};
 use crate::http::connections::INPUT_BUFFER;
 use crate::http::decode::Inflater;
 use crate::http::error::{MAX_HEADERS, PageError, Reason};
 use crate::http::page::Page;
 use crate::pipeline::harvest::Harvest;
+use crate::race::contenders::extract::Extract;
+use crate::race::contenders::task::{TIMEOUT, Task, USER_AGENT};
+use crate::race::machine;
 use crate::source::purpose;
 use crate::source::retry::Attempts;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::lane::Lane;
 use crate::telemetry::trace::Label;
-
-use super::contender::{Contender, MAX_IN_FLIGHT};
-use super::frontier::{Next, Target};
-use super::own_client::{Crawl, Exchange, Head, Origin, Parsing, too_large};
-use super::shared::Outcome;
-use crate::race::extract::Extract;
-use crate::race::machine;
-use crate::race::task::{TIMEOUT, Task, USER_AGENT};
 
 pub const ON_ALL_CORES: Contender = Contender {
     name: "async",
@@ -167,7 +169,7 @@ impl Worker<'_> {
                     lane: &mut *lane,
                     harvest: &mut *harvest,
                 };
-                self.crawl.take_in(target, &mut attempts, page, parsing)
+                self.crawl.handle_page(target, &mut attempts, page, parsing)
             });
             let Some((same, delay)) = again else { return };
             if attempts.got_other_page {
@@ -183,10 +185,12 @@ impl Worker<'_> {
         if let Some(archive) = &self.crawl.archive {
             return archive.get(request, || self.crawl.take_buffer(), lane);
         }
+        while let Some(left) = self.crawl.pause.left() {
+            sleep(left).await;
+        }
         let sent_at = Instant::now();
         let fetched = timeout(TIMEOUT, self.fetch(request)).await;
-        let page =
-            fetched.unwrap_or_else(|_| Err(PageError::new(Reason::Timeout, "no response in time")));
+        let page = fetched.unwrap_or_else(|_| Err(timed_out()));
         match &page {
             Ok(page) => {
                 self.waited = Some(page.waited);
@@ -199,17 +203,17 @@ impl Worker<'_> {
 
     async fn fetch(&mut self, request: purpose::Request<'_>) -> Result<Page, PageError> {
         let site = &self.crawl.task.site;
-        let mut exchange = Exchange::new(site, request.path, request.purpose.policy().limits);
+        let mut exchange = Exchange::new(site, request);
         loop {
             let (head, body) = self.send(&exchange).await?;
             if !exchange.follows(&head) {
-                return exchange.page(head, body);
+                return self.crawl.receive(exchange, head, body);
             }
         }
     }
 
-    /// Sends a request on the connection of this worker, or on another one if it leads elsewhere or is
-    /// closed.
+    /// Sends a request on the connection of this worker, or opens one if that is closed or belongs to
+    /// another origin.
     async fn send(&mut self, exchange: &Exchange) -> Result<(Head, Vec<u8>), PageError> {
         let (origin, path) = exchange.address();
         let kept = self.connection.take().filter(|kept| kept.origin == origin);
@@ -240,7 +244,8 @@ impl Worker<'_> {
         let Connection { sender, driver, .. } = &mut connection;
         let limit = exchange.limits.max_body;
         let received = drive(driver, async {
-            let response = sender.send_request(request).await.map_err(of_hyper)?;
+            let response = timeout(HEADERS_TIMEOUT, sender.send_request(request)).await;
+            let response = response.map_err(|_| timed_out())?.map_err(of_hyper)?;
             let waited = exchange.sent_at.elapsed();
             let (parts, body) = response.into_parts();
             let head = Head {
@@ -288,14 +293,28 @@ fn request(
 }
 
 /// Reads a whole body of at most `limit` bytes into `buffer`, whose content is overwritten.
-async fn read(mut body: Incoming, limit: u64, mut buffer: Vec<u8>) -> Result<Vec<u8>, PageError> {
+async fn read(body: Incoming, limit: u64, buffer: Vec<u8>) -> Result<Vec<u8>, PageError> {
+    let read = timeout(BODY_TIMEOUT, read_frames(body, limit, buffer)).await;
+    read.map_err(|_| timed_out())?
+}
+
+async fn read_frames(
+    mut body: Incoming,
+    limit: u64,
+    mut buffer: Vec<u8>,
+) -> Result<Vec<u8>, PageError> {
     buffer.clear();
     let announced = body.size_hint().exact();
     if announced.is_some_and(|announced| announced > limit) {
         return Err(too_large(limit));
     }
     buffer.reserve_exact(announced.unwrap_or(0) as usize);
-    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+    loop {
+        let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
+        let frame = timeout(READ_TIMEOUT, frame).await;
+        let Some(frame) = frame.map_err(|_| timed_out())? else {
+            return Ok(buffer);
+        };
         let frame = frame.map_err(of_hyper)?;
         if let Some(data) = frame.data_ref() {
             if (buffer.len() + data.len()) as u64 > limit {
@@ -304,7 +323,6 @@ async fn read(mut body: Incoming, limit: u64, mut buffer: Vec<u8>) -> Result<Vec
             buffer.extend_from_slice(data);
         }
     }
-    Ok(buffer)
 }
 
 struct Connection {
@@ -383,8 +401,16 @@ where
     Ok((sender, Driver(Some(Box::pin(connection)))))
 }
 
+/// Whether a malformed response has caused an error.
+pub fn is_malformed(error: &(dyn Error + 'static)) -> bool {
+    let is_parse = error
+        .downcast_ref::<hyper::Error>()
+        .is_some_and(hyper::Error::is_parse);
+    is_parse || error.source().is_some_and(is_malformed)
+}
+
 fn of_hyper(error: hyper::Error) -> PageError {
-    let reason = if error.is_parse() {
+    let reason = if is_malformed(&error) {
         Reason::Protocol
     } else {
         Reason::Broken

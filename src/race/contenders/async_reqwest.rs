@@ -3,37 +3,48 @@
 //!
 //! Inflating and parsing take a fraction of a millisecond. Moving them to the blocking pool costs
 //! more than it gains on the same cores, so the task does them itself.
+//!
+//! Limits, redirects, checks and retries are those of the other contenders. The head of a response has the
+//! limits of the library, and a retry may get the connection of the attempt before.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use crate::http::client::ACCEPT;
-use crate::http::decode::{self, Inflater};
-use crate::http::error::{PageError, Reason};
-use crate::http::page::{MAX_BODY, Page};
-use crate::http::redirect::{MAX_REDIRECTS, may_follow};
-use crate::pipeline::harvest::Harvest;
-use crate::site::index::{self, IndexPage, Link};
-use crate::site::paths;
-use crate::site::rates::{self, Rates};
-use crate::source::Source;
-use crate::source::purpose::{Purpose, Request};
-use crate::telemetry::counters::Counters;
-use crate::telemetry::lane::Lane;
-use crate::telemetry::trace::{Label, Phase};
+use http::header::{ACCEPT as ACCEPT_HEADER, ACCEPT_ENCODING, COOKIE};
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder};
+use reqwest::{Client, ClientBuilder, Response};
 use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
+use super::async_hyper::is_malformed;
 use super::contender::{Contender, MAX_IN_FLIGHT};
+use super::host_pause::HostPause;
+use super::own_client::{Exchange, Head, timed_out, too_large};
 use super::shared::{Outcome, add};
-use crate::race::extract::Extract;
-use crate::race::task::{TIMEOUT, Task, USER_AGENT};
-use crate::race::trust;
+use crate::http::client::{
+    ACCEPT, BODY_TIMEOUT, CONNECT_TIMEOUT, HEADERS_TIMEOUT, READ_TIMEOUT, check_transfer_encoding,
+};
+use crate::http::decode::{self, Inflater};
+use crate::http::error::{PageError, Reason};
+use crate::http::page::Page;
+use crate::job::exchange_rate;
+use crate::pipeline::harvest::Harvest;
+use crate::race::contenders::extract::Extract;
+use crate::race::contenders::task::{TIMEOUT, Task, USER_AGENT};
+use crate::race::contenders::trust;
+use crate::site::index::{self, IndexPage, Link, MAX_PAGES};
+use crate::site::paths;
+use crate::site::rates::Rates;
+use crate::source::Source;
+use crate::source::purpose::{Purpose, Request};
+use crate::source::retry::{Attempts, MAX_ATTEMPTS, Retries};
+use crate::telemetry::counters::Counters;
+use crate::telemetry::lane::Lane;
+use crate::telemetry::trace::Label;
 
 thread_local! {
     /// One buffer for each thread of the runtime.
@@ -56,6 +67,9 @@ fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
         task: task.clone(),
         counters: Arc::clone(counters),
         permits: Semaphore::new(task.workers),
+        retries: Retries::default(),
+        pause: HostPause::default(),
+        failure: OnceLock::new(),
     };
     let runtime = Builder::new_multi_thread().enable_all().build();
     runtime
@@ -63,26 +77,15 @@ fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
         .block_on(scrape(Arc::new(scraper)))
 }
 
-/// A client with the same limits, redirect rules and root certificates as the blocking client.
+/// A client with the root certificates of the blocking client. [`Exchange`] follows the redirects.
 fn client(task: &Task) -> Result<Client, String> {
     let tls = trust::client_config(task.authorities.as_deref())?;
-    let same_host = Policy::custom(|attempt| {
-        let from = attempt
-            .previous()
-            .last()
-            .expect("a redirect has a previous address");
-        if attempt.previous().len() <= MAX_REDIRECTS && may_follow(from, attempt.url()) {
-            attempt.follow()
-        } else {
-            attempt.error("too many redirects, or a redirect to another site")
-        }
-    });
     ClientBuilder::new()
         .tls_backend_preconfigured(Arc::unwrap_or_clone(tls))
         .http1_only()
         .pool_max_idle_per_host(task.workers)
-        .timeout(TIMEOUT)
-        .redirect(same_host)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .redirect(Policy::none())
         .user_agent(USER_AGENT)
         .no_proxy()
         .build()
@@ -98,6 +101,10 @@ struct Scraper {
     /// One for each page in flight, index pages and exchange rates included. Tasks get them in the order
     /// in which they were started.
     permits: Semaphore,
+    retries: Retries,
+    pause: HostPause,
+    /// Why the run has failed. No request follows.
+    failure: OnceLock<String>,
 }
 
 async fn scrape(scraper: Arc<Scraper>) -> Outcome {
@@ -116,7 +123,7 @@ async fn scrape(scraper: Arc<Scraper>) -> Outcome {
         Some(_) => {
             let first = index_page(Arc::clone(&scraper), 1).await?;
             let mut others = JoinSet::new();
-            for number in 2..=first.pages {
+            for number in 2..=first.pages.min(MAX_PAGES) {
                 others.spawn(index_page(Arc::clone(&scraper), number));
             }
             start(first.rows);
@@ -133,6 +140,9 @@ async fn scrape(scraper: Arc<Scraper>) -> Outcome {
         harvest.absorb(ended.map_err(|error| error.to_string())?);
     }
     let rate = rate.await.map_err(|error| error.to_string())??;
+    if let Some(why) = scraper.failure.get() {
+        return Err(why.clone());
+    }
     Ok((harvest, rate))
 }
 
@@ -147,66 +157,149 @@ impl Scraper {
         if let Some(archive) = &self.archive {
             return archive.get(request, Vec::new, lane);
         }
+        while let Some(left) = self.pause.left() {
+            sleep(left).await;
+        }
+        if let Some(why) = self.failure.get() {
+            return Err(PageError::new(Reason::Stopped, why.clone()));
+        }
         let sent_at = Instant::now();
-        let page = self.request(request.path, sent_at).await;
+        let page = timeout(TIMEOUT, self.fetch(request)).await;
+        let page = page.unwrap_or_else(|_| Err(timed_out()));
         match &page {
             Ok(page) => lane.record_response(sent_at, page.waited, page.elapsed),
             Err(_) => lane.record_failure(sent_at),
         }
-        page?.require_status_200()
+        let page = page?;
+        if request.purpose.policy().pauses_host
+            && let Err(why) = self.pause.record(&page)
+        {
+            let _ = self.failure.set(why);
+        }
+        page.require_status_200()
     }
 
-    async fn request(&self, path: &str, sent_at: Instant) -> Result<Page, PageError> {
-        let broken = |error: reqwest::Error| PageError::new(Reason::Broken, error.to_string());
-        self.counters.requests.add(1);
-        let request = self
-            .client
-            .get(format!("{}{path}", self.task.site))
-            .header("accept", ACCEPT)
-            .header("accept-encoding", "gzip");
-        let mut response = request.send().await.map_err(broken)?;
-        let waited = sent_at.elapsed();
-        let reached = response.url().as_str();
-        let reached = (!reached.ends_with(path)).then(|| reached.to_owned());
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let content_length = response.content_length().unwrap_or(0).min(MAX_BODY);
-        let mut body = Vec::with_capacity(content_length as usize);
-        while let Some(chunk) = response.chunk().await.map_err(broken)? {
-            body.extend_from_slice(&chunk);
-            if body.len() as u64 > MAX_BODY {
-                return Err(PageError::new(Reason::TooLarge, "the body is too large"));
+    async fn fetch(&self, request: Request<'_>) -> Result<Page, PageError> {
+        let mut exchange = Exchange::new(&self.task.site, request);
+        loop {
+            let (head, body) = self.exchange(&exchange).await?;
+            if !exchange.follows(&head) {
+                return Ok(exchange.page(head, body));
             }
         }
-        self.counters.bytes_wire.add(body.len() as u64);
-        Ok(Page {
-            asked: path.to_owned(),
-            reached,
-            status,
-            headers,
-            body,
-            waited,
-            elapsed: sent_at.elapsed(),
-            from_journal: false,
-            not_followed: None,
-            large: None,
-        })
     }
+
+    /// Sends a request and receives its response.
+    async fn exchange(&self, exchange: &Exchange) -> Result<(Head, Vec<u8>), PageError> {
+        let response = match self.send(exchange).await {
+            // The server may have closed the connection before the request came. The client does not say
+            // whether it has opened one for this request.
+            Err(error) if error.reason == Reason::Broken => {
+                self.counters.retries.add(1);
+                self.send(exchange).await?
+            }
+            response => response?,
+        };
+        let head = Head {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            waited: exchange.sent_at.elapsed(),
+        };
+        let is_ok = head.status == 200;
+        if is_ok {
+            check_transfer_encoding(&head.headers, response.version())?;
+        }
+        let body = timeout(BODY_TIMEOUT, read(response, exchange.limits.max_body)).await;
+        let body = match body.unwrap_or_else(|_| Err(timed_out())) {
+            // The body of an error page is read only to keep the connection.
+            Err(_) if !is_ok => Vec::new(),
+            body => body?,
+        };
+        self.counters.bytes_wire.add(body.len() as u64);
+        Ok((head, body))
+    }
+
+    async fn send(&self, exchange: &Exchange) -> Result<Response, PageError> {
+        self.counters.requests.add(1);
+        let (origin, path) = exchange.address();
+        let mut request = self
+            .client
+            .get(format!("{origin}{path}"))
+            .header(ACCEPT_HEADER, ACCEPT)
+            .header(ACCEPT_ENCODING, "gzip");
+        if let Some(cookies) = exchange.cookies() {
+            request = request.header(COOKIE, cookies);
+        }
+        let response = timeout(HEADERS_TIMEOUT, request.send()).await;
+        response.map_err(|_| timed_out())?.map_err(of_reqwest)
+    }
+
+    /// Fetches a page and parses it, with the attempts and delays of the other contenders.
+    async fn get_with_retries<T>(
+        &self,
+        request: Request<'_>,
+        lane: &mut Lane<'_>,
+        mut parse: impl FnMut(&Page, &mut Lane<'_>) -> Result<T, PageError>,
+    ) -> Result<T, String> {
+        let path = request.path;
+        let mut attempts = Attempts::default();
+        loop {
+            let page = self.get(request, lane).await;
+            let error = match page.and_then(|page| parse(&page, lane)) {
+                Ok(parsed) => return Ok(parsed),
+                Err(error) => error,
+            };
+            let delay = self
+                .retries
+                .next_delay(path, MAX_ATTEMPTS, &mut attempts, &error);
+            let Some(delay) = delay.filter(|_| self.archive.is_none()) else {
+                return Err(format!("{path}: {error}"));
+            };
+            self.counters.retries.add(1);
+            sleep(delay).await;
+        }
+    }
+}
+
+/// Reads a whole body of at most `limit` bytes.
+async fn read(mut response: Response, limit: u64) -> Result<Vec<u8>, PageError> {
+    let announced = response.content_length().unwrap_or(0);
+    if announced > limit {
+        return Err(too_large(limit));
+    }
+    let mut body = Vec::with_capacity(announced as usize);
+    loop {
+        let chunk = timeout(READ_TIMEOUT, response.chunk()).await;
+        let Some(chunk) = chunk.map_err(|_| timed_out())?.map_err(of_reqwest)? else {
+            return Ok(body);
+        };
+        if (body.len() + chunk.len()) as u64 > limit {
+            return Err(too_large(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+}
+
+fn of_reqwest(error: reqwest::Error) -> PageError {
+    let reason = if error.is_connect() {
+        Reason::Unreachable
+    } else if is_malformed(&error) {
+        Reason::Protocol
+    } else {
+        Reason::Broken
+    };
+    PageError::new(reason, error.to_string()).caused_by(error)
 }
 
 async fn index_page(scraper: Arc<Scraper>, number: u32) -> Result<IndexPage, String> {
     let _permit = scraper.permit().await;
     let mut lane = scraper.counters.lane(Label::Index);
     let path = paths::numbered_page(scraper.task.work.index().unwrap_or_default(), number);
-    let page = scraper
-        .get(Request::new(Purpose::Index, &path), &mut lane)
-        .await
-        .map_err(|error| error.to_string())?;
+    let request = Request::new(Purpose::Index, &path);
     let mut inflater = Inflater::default();
-    let html = lane
-        .time(Phase::Inflating, || page.inflate(&mut inflater))
-        .map_err(|error| error.to_string())?;
-    lane.time(Phase::Reading, || index::parse(html))
-        .map_err(|error| error.to_string())
+    let parse =
+        |page: &Page, lane: &mut Lane| decode::parse_html(page, &mut inflater, lane, index::parse);
+    scraper.get_with_retries(request, &mut lane, parse).await
 }
 
 async fn visit(scraper: Arc<Scraper>, link: Link) -> Harvest<Extract> {
@@ -229,16 +322,8 @@ async fn rate(scraper: Arc<Scraper>) -> Result<Option<Rates>, String> {
     let _permit = scraper.permit().await;
     let mut lane = scraper.counters.lane(Label::Rate);
     let path = paths::rates(None);
-    let page = scraper
-        .get(Request::new(Purpose::Rates, &path), &mut lane)
-        .await
-        .map_err(|error| error.to_string())?;
-    let mut inflater = Inflater::default();
-    let xml = page
-        .inflate(&mut inflater)
-        .map_err(|error| error.to_string())?;
-    let xml = decode::to_utf8(xml, page.charset().as_deref());
-    rates::parse(&String::from_utf8_lossy(&xml))
-        .map(Some)
-        .map_err(|error| error.to_string())
+    let request = Request::new(Purpose::Rates, &path);
+    let parse = |page: &Page, lane: &mut Lane| exchange_rate::parse(page, lane.counters);
+    let rates = scraper.get_with_retries(request, &mut lane, parse).await?;
+    Ok(Some(rates))
 }

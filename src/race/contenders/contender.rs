@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
+use super::shared::Outcome;
+use crate::race::contenders::task::Task;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::usage;
-
-use super::shared::Outcome;
-use crate::race::task::Task;
 
 /// The contender that is the product. Tables and charts highlight it.
 pub const PRODUCT: &str = "pipeline";
@@ -15,8 +14,8 @@ pub const BASELINE: &str = "sequential";
 /// The highest number of pages in flight that a race accepts.
 pub const MAX_IN_FLIGHT: usize = 4096;
 
-/// Files that a run opens besides its connections, such as its answer and those for looking up a host
-/// name.
+/// Files that a process of a run has open besides those of its pages in flight: its answer, those for
+/// looking up a host name, and those of the async runtime.
 const OTHER_FILES: usize = 24;
 
 pub struct Contender {
@@ -32,15 +31,21 @@ pub struct Contender {
 }
 
 impl Contender {
+    /// Files that a run opens with this many pages in flight.
+    pub fn files(&self, in_flight: usize) -> usize {
+        OTHER_FILES + self.files_per_page * in_flight
+    }
+
     /// Raises the limit of open files and fails if the contender needs more than the system allows.
     pub fn require_files(&self, in_flight: usize) -> Result<(), String> {
         // If the limit cannot be raised, the present one holds.
         let _ = usage::raise_open_file_limit();
-        let needed = OTHER_FILES + self.files_per_page * in_flight;
+        let needed = self.files(in_flight);
         let available = usage::openable_files(needed);
         if available < needed {
             return Err(format!(
-                "{} needs {needed} open files for {in_flight} pages in flight, and the system allows this process {available} more: raise the limit with `ulimit -n {}`",
+                "{} needs {needed} open files for {in_flight} pages in flight, and the system allows \
+                 this process {available} more: raise the limit with `ulimit -n {}`",
                 self.name,
                 needed + OTHER_FILES
             ));

@@ -8,14 +8,13 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::shared::Outcome;
 use crate::pipeline::harvest::Harvest;
+use crate::race::contenders::extract::Extract;
 use crate::site::index::{IndexPage, Link, MAX_PAGES};
 use crate::site::paths;
 use crate::site::rates::Rates;
 use crate::source::purpose::{Purpose, Request};
-
-use super::shared::Outcome;
-use crate::race::extract::Extract;
 
 /// CPU time to inflate and parse a page: 0.2 ms on the machine of the README.
 const CPU_PER_PAGE: Duration = Duration::from_micros(200);
@@ -159,6 +158,9 @@ impl Frontier {
     /// Adds the companies of an index page, and the further pages that it names.
     pub fn add_index_page(&self, page: IndexPage) {
         let mut state = self.state();
+        if state.failure.is_some() {
+            return;
+        }
         let index = self.index.as_deref().unwrap_or_default();
         for number in state.pages + 1..=page.pages.min(MAX_PAGES) {
             state.first.push_back(index_page(index, number));
@@ -255,7 +257,7 @@ mod tests {
             (1024, &[][..], 2),
             (1, &[50_000], 1),
             (1024, &[100; 50], 2),
-            (1024, &[100, 350, 100, 100], 2),
+            (1024, &[100, 250, 100, 100], 2),
             (1024, &[400], 6),
             (128, &[50_000], 128),
             (1024, &[50_000], 502),
@@ -292,5 +294,31 @@ mod tests {
         assert!(next().target.is_none());
         frontier.fail("the index is broken".to_owned());
         assert!(frontier.finish(Harvest::default()).is_err());
+    }
+
+    /// Worker 1 has index page 1 when the rates of worker 2 fail.
+    #[test]
+    fn an_index_page_after_a_failure_starts_no_workers() {
+        let limits = Limits {
+            in_flight: 2,
+            threads: 2,
+        };
+        let frontier = Frontier::of_index("dax", limits);
+        assert_eq!(frontier.first_workers(), 2);
+        assert!(frontier.next(None).target.is_some());
+        assert!(frontier.next(None).target.is_some());
+        frontier.fail("no rates".to_owned());
+        frontier.add_index_page(IndexPage {
+            pages: 2,
+            rows: vec![Link::to("/stocks/a-stock")],
+            ..IndexPage::default()
+        });
+        let next = frontier.next(None);
+        assert!(next.target.is_none());
+        assert_eq!(next.to_start, 0);
+        assert_eq!(
+            frontier.finish(Harvest::default()).err().unwrap(),
+            "no rates"
+        );
     }
 }

@@ -11,12 +11,13 @@ use httparse::{EMPTY_HEADER, Status, parse_chunk_size};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
-use crate::http::client::{CONNECT_TIMEOUT, HEADERS_TIMEOUT, check_transfer_encoding};
+use super::own_client::{Exchange, Head, Origin, too_large};
+use crate::http::client::{
+    BODY_TIMEOUT, CONNECT_TIMEOUT, HEADERS_TIMEOUT, READ_TIMEOUT, check_transfer_encoding,
+};
 use crate::http::connections::{INPUT_BUFFER, MAX_RESPONSE};
 use crate::http::error::{MAX_HEADERS, PageError, Reason};
-
-use super::own_client::{Exchange, Head, Origin, too_large};
-use crate::race::task::TIMEOUT;
+use crate::race::contenders::task::TIMEOUT;
 
 /// First size of the input buffer in bytes. Real heads have 1 KB. What follows a head in the buffer is
 /// copied into the body.
@@ -33,6 +34,7 @@ pub struct Connection {
     end: usize,
     /// Bytes of the response under way, with its head and its chunk sizes.
     received: usize,
+    /// The end of the time limit for the head, or for the body after it.
     deadline: Instant,
     /// Whether the connection can carry another request.
     pub is_reusable: bool,
@@ -62,8 +64,9 @@ impl Connection {
         let tcp = connect(&host, port).map_err(PageError::of_io)?;
         // Without it, a request waits for the acknowledgement of the one before.
         tcp.set_nodelay(true).map_err(PageError::of_io)?;
-        let timeout = tcp.set_read_timeout(Some(HEADERS_TIMEOUT));
-        timeout.map_err(PageError::of_io)?;
+        tcp.set_read_timeout(Some(READ_TIMEOUT))
+            .and_then(|()| tcp.set_write_timeout(Some(READ_TIMEOUT)))
+            .map_err(PageError::of_io)?;
         let stream = if is_https {
             let of_tls = |error: &dyn ToString| PageError::new(Reason::Tls, error.to_string());
             let name = ServerName::try_from(host).map_err(|error| of_tls(&error))?;
@@ -96,9 +99,11 @@ impl Connection {
     ) -> Result<(Head, Vec<u8>), PageError> {
         self.is_reusable = false;
         (self.start, self.end, self.received) = (0, 0, 0);
-        self.deadline = exchange.sent_at + TIMEOUT;
-        self.stream.send(request).map_err(PageError::of_io)?;
+        let end = exchange.sent_at + TIMEOUT;
+        self.deadline = end.min(Instant::now() + HEADERS_TIMEOUT);
+        self.stream.send(request).map_err(of_io)?;
         let (version, mut head) = self.read_head()?;
+        self.deadline = end.min(Instant::now() + BODY_TIMEOUT);
         head.waited = exchange.sent_at.elapsed();
         let keeps_open = keeps_open(version, &head.headers);
         let framing = framing(head.status, &head.headers)?;
@@ -256,15 +261,11 @@ impl Connection {
         let read = loop {
             match self.stream.read(out) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // What a read returns when its time limit has passed depends on the system.
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    break Err(ErrorKind::TimedOut.into());
-                }
                 Ok(0) => break Err(ErrorKind::UnexpectedEof.into()),
                 read => break read,
             }
         };
-        let read = read.map_err(PageError::of_io)?;
+        let read = read.map_err(of_io)?;
         self.received += read;
         if self.received > MAX_RESPONSE {
             return Err(too_large(MAX_RESPONSE as u64));
@@ -336,6 +337,14 @@ fn parse_head(input: &[u8]) -> Result<Option<(usize, Version, Head)>, PageError>
         waited: Default::default(),
     };
     Ok(Some((length, version, head)))
+}
+
+/// The error of a read or write. What one returns when its time limit has passed depends on the system.
+fn of_io(error: io::Error) -> PageError {
+    PageError::of_io(match error.kind() {
+        ErrorKind::WouldBlock => ErrorKind::TimedOut.into(),
+        _ => error,
+    })
 }
 
 fn invalid(error: &dyn ToString) -> PageError {

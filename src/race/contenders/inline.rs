@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::telemetry::counters::Counters;
-
 use super::contender::{Contender, MAX_IN_FLIGHT};
 use super::shared::{Outcome, Worker, worker_pool};
-use crate::race::task::Task;
+use crate::race::contenders::task::Task;
+use crate::telemetry::counters::Counters;
 
 pub const CONTENDER: Contender = Contender {
     name: "inline",

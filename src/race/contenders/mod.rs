@@ -4,10 +4,18 @@
 //! in which threads fetch and parse the pages, and in how many there are. Contenders with a client of
 //! their own share the parsers, and the queue of pages with its workers (`own_client`, `frontier`).
 
+pub mod blocking_walk;
+pub mod extract;
+pub mod fault;
+pub mod headings;
+pub mod task;
+pub mod trust;
+
 mod async_hyper;
 mod async_reqwest;
 mod contender;
 mod frontier;
+mod host_pause;
 mod http1;
 mod inline;
 mod own_client;
@@ -25,13 +33,13 @@ pub use processes::worker;
 /// The table of all contenders.
 pub const ALL: [Contender; 10] = [
     pipeline::CONTENDER,
+    sockets::CONTENDER,
     inline::CONTENDER,
     sequential::CONTENDER,
+    async_hyper::ON_ALL_CORES,
     thread_per_page::CONTENDER,
     rayon_only::CONTENDER,
     processes::CONTENDER,
-    sockets::CONTENDER,
-    async_hyper::ON_ALL_CORES,
     async_hyper::ON_ONE_THREAD,
     async_reqwest::CONTENDER,
 ];

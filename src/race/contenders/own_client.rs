@@ -1,5 +1,5 @@
 //! What contenders with a client of their own share: the pages to fetch, the redirects and checks of a
-//! response, and what becomes of its page.
+//! response, and the handling of its page.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,6 +8,9 @@ use http::{HeaderMap, HeaderValue};
 use rustls::ClientConfig;
 use url::Url;
 
+use super::frontier::{Frontier, Limits, Target};
+use super::host_pause::HostPause;
+use super::shared::add;
 use crate::http::client;
 use crate::http::decode::{self, Inflater};
 use crate::http::error::{PageError, Reason};
@@ -15,18 +18,16 @@ use crate::http::page::Page;
 use crate::http::redirect::{self, Chain};
 use crate::job::exchange_rate;
 use crate::pipeline::harvest::Harvest;
+use crate::race::contenders::extract::Extract;
+use crate::race::contenders::task::Task;
+use crate::race::contenders::trust;
 use crate::site::{index, paths};
 use crate::source::Source;
+use crate::source::purpose::Request;
 use crate::source::retry::{Attempts, MAX_ATTEMPTS, Retries};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::lane::Lane;
 use crate::telemetry::trace::Label;
-
-use super::frontier::{Frontier, Limits, Target};
-use super::shared::add;
-use crate::race::extract::Extract;
-use crate::race::task::Task;
-use crate::race::trust;
 
 /// One run, shared by all its workers.
 pub struct Crawl {
@@ -36,6 +37,7 @@ pub struct Crawl {
     /// Pages in memory, used instead of a server.
     pub archive: Option<Source>,
     pub tls: Arc<ClientConfig>,
+    pub pause: HostPause,
     retries: Retries,
     /// Buffers of bodies that no page uses. A request that waits for its response has none.
     buffers: Mutex<Vec<Vec<u8>>>,
@@ -57,6 +59,7 @@ impl Crawl {
             frontier,
             archive: task.archive_source()?,
             tls: trust::client_config(task.authorities.as_deref())?,
+            pause: HostPause::default(),
             retries: Retries::default(),
             buffers: Mutex::default(),
             task: task.clone(),
@@ -69,7 +72,7 @@ impl Crawl {
         buffers.pop().unwrap_or_default()
     }
 
-    pub fn give_back(&self, buffer: Vec<u8>) {
+    pub fn recycle(&self, buffer: Vec<u8>) {
         let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
         buffers.push(buffer);
     }
@@ -83,10 +86,25 @@ impl Crawl {
         }
     }
 
+    /// The page of the last response. Begins the pause that it asks for. Fails unless its status is 200.
+    pub fn receive(
+        &self,
+        exchange: Exchange,
+        head: Head,
+        body: Vec<u8>,
+    ) -> Result<Page, PageError> {
+        let pauses_host = exchange.pauses_host;
+        let page = exchange.page(head, body);
+        if pauses_host && let Err(why) = self.pause.record(&page) {
+            self.frontier.fail(why);
+        }
+        page.require_status_200()
+    }
+
     /// Parses a page and adds what it says to the harvest or to the frontier. Returns its target again if
     /// it should be fetched again after a delay. As with the blocking contenders, that is done for index
     /// pages and exchange rates alone.
-    pub fn take_in(
+    pub fn handle_page(
         &self,
         target: Target,
         attempts: &mut Attempts,
@@ -98,12 +116,12 @@ impl Crawl {
             lane,
             harvest,
         } = parsing;
-        let taken_in = match target {
+        let handled = match target {
             Target::Company(link) => {
                 let extract = page.and_then(|page| {
                     harvest.add_latency(page.elapsed);
                     let extract = self.task.extract(&page, inflater, lane);
-                    self.give_back(page.body);
+                    self.recycle(page.body);
                     extract
                 });
                 add(harvest, link, extract);
@@ -116,7 +134,7 @@ impl Crawl {
                 .and_then(|page| exchange_rate::parse(&page, lane.counters))
                 .map(|rates| self.frontier.set_rates(rates)),
         };
-        let error = taken_in.err()?;
+        let error = handled.err()?;
         let path = target.path();
         let delay = self
             .retries
@@ -146,6 +164,7 @@ pub struct Exchange {
     asked: String,
     chain: Chain,
     pub limits: client::Limits,
+    pub pauses_host: bool,
     pub sent_at: Instant,
     not_followed: Option<Box<PageError>>,
 }
@@ -158,12 +177,14 @@ pub struct Head {
 }
 
 impl Exchange {
-    pub fn new(site: &str, path: &str, limits: client::Limits) -> Self {
-        let asked = format!("{site}{}", paths::encoded(path));
+    pub fn new(site: &str, request: Request<'_>) -> Self {
+        let asked = format!("{site}{}", paths::encoded(request.path));
+        let policy = request.purpose.policy();
         Exchange {
-            chain: Chain::new(&asked, limits.redirects),
+            chain: Chain::new(&asked, policy.limits.redirects),
             asked,
-            limits,
+            limits: policy.limits,
+            pauses_host: policy.pauses_host,
             sent_at: Instant::now(),
             not_followed: None,
         }
@@ -187,9 +208,9 @@ impl Exchange {
         self.not_followed.is_none()
     }
 
-    /// The page of the last response. Fails unless its status is 200.
-    pub fn page(self, head: Head, body: Vec<u8>) -> Result<Page, PageError> {
-        let page = Page {
+    /// The page of the last response, with any status.
+    pub fn page(self, head: Head, body: Vec<u8>) -> Page {
+        Page {
             asked: self.asked,
             reached: self.chain.reached(),
             not_followed: self.not_followed,
@@ -200,8 +221,7 @@ impl Exchange {
             elapsed: self.sent_at.elapsed(),
             from_journal: false,
             large: None,
-        };
-        page.require_status_200()
+        }
     }
 }
 
@@ -244,6 +264,11 @@ impl Origin {
             },
         })
     }
+}
+
+/// The error of a response that does not arrive within its time limit.
+pub fn timed_out() -> PageError {
+    PageError::new(Reason::Timeout, "no response in time")
 }
 
 /// The error of a body over its limit in bytes.

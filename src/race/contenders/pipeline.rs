@@ -4,13 +4,12 @@
 use std::sync::Arc;
 use std::thread;
 
-use crate::pipeline::{self, PoolSizes};
-use crate::telemetry::counters::Counters;
-
 use super::contender::{Contender, MAX_IN_FLIGHT, PRODUCT};
 use super::shared::Outcome;
+use crate::pipeline::{self, PoolSizes};
+use crate::race::contenders::task::Task;
 use crate::race::machine;
-use crate::race::task::Task;
+use crate::telemetry::counters::Counters;
 
 pub const CONTENDER: Contender = Contender {
     name: PRODUCT,

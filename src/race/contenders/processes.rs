@@ -6,20 +6,20 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::http::error::{PageError, Reason};
-use crate::pipeline::harvest::Harvest;
-use crate::site::index::Link;
-use crate::source::Source;
-use crate::source::purpose::Purpose;
-use crate::telemetry::counters::Counters;
-use crate::telemetry::trace::{Label, Span};
 use crossbeam_channel::Receiver;
 use serde::{Deserialize, Serialize};
 
 use super::contender::Contender;
 use super::shared::{Outcome, Worker, add, worker_pool};
-use crate::race::extract::Extract;
-use crate::race::task::Task;
+use crate::http::error::{PageError, Reason};
+use crate::pipeline::harvest::Harvest;
+use crate::race::contenders::extract::Extract;
+use crate::race::contenders::task::Task;
+use crate::site::index::Link;
+use crate::source::Source;
+use crate::source::purpose::Purpose;
+use crate::telemetry::counters::Counters;
+use crate::telemetry::trace::{Label, Span};
 
 pub const CONTENDER: Contender = Contender {
     name: "processes",

@@ -2,9 +2,13 @@
 
 use std::thread;
 
+use crossbeam_channel::{Receiver, bounded};
+
 use crate::http::decode::Inflater;
 use crate::http::error::PageError;
 use crate::pipeline::harvest::{Failure, Harvest};
+use crate::race::contenders::extract::Extract;
+use crate::race::contenders::task::Task;
 use crate::site::index::Link;
 use crate::site::rates::Rates;
 use crate::source::Source;
@@ -12,10 +16,6 @@ use crate::source::purpose::{Purpose, Request};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::lane::Lane;
 use crate::telemetry::trace::Label;
-use crossbeam_channel::{Receiver, bounded};
-
-use crate::race::extract::Extract;
-use crate::race::task::Task;
 
 /// Links that may wait for a thread.
 const QUEUED: usize = 800;

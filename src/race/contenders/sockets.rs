@@ -8,25 +8,24 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::http::client::ACCEPT;
-use crate::http::decode::Inflater;
-use crate::http::error::{PageError, Reason};
-use crate::http::page::Page;
-use crate::pipeline::harvest::Harvest;
-use crate::source::purpose::Request;
-use crate::source::retry::Attempts;
-use crate::telemetry::counters::Counters;
-use crate::telemetry::lane::Lane;
-use crate::telemetry::trace::Label;
-
 use super::contender::{Contender, MAX_IN_FLIGHT};
 use super::frontier::{Next, Target};
 use super::http1::Connection;
 use super::own_client::{Crawl, Exchange, Head, Parsing};
 use super::shared::Outcome;
-use crate::race::extract::Extract;
+use crate::http::client::ACCEPT;
+use crate::http::decode::Inflater;
+use crate::http::error::{PageError, Reason};
+use crate::http::page::Page;
+use crate::pipeline::harvest::Harvest;
+use crate::race::contenders::extract::Extract;
+use crate::race::contenders::task::{Task, USER_AGENT};
 use crate::race::machine;
-use crate::race::task::{Task, USER_AGENT};
+use crate::source::purpose::Request;
+use crate::source::retry::Attempts;
+use crate::telemetry::counters::Counters;
+use crate::telemetry::lane::Lane;
+use crate::telemetry::trace::Label;
 
 pub const CONTENDER: Contender = Contender {
     name: "sockets",
@@ -41,16 +40,16 @@ const STACK: usize = 512 << 10;
 
 fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
     let cores = machine::cores();
-    let (give_back, inflaters) = bounded(cores);
+    let (return_inflater, inflaters) = bounded(cores);
     for _ in 0..cores {
         // The channel has room for all of them.
-        let _ = give_back.send(Inflater::default());
+        let _ = return_inflater.send(Inflater::default());
     }
     let scraper = &Scraper {
         crawl: Crawl::new(task, counters, cores)?,
         idle: Mutex::default(),
         harvest: Mutex::default(),
-        give_back,
+        return_inflater,
         inflaters,
     };
     thread::scope(|scope| scraper.start(scraper.crawl.frontier.first_workers(), scope));
@@ -67,7 +66,7 @@ struct Scraper {
     /// One inflater for each core: 1,024 threads with one each take 300 MB, and no more than one for each
     /// core can inflate at the same time.
     inflaters: Receiver<Inflater>,
-    give_back: Sender<Inflater>,
+    return_inflater: Sender<Inflater>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -134,9 +133,9 @@ impl Worker<'_> {
             let again = self
                 .scraper
                 .crawl
-                .take_in(target, &mut attempts, page, parsing);
+                .handle_page(target, &mut attempts, page, parsing);
             // The channel has room for all inflaters.
-            let _ = self.scraper.give_back.send(inflater);
+            let _ = self.scraper.return_inflater.send(inflater);
             let Some((same, delay)) = again else { return };
             if attempts.got_other_page {
                 self.connection = None;
@@ -152,6 +151,9 @@ impl Worker<'_> {
         if let Some(archive) = &crawl.archive {
             return archive.get(request, || crawl.take_buffer(), lane);
         }
+        while let Some(left) = crawl.pause.left() {
+            thread::sleep(left);
+        }
         let sent_at = Instant::now();
         let page = self.fetch(request);
         match &page {
@@ -166,17 +168,17 @@ impl Worker<'_> {
 
     fn fetch(&mut self, request: Request<'_>) -> Result<Page, PageError> {
         let site = &self.scraper.crawl.task.site;
-        let mut exchange = Exchange::new(site, request.path, request.purpose.policy().limits);
+        let mut exchange = Exchange::new(site, request);
         loop {
             let (head, body) = self.send(&exchange)?;
             if !exchange.follows(&head) {
-                return exchange.page(head, body);
+                return self.scraper.crawl.receive(exchange, head, body);
             }
         }
     }
 
-    /// Sends a request on the connection of this worker, or on another one if it leads elsewhere or is
-    /// closed.
+    /// Sends a request on the connection of this worker, or opens one if that is closed or belongs to
+    /// another origin.
     fn send(&mut self, exchange: &Exchange) -> Result<(Head, Vec<u8>), PageError> {
         let (origin, path) = exchange.address();
         let crawl = &self.scraper.crawl;
@@ -217,7 +219,8 @@ impl Worker<'_> {
         // Writing to a string cannot fail.
         let _ = write!(
             request,
-            "GET {path} HTTP/1.1\r\nhost: {authority}\r\nuser-agent: {USER_AGENT}\r\naccept: {ACCEPT}\r\naccept-encoding: gzip\r\n"
+            "GET {path} HTTP/1.1\r\nhost: {authority}\r\nuser-agent: {USER_AGENT}\r\n\
+             accept: {ACCEPT}\r\naccept-encoding: gzip\r\n"
         );
         if let Some(cookies) = exchange.cookies().and_then(|cookies| cookies.to_str().ok()) {
             let _ = write!(request, "cookie: {cookies}\r\n");

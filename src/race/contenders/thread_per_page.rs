@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::thread;
 
-use crate::pipeline::harvest::Harvest;
-use crate::telemetry::counters::Counters;
 use crossbeam_channel::{bounded, unbounded};
 
 use super::contender::{Contender, MAX_IN_FLIGHT};
 use super::shared::{Outcome, Worker};
-use crate::race::task::Task;
+use crate::pipeline::harvest::Harvest;
+use crate::race::contenders::task::Task;
+use crate::telemetry::counters::Counters;
 
 pub const CONTENDER: Contender = Contender {
     name: "thread-per-page",

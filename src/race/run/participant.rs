@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::Result;
 
-use crate::race::task::{Task, Work};
+use crate::race::contenders::task::{Task, Work};
 
 #[derive(Debug, Clone)]
 pub enum Participant {

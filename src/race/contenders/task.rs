@@ -4,6 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
 use crate::http::client::{Client, Options};
 use crate::http::decode::{self, Inflater};
 use crate::http::error::PageError;
@@ -13,6 +16,10 @@ use crate::http::tls::Authorities;
 use crate::job::exchange_rate::{self, RateChoice};
 use crate::pipeline::index_walk::{IndexWalk, WalkMode};
 use crate::pipeline::{self, PoolSizes, Walk};
+use crate::race::contenders::blocking_walk;
+use crate::race::contenders::extract::Extract;
+use crate::race::contenders::fault::Fault;
+use crate::race::contenders::headings;
 use crate::site::index::Link;
 use crate::site::rates::Rates;
 use crate::source::{Site, Source};
@@ -22,13 +29,6 @@ use crate::telemetry::trace::{Phase, Trace};
 use crate::warc::journal::{Identity, Journal};
 use crate::warc::reader::Archive;
 use crate::warc::writer::Checksum;
-use anyhow::Context;
-use serde::{Deserialize, Serialize};
-
-use crate::race::blocking_walk;
-use crate::race::extract::Extract;
-use crate::race::fault::Fault;
-use crate::race::headings;
 
 pub const TIMEOUT: Duration = Duration::from_secs(45);
 pub const USER_AGENT: &str = concat!("indexrank-race/", env!("CARGO_PKG_VERSION"));
@@ -135,17 +135,17 @@ impl Task {
     }
 
     /// Passes every link to `send` until it returns false. Links of an index follow as soon as an
-    /// index page arrives, with up to `side_by_side` index pages in flight. Returns the number of
+    /// index page arrives, with up to `in_flight` index pages in flight. Returns the number of
     /// listed links.
     pub fn for_each_link(
         &self,
         source: &Source,
-        side_by_side: usize,
+        in_flight: usize,
         counters: &Counters,
         send: impl FnMut(Link) -> bool,
     ) -> Result<usize, String> {
         match self.work.index() {
-            Some(index) => blocking_walk::walk(source, index, side_by_side, counters, send),
+            Some(index) => blocking_walk::walk(source, index, in_flight, counters, send),
             None => {
                 let links = self.links_from_file()?;
                 let listed = links.len();

@@ -4,19 +4,51 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
-use crate::race::chart::{LineChart, Series, XAxis, short};
-use crate::race::condition;
 use crate::race::contenders::{BASELINE, PRODUCT};
+use crate::race::findings::round_set::{Entry, RoundSet};
+use crate::race::findings::sweep;
+use crate::race::number_format::short;
 use crate::race::options::{RaceArgs, WorkArg};
-use crate::race::palette::Palette;
-use crate::race::round_set::{Entry, RoundSet};
+use crate::race::page::chart::{LineChart, Series, XAxis};
+use crate::race::page::condition;
+use crate::race::page::palette::Palette;
 use crate::race::start::Start;
-use crate::race::verdict;
+use crate::source::origin::Origin;
 use crate::words::quantity;
 
 const STYLE: &str = include_str!("page.css");
 /// Forbids the browser to fetch anything.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+
+/// A number of a participant that is drawn against the number of pages in flight.
+struct Measure {
+    /// The start of the `id` of its charts.
+    id: &'static str,
+    name: &'static str,
+    unit: &'static str,
+    value: fn(&Entry) -> Option<f64>,
+}
+
+const MEASURES: [Measure; 3] = [
+    Measure {
+        id: "wall",
+        name: "Wall time",
+        unit: "s",
+        value: |entry| Some(entry.wall()?.median),
+    },
+    Measure {
+        id: "cpu",
+        name: "CPU time for a page",
+        unit: "ms",
+        value: Entry::cpu_ms_per_page,
+    },
+    Measure {
+        id: "peak",
+        name: "Peak memory",
+        unit: "MB",
+        value: |entry| entry.median(|run| run.peak_mb),
+    },
+];
 
 /// `report` is the content of the JSON file.
 pub fn page(args: &RaceArgs, start: &Start, sets: &[RoundSet], report: &Value) -> String {
@@ -37,10 +69,10 @@ pub fn page(args: &RaceArgs, start: &Start, sets: &[RoundSet], report: &Value) -
             body {
                 header { h1 { (title) } }
                 main {
-                    (answer(args, sets))
+                    (answer(report))
                     (circumstances(args, start, report))
                     @if has_overview {
-                        @for latency_ms in args.latencies() { (overview(args, sets, &palette, latency_ms)) }
+                        @for latency_ms in sweep::latencies(sets) { (overview(args, sets, &palette, latency_ms)) }
                     }
                     section {
                         h2 { "Each condition" }
@@ -64,8 +96,13 @@ pub fn page(args: &RaceArgs, start: &Start, sets: &[RoundSet], report: &Value) -
     .into_string()
 }
 
-fn answer(args: &RaceArgs, sets: &[RoundSet]) -> Markup {
-    let sentences = verdict::sentences(args, sets);
+fn answer(report: &Value) -> Markup {
+    let sentences: Vec<&str> = report["answer"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(text)
+        .collect();
     html! {
         @if !sentences.is_empty() {
             section.verdict aria-label="The answer" {
@@ -117,7 +154,6 @@ fn text(value: &Value) -> &str {
 
 /// Where the pages come from.
 fn source(args: &RaceArgs) -> String {
-    use crate::source::origin::Origin;
     match (&args.urls, &args.from) {
         (Some(file), _) => format!("the addresses in {}", file.display()),
         (None, Origin::Archive(file)) => format!("the archive {}", file.display()),
@@ -131,56 +167,65 @@ fn source(args: &RaceArgs) -> String {
 /// Time, CPU time and memory of each participant against the number of pages in flight, at one
 /// latency.
 fn overview(args: &RaceArgs, sets: &[RoundSet], palette: &Palette, latency_ms: u64) -> Markup {
-    let sets: Vec<&RoundSet> = sets
-        .iter()
-        .filter(|set| set.latency_ms == latency_ms)
-        .collect();
+    let sets = sweep::at_latency(sets, latency_ms);
     let title = match &args.urls {
         Some(file) => format!("Addresses of {}", file.display()),
         None if args.work == WorkArg::Cpu => "Pages in memory".to_owned(),
         None => format!("Server waits {latency_ms} ms"),
     };
-    let wall = |entry: &Entry| Some(entry.wall()?.median);
-    let all = series(&sets, palette, wall);
-    let (undrawn, walls) = all
-        .into_iter()
-        .partition::<Vec<_>, _>(|line| line.name == BASELINE);
-    // Alone, the baseline squeezes nothing.
-    let (undrawn, walls) = match walls.is_empty() {
-        true => (walls, undrawn),
-        false => (undrawn, walls),
-    };
-    let mut least: Vec<(f64, f64)> = sets
+    let least: Vec<(f64, f64)> = sets
         .iter()
         .filter_map(|set| Some((set.workers as f64, condition::least_possible(args, set)?)))
         .collect();
-    least.sort_by(|one, other| one.0.total_cmp(&other.0));
-    let cpu = series(&sets, palette, Entry::cpu_ms_per_page);
-    let memory = series(&sets, palette, |entry| entry.median(|run| run.peak_mb));
-    let chart = |id, name: &str, unit, series, least| LineChart {
-        id: format!("{id}-{latency_ms}"),
-        title: format!("{name} against pages in flight. {title}"),
-        x_axis: XAxis::InFlight,
-        unit,
-        series,
-        least,
+    // Without others, the baseline sets the scale.
+    let has_others = sets
+        .iter()
+        .any(|set| set.ranked().any(|entry| entry.name() != BASELINE));
+    let is_drawn = |name: &str| !has_others || name != BASELINE;
+    let lines = |is_shown: &dyn Fn(&str) -> bool| {
+        MEASURES.map(|measure| {
+            let mut lines = series(&sets, palette, measure.value);
+            lines.retain(|line| is_shown(line.name));
+            lines
+        })
     };
-    let names = ["Wall time", "CPU time for a page", "Peak memory"];
-    let charts = [
-        chart("wall", names[0], "s", &walls, &*least),
-        chart("cpu", names[1], "ms", &cpu, &[]),
-        chart("peak", names[2], "MB", &memory, &[]),
-    ];
+    let drawn = lines(&is_drawn);
+    let undrawn = lines(&|name| !is_drawn(name));
+    let figures = MEASURES.iter().zip(&drawn).map(|(measure, series)| {
+        let chart = LineChart {
+            id: format!("{}-{latency_ms}", measure.id),
+            title: format!("{} against pages in flight. {title}", measure.name),
+            x_axis: XAxis::InFlight,
+            unit: measure.unit,
+            series,
+            least: if measure.id == "wall" { &least } else { &[] },
+        };
+        chart.figure(measure.name)
+    });
     html! {
         section {
             h2 { (title) }
             p.legend {
-                @for line in &cpu { span { (line.style.swatch()) (line.name) } }
+                @for line in &drawn[0] { span { (line.style.swatch()) (line.name) } }
                 @if !least.is_empty() { span { (least_swatch()) "least possible time" } }
             }
-            div.charts { @for (name, chart) in names.iter().zip(charts) { (chart.figure(name)) } }
-            @for line in &undrawn { p.note { (line.name) " is not in the chart of wall time: it takes " (range(&line.points)) " s." } }
+            div.charts { @for figure in figures { (figure) } }
+            (undrawn_in_words(&undrawn))
             details.numbers { summary { "These charts as a table" } (numbers(&sets, palette)) }
+        }
+    }
+}
+
+/// The baseline works on one page at a time under every condition, so its lines would be flat.
+fn undrawn_in_words(undrawn: &[Vec<Series>; MEASURES.len()]) -> Markup {
+    let [[wall, ..], [cpu, ..], [peak, ..]] = undrawn.each_ref().map(Vec::as_slice) else {
+        return html! {};
+    };
+    html! {
+        p.note {
+            (BASELINE) " is not in the charts, because it always has one page in flight: it takes "
+            (range(&wall.points)) " s, " (range(&cpu.points)) " ms of CPU time for a page, and "
+            (range(&peak.points)) " MB."
         }
     }
 }
@@ -240,26 +285,20 @@ fn names<'a>(sets: &[&'a RoundSet], palette: &Palette) -> Vec<&'a str> {
 
 /// The values of the charts.
 fn numbers(sets: &[&RoundSet], palette: &Palette) -> Markup {
-    type Value = fn(&Entry) -> Option<f64>;
-    let measures: [(&str, Value); 3] = [
-        ("Wall time, s", |entry| Some(entry.wall()?.median)),
-        ("CPU ms/page", Entry::cpu_ms_per_page),
-        ("Peak MB", |entry| entry.median(|run| run.peak_mb)),
-    ];
     html! {
         div.wide tabindex="0" role="region" aria-label="Values of the charts" { table {
             caption { "Medians by pages in flight" }
             thead {
                 tr {
                     th scope="col" rowspan="2" { "Contender" }
-                    @for (name, _) in &measures { th scope="colgroup" colspan=(sets.len()) { (name) } }
+                    @for Measure { name, unit, .. } in &MEASURES { th scope="colgroup" colspan=(sets.len()) { (name) ", " (unit) } }
                 }
-                tr { @for _ in &measures { @for set in sets { th scope="col" { (set.workers) } } } }
+                tr { @for _ in &MEASURES { @for set in sets { th scope="col" { (set.workers) } } } }
             }
             tbody { @for name in names(sets, palette) {
                 tr.product[name == PRODUCT] {
                     th scope="row" { (name) }
-                    @for (_, value) in &measures {
+                    @for Measure { value, .. } in &MEASURES {
                         @for set in sets { td { @if let Some(value) = set.entry(name).and_then(value) { (short(value)) } } }
                     }
                 }

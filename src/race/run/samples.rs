@@ -3,10 +3,10 @@
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
-use crate::telemetry::usage;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use crate::race::server::Server;
+use crate::race::run::server::Server;
+use crate::telemetry::usage;
 
 /// Time between samples at the start of a run.
 const FIRST_INTERVAL: Duration = Duration::from_millis(4);

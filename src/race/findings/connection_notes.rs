@@ -1,7 +1,7 @@
 //! Sentences about the connections of a round set: dropped ones, and TLS handshakes.
 
+use crate::race::findings::round_set::RoundSet;
 use crate::race::options::RaceArgs;
-use crate::race::round_set::RoundSet;
 use crate::words::quantity;
 
 pub fn sentences(args: &RaceArgs, set: &RoundSet) -> Vec<String> {
@@ -9,7 +9,8 @@ pub fn sentences(args: &RaceArgs, set: &RoundSet) -> Vec<String> {
     dropped(set).into_iter().chain(handshakes).collect()
 }
 
-/// Which participants lost connections. Empty if none did.
+/// The connections dropped during the runs of each participant. `None` if there were none. The counter of
+/// the system is that of the network namespace, so other programs count too.
 fn dropped(set: &RoundSet) -> Option<String> {
     let lost = set.entries.iter().filter_map(|entry| {
         let dropped = entry.dropped_connections()?;
@@ -19,7 +20,8 @@ fn dropped(set: &RoundSet) -> Option<String> {
     let lost: Vec<String> = lost.collect();
     (!lost.is_empty()).then(|| {
         format!(
-            "The system dropped connections ({}): each was tried again a second later, so these times cannot be compared.",
+            "The system dropped connections during these runs ({}), of the race or of another program. A \
+             client tries again after a second, so these times cannot be compared.",
             lost.join(", ")
         )
     })

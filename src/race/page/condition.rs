@@ -2,23 +2,22 @@
 
 use maud::{Markup, html};
 
-use crate::race::bottleneck::Bottleneck;
-use crate::race::chart::{LineChart, Series, XAxis, px, short};
-use crate::race::child::Measurement;
 use crate::race::contenders::{BASELINE, PRODUCT};
-use crate::race::labels;
-use crate::race::number_format::{speedup, with_range};
+use crate::race::findings::bottleneck::Bottleneck;
+use crate::race::findings::labels;
+use crate::race::findings::round_set::{Entry, RoundSet};
+use crate::race::number_format::{short, speedup, with_range};
 use crate::race::options::RaceArgs;
-use crate::race::palette::Palette;
-use crate::race::round_set::{Entry, RoundSet};
-use crate::race::samples::Sample;
+use crate::race::page::chart::{LineChart, Series, XAxis, px};
+use crate::race::page::palette::Palette;
+use crate::race::page::timeline::{self, PHASES};
+use crate::race::run::samples::Sample;
 use crate::race::stats::median;
-use crate::race::timeline::{self, PHASES};
 use crate::telemetry::trace::Timeline;
 
-/// Participants that take more than this times the median are named with their time and not drawn: on
-/// a scale that holds them, the others could not be told apart. The fastest is no measure, because a
-/// program that does nothing may be the fastest.
+/// Participants that take more than this times the median are named with their time, not drawn: on a scale
+/// that holds them, the other bars have the same length. The fastest is no measure, because a program that
+/// does nothing may be the fastest.
 const MAX_SLOWNESS: f64 = 5.0;
 /// Conditions of one latency share the time axis of their timelines if the shortest fills at least
 /// this share of it.
@@ -53,7 +52,8 @@ pub fn content(args: &RaceArgs, sets: &[RoundSet], at: usize, palette: &Palette)
     let has_samples = set.entries.iter().any(|entry| !entry.samples().is_empty());
     html! {
         (bars(set, palette, least_possible(args, set)))
-        @for entry in &set.entries { (problem(entry)) }
+        @for problem in set.entries.iter().flat_map(labels::problems) { p.problem { (problem) } }
+        @if let Some(note) = labels::timing(set) { p { (note) } }
         @if let Some(bottleneck) = Bottleneck::of(args, set) {
             @for line in bottleneck.to_string().lines() { p { (line) } }
         }
@@ -74,7 +74,7 @@ fn by_scale(set: &RoundSet) -> (Vec<&Entry>, Vec<&Entry>) {
     let timed = || set.ranked().filter(|entry| wall(entry).is_some());
     let of_others = timed().filter(|entry| entry.name() != BASELINE);
     match median(of_others.filter_map(wall)) {
-        // Alone, the baseline squeezes nothing.
+        // Without others, the baseline sets the scale.
         None => (timed().collect(), Vec::new()),
         Some(median) => timed().partition(|entry| {
             let is_fast = wall(entry).is_some_and(|wall| wall <= MAX_SLOWNESS * median);
@@ -128,13 +128,6 @@ fn name(name: &str, palette: &Palette) -> Markup {
     html! { span.name { (palette.style(name).swatch()) (name) } }
 }
 
-fn problem(entry: &Entry) -> Markup {
-    html! {
-        @if let Some(reason) = &entry.broken { p.problem { (entry.name()) " is disqualified: " (reason) } }
-        @if let Some(difference) = &entry.differs { p.problem { (entry.name()) " received different pages: " (difference) } }
-    }
-}
-
 const COLUMNS: [&str; 11] = [
     "s (min–max)",
     "pages/s",
@@ -180,7 +173,7 @@ fn cells(set: &RoundSet, entry: &Entry) -> [String; COLUMNS.len()] {
         with_range(wall, 3),
         number(entry.pages_per_s(), 0),
         number(bytes.map(|bytes| bytes / 1e6 / wall.median), 1),
-        latencies(entry),
+        labels::latencies(entry),
         number(entry.cpu_ms_per_page(), 2),
         number(entry.median(|run| run.peak_mb), 0),
         number(entry.requests(), 0),
@@ -189,17 +182,6 @@ fn cells(set: &RoundSet, entry: &Entry) -> [String; COLUMNS.len()] {
         entry.runs.len().to_string(),
         answer,
     ]
-}
-
-/// `0.1/2.1`: medians of the 50th and the 99th percentile in milliseconds. Empty for a program of
-/// the user, which does not report them.
-fn latencies(entry: &Entry) -> String {
-    let measurements = || entry.runs.iter().filter_map(|run| run.measurement.as_ref());
-    let latency = |percentile: fn(&Measurement) -> f64| median(measurements().map(percentile));
-    let p50 = latency(|measurement| measurement.latency_p50_ms);
-    let p99 = latency(|measurement| measurement.latency_p99_ms);
-    p50.zip(p99)
-        .map_or(String::new(), |(p50, p99)| format!("{p50:.1}/{p99:.1}"))
 }
 
 /// Pages served and memory over the time of one run of each participant.

@@ -1,6 +1,6 @@
 //! The round sets at one latency, which differ in the number of requests in flight. Pure functions.
 
-use crate::race::round_set::{Entry, RoundSet};
+use crate::race::findings::round_set::{Entry, RoundSet};
 
 /// A time counts as the best if it is at most this much longer. Two medians of 15 runs on a quiet machine
 /// differ by 1 to 3 %.

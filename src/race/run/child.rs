@@ -6,7 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, anyhow};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
 use crate::pipeline::harvest::Harvest;
+use crate::race::contenders::ALL;
+use crate::race::contenders::extract::Extract;
+use crate::race::contenders::task::Task;
+use crate::race::stats;
 use crate::replica::tls::server_config;
 use crate::replica::{Counts, Event, Line, Market, Pages, SEED, Server};
 use crate::results::prices::Prices;
@@ -19,14 +27,6 @@ use crate::site::rates::Rates;
 use crate::source::origin::Origin;
 use crate::telemetry::usage;
 use crate::warc::reader::Archive;
-use anyhow::{Context, anyhow};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-
-use crate::race::contenders::ALL;
-use crate::race::extract::Extract;
-use crate::race::stats;
-use crate::race::task::Task;
 
 /// File with the [`Measurement`] of a run.
 pub const MEASUREMENT_FILE: &str = "result.json";

@@ -2,18 +2,22 @@
 //!
 //! A sentence about something that was not measured is left out.
 
-use crate::race::bottleneck::{Bottleneck, Resource};
-use crate::race::comparison::{Comparison, Saving, compare};
 use crate::race::contenders::{BASELINE, PRODUCT};
-use crate::race::labels;
+use crate::race::findings::bottleneck::{Bottleneck, Resource};
+use crate::race::findings::comparison::{Comparison, Saving, compare};
+use crate::race::findings::labels;
+use crate::race::findings::round_set::{Entry, RoundSet};
+use crate::race::findings::sweep;
+use crate::race::machine::cores;
 use crate::race::number_format::grouped;
 use crate::race::options::{Condition, RaceArgs, WorkArg};
-use crate::race::participant::Participant;
-use crate::race::round_set::{Entry, RoundSet};
-use crate::race::sweep;
+use crate::race::run::participant::Participant;
 
 /// A run that takes this many times the least possible time is not bound by what that is computed from.
 const FAR_FROM_MINIMUM: f64 = 1.5;
+/// From this share of the CPU time of all cores on, contender and server together are bound by the CPU. The
+/// rest is lost at the start and the end of a run, while not all threads have work.
+const MIN_BUSY: f64 = 0.8;
 /// Contenders named in the sentence about CPU time and memory.
 const MAX_NAMED: usize = 4;
 
@@ -122,8 +126,11 @@ fn less_time(saving: Saving, than: &str) -> String {
     )
 }
 
-/// A percentage with two significant digits.
+/// A percentage: one decimal below 10, none above.
 fn rounded(percent: f64) -> String {
+    if percent < 0.05 {
+        return "under 0.1".to_owned();
+    }
     let digits = if percent < 9.95 { 1 } else { 0 };
     format!("{percent:.digits$}")
 }
@@ -145,7 +152,7 @@ fn sentence(start: &str, parts: Vec<String>) -> Option<String> {
     (!parts.is_empty()).then(|| format!("{capital}{}.", letters.as_str()))
 }
 
-/// Who is first, and by how much.
+/// The fastest participant and its lead.
 fn first(views: &[View]) -> Option<String> {
     let part = |view: &View| {
         let (first, place) = (view.first, view.place());
@@ -177,6 +184,11 @@ fn first(views: &[View]) -> Option<String> {
                     second.name()
                 )
             }
+            Comparison::TooFew { rounds: 0 } => format!(
+                "{place}, {} has the shortest time, {} the next; they ran under different conditions",
+                time(first),
+                time(second)
+            ),
             Comparison::TooFew { rounds } => format!(
                 "{place}, {} has the shortest time, {} the next, but {} to say which is faster",
                 time(first),
@@ -190,7 +202,6 @@ fn first(views: &[View]) -> Option<String> {
 
 fn too_few(rounds: usize) -> String {
     match rounds {
-        0 => "they have no round in common".to_owned(),
         1 => "1 round is too few".to_owned(),
         many => format!("{many} rounds are too few"),
     }
@@ -200,9 +211,10 @@ fn too_few(rounds: usize) -> String {
 fn threads_or_async(views: &[View]) -> Option<String> {
     let part = |view: &View| {
         let (threads, tasks) = (view.fastest(is_threaded)?, view.fastest(is_async)?);
-        let (kind, fast, slow) = match seconds(threads) <= seconds(tasks) {
-            true => ("threads", threads, tasks),
-            false => ("async", tasks, threads),
+        let (kind, fast, slow) = if seconds(threads) <= seconds(tasks) {
+            ("threads", threads, tasks)
+        } else {
+            ("async", tasks, threads)
         };
         let latency = view.latency();
         Some(match compare(fast, slow) {
@@ -255,7 +267,7 @@ fn costs(views: &[View]) -> Option<String> {
     let named = named(low);
     let cost = |entry: &&Entry| {
         let (cpu, peak) = (entry.cpu_ms_per_page()?, entry.median(|run| run.peak_mb)?);
-        Some(format!("{} {cpu:.2} ms and {peak:.0} MB", entry.name()))
+        Some(format!("{} {cpu:.2} ms, {peak:.0} MB", entry.name()))
     };
     let costs: Vec<String> = named.iter().filter_map(cost).collect();
     if costs.is_empty() {
@@ -264,7 +276,7 @@ fn costs(views: &[View]) -> Option<String> {
     let mut parts = vec![format!(
         "CPU time per page and peak memory {}: {}",
         low.place(),
-        listed(&costs)
+        costs.join("; ")
     )];
     let slope = |entry: &&Entry| {
         Some(format!(
@@ -349,13 +361,20 @@ fn change_of_order(args: &RaceArgs, sets: &[RoundSet]) -> Option<String> {
     ordered.iter().enumerate().find_map(change)
 }
 
-/// What bounds the first.
+/// What bounds the first. The least possible time leaves out the CPU time of the server, which competes for
+/// the same cores.
 fn bounds(views: &[View]) -> Option<String> {
     let part = |view: &View| {
         let bottleneck = Bottleneck::of(view.args, view.best)?;
         let minimum = bottleneck.minimum();
         let factor = seconds(view.first) / minimum;
+        let busy = view
+            .first
+            .median(|run| (run.cpu_s + run.server_cpu_s) / (run.wall_s * cores() as f64))?;
         let resource = match bottleneck.resource() {
+            _ if factor > FAR_FROM_MINIMUM && busy > MIN_BUSY => {
+                "the CPU, with the server's share,"
+            }
             _ if factor > FAR_FROM_MINIMUM => "no limit that was measured",
             Resource::Cpu => "the CPU",
             Resource::Bandwidth => "the bandwidth",

@@ -4,8 +4,8 @@
 use maud::{Markup, html};
 
 use crate::race::contenders;
-use crate::race::participant::Participant;
-use crate::race::round_set::RoundSet;
+use crate::race::findings::round_set::RoundSet;
+use crate::race::run::participant::Participant;
 
 /// The colours are those of Okabe and Ito (<https://jfly.uni-koeln.de/color/>), made for all kinds of
 /// colour blindness, that have a contrast of at least 3 to both a white and a dark page: blue,

@@ -2,12 +2,11 @@
 
 use std::fmt;
 
-use crate::words::quantity;
-
+use crate::race::findings::round_set::{Entry, RoundSet};
 use crate::race::machine::cores;
 use crate::race::minimum_time::JobModel;
 use crate::race::options::{RaceArgs, WorkArg};
-use crate::race::round_set::{Entry, RoundSet};
+use crate::words::quantity;
 
 /// What a job waits for if it takes the least possible time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,25 +21,26 @@ pub enum Resource {
 pub struct Bottleneck {
     job: JobModel,
     latency_ms: u64,
-    /// Requests of a run.
-    requests: f64,
 }
 
 impl Bottleneck {
     /// `None` if no contender completed a run or fetched a page, and for servers of other people, whose
     /// latency is unknown.
     ///
-    /// CPU time is the least of all runs with an answer, that of the server included.
+    /// CPU time is the least of all runs with an answer. That of the server is left out: it is measured
+    /// from before the start of the contender to after its end, so it may exceed that of the job.
     pub fn of(args: &RaceArgs, set: &RoundSet) -> Option<Self> {
         if args.urls.is_some() {
             return None;
         }
-        let runs = || set.ranked().flat_map(|entry: &Entry| &entry.runs);
+        let runs = || {
+            let runs = set.ranked().flat_map(|entry: &Entry| &entry.runs);
+            runs.filter(|run| run.measurement.is_some())
+        };
         let pages = runs().find_map(|run| Some(run.measurement.as_ref()?.pages))?;
         let least = |values: &mut dyn Iterator<Item = f64>| values.min_by(f64::total_cmp);
         let bytes = least(&mut runs().map(|run| run.traffic.bytes as f64))?;
-        let requests = least(&mut runs().map(|run| run.traffic.requests as f64))?;
-        let computing = least(&mut runs().map(|run| run.cpu_s + run.server_cpu_s))?;
+        let computing = least(&mut runs().map(|run| run.cpu_s))?;
         let seconds = |milliseconds: u64| milliseconds as f64 / 1e3;
         (pages > 0).then(|| Bottleneck {
             job: JobModel {
@@ -55,18 +55,12 @@ impl Bottleneck {
                 computing: computing / cores() as f64,
             },
             latency_ms: set.latency_ms,
-            requests,
         })
     }
 
     /// The least possible time in seconds.
     pub fn minimum(&self) -> f64 {
         self.job.minimum()
-    }
-
-    /// The highest possible number of pages per second.
-    pub fn max_pages_per_s(&self) -> f64 {
-        self.requests / self.minimum()
     }
 
     pub fn resource(&self) -> Resource {
@@ -92,7 +86,7 @@ impl fmt::Display for Bottleneck {
         match self.resource() {
             Resource::Cpu => {
                 let cores = quantity(cores(), "core", "cores");
-                write!(f, "the CPU time of contender and server on {cores}.")
+                write!(f, "the CPU time of the contender on {cores}.")
             }
             Resource::Bandwidth => write!(f, "the transfer of all pages."),
             Resource::Waiting if self.job.jitter > 0.0 => write!(f, "waiting for the server."),

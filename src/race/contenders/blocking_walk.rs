@@ -1,5 +1,5 @@
-//! The walk over the numbered pages of an index for contenders that bring their own threads: the first
-//! page alone, then the others side by side.
+//! The walk over the numbered pages of an index for contenders with their own threads: the first page
+//! alone, then the others concurrently.
 
 use std::collections::HashSet;
 use std::iter;

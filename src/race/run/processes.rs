@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::process;
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,20 +16,27 @@ use nix::unistd::Pid;
 const MAX_WAIT: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(1);
 
+/// The processes below this one that the race has not started, such as those of the shell that it replaced.
+static EARLIER: OnceLock<Vec<u32>> = OnceLock::new();
+
 /// Makes this process the parent of all orphans below it, so that [`end_all`] also finds a process that
-/// has left its group and session. Only Linux can do that.
+/// has left its group and session. Only Linux can do that. Called before any process is started.
 pub fn adopt_orphans() {
+    EARLIER.get_or_init(|| below(process::id(), &[]));
     #[cfg(target_os = "linux")]
     // Fails on kernels before 3.4 only. Process groups are ended there, too.
     let _ = nix::sys::prctl::set_child_subreaper(true);
 }
 
-/// Kills every process below this one except `kept` and those below it, and waits until they have ended.
-/// Returns whether they have. Where there is no `/proc`, it kills none.
-pub fn end_all(kept: Option<u32>) -> bool {
+/// Kills the processes of a run, and waits until they have ended: every process below this one except
+/// `server`, those that were there before the race, and those below them. Returns whether they have ended.
+/// Where there is no `/proc`, it kills none.
+pub fn end_all(server: Option<u32>) -> bool {
     let started = Instant::now();
+    let mut kept = EARLIER.get().cloned().unwrap_or_default();
+    kept.extend(server);
     loop {
-        let found = below(process::id(), kept);
+        let found = below(process::id(), &kept);
         if found.is_empty() {
             return true;
         }
@@ -45,8 +53,8 @@ pub fn end_all(kept: Option<u32>) -> bool {
     }
 }
 
-/// The processes below `root`, without `kept` and those below it.
-fn below(root: u32, kept: Option<u32>) -> Vec<u32> {
+/// The processes below `root`, without `kept` and those below them.
+fn below(root: u32, kept: &[u32]) -> Vec<u32> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let pid = entry
@@ -63,7 +71,7 @@ fn below(root: u32, kept: Option<u32>) -> Vec<u32> {
     let mut open = vec![root];
     while let Some(parent) = open.pop() {
         let children = children.remove(&parent).unwrap_or_default();
-        let children = children.into_iter().filter(|pid| Some(*pid) != kept);
+        let children = children.into_iter().filter(|pid| !kept.contains(pid));
         open.extend(children.clone());
         found.extend(children);
     }

@@ -3,10 +3,10 @@
 //! Two runs of the same round follow each other within seconds, so that a machine that is slow for a while
 //! slows both. Their ratio varies less than the times do.
 
-use crate::race::round_set::Entry;
+use crate::race::findings::round_set::Entry;
 use crate::race::stats::{confidence_interval, median};
 
-/// What the paired runs of two participants say.
+/// The result of comparing the paired runs of two participants.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Comparison {
     /// Too few rounds for a 95 % confidence interval.

@@ -1,4 +1,15 @@
-//! One run of one participant in a process of its own, measured from outside.
+//! One run of one participant in processes of its own, measured from outside: its time, cost, traffic and answer.
+//! Not in here: what the job is (`contenders`), which runs there are (`rounds`), what they show (`findings`).
+//! A further program in another language goes into `rivals`; what a run measures of itself into `child`.
+
+pub mod answer;
+pub mod child;
+pub mod listen_drops;
+pub mod participant;
+pub mod processes;
+pub mod rivals;
+pub mod samples;
+pub mod server;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -8,22 +19,20 @@ use std::process::{Child, ChildStderr};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::replica::Counts;
-use crate::telemetry::trace::Timeline;
 use anyhow::{Result, bail};
 use crossbeam_channel::{Receiver, bounded, select};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use wait4::{ResUse, Wait4};
 
-use crate::race::answer::Answer;
-use crate::race::child::{MEASUREMENT_FILE, Measurement, TIMELINE_FILE};
-use crate::race::listen_drops;
-use crate::race::participant::Participant;
-use crate::race::processes;
-use crate::race::samples::{self, Sample};
-use crate::race::server::Server;
-use crate::race::task::Task;
+use crate::race::contenders::task::Task;
+use crate::race::run::answer::Answer;
+use crate::race::run::child::{MEASUREMENT_FILE, Measurement, TIMELINE_FILE};
+use crate::race::run::participant::Participant;
+use crate::race::run::samples::Sample;
+use crate::race::run::server::Server;
+use crate::replica::Counts;
+use crate::telemetry::trace::Timeline;
 
 /// Bytes of the end of stderr that are kept.
 const STDERR_KEPT: usize = 4 << 10;

@@ -1,7 +1,8 @@
 //! What a contender keeps of a page.
 
-use crate::site::company::CompanyPage;
 use serde::{Deserialize, Serialize};
+
+use crate::site::company::CompanyPage;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Extract {

@@ -4,10 +4,10 @@ use std::io::{BufRead, BufReader, Lines, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use crate::replica::Counts;
 use anyhow::{Context, Result};
 
-use crate::race::child::{ServeOptions, ServerStatus};
+use crate::race::run::child::{ServeOptions, ServerStatus};
+use crate::replica::Counts;
 
 /// A running server process. Dropping the handle kills it.
 pub struct Server {
@@ -50,7 +50,8 @@ impl Server {
 
     /// The counters and the CPU time since the server started.
     pub fn status(&mut self) -> Result<ServerStatus> {
-        self.stdin.write_all(b"\n")?;
+        let asked = self.stdin.write_all(b"\n");
+        asked.context("the server process ended")?;
         let line = self.stdout.next().context("the server process ended")??;
         Ok(serde_json::from_str(&line)?)
     }

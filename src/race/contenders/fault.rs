@@ -3,19 +3,22 @@
 
 use std::{process, thread};
 
-use crate::pipeline::harvest::Harvest;
 use serde::{Deserialize, Serialize};
 
-use crate::race::extract::Extract;
+use crate::pipeline::harvest::Harvest;
+use crate::race::contenders::extract::Extract;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 pub enum Fault {
     /// Drops a page and hides it from the count of listed pages.
-    Loses,
+    #[value(name = "loses")]
+    DropsPage,
     /// Drops a page that stays in the count of listed pages, so it is counted as not attempted.
-    Admits,
+    #[value(name = "admits")]
+    DropsCountedPage,
     /// Changes a figure.
-    Changes,
+    #[value(name = "changes")]
+    ChangesFigure,
     Crashes,
     Hangs,
 }
@@ -25,14 +28,14 @@ impl Fault {
     pub fn inject(self, harvest: &mut Harvest<Extract>) {
         let companies = &mut harvest.companies;
         match self {
-            Fault::Loses => {
+            Fault::DropsPage => {
                 companies.pop();
                 harvest.listed -= 1;
             }
-            Fault::Admits => {
+            Fault::DropsCountedPage => {
                 companies.pop();
             }
-            Fault::Changes => match companies.first_mut().map(|first| &mut first.page) {
+            Fault::ChangesFigure => match companies.first_mut().map(|first| &mut first.page) {
                 Some(Extract::Company(page)) => page.price = page.price.map(|price| -price),
                 Some(Extract::Fetched { bytes } | Extract::Headings { bytes, .. }) => *bytes += 1,
                 None => {}

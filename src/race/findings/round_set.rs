@@ -1,14 +1,13 @@
 //! A round set: the results of all rounds under one condition.
 
-use crate::telemetry::trace::Timeline;
-
-use crate::race::answer::Answer;
 use crate::race::contenders::BASELINE;
 use crate::race::options::Condition;
-use crate::race::participant::Participant;
 use crate::race::run::Run;
-use crate::race::samples::Sample;
+use crate::race::run::answer::Answer;
+use crate::race::run::participant::Participant;
+use crate::race::run::samples::Sample;
 use crate::race::stats::{Spread, median};
+use crate::telemetry::trace::Timeline;
 
 /// The results of one participant in a round set.
 #[derive(Clone)]
@@ -122,17 +121,32 @@ impl Entry {
             self.broken =
                 Some("gave no answer: none of its rankings is in INDEXRANK_OUT".to_owned());
         }
+        // A program that knows the answer from elsewhere has not done the job.
+        let listed = expected.map_or(0, Answer::number_of_companies);
+        if self.broken.is_none() && run.traffic.requests < listed as u64 {
+            let requests = run.traffic.requests;
+            self.broken = Some(format!("sent {requests} requests for {listed} companies"));
+        }
         if self.broken.is_some() {
             // Otherwise tables would compare the times of a disqualified participant.
             self.runs.clear();
         }
     }
 
-    /// Adds a correct run. Round 0 is not counted.
+    /// Adds a correct run. Round 0 is not counted. Of all answers, which equal each other, it keeps the first.
     pub fn record(&mut self, run: Run, round: u32) {
         self.timeline = self.timeline.take().or(run.timeline.clone());
         if round > 0 {
-            self.runs.push(Run { round, ..run });
+            let answer = match self.runs.first() {
+                None => run.answer,
+                Some(_) => Answer::default(),
+            };
+            self.runs.push(Run {
+                round,
+                answer,
+                timeline: None,
+                ..run
+            });
         }
     }
 }
@@ -203,8 +217,8 @@ fn mistake(run: &Run, expected: Option<&Answer>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::race::child::Measurement;
     use crate::race::run::Traffic;
+    use crate::race::run::child::Measurement;
 
     fn run(failures: usize, companies: &str) -> Run {
         Run {

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::telemetry::trace::{Label, Phase, Row, Span, Timeline};
-use crate::words::quantity;
 use maud::{Markup, html};
 
-use crate::race::chart::{px, tick_label, ticks};
+use crate::race::page::chart::px;
+use crate::race::page::scale::{tick_label, ticks};
+use crate::telemetry::trace::{Label, Phase, Row, Span, Timeline};
+use crate::words::quantity;
 
 /// Width of the rows in SVG units. They stretch to the width of the page.
 const WIDTH: f64 = 1000.0;

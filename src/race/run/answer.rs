@@ -7,7 +7,7 @@ use data_encoding::HEXLOWER;
 use serde_json::Value;
 use sha1::{Digest, Sha1};
 
-use crate::race::child::COMPANIES_FILE;
+use crate::race::run::child::COMPANIES_FILE;
 
 const RANKING_FILES: [&str; 4] = [
     "price.json",
@@ -114,6 +114,15 @@ impl Answer {
                 }
             }
         }
+    }
+
+    /// 0 if the answer has no table of companies.
+    pub fn number_of_companies(&self) -> usize {
+        self.companies
+            .as_deref()
+            .unwrap_or_default()
+            .lines()
+            .count()
     }
 
     /// The lines of a list for addresses that failed.
