@@ -17,7 +17,7 @@ use crate::run::{COMPANY, market};
 use crate::support::{Reply, TestServer, command, json};
 
 const COMPANIES: usize = 20_000;
-const MAX_MEMORY: u64 = 32_000_000;
+const MAX_MEMORY: u64 = 35_000_000;
 /// Rows on each index page. 60 names of 16 KB fit into the 1 MiB that an index page may have.
 const ROWS: usize = 60;
 
