@@ -24,7 +24,6 @@ use crate::warc::journal::ResumeError;
 use crate::warc::reader::Archive;
 use crate::words;
 
-const SIGINT: i32 = 2;
 /// A run without `--max-age` resumes with pages up to this age. After a longer pause, none is left.
 const MAX_AGE: Duration = Duration::from_secs(3600);
 
@@ -60,11 +59,23 @@ impl Stop {
         self
     }
 
+    /// The stop of a program that a signal ended, by the signal's number.
+    pub fn of_signal(number: i32) -> Self {
+        let exit = Exit::of_signal(number);
+        let message = match exit {
+            Exit::Interrupted => "interrupted",
+            _ => "terminated",
+        };
+        Stop::new(exit, message)
+    }
+
     /// The stop of a run that was cancelled.
     pub fn of_cancellation(cause: &Cause) -> Self {
         match cause {
-            Cause::Signal(SIGINT) => Stop::resumable(Exit::Interrupted, "interrupted"),
-            Cause::Signal(_) => Stop::resumable(Exit::Terminated, "terminated"),
+            Cause::Signal(number) => Stop {
+                resumable: true,
+                ..Stop::of_signal(*number)
+            },
             Cause::MaxTime(limit) => {
                 let message = format!("not done within --max-time {} s", limit.as_secs_f64());
                 Stop::resumable(Exit::Unreachable, message)

@@ -1,8 +1,10 @@
 //! All conditions of a race, one after the other.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use crossbeam_channel::Receiver;
 
+use crate::exit::Exit;
+use crate::job::advice::Stop;
 use crate::race::board::Board;
 use crate::race::contenders::BASELINE;
 use crate::race::findings::labels;
@@ -14,6 +16,7 @@ use crate::race::run::participant::Participant;
 use crate::race::schedule;
 use crate::race::setup::Setup;
 use crate::race::tls::Certificates;
+use crate::words::quantity;
 
 pub struct Conditions<'a> {
     pub args: &'a RaceArgs,
@@ -25,13 +28,8 @@ pub struct Conditions<'a> {
 }
 
 impl Conditions<'_> {
-    /// Runs the conditions in their order. Returns the signal that ended the race, and the condition in which
-    /// it did.
-    pub fn run(
-        &self,
-        publisher: &mut Publisher,
-        board: &mut Board,
-    ) -> Result<Option<(i32, Condition)>> {
+    /// Runs the conditions in their order. A signal is an error, a [`Stop`].
+    pub fn run(&self, publisher: &mut Publisher, board: &mut Board) -> Result<()> {
         let args = self.args;
         let conditions = args.conditions();
         for (at, &condition) in conditions.iter().enumerate() {
@@ -63,7 +61,11 @@ impl Conditions<'_> {
                 if set.ranked().next().is_some() {
                     publisher.add(set, board);
                 }
-                return Ok(Some((signal, condition)));
+                let message = format!(
+                    "interrupted at {label}: {at} of {} complete",
+                    quantity(conditions.len(), "condition", "conditions")
+                );
+                bail!(Stop::new(Exit::of_signal(signal), message));
             }
             let first = first_place(&set);
             board.end(&format!(
@@ -75,7 +77,7 @@ impl Conditions<'_> {
                 break;
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     /// The participants that run under a condition. A sweep stops at the bound of each contender.
@@ -103,7 +105,7 @@ fn first_place(set: &RoundSet) -> String {
 fn measured_baseline(sets: &[RoundSet], condition: Condition) -> Option<Entry> {
     let mut of_latency = sets
         .iter()
-        .filter(|set| set.latency_ms == condition.latency_ms);
+        .filter(|set| set.condition.latency_ms == condition.latency_ms);
     let entry = of_latency.next()?.entry(BASELINE)?;
     Some(Entry {
         is_copied: true,

@@ -83,8 +83,8 @@ fn result(set: &RoundSet, entry: &Entry, least_possible_s: Option<f64>) -> Value
     let measurement = first.and_then(|run| run.measurement.as_ref());
     json!({
         "name": entry.name(),
-        "latency_ms": set.latency_ms,
-        "workers": set.workers,
+        "latency_ms": set.condition.latency_ms,
+        "workers": set.condition.workers,
         "rounds": entry.runs.len(),
         "copied": entry.is_copied,
         "wall_s": entry.wall(),
@@ -133,8 +133,8 @@ pub fn csv(sets: &[RoundSet]) -> anyhow::Result<Vec<u8>> {
                 let (handshakes, resumed) = traffic.handshakes.unzip();
                 csv.write_record([
                     entry.name().to_owned(),
-                    set.latency_ms.to_string(),
-                    set.workers.to_string(),
+                    set.condition.latency_ms.to_string(),
+                    set.condition.workers.to_string(),
                     run.round.to_string(),
                     run.wall_s.to_string(),
                     run.cpu_s.to_string(),
@@ -156,7 +156,11 @@ pub fn csv(sets: &[RoundSet]) -> anyhow::Result<Vec<u8>> {
 /// File name and timeline of each trace of a round set.
 pub fn traces(set: &RoundSet) -> impl Iterator<Item = (String, &Timeline)> {
     set.entries.iter().filter_map(|entry| {
-        let name = trace_name(entry.name(), set.latency_ms, set.workers);
+        let name = trace_name(
+            entry.name(),
+            set.condition.latency_ms,
+            set.condition.workers,
+        );
         Some((name, entry.timeline.as_ref()?))
     })
 }

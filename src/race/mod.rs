@@ -1,9 +1,11 @@
-//! The race: the job done in different ways, with their speed, memory and answers compared; its contenders, tables and charts.
+//! The race: the job done in different ways, with their speed, memory and answers compared; its contenders,
+//! tables and charts.
 //! Not in here: the server, the fetching and the parsing, which the other rooms have.
-//! A further contender is a file in `contenders/` and a line in its table `ALL`; a further output format is a file beside `export` and a line in `publisher`.
+//! A further contender is a file in `contenders/` and a line in its table `ALL`; a further output format is a
+//! file beside `export` and a line in `publisher`.
 //!
 //! The server is one process. Every run is a fresh process with a fresh client. Each round runs
-//! every participant once, in rotating order. The warm-up round is not counted. The operating system
+//! every participant once, in another order. The warm-up round is not counted. The operating system
 //! reports CPU time and memory of a process and its children.
 //!
 //! A module imports only modules that come before it in this table.
@@ -57,7 +59,6 @@ use crate::race::options::ChildCommand;
 pub use crate::race::options::RaceArgs;
 use crate::race::publisher::Publisher;
 use crate::race::run::participant::Participant;
-use crate::race::run::rivals::Interrupted;
 use crate::race::start::Start;
 use crate::race::tls::Certificates;
 use crate::words::quantity;
@@ -69,12 +70,11 @@ const LONG: f64 = 90.0;
 /// [`Exit::Output`] if a file or stdout could not be written. A signal ends the race after the results so
 /// far are printed and written.
 pub fn run(args: &RaceArgs, signals: &Receiver<i32>) -> Result<Exit, Stop> {
-    match &args.child {
+    let result = match &args.child {
         None => race(args, signals),
-        Some(command) => run_child(command)
-            .map(|()| Exit::Complete)
-            .map_err(|error| stop(&error)),
-    }
+        Some(command) => run_child(command).map(|()| Exit::Complete),
+    };
+    result.map_err(stop)
 }
 
 fn run_child(command: &ChildCommand) -> Result<()> {
@@ -86,17 +86,12 @@ fn run_child(command: &ChildCommand) -> Result<()> {
 }
 
 /// Runs all conditions. The results of each are printed and written before the next begins.
-fn race(args: &RaceArgs, signals: &Receiver<i32>) -> Result<Exit, Stop> {
+fn race(args: &RaceArgs, signals: &Receiver<i32>) -> Result<Exit> {
     run::processes::adopt_orphans();
     let start = Start::now();
-    let (participants, mut outputs) =
-        validate::check(args, signals).map_err(|error| stop(&error))?;
+    let (participants, mut outputs) = validate::check(args, signals)?;
     let generate = || Certificates::generate(outputs.ca_out.take());
-    let certificates = args
-        .tls
-        .then(generate)
-        .transpose()
-        .map_err(|error| stop(&error))?;
+    let certificates = args.tls.then(generate).transpose()?;
     let mut board = Board::for_stderr();
     announce(args, &participants, &mut board);
     let mut publisher = Publisher::new(args, start, outputs);
@@ -108,19 +103,7 @@ fn race(args: &RaceArgs, signals: &Receiver<i32>) -> Result<Exit, Stop> {
     };
     let ended = conditions.run(&mut publisher, &mut board);
     publisher.finish(&mut board);
-    if let Some((stopped_by, condition)) = ended.map_err(|error| stop(&error))? {
-        let conditions = args.conditions();
-        let place = conditions
-            .iter()
-            .position(|one| *one == condition)
-            .unwrap_or(0);
-        let message = format!(
-            "interrupted at {}: {place} of {} complete",
-            findings::labels::condition(args, condition),
-            quantity(conditions.len(), "condition", "conditions")
-        );
-        return Err(Stop::new(Exit::of_signal(stopped_by), message));
-    }
+    ended?;
     let mut entries = publisher.sets.iter().flat_map(|set| &set.entries);
     let is_broken = entries.any(|entry| entry.broken.is_some());
     Ok(if !publisher.is_complete() {
@@ -146,10 +129,7 @@ fn announce(args: &RaceArgs, participants: &[Participant], board: &mut Board) {
     }
 }
 
-fn stop(error: &anyhow::Error) -> Stop {
-    if let Some(Interrupted(signal)) = error.downcast_ref() {
-        return Stop::new(Exit::of_signal(*signal), "interrupted");
-    }
+fn stop(error: anyhow::Error) -> Stop {
     let is_unwritable =
         error.is::<OutputError>() || matches!(error.downcast_ref(), Some(PathError::Unwritable(_)));
     let exit = if is_unwritable {
@@ -157,5 +137,8 @@ fn stop(error: &anyhow::Error) -> Stop {
     } else {
         Exit::Usage
     };
-    Stop::new(exit, format!("{error:#}"))
+    let message = format!("{error:#}");
+    error
+        .downcast()
+        .unwrap_or_else(|_| Stop::new(exit, message))
 }

@@ -121,7 +121,7 @@ pub struct RaceArgs {
     pub tls: bool,
     /// Requests in flight at the same time; one table for each value [default: 8,32,128; 32 with --work;
     /// 8 with --urls]
-    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=4096), help_heading = "Conditions")]
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=MAX_IN_FLIGHT as u64), help_heading = "Conditions")]
     pub workers: Vec<u64>,
 
     /// Show all columns of the tables, also if the terminal is too narrow for them

@@ -60,7 +60,7 @@ impl Rounds<'_> {
                 match self.measure(entry, setup, &task, round)? {
                     Ok(run) => {
                         self.board.end_run(at, (round > 0).then_some(run.wall_s));
-                        self.take_in(entry, run, round, &mut expected);
+                        self.check_and_record(entry, run, round, &mut expected);
                     }
                     Err(Failure::Broken(reason)) => entry.broken = Some(reason),
                     Err(Failure::Interrupted(signal)) => {
@@ -98,7 +98,13 @@ impl Rounds<'_> {
     }
 
     /// Compares a run with the expected answer, and adds it to the results if it is correct.
-    fn take_in(&self, entry: &mut Entry, run: Run, round: u32, expected: &mut Option<Answer>) {
+    fn check_and_record(
+        &self,
+        entry: &mut Entry,
+        run: Run,
+        round: u32,
+        expected: &mut Option<Answer>,
+    ) {
         let is_live = self.args.urls.is_some();
         let is_acceptable = run.lost() == 0 || is_live;
         if expected.is_none() && is_acceptable && run.answer.companies.is_some() {

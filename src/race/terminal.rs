@@ -97,7 +97,7 @@ pub fn bests(args: &RaceArgs, sets: &[RoundSet], columns: usize) -> String {
                 let in_flight = if entry.name() == BASELINE {
                     1
                 } else {
-                    set.workers
+                    set.condition.workers
                 };
                 cells.insert(1, in_flight.to_string());
                 cells

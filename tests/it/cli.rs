@@ -411,3 +411,17 @@ fn refuses_to_replace_a_pipe_with_a_result() {
     );
     assert!(!pipe.metadata().unwrap().is_file());
 }
+
+#[cfg(not(feature = "race"))]
+#[test]
+fn serve_names_the_build_that_has_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = indexrank(folder.path(), &["serve", "--tls", "--ca-out", "ca.pem"]);
+    assert_eq!((ran.code, &*ran.stdout), (2, ""));
+    assert_eq!(
+        ran.stderr,
+        "indexrank: this build cannot serve over TLS; build it with: \
+         cargo install --locked --path . --features race\n"
+    );
+    assert!(files(folder.path()).is_empty());
+}

@@ -82,6 +82,8 @@ mod resume;
 mod resume_command;
 mod resumed_recording;
 mod robots;
+#[cfg(feature = "race")]
+mod serve_tls;
 mod server;
 mod server_faults;
 mod spellings;

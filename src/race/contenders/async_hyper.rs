@@ -29,7 +29,7 @@ use tokio_rustls::TlsConnector;
 
 use super::contender::{Contender, MAX_IN_FLIGHT};
 use super::frontier::{Next, Target};
-use super::own_client::{Crawl, Exchange, Head, Origin, Parsing, timed_out, too_large};
+use super::own_client::{Crawl, Exchange, Head, Origin, Parsing, record, timed_out, too_large};
 use super::shared::Outcome;
 use crate::http::client::{
     ACCEPT, BODY_TIMEOUT, CONNECT_TIMEOUT, HEADERS_TIMEOUT, READ_TIMEOUT, check_transfer_encoding,
@@ -191,13 +191,7 @@ impl Worker<'_> {
         let sent_at = Instant::now();
         let fetched = timeout(TIMEOUT, self.fetch(request)).await;
         let page = fetched.unwrap_or_else(|_| Err(timed_out()));
-        match &page {
-            Ok(page) => {
-                self.waited = Some(page.waited);
-                lane.record_response(sent_at, page.waited, page.elapsed);
-            }
-            Err(_) => lane.record_failure(sent_at),
-        }
+        self.waited = record(&page, sent_at, lane);
         page
     }
 

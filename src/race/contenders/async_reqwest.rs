@@ -23,7 +23,7 @@ use tokio::time::{sleep, timeout};
 use super::async_hyper::is_malformed;
 use super::contender::{Contender, MAX_IN_FLIGHT};
 use super::host_pause::HostPause;
-use super::own_client::{Exchange, Head, timed_out, too_large};
+use super::own_client::{Exchange, Head, record, timed_out, too_large};
 use super::shared::{Outcome, add};
 use crate::http::client::{
     ACCEPT, BODY_TIMEOUT, CONNECT_TIMEOUT, HEADERS_TIMEOUT, READ_TIMEOUT, check_transfer_encoding,
@@ -166,10 +166,7 @@ impl Scraper {
         let sent_at = Instant::now();
         let page = timeout(TIMEOUT, self.fetch(request)).await;
         let page = page.unwrap_or_else(|_| Err(timed_out()));
-        match &page {
-            Ok(page) => lane.record_response(sent_at, page.waited, page.elapsed),
-            Err(_) => lane.record_failure(sent_at),
-        }
+        record(&page, sent_at, lane);
         let page = page?;
         if request.purpose.policy().pauses_host
             && let Err(why) = self.pause.record(&page)

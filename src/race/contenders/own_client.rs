@@ -152,6 +152,24 @@ impl Crawl {
     }
 }
 
+/// Records a request in the timeline and the counters. Returns how long it waited for its response.
+pub fn record(
+    page: &Result<Page, PageError>,
+    sent_at: Instant,
+    lane: &mut Lane,
+) -> Option<Duration> {
+    match page {
+        Ok(page) => {
+            lane.record_response(sent_at, page.waited, page.elapsed);
+            Some(page.waited)
+        }
+        Err(_) => {
+            lane.record_failure(sent_at);
+            None
+        }
+    }
+}
+
 /// What a worker parses with.
 pub struct Parsing<'a, 'b> {
     pub inflater: &'a mut Inflater,

@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::contender::{Contender, MAX_IN_FLIGHT};
 use super::frontier::{Next, Target};
 use super::http1::Connection;
-use super::own_client::{Crawl, Exchange, Head, Parsing};
+use super::own_client::{Crawl, Exchange, Head, Parsing, record};
 use super::shared::Outcome;
 use crate::http::client::ACCEPT;
 use crate::http::decode::Inflater;
@@ -156,13 +156,7 @@ impl Worker<'_> {
         }
         let sent_at = Instant::now();
         let page = self.fetch(request);
-        match &page {
-            Ok(page) => {
-                self.waited = Some(page.waited);
-                lane.record_response(sent_at, page.waited, page.elapsed);
-            }
-            Err(_) => lane.record_failure(sent_at),
-        }
+        self.waited = record(&page, sent_at, lane);
         page
     }
 

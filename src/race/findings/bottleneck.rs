@@ -45,16 +45,16 @@ impl Bottleneck {
         (pages > 0).then(|| Bottleneck {
             job: JobModel {
                 pages,
-                in_flight: set.workers as usize,
+                in_flight: set.condition.workers as usize,
                 has_index: args.work != WorkArg::Io,
-                latency: seconds(set.latency_ms),
+                latency: seconds(set.condition.latency_ms),
                 jitter: seconds(args.jitter),
                 transfer: args
                     .bandwidth
                     .map_or(0.0, |megabits| bytes * 8.0 / (megabits * 1e6)),
                 computing: computing / cores() as f64,
             },
-            latency_ms: set.latency_ms,
+            latency_ms: set.condition.latency_ms,
         })
     }
 

@@ -9,7 +9,7 @@ use crate::words::quantity;
 
 /// The conditions of a round set, as its title.
 pub fn title(args: &RaceArgs, set: &RoundSet) -> String {
-    let in_flight = in_flight(set.workers);
+    let in_flight = in_flight(set.condition.workers);
     let interrupted = match set.interrupted {
         Some(_) => " (interrupted)",
         None => "",
@@ -18,7 +18,7 @@ pub fn title(args: &RaceArgs, set: &RoundSet) -> String {
         return format!("Addresses of {}, {in_flight}{interrupted}", file.display());
     }
     if args.work == WorkArg::Cpu {
-        let workers = quantity(set.workers as usize, "worker", "workers");
+        let workers = quantity(set.condition.workers as usize, "worker", "workers");
         return format!("Pages in memory, {workers}{interrupted}");
     }
     let jitter = match args.jitter {
@@ -36,7 +36,7 @@ pub fn title(args: &RaceArgs, set: &RoundSet) -> String {
     };
     format!(
         "Server waits {} ms{jitter}{bandwidth}{tls}, {in_flight}{suffix}{interrupted}",
-        set.latency_ms
+        set.condition.latency_ms
     )
 }
 
@@ -109,11 +109,7 @@ pub fn answer(entry: &Entry) -> &'static str {
         return "differs";
     }
     match entry.participant {
-        Participant::Program { .. }
-            if entry.runs.iter().all(|run| run.answer.rankings.is_empty()) =>
-        {
-            "none given"
-        }
+        Participant::Program { .. } if !entry.is_ranked() => "none given",
         _ => "same",
     }
 }

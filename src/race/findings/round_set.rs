@@ -133,7 +133,8 @@ impl Entry {
         }
     }
 
-    /// Adds a correct run. Round 0 is not counted. Of all answers, which equal each other, it keeps the first.
+    /// Adds a correct run. Round 0 is not counted. Of all answers, which equal each other, the first is
+    /// kept.
     pub fn record(&mut self, run: Run, round: u32) {
         self.timeline = self.timeline.take().or(run.timeline.clone());
         if round > 0 {
@@ -153,8 +154,7 @@ impl Entry {
 
 /// The results of all participants, the fastest first.
 pub struct RoundSet {
-    pub latency_ms: u64,
-    pub workers: u64,
+    pub condition: Condition,
     pub entries: Vec<Entry>,
     /// The number of the signal that ended the race before all rounds were complete.
     pub interrupted: Option<i32>,
@@ -163,8 +163,7 @@ pub struct RoundSet {
 impl RoundSet {
     pub fn new(condition: Condition, entries: Vec<Entry>, interrupted: Option<i32>) -> Self {
         let mut set = RoundSet {
-            latency_ms: condition.latency_ms,
-            workers: condition.workers,
+            condition,
             entries,
             interrupted,
         };

@@ -9,7 +9,7 @@ pub const TOLERANCE: f64 = 0.05;
 /// The latencies with results, in rising order.
 pub fn latencies(sets: &[RoundSet]) -> Vec<u64> {
     let with_results = sets.iter().filter(|set| set.ranked().next().is_some());
-    let mut latencies: Vec<u64> = with_results.map(|set| set.latency_ms).collect();
+    let mut latencies: Vec<u64> = with_results.map(|set| set.condition.latency_ms).collect();
     latencies.sort_unstable();
     latencies.dedup();
     latencies
@@ -19,9 +19,9 @@ pub fn latencies(sets: &[RoundSet]) -> Vec<u64> {
 pub fn at_latency(sets: &[RoundSet], latency_ms: u64) -> Vec<&RoundSet> {
     let mut sets: Vec<&RoundSet> = sets
         .iter()
-        .filter(|set| set.latency_ms == latency_ms)
+        .filter(|set| set.condition.latency_ms == latency_ms)
         .collect();
-    sets.sort_by_key(|set| set.workers);
+    sets.sort_by_key(|set| set.condition.workers);
     sets
 }
 

@@ -10,7 +10,7 @@ use crate::race::findings::round_set::{Entry, RoundSet};
 use crate::race::findings::sweep;
 use crate::race::machine::cores;
 use crate::race::number_format::grouped;
-use crate::race::options::{Condition, RaceArgs, WorkArg};
+use crate::race::options::{RaceArgs, WorkArg};
 use crate::race::run::participant::Participant;
 
 /// A run that takes this many times the least possible time is not bound by what that is computed from.
@@ -74,7 +74,7 @@ impl<'a> View<'a> {
         if self.args.urls.is_some() || self.args.work == WorkArg::Cpu {
             return String::new();
         }
-        format!(" at {} ms", self.best.latency_ms)
+        format!(" at {} ms", self.best.condition.latency_ms)
     }
 
     /// The fastest of those contenders that `is_one` accepts by their name.
@@ -85,13 +85,7 @@ impl<'a> View<'a> {
 }
 
 fn place(args: &RaceArgs, set: &RoundSet) -> String {
-    let label = labels::condition(
-        args,
-        Condition {
-            latency_ms: set.latency_ms,
-            workers: set.workers,
-        },
-    );
+    let label = labels::condition(args, set.condition);
     if args.urls.is_some() || args.work == WorkArg::Cpu {
         format!("with {label}")
     } else {
@@ -247,9 +241,9 @@ fn in_flight(views: &[View]) -> Option<String> {
             .sets
             .iter()
             .rfind(|set| set.ranked().next().is_some())?;
-        let workers = view.best.workers;
+        let workers = view.best.condition.workers;
         (view.sets.len() > 1).then(|| {
-            let most = if most.workers == workers {
+            let most = if most.condition.workers == workers {
                 ", the most that was measured"
             } else {
                 ""
@@ -315,12 +309,12 @@ fn memory_per_request(view: &View, name: &str) -> Option<String> {
         let entry = set.ranked().find(|entry| entry.name() == name)?;
         let pages = entry.runs[0].measurement.as_ref()?.pages as u64;
         let peak_mb = entry.median(|run| run.peak_mb)?;
-        Some((set.workers.min(pages), peak_mb))
+        Some((set.condition.workers.min(pages), peak_mb))
     };
     let mut points = view.sets.iter().filter_map(measured);
     let (least, least_mb) = points.next()?;
     let (most, most_mb) = points.next_back()?;
-    if view.best.latency_ms == 0 || most <= least {
+    if view.best.condition.latency_ms == 0 || most <= least {
         return None;
     }
     let kilobytes = (most_mb - least_mb) * 1e3 / (most - least) as f64;

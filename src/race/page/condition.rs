@@ -251,7 +251,9 @@ fn drawn_timelines(set: &RoundSet) -> (Vec<(&Entry, &Timeline)>, u64) {
 /// The end of the time axis in microseconds: the longest timeline of all conditions with this
 /// latency, or of this condition if others would shrink too much.
 fn axis_end(sets: &[RoundSet], set: &RoundSet) -> u64 {
-    let same_latency = sets.iter().filter(|one| one.latency_ms == set.latency_ms);
+    let same_latency = sets
+        .iter()
+        .filter(|one| one.condition.latency_ms == set.condition.latency_ms);
     let ends: Vec<u64> = same_latency.map(|one| drawn_timelines(one).1).collect();
     let (least, most) = ends.iter().fold((u64::MAX, 1), |(least, most), end| {
         (least.min(*end), most.max(*end))

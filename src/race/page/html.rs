@@ -175,7 +175,12 @@ fn overview(args: &RaceArgs, sets: &[RoundSet], palette: &Palette, latency_ms: u
     };
     let least: Vec<(f64, f64)> = sets
         .iter()
-        .filter_map(|set| Some((set.workers as f64, condition::least_possible(args, set)?)))
+        .filter_map(|set| {
+            Some((
+                set.condition.workers as f64,
+                condition::least_possible(args, set)?,
+            ))
+        })
         .collect();
     // Without others, the baseline sets the scale.
     let has_others = sets
@@ -260,7 +265,8 @@ fn series<'a>(
     names(sets, palette)
         .into_iter()
         .map(|name| {
-            let point = |set: &&RoundSet| Some((set.workers as f64, value(set.entry(name)?)?));
+            let point =
+                |set: &&RoundSet| Some((set.condition.workers as f64, value(set.entry(name)?)?));
             let mut points: Vec<(f64, f64)> = sets.iter().filter_map(point).collect();
             points.sort_by(|one, other| one.0.total_cmp(&other.0));
             Series {
@@ -293,7 +299,7 @@ fn numbers(sets: &[&RoundSet], palette: &Palette) -> Markup {
                     th scope="col" rowspan="2" { "Contender" }
                     @for Measure { name, unit, .. } in &MEASURES { th scope="colgroup" colspan=(sets.len()) { (name) ", " (unit) } }
                 }
-                tr { @for _ in &MEASURES { @for set in sets { th scope="col" { (set.workers) } } } }
+                tr { @for _ in &MEASURES { @for set in sets { th scope="col" { (set.condition.workers) } } } }
             }
             tbody { @for name in names(sets, palette) {
                 tr.product[name == PRODUCT] {

@@ -1,4 +1,5 @@
-//! One run of one participant in processes of its own, measured from outside: its time, cost, traffic and answer.
+//! One run of one participant in processes of its own, measured from outside: its time, cost, traffic and
+//! answer.
 //! Not in here: what the job is (`contenders`), which runs there are (`rounds`), what they show (`findings`).
 //! A further program in another language goes into `rivals`; what a run measures of itself into `child`.
 

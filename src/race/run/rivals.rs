@@ -10,14 +10,10 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use crossbeam_channel::Receiver;
 
+use crate::job::advice::Stop;
 use crate::race::run::processes;
 
 const POLL: Duration = Duration::from_millis(20);
-
-/// A signal to this process, by its number.
-#[derive(Debug, thiserror::Error)]
-#[error("interrupted")]
-pub struct Interrupted(pub i32);
 
 /// A program that does the job in another language.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,7 +59,7 @@ impl Rival {
     }
 
     /// Writes the source to `folder` and prepares it there. Returns the shell command of a run. Fails with
-    /// the command that installs what is missing, or with [`Interrupted`] after a signal.
+    /// the command that installs what is missing, or with a [`Stop`] after a signal.
     pub fn prepare(&self, folder: &Path, signals: &Receiver<i32>) -> Result<String> {
         let (file, source) = self.source;
         fs::write(folder.join(file), source)?;
@@ -82,7 +78,7 @@ impl Rival {
             }
             if let Ok(signal) = signals.recv_timeout(POLL) {
                 processes::end_all(None);
-                bail!(Interrupted(signal));
+                bail!(Stop::of_signal(signal));
             }
         };
         if !status.success() {

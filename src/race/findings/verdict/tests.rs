@@ -3,6 +3,7 @@
 use clap::Parser;
 
 use super::*;
+use crate::race::options::Condition;
 use crate::race::run::answer::Answer;
 use crate::race::run::child::Measurement;
 use crate::race::run::{Run, Traffic};
