@@ -3,7 +3,7 @@
 //! One program, one job: walk the index → fetch the pages → parse them → rank → write.
 //!
 //! ```text
-//!         ┌───────────── events: index page · parsed · failed ──────────┐
+//!         ┌──────────── events: index page · failed · few open ─────────┐
 //!         ▼                                 │                           │
 //!  walker (1 thread) ──Task──► fetchers (N blocking threads) ──► parsers (rayon pool) ──► Harvest ──► rankings, files
 //! ```

@@ -14,7 +14,9 @@ use http::{HeaderMap, Response, Uri, Version};
 use ureq::config::Config;
 use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{Connector, DefaultConnector, NextTimeout};
+use ureq::unversioned::transport::{
+    ConnectProxyConnector, Connector, NextTimeout, RustlsConnector, SocksConnector,
+};
 use ureq::{Agent, Body, Proxy};
 
 use crate::http::body::{self, BodyError, LargeBufferPermit, LargeBuffers};
@@ -23,6 +25,7 @@ use crate::http::error::{PageError, Reason, Unresolved, is_disconnect};
 use crate::http::page::Page;
 use crate::http::proxy::{self, ProxyChoice};
 use crate::http::redirect::{self, Chain, Redirects};
+use crate::http::tcp::TcpConnector;
 use crate::http::tls::Authorities;
 use crate::site::paths;
 use crate::telemetry::counters::Counters;
@@ -34,6 +37,8 @@ pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The Accept header of every request.
 pub const ACCEPT: &str = "text/html,application/xml;q=0.9,*/*;q=0.8";
+/// Maximum number of idle connections. The library goes through all of them twice for each request.
+const MAX_IDLE: usize = 128;
 /// Size of the send buffer of a connection.
 const OUTPUT_BUFFER: usize = 4 << 10;
 
@@ -66,6 +71,7 @@ pub struct Client {
     agent: Agent,
     proxy: ProxyChoice,
     connections: Generation,
+    tcp: TcpConnector,
     large: LargeBuffers,
 }
 
@@ -85,8 +91,8 @@ impl Client {
             .timeout_recv_response(limit(HEADERS_TIMEOUT))
             .timeout_recv_body(limit(BODY_TIMEOUT))
             .timeout_per_read(limit(READ_TIMEOUT))
-            .max_idle_connections(options.connections)
-            .max_idle_connections_per_host(options.connections)
+            .max_idle_connections(options.connections.min(MAX_IDLE))
+            .max_idle_connections_per_host(options.connections.min(MAX_IDLE))
             .max_response_header_size(INPUT_BUFFER)
             .input_buffer_size(INPUT_BUFFER)
             .output_buffer_size(OUTPUT_BUFFER)
@@ -99,14 +105,19 @@ impl Client {
             }
         };
         let connections = Generation::default();
+        let tcp = TcpConnector::default();
+        // The library's own chain, with other TCP connections.
+        let connector =
+            ().chain(SocksConnector::default())
+                .chain(ConnectProxyConnector::default())
+                .chain(tcp.clone())
+                .chain(RustlsConnector::default())
+                .chain(connections.clone());
         Client {
-            agent: Agent::with_parts(
-                config.build(),
-                DefaultConnector::default().chain(connections.clone()),
-                CachingResolver::default(),
-            ),
+            agent: Agent::with_parts(config.build(), connector, CachingResolver::default()),
             proxy: options.proxy,
             connections,
+            tcp,
             large: LargeBuffers::default(),
         }
     }
@@ -165,6 +176,7 @@ impl Client {
     /// Content-Length looks complete, so callers must discard what they get after this.
     pub fn shut_down(&self) {
         self.agent.clone().shutdown();
+        self.tcp.shut_down();
     }
 
     fn read_body(

@@ -13,4 +13,5 @@ pub mod page;
 pub mod proxy;
 pub mod redirect;
 mod status;
+mod tcp;
 pub mod tls;

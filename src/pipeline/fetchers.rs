@@ -18,8 +18,20 @@ use crate::telemetry::trace::Label;
 /// How often the pool checks whether the parsers have pages, and a fetcher whether the site serves any. A
 /// page takes 0.1 ms or more even on loopback, so a shorter interval would see the same pages again.
 const POLL: Duration = Duration::from_millis(1);
-/// Polls that decide about growth while pages do arrive.
+/// Polls that decide about growth while pages do arrive, or while no task waits.
 const POLLS_TO_DECIDE: u32 = 16;
+
+/// What the polls of the pool have seen.
+#[derive(Default)]
+struct Polls {
+    /// Pages that had arrived by the last poll.
+    arrived: u64,
+    /// Polls since a page has arrived.
+    quiet: u32,
+    /// Polls while tasks wait, and of these the ones that saw no page for the parsers.
+    all: u32,
+    starved: u32,
+}
 
 /// What every fetcher works with.
 #[derive(Clone)]
@@ -36,8 +48,8 @@ pub struct Fetcher<'a> {
 }
 
 impl<'a> Fetcher<'a> {
-    /// Starts `few` fetchers and doubles their number whenever the parsers run out of pages, up to
-    /// `most`. Returns when there are enough, or when `run_ended` disconnects.
+    /// Starts `few` fetchers, and more of them as the parsers run out of pages, up to `most`. Returns when
+    /// there are enough, or when `run_ended` disconnects.
     ///
     /// Where pages arrive as fast as they are parsed, more fetchers only make pages wait: 32 of them
     /// take 1.2 times as long as 4. Where a page takes 50 ms, all fetchers run after 5 ms.
@@ -52,8 +64,7 @@ impl<'a> Fetcher<'a> {
     {
         let _guard = PanicGuard(&self.events);
         let (mut started, mut wanted) = (0, most.min(few));
-        let (mut polls, mut starved) = (0, 0);
-        let mut arrived = 0;
+        let mut polls = Polls::default();
         loop {
             while started < wanted {
                 let fetcher = self.clone();
@@ -68,27 +79,48 @@ impl<'a> Fetcher<'a> {
             if started >= most || run_ended.recv_timeout(POLL) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
-            // Index pages count too: while they arrive, the parsers starve for want of links, not of
-            // fetchers.
-            let arrived_before = mem::replace(
-                &mut arrived,
-                self.counters.fetched.get() + self.counters.index_parsed.get(),
-            );
-            if self.tasks.is_empty() {
-                continue;
-            }
-            polls += 1;
-            starved += u32::from(self.pages.is_empty());
-            // A short gap may be chance where pages do arrive, so only more polls decide there.
-            if 2 * starved > polls && (arrived == arrived_before || polls >= POLLS_TO_DECIDE) {
-                wanted = most.min(2 * started);
-                (polls, starved) = (0, 0);
-            }
-            // Older polls count for less.
-            if polls >= 2 * POLLS_TO_DECIDE {
-                (polls, starved) = (polls / 2, starved / 2);
-            }
+            wanted = self.wanted(started, &mut polls).min(most);
         }
+    }
+
+    /// The number of fetchers, now that `started` are running: twice as many if the parsers run out of
+    /// pages while tasks wait.
+    ///
+    /// While tasks do not wait and the site takes long to answer, all that the index will need are started:
+    /// with 4,096 fetchers and responses after 1 s, 20,000 companies take 7.98 s instead of 8.10.
+    fn wanted(&self, started: usize, polls: &mut Polls) -> usize {
+        // Index pages count too: while they arrive, the parsers starve for want of links, not of
+        // fetchers.
+        let arrived = self.counters.fetched.get() + self.counters.index_parsed.get();
+        let is_quiet = mem::replace(&mut polls.arrived, arrived) == arrived;
+        polls.quiet = if is_quiet { polls.quiet + 1 } else { 0 };
+        if self.tasks.is_empty() {
+            let is_slow = polls.quiet >= POLLS_TO_DECIDE;
+            return started.max(if is_slow {
+                self.expected_companies()
+            } else {
+                0
+            });
+        }
+        polls.all += 1;
+        polls.starved += u32::from(self.pages.is_empty());
+        // A short gap may be chance where pages do arrive, so only more polls decide there.
+        if 2 * polls.starved > polls.all && (is_quiet || polls.all >= POLLS_TO_DECIDE) {
+            (polls.all, polls.starved) = (0, 0);
+            return 2 * started;
+        }
+        // Older polls count for less.
+        if polls.all >= 2 * POLLS_TO_DECIDE {
+            (polls.all, polls.starved) = (polls.all / 2, polls.starved / 2);
+        }
+        started
+    }
+
+    /// How many companies there will be if the index pages to come list as many each as those before.
+    fn expected_companies(&self) -> usize {
+        let (listed, pages) = (self.counters.listed.get(), self.counters.index_pages.get());
+        let expected = (listed * pages).checked_div(self.counters.index_parsed.get());
+        expected.unwrap_or(0) as usize
     }
 
     /// Fetches one page after another, until the tasks end or no one receives the pages.

@@ -1,5 +1,6 @@
 //! The parsers: they inflate and parse company pages, each into a harvest of its own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -8,6 +9,7 @@ use crate::http::decode::{self, Inflater};
 use crate::http::error::{PageError, catch_panic};
 use crate::http::page::Page;
 use crate::pipeline::harvest::Harvest;
+use crate::pipeline::open_tasks::OpenTasks;
 use crate::pipeline::task::{Event, Fetched, Target, Task};
 use crate::pipeline::threads::PanicGuard;
 use crate::site::company::{self, CompanyPage};
@@ -23,6 +25,7 @@ pub struct Parser<'a, F> {
     pub pages: Receiver<Fetched>,
     /// Takes the buffers of parsed pages, for the fetchers to use again.
     pub spare_buffers: Sender<Vec<u8>>,
+    pub open_tasks: Arc<OpenTasks>,
     pub events: Sender<Event>,
     pub parse: F,
 }
@@ -62,7 +65,10 @@ where
                         harvest.add_company(link, page).is_redirected = is_redirected;
                     }
                     self.counters.parsed.add(1);
-                    Event::Parsed
+                    if !self.open_tasks.end() {
+                        continue;
+                    }
+                    Event::FewOpen
                 }
                 (Err(error), task) => Event::Failed {
                     task,

@@ -52,13 +52,13 @@ pub struct Fetched {
     pub unrecorded: Option<Sender<Infallible>>,
 }
 
-/// What has become of a task. Every task ends in one event.
+/// What the walker has to know of the tasks that it has handed out.
 #[derive(Debug)]
 pub enum Event {
     /// An index page as fetched, or why there is none.
     IndexPage(Box<Fetched>),
-    /// A company is in a harvest.
-    Parsed,
+    /// A company is in a harvest, and as few tasks are open as the walker waits for.
+    FewOpen,
     /// A company page was not fetched, or does not parse.
     Failed {
         task: Task,

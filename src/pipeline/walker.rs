@@ -1,10 +1,13 @@
 //! The walker: the scheduler of a run. It hands out tasks, and decides what follows from their events.
 
+use std::sync::Arc;
+
 use crossbeam_channel::{Receiver, Sender, TrySendError, at, never, select};
 
 use crate::http::error::{PageError, Reason};
 use crate::pipeline::harvest::Failure;
 use crate::pipeline::index_walk::{IndexWalk, WalkError};
+use crate::pipeline::open_tasks::OpenTasks;
 use crate::pipeline::retry_queue::RetryQueue;
 use crate::pipeline::task::{Event, Fetched, Target, Task};
 use crate::site::index::Link;
@@ -49,6 +52,9 @@ pub struct Walker<'a> {
     pub source: &'a Source,
     pub counters: &'a Counters,
     pub tasks: Sender<Task>,
+    pub open_tasks: Arc<OpenTasks>,
+    /// With at most so many tasks open, half of the queue or more has room for others.
+    pub few_open: usize,
     pub events: Receiver<Event>,
 }
 
@@ -67,12 +73,11 @@ impl<'a> Walker<'a> {
     /// Returns the companies that failed for good, or `None` if a thread panicked.
     ///
     /// The walker never blocks on a send. A task that does not fit into the channel waits in `unsent`
-    /// until the next event, and an event must come: a full channel means that tasks are open.
+    /// until few tasks are open, and an event must come then: a full channel means that tasks are open.
     fn schedule(&self, walk: &mut Walk<'a>) -> Result<Option<Vec<Failure>>, WalkError> {
         let mut failures = Vec::new();
         let mut retries = RetryQueue::new(self.source, self.counters);
-        // Tasks handed out and not ended, and one that did not fit into the channel.
-        let mut open = 0;
+        // A task that did not fit into the channel.
         let mut unsent = None;
         let mut cancelled = self.source.cancellation();
         loop {
@@ -81,24 +86,35 @@ impl<'a> Walker<'a> {
                 .or_else(|| retries.pop_due())
                 .or_else(|| walk.next_task())
             {
+                // Before it is sent: it may end at once.
+                self.open_tasks.add();
                 match self.tasks.try_send(task) {
-                    Ok(()) => open += 1,
-                    Err(TrySendError::Full(task) | TrySendError::Disconnected(task)) => {
+                    Ok(()) => {}
+                    Err(TrySendError::Full(task)) => {
+                        self.open_tasks.end();
                         unsent = Some(task);
                         break;
                     }
+                    // Fetchers end before the walker only by a panic.
+                    Err(TrySendError::Disconnected(_)) => return Ok(None),
                 }
             }
+            let few = if unsent.is_some() { self.few_open } else { 0 };
+            let open = self.open_tasks.wait_for(few);
             if open == 0 && unsent.is_none() && retries.is_empty() {
                 return Ok(Some(failures));
+            }
+            if unsent.is_some() && open <= few {
+                continue;
             }
             // While a task is unsent, a due retry would not fit either, and the loop would spin.
             let due = retries.next_due().filter(|_| unsent.is_none());
             select! {
                 recv(self.events) -> event => match event {
                     Ok(Event::Panicked) | Err(_) => return Ok(None),
+                    Ok(Event::FewOpen) => {}
                     Ok(event) => {
-                        open -= 1;
+                        self.open_tasks.end();
                         self.handle(event, walk, &mut retries, &mut failures)?;
                     }
                 },
@@ -158,7 +174,7 @@ impl<'a> Walker<'a> {
                     }
                 }
             }
-            (Event::Parsed | Event::Panicked | Event::IndexPage(_), _) => {}
+            (Event::FewOpen | Event::Panicked | Event::IndexPage(_), _) => {}
         }
         Ok(())
     }

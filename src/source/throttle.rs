@@ -311,6 +311,11 @@ impl Throttle {
         }
     }
 
+    /// How many requests may be under way at a time while none fail.
+    pub fn max_in_flight(&self) -> usize {
+        self.max_limit
+    }
+
     /// Whether the site has served a company page since its last refusal.
     pub fn serves_pages(&self) -> bool {
         self.serves_pages.load(SeqCst)

@@ -6,8 +6,10 @@
 
 use std::fs;
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Barrier};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indexrank::warc::reader::Archive;
 use serde_json::Value;
@@ -282,4 +284,67 @@ fn keeps_64_mb_of_the_pages_of_an_archive() {
             "{name}"
         );
     }
+}
+
+/// The resident memory of a run, in bytes, when each of its workers has received a page and waits for the
+/// response to its next request.
+fn memory_of_waiting(workers: usize) -> u64 {
+    let held = Arc::new(AtomicUsize::new(0));
+    let all_ask = Barrier::new(workers);
+    let pages = Pages {
+        companies: 2 * workers,
+        ..PLAIN
+    };
+    let server = TestServer::start(market(), {
+        let held = held.clone();
+        move |path, _| {
+            if let Some(number) = path.strip_prefix("/stocks/company-") {
+                let number = number.strip_suffix("-stock")?.parse().ok()?;
+                if number >= workers {
+                    held.fetch_add(1, SeqCst);
+                    thread::sleep(Duration::from_secs(60));
+                }
+                all_ask.wait();
+                return Some(Reply::Page(pages.company_page(number).into_bytes()));
+            }
+            let number = path.rsplit_once("?p=")?.1.parse().ok()?;
+            Some(Reply::Page(pages.index_page(number)?.into_bytes()))
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let workers_option = workers.to_string();
+    let options = [
+        "--from",
+        server.address(),
+        "--usd-rub",
+        "75",
+        "--workers",
+        &workers_option,
+    ];
+    let mut child = command(folder.path(), &options)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while held.load(SeqCst) < workers {
+        assert!(started.elapsed() < Duration::from_secs(60), "{held:?}");
+        thread::sleep(Duration::from_millis(10));
+    }
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line
+        .and_then(|line| line.trim().strip_suffix(" kB"))
+        .unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    kilobytes.parse::<u64>().unwrap() * 1024
+}
+
+/// A request that waits holds the stack of its thread, 40 to 50 KB. A receive buffer takes 32 KB more.
+#[test]
+fn a_request_that_waits_holds_no_receive_buffer() {
+    let (few, many) = (40, 440);
+    let each = (memory_of_waiting(many) - memory_of_waiting(few)) / (many - few) as u64;
+    assert!(each < 65_000, "{each} bytes");
 }
