@@ -22,6 +22,7 @@
 //! | [`source`] | where pages come from, and when they may be requested |
 //! | [`pipeline`] | the engine: walker, fetchers, parsers |
 //! | [`results`] | rankings, checks, files, tables |
+//! | [`store`] | the SQLite database of `--db`: its schema, runs appended |
 //! | [`replica`] | the embedded market on 127.0.0.1, which can misbehave |
 //! | [`job`] | the rankings job, from opening to writing; the check of the site |
 //! | `race` | the job done in other ways and compared; behind the cargo feature `race` |
@@ -51,6 +52,7 @@ pub mod serve;
 pub mod signals;
 pub mod site;
 pub mod source;
+pub mod store;
 pub mod telemetry;
 pub mod warc;
 pub mod words;

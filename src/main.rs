@@ -105,8 +105,9 @@ fn print_outcome(outcome: &Outcome, verbosity: Verbosity) -> Result<(), Stop> {
         return Ok(());
     };
     if let Some(format) = verbosity.table {
-        // A program that reads the table may not see the exit code, so a failed run prints none.
-        if outcome.end.is_err() {
+        // A program that reads the table may not see the exit code, so a failed run prints none. The table of
+        // a run that only its database lacks is complete.
+        if report.not_written.is_some() {
             return Ok(());
         }
         let Findings {

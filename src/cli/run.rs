@@ -98,6 +98,12 @@ pub struct RunArgs {
     /// text: it would take a name that begins with =, +, - or @ for a formula.
     #[arg(long = "table", value_name = "FILE", value_parser = table, allow_hyphen_values = true, help_heading = "Results")]
     tables: Vec<TableTarget>,
+    /// Also append the run to FILE, an SQLite database, which is created if it does not exist
+    ///
+    /// A run that fails is appended with the reason alone. If the run cannot be appended after its files are
+    /// written, they stay, the exit code is 7, and --resume tries again.
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    db: Option<PathBuf>,
     /// Record all responses in a WARC archive, to repeat the run with --from FILE
     ///
     /// The archive holds the responses as received, and the file appears when the run is complete.
@@ -253,6 +259,7 @@ impl RunArgs {
                 tables: table_files(self.tables),
                 record: self.record,
                 trace: self.trace,
+                database: self.db,
                 log: self.log,
             },
             timeout: self.timeout,

@@ -1,6 +1,7 @@
 //! The message and the exit code of a run that ended early: one sentence, and what to do next, which
 //! mostly comes from the table in `remedies`.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::disk::commit::CommitError;
@@ -20,6 +21,7 @@ use crate::site::paths::INDICES;
 use crate::source::origin::Origin;
 use crate::source::pauses::{MAX_PAUSED, MAX_UNSTATED};
 use crate::source::throttle::Cause;
+use crate::store::error::StoreError;
 use crate::warc::journal::ResumeError;
 use crate::warc::reader::Archive;
 use crate::words;
@@ -185,6 +187,24 @@ impl Stop {
         }
     }
 
+    /// The stop of a run that wrote its files to `folder`, but could not append itself to its database.
+    /// `record` is its recording.
+    pub fn of_append(error: StoreError, folder: &Path, record: Option<&Path>) -> Self {
+        let StoreError { what, advice, .. } = error;
+        let again = match record {
+            Some(record) => format!(
+                "run the command again, with --from {} in place of --record",
+                record.display()
+            ),
+            None => "run the command again".to_owned(),
+        };
+        let message = format!(
+            "{what}; {advice}, then {again}; the files in {} are written, only the database lacks this run",
+            folder.display()
+        );
+        Stop::resumable(Exit::Output, message)
+    }
+
     /// The stop of a command whose archive cannot be opened.
     pub fn of_archive(error: &anyhow::Error) -> Self {
         let advice = remedies::of_archive(error);
@@ -264,6 +284,19 @@ impl From<OutputsError> for Stop {
             OutputsError::Commit(error) => Stop::new(Exit::Output, error.to_string()),
             error => Stop::new(Exit::Usage, error.to_string()),
         }
+    }
+}
+
+/// A database that a run cannot append to. What a run finds before its first request ends it like other
+/// outputs: a file that can never be one is wrong usage.
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        let exit = if error.is_misuse {
+            Exit::Usage
+        } else {
+            Exit::Output
+        };
+        Stop::new(exit, error.to_string())
     }
 }
 

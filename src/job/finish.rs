@@ -9,7 +9,7 @@ use crate::job::advice::{self, Stop};
 use crate::job::exchange_rate::RateChoice;
 use crate::job::open::Opened;
 use crate::job::settings::Job;
-use crate::job::{exchange_rate, warnings};
+use crate::job::{database, exchange_rate, warnings};
 use crate::pipeline::harvest::Harvest;
 use crate::results::coverage;
 use crate::results::failed_run::{self, FailedRun, WalkFacts};
@@ -20,6 +20,7 @@ use crate::results::ranking::{Figure, Place};
 use crate::results::report::{self, Facts, Report, Times};
 use crate::results::write::Contents;
 use crate::source::origin::Origin;
+use crate::store::error::StoreError;
 use crate::telemetry::counters::Counters;
 use crate::warc::journal::{Journal, Kept, Recording};
 use crate::words;
@@ -31,7 +32,7 @@ pub struct Outcome {
     /// What the terminal shows as tables. A run with too few companies has them, other failed runs have
     /// not.
     pub rankings: Option<Rankings>,
-    /// The end of a run that wrote its files, or why it wrote none.
+    /// The end of a run that wrote its files, or why it wrote none, or none to its database.
     pub end: Result<Written, Stop>,
 }
 
@@ -80,8 +81,8 @@ pub struct End<'a> {
 }
 
 impl End<'_> {
-    /// Writes all files of a run, or `failed-run.json` alone if it has too few companies or a file
-    /// cannot be written.
+    /// Writes all files of a run and appends it to the database, or writes `failed-run.json` alone if it has
+    /// too few companies or a file cannot be written. Files that are written stay if the database fails.
     pub fn write(mut self, harvest: Harvest, prices: Prices, rankings: Rankings) -> Outcome {
         let warnings = self.collect_warnings(&harvest, &prices);
         self.opened.warnings.extend(warnings);
@@ -107,11 +108,17 @@ impl End<'_> {
                 // Without rates, a run whose companies are all quoted in its own currency lacks nothing.
                 let rates_help = self.rates_may_come && report.rate_error.is_some();
                 let may_come = rates_help || self.pages_may_come(&report);
-                Outcome {
-                    end: Ok(Written {
-                        exit: exit_code(&report),
+                let exit = exit_code(&report);
+                let end = match database::append(self.job, &report, &rankings, exit) {
+                    Ok(()) => Ok(Written {
+                        exit,
                         resumable: close_journal(journal, may_come),
                     }),
+                    // A run with --resume appends itself without another request for these pages.
+                    Err(error) => Err(keep_pages(self.job, journal, self.not_appended(error))),
+                };
+                Outcome {
+                    end,
                     document: Document::Report(Box::new(report)),
                     rankings: Some(rankings),
                 }
@@ -144,7 +151,7 @@ impl End<'_> {
         if failed_run::is_reported(stop.exit) {
             Ok(self.fail(facts, stop))
         } else {
-            Err(stop)
+            Err(self.append_failed(stop))
         }
     }
 
@@ -164,8 +171,21 @@ impl End<'_> {
         Outcome {
             document: Document::FailedRun(document),
             rankings: None,
-            end: Err(stop),
+            end: Err(self.append_failed(stop)),
         }
+    }
+
+    /// Appends a failed run to the database, and adds to the message why it is not there.
+    fn append_failed(&self, mut stop: Stop) -> Stop {
+        if let Err(error) = database::append_failed(self.job, self.times.started, &stop) {
+            stop.message += &format!("; {error}");
+        }
+        stop
+    }
+
+    fn not_appended(&self, error: StoreError) -> Stop {
+        let outputs = &self.job.outputs;
+        Stop::of_append(error, &outputs.folder, outputs.record.as_deref())
     }
 
     /// With `--record`, completes the journal to become the recording.

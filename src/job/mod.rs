@@ -1,9 +1,10 @@
 //! The rankings job, `indexrank` without a subcommand: open → run → check → rank → write. Beside it the subcommand `check` and the option `--dry-run`.
 //! Only the order of these steps is in here; the steps themselves are in the rooms that this one imports.
-//! Another sentence or exit code for a run that ended early goes into `advice`, another cause and what to do about it into `remedies`, another command to paste into `shell`, another warning into `warnings`, another setting into `settings` (its option into `cli`), another landmark of the subcommand into `check`.
+//! Another sentence or exit code for a run that ended early goes into `advice`, another cause and what to do about it into `remedies`, another command to paste into `shell`, another warning into `warnings`, another setting into `settings` (its option into `cli`), when a run is appended to its database into `database`, another landmark of the subcommand into `check`.
 
 pub mod advice;
 pub mod check;
+mod database;
 pub mod dry_run;
 pub mod exchange_rate;
 mod finish;

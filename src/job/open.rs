@@ -11,8 +11,8 @@ use crate::exit::Exit;
 use crate::http::client::{Client, Options};
 use crate::http::proxy::ProxyChoice;
 use crate::job::advice::Stop;
-use crate::job::limits;
 use crate::job::settings::{Access, Job, RetryTiming};
+use crate::job::{database, limits};
 use crate::replica::{self, Market};
 use crate::results::write::{self, StagedResults};
 use crate::site::paths::{LIVE_PAGES, LIVE_RATES};
@@ -56,6 +56,8 @@ pub fn open(job: &mut Job, say: impl Fn(&str)) -> Result<Opened, Stop> {
     let mut source = source(&job.access, job.sizes.fetchers, job.timeout, || {
         open_journal(job).map(Some)
     })?;
+    // Last, because a file that it creates stays.
+    database::try_out(job)?;
     if let Some(rps) = job.rps {
         let interval = Duration::from_secs_f64(1.0 / rps);
         source.pages_host.throttle.space_requests(interval);
@@ -101,7 +103,14 @@ fn report_recovery(job: &Job, recovered: &Recovered) -> Result<String, Stop> {
     }
     if job.resume.is_some() && !job.outputs.journal().exists() {
         let exit = Exit::of_complete_run(recovered.exit);
-        let message = format!("{sentence}; that run needed only this, so nothing was fetched");
+        let mut message = format!("{sentence}; that run needed only this, so nothing was fetched");
+        if let (Some(database), Some(record)) = (&job.outputs.database, &job.outputs.record) {
+            message += &format!(
+                "; {} lacks that run: run the command again with --from {}, without --record and --resume",
+                database.display(),
+                record.display()
+            );
+        }
         return Err(Stop::new(exit, message));
     }
     Ok(sentence)

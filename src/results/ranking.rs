@@ -40,6 +40,16 @@ impl Figure {
         }
     }
 
+    /// The name of the ranking in the database and in the answers from it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Figure::Price => "price",
+            Figure::Pe => "pe",
+            Figure::Growth => "growth",
+            Figure::PotentialProfit => "potential_profit",
+        }
+    }
+
     /// The file name of the ranking.
     pub fn file_name(self) -> &'static str {
         match self {

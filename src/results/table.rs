@@ -61,13 +61,16 @@ fn figure_columns(ranked_in: Currency) -> [&'static str; 7] {
 }
 
 /// A company as a row of the table: the columns of texts, those of figures, the version.
-struct Row<'a> {
-    texts: [Option<Cow<'a, str>>; 5],
-    figures: [(&'static str, Option<Decimal>); 7],
+pub struct Row<'a> {
+    /// Code, name, path, currency, and the day or time of the quote.
+    pub texts: [Option<Cow<'a, str>>; 5],
+    /// Price, price in the currency of the ranking, P/E, growth, 52-week low and high, potential profit,
+    /// each with its column, normalized.
+    pub figures: [(&'static str, Option<Decimal>); 7],
 }
 
 impl<'a> Row<'a> {
-    fn new(company: &'a Company, prices: &Prices) -> Self {
+    pub fn new(company: &'a Company, prices: &Prices) -> Self {
         let page = &company.page;
         let figures = [
             page.price,

@@ -32,6 +32,8 @@ pub struct Outputs {
     pub record: Option<PathBuf>,
     /// File of the trace.
     pub trace: Option<PathBuf>,
+    /// Database that the run appends itself to.
+    pub database: Option<PathBuf>,
     /// File that the run appends its messages to.
     pub log: Option<PathBuf>,
 }
@@ -54,9 +56,26 @@ impl Outputs {
             .chain(self.files().cloned())
     }
 
-    /// The number of files that options name.
+    /// The number of files that are open at the same time because options name them.
     pub fn count(&self) -> usize {
-        self.files().count() + usize::from(self.log.is_some())
+        // The database, its journal, and the folder of both.
+        let of_database = if self.database.is_some() { 3 } else { 0 };
+        self.files().count() + usize::from(self.log.is_some()) + of_database
+    }
+
+    /// The database, and the files that SQLite may create beside it.
+    fn database_files(&self) -> Vec<PathBuf> {
+        let Some(database) = &self.database else {
+            return Vec::new();
+        };
+        // Of a link, they stand beside its target.
+        let target = database.canonicalize().unwrap_or_else(|_| database.clone());
+        let beside = ["-journal", "-wal", "-shm"].map(|ending| {
+            let mut name = target.clone().into_os_string();
+            name.push(ending);
+            PathBuf::from(name)
+        });
+        [database.clone()].into_iter().chain(beside).collect()
     }
 
     /// The journal of the run.
@@ -115,7 +134,8 @@ pub fn stage(outputs: &Outputs, archive: Option<&Path>) -> Result<StagedOutputs,
     }
     let folder = &outputs.folder;
     let mut new_folders = NewFolders::default();
-    let folders = outputs.files().map(|file| output::parent(file));
+    let files = outputs.files().chain(&outputs.database);
+    let folders = files.map(|file| output::parent(file));
     for folder in [&**folder].into_iter().chain(folders) {
         new_folders.create(folder)?;
     }
@@ -126,6 +146,8 @@ pub fn stage(outputs: &Outputs, archive: Option<&Path>) -> Result<StagedOutputs,
     let recovered = commit::recover(folder)?;
     let mut used = UsedFiles::default();
     let kept = archive.into_iter().chain(outputs.log.as_deref());
+    let database = outputs.database_files();
+    let kept = kept.chain(database.iter().map(PathBuf::as_path));
     for path in [&**folder].into_iter().chain(kept) {
         used.add_kept(path)?;
     }

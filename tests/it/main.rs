@@ -89,6 +89,10 @@ mod server_faults;
 mod spellings;
 mod stages;
 mod staging;
+#[cfg(unix)]
+mod store;
+#[cfg(unix)]
+mod store_faults;
 mod table_stdout;
 mod tables;
 #[cfg(unix)]
