@@ -109,6 +109,8 @@ def main():
             done = run(folder, archive, *traced(folder))
             assert done.returncode == 0, done.stderr
             calls = re.findall(r"^\d+ +(\w+)\(", (folder / "calls").read_text(), re.M)
+            # The journal is removed, and then its name on the disk: the run cannot be lost any more.
+            assert calls[-3:] == ["unlink", "openat", "fsync"], calls
             shutil.rmtree(folder)
             for call, most in sorted(collections.Counter(calls).items()):
                 for number in range(1, most + 1):

@@ -22,6 +22,8 @@ pub enum Exit {
     Output = 7,
     /// Too few companies have a usable page, so no file is written.
     TooFew = 8,
+    /// `diff --exit-code` has found changes.
+    Changed = 10,
     /// Ended by SIGINT (Ctrl-C): 128 plus the signal's number, as in shells.
     Interrupted = 130,
     /// Ended by SIGTERM.

@@ -22,12 +22,12 @@
 //! | [`source`] | where pages come from, and when they may be requested |
 //! | [`pipeline`] | the engine: walker, fetchers, parsers |
 //! | [`results`] | rankings, checks, files, tables |
-//! | [`store`] | the SQLite database of `--db`: its schema, runs appended |
+//! | [`store`] | the SQLite database of `--db`: runs appended, read back, compared |
 //! | [`replica`] | the embedded market on 127.0.0.1, which can misbehave |
 //! | [`job`] | the rankings job, from opening to writing; the check of the site |
 //! | `race` | the job done in other ways and compared; behind the cargo feature `race` |
 //! | [`cli`] | the command line |
-//! | [`serve`], [`inspect`], [`console`] | the subcommands `serve` and `read`; printing |
+//! | [`serve`], [`inspect`], [`diff`], [`history`], [`console`] | the subcommands `serve`, `read`, `diff` and `history`; printing |
 //!
 //! [`exit`], [`signals`], [`words`] and `seeded` import nothing, so any room may import them. No room but
 //! [`cli`] imports the race.
@@ -37,8 +37,10 @@
 
 pub mod cli;
 pub mod console;
+pub mod diff;
 pub mod disk;
 pub mod exit;
+pub mod history;
 pub mod http;
 pub mod inspect;
 pub mod job;

@@ -11,7 +11,9 @@ use indexrank::console::{
     print, print_coloured, print_json, print_text, resume_command, say, say_command, say_error,
     say_panics, say_text, stream,
 };
+use indexrank::diff::diff;
 use indexrank::exit::Exit;
+use indexrank::history::history;
 use indexrank::inspect::{Inspected, OutputLine, inspect, read_file};
 use indexrank::job::advice::Stop;
 use indexrank::job::{self, Outcome};
@@ -59,6 +61,8 @@ fn dispatch(cli: Cli, log: &Arc<Log>) -> Result<Exit, Stop> {
         None => rank(cli.run, log),
         Some(Command::Serve(args)) => serve(&args),
         Some(Command::Check(args)) => check(args),
+        Some(Command::Diff(args)) => diff(&args),
+        Some(Command::History(args)) => history(&args),
         Some(Command::Read { files }) => read(&files),
         #[cfg(feature = "race")]
         Some(Command::Race(args)) => indexrank::race::run(&args, &signals::receive()),

@@ -16,6 +16,9 @@ Examples:
   Record a run, then repeat it from the recording:
     indexrank --record run.warc.gz
     indexrank --from run.warc.gz --table all.csv
+  Keep every run in a database, and see what has changed since the last one:
+    indexrank --db market.sqlite
+    indexrank diff --db market.sqlite
   Serve the embedded market to other clients, 50 ms per response:
     indexrank serve --port 8000 --latency 50
 
@@ -29,8 +32,29 @@ Exit codes:
     6  rankings written except price.json: no usable exchange rate
     7  output cannot be written
     8  no file written: too few companies (--min-companies)
+   10  something has changed (indexrank diff --exit-code)
   130  interrupted (SIGINT, Ctrl-C)
   143  terminated (SIGTERM)";
+
+/// The end of `indexrank diff --help`.
+pub const DIFF: &str = "\
+Examples:
+  What has changed since the run before:
+    indexrank diff --db market.sqlite
+  Since the last run up to a day, or since run 7:
+    indexrank diff --db market.sqlite --since 2022-02-04
+    indexrank diff --db market.sqlite --since 7
+  The companies that entered a ranking, by their codes:
+    indexrank diff --db market.sqlite --json |
+      jq -r '.rankings[].places[] | select(.change == \"entered\").code'";
+
+/// The end of `indexrank history --help`.
+pub const HISTORY: &str = "\
+Examples:
+  The figures of 3M, one line for each run:
+    indexrank history MMM --db market.sqlite
+  The same for a spreadsheet:
+    indexrank history MMM --db market.sqlite --csv > mmm.csv";
 
 /// The end of `indexrank serve --help`: the syntax of `--faults` and all kinds of faults.
 pub const FAULTS: &str = "\

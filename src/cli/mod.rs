@@ -1,6 +1,6 @@
 //! The command line: options, their help, the parsers of their values, and the settings that they make.
 //! What the options do is in the rooms that the settings go to; `main` dispatches the subcommands.
-//! Another option goes into the file of its command (`run`, `check`, `serve`; `site` for run and check alike), the parser of its value into `values`, a help text longer than a description into `help`.
+//! Another option goes into the file of its command (`run`, `check`, `serve`, `database` for `diff` and `history`; `site` for run and check alike), the parser of its value into `values`, a help text longer than a description into `help`.
 
 #![expect(
     rustdoc::bare_urls,
@@ -8,6 +8,7 @@
 )]
 
 mod check;
+mod database;
 mod help;
 mod run;
 mod serve;
@@ -15,6 +16,7 @@ mod site;
 mod values;
 
 pub use crate::cli::check::CheckArgs;
+pub use crate::cli::database::{DiffArgs, HistoryArgs};
 pub use crate::cli::run::{RunArgs, Verbosity};
 pub use crate::cli::serve::ServeArgs;
 
@@ -26,7 +28,7 @@ use clap::builder::styling::Styles;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::cli::help::{EXAMPLES_AND_EXIT_CODES, FAULTS};
+use crate::cli::help::{DIFF, EXAMPLES_AND_EXIT_CODES, FAULTS, HISTORY};
 use crate::http::proxy::{without_credentials, without_secrets};
 #[cfg(feature = "race")]
 use crate::race::RaceArgs;
@@ -59,6 +61,19 @@ pub enum Command {
     /// The exit code is 0 if all of them are there, 4 if a page cannot be had, 5 if a landmark is missing,
     /// and 6 if only the exchange rate is.
     Check(CheckArgs),
+    /// Show what has changed between two runs in a database of --db
+    ///
+    /// Compares the latest run with the one before: which companies entered and left each ranking and
+    /// which moved, and the largest changes of price, in the currency of the quote, and of P/E. A run that
+    /// failed is passed over.
+    ///
+    /// The exit code is 0 whether or not something has changed; with --exit-code it is 10 if a place, a
+    /// price or a P/E ratio has. It is 2 if there are no two runs to compare.
+    #[command(after_help = DIFF)]
+    Diff(DiffArgs),
+    /// Show the figures of a company over the runs in a database of --db
+    #[command(after_help = HISTORY)]
+    History(HistoryArgs),
     /// Show what the parsers find in saved pages, one line of JSON per file
     ///
     /// The exit code is 2 if a file cannot be read, and otherwise 5 if a file is of no known kind.

@@ -13,6 +13,7 @@ use crate::site::currency::Currency;
 use crate::site::paths::INDICES;
 use crate::site::{number, rates};
 use crate::source::origin::Origin;
+use crate::store::changes::Since;
 
 /// A whole number from `MIN` to `MAX`.
 pub fn whole_number<const MIN: usize, const MAX: usize>(text: &str) -> Result<usize, String> {
@@ -92,6 +93,13 @@ pub fn currency(text: &str) -> Result<Currency, String> {
         _ if text.bytes().all(|byte| byte.is_ascii_uppercase()) => Ok(currency),
         _ => Err(expected.to_owned()),
     }
+}
+
+/// A run of a database by its number, or a day.
+pub fn since(text: &str) -> Result<Since, String> {
+    let run = text.parse().ok().filter(|run| *run > 0).map(Since::Run);
+    run.map_or_else(|| date(text).map(Since::Day), Ok)
+        .map_err(|expected| format!("{expected}, or the number of a run"))
 }
 
 pub fn date(text: &str) -> Result<Date, String> {

@@ -5,6 +5,7 @@
 pub mod coverage;
 pub mod failed_run;
 pub mod findings;
+pub mod grid;
 pub mod layout_check;
 pub mod plausibility;
 pub mod prices;

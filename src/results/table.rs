@@ -146,6 +146,20 @@ pub fn write(
     }
 }
 
+/// Writes another table as CSV: its columns, then its rows.
+pub fn write_csv<const N: usize>(
+    columns: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+    out: impl Write,
+) -> io::Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record(columns).map_err(io_error)?;
+    for row in rows {
+        csv.write_record(row).map_err(io_error)?;
+    }
+    csv.flush()
+}
+
 /// The I/O error in an error of the library, which would hide its kind.
 fn io_error(error: csv::Error) -> io::Error {
     match error.into_kind() {

@@ -1,45 +1,28 @@
 //! The text that a finished run prints: tables and closing lines for stdout, problems for stderr.
 
-use std::cmp::Ordering;
 use std::fmt::Write;
 use std::iter;
 use std::path::Path;
 
-use comfy_table::{CellAlignment, ColumnConstraint, LineStyle, Table, TableStyle, Width};
-use rust_decimal::{Decimal, RoundingStrategy};
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-
+use crate::results::grid::{Column, GAP, Grid, push_side_by_side, two_decimals};
 use crate::results::plausibility::Contradiction;
 use crate::results::prices::RateUsed;
 use crate::results::ranking::{Figure, Place};
 use crate::results::report::Report;
 use crate::site::currency::Currency;
-use crate::site::number::group_thousands;
-use crate::site::text::visible;
-use crate::telemetry::screen::{HEADER, PLAIN, SECONDARY};
 use crate::words::{count, form};
 
-/// A table has one rule, below its header.
-const RULE_BELOW_HEADER: TableStyle =
-    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
-/// Between two tables side by side.
-const GAP: &str = "   ";
-/// The least width of a name that is cut, in terminal columns.
-const MIN_NAME: usize = 8;
 /// Maximum number of failures, and of contradictions, that are listed without `--verbose`.
 const MAX_LISTED: usize = 5;
 
 /// The rankings as tables for a terminal of `width` columns, two side by side if their names fit. Names
 /// are cut if one table alone is too wide. Prices are in `currency`.
 pub fn tables(rankings: &[(Figure, Vec<Place>)], currency: Currency, width: usize) -> String {
-    let tables: Vec<Ranking> = rankings
-        .iter()
-        .map(|(figure, places)| Ranking {
-            title: figure.title(&currency),
-            places,
-        })
+    let tables = rankings.iter();
+    let tables: Vec<Grid> = tables
+        .map(|(figure, places)| ranking_grid(*figure, places, &currency))
         .collect();
-    let widest = |tables: &[&Ranking]| {
+    let widest = |tables: &[&Grid]| {
         let widths = tables.iter().map(|table| table.natural_width());
         widths.max().unwrap_or(0)
     };
@@ -60,116 +43,26 @@ pub fn tables(rankings: &[(Figure, Vec<Place>)], currency: Currency, width: usiz
     text
 }
 
-/// Adds the lines of one or two tables to the text. The first table gets `width` columns. Headers and
-/// rules are styled.
-fn push_side_by_side(text: &mut String, tables: &[Vec<String>], width: usize) {
-    // A narrow header has several lines.
-    let is_rule = |line: &String| line.starts_with('─');
-    for row in 0..tables.iter().map(Vec::len).max().unwrap_or(0) {
-        let mut joined = String::new();
-        for lines in tables {
-            let Some(line) = lines.get(row) else { continue };
-            let rule = lines.iter().position(is_rule).unwrap_or(0);
-            let style = match row.cmp(&rule) {
-                Ordering::Less => HEADER,
-                Ordering::Equal => SECONDARY,
-                Ordering::Greater => PLAIN,
-            };
-            if !joined.is_empty() {
-                joined += GAP;
-            }
-            let padding = " ".repeat(width.saturating_sub(line.width()));
-            let _ = write!(joined, "{style}{line}{style:#}{padding}");
-        }
-        let _ = writeln!(text, "{}", joined.trim_end());
+/// A ranking as a table.
+fn ranking_grid(figure: Figure, places: &[Place], currency: &Currency) -> Grid {
+    let (title, unit) = figure.title(currency);
+    let rows = places.iter().enumerate().map(|(rank, place)| {
+        vec![
+            (rank + 1).to_string(),
+            place.code.clone(),
+            place.name.clone(),
+            two_decimals(place.value),
+        ]
+    });
+    Grid {
+        columns: vec![
+            (Column::Number(4), String::new()),
+            (Column::Text(7), "Code".to_owned()),
+            (Column::Name, title.to_owned()),
+            (Column::Number(9), unit.to_owned()),
+        ],
+        rows: rows.collect(),
     }
-}
-
-/// One ranking, to be shown as a table.
-struct Ranking<'a> {
-    /// The figure and its unit.
-    title: (&'a str, &'a str),
-    places: &'a [Place],
-}
-
-impl Ranking<'_> {
-    /// The lines of the table, `width` columns wide. They are wider if the names would be shorter than
-    /// [`MIN_NAME`].
-    fn lines(&self, width: usize) -> Vec<String> {
-        let name = self.longest_name() + width;
-        self.format(name.saturating_sub(self.natural_width()).max(MIN_NAME))
-    }
-
-    /// The width of the table with whole names, in terminal columns.
-    fn natural_width(&self) -> usize {
-        let lines = self.format(self.longest_name());
-        lines.iter().map(|line| line.width()).max().unwrap_or(0)
-    }
-
-    /// The width of the longest name or of the title, in terminal columns.
-    fn longest_name(&self) -> usize {
-        let names = self.places.iter();
-        let names = names.map(|place| visible(&place.name).width());
-        names.fold(self.title.0.width(), usize::max)
-    }
-
-    /// The lines of the table with names of this many terminal columns.
-    fn format(&self, name_width: usize) -> Vec<String> {
-        let (title, unit) = self.title;
-        let mut table = Table::new();
-        table
-            .load_style(RULE_BELOW_HEADER)
-            .set_header(["", "Code", title, unit]);
-        for (rank, place) in self.places.iter().enumerate() {
-            table.add_row([
-                (rank + 1).to_string(),
-                visible(&place.code).into_owned(),
-                shorten(&visible(&place.name), name_width),
-                two_decimals(place.value),
-            ]);
-        }
-        let at_least = |width| ColumnConstraint::LowerBoundary(Width::Fixed(width));
-        // Names are cut to `MAX_LEN` bytes when they are parsed, so this is below 65,536.
-        let exactly = |width| ColumnConstraint::Absolute(Width::Fixed(width as u16));
-        for (column, constraint, alignment) in [
-            (0, at_least(4), CellAlignment::Right),
-            (1, at_least(7), CellAlignment::Left),
-            (2, exactly(name_width + 2), CellAlignment::Left),
-            (3, at_least(9), CellAlignment::Right),
-        ] {
-            if let Some(column) = table.column_mut(column) {
-                column
-                    .set_constraint(constraint)
-                    .set_cell_alignment(alignment);
-            }
-        }
-        let text = table.to_string();
-        text.lines()
-            .map(|line| line.trim_end().to_owned())
-            .collect()
-    }
-}
-
-/// Cuts a name to this many terminal columns. Some characters take two columns.
-pub fn shorten(name: &str, columns: usize) -> String {
-    if name.width() <= columns {
-        return name.to_owned();
-    }
-    let mut left = columns - 1;
-    let fits = |c: &char| match left.checked_sub(c.width().unwrap_or(0)) {
-        Some(rest) => {
-            left = rest;
-            true
-        }
-        None => false,
-    };
-    name.chars().take_while(fits).chain(['…']).collect()
-}
-
-/// Formats `400233.1` as `400,233.10`.
-fn two_decimals(value: Decimal) -> String {
-    let rounded = value.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
-    group_thousands(&format!("{rounded:.2}"))
 }
 
 /// The exchange rates used, with their date; a summary of the run; how many companies lack which figure;

@@ -75,6 +75,12 @@ impl StoreError {
 /// The cause in words, and what to do about it.
 fn explain(error: &rusqlite::Error, access: Access, path: &Path) -> (String, String) {
     let path = path.display();
+    if let rusqlite::Error::FromSqlConversionFailure(_, _, what) = error {
+        return (
+            format!("it has a value that no run writes ({what})"),
+            "restore it from a backup, or correct the value".to_owned(),
+        );
+    }
     let (why, advice) = match (error.sqlite_error_code(), access) {
         (Some(ErrorCode::NotADatabase), _) => (
             "it is no SQLite database".to_owned(),

@@ -87,10 +87,7 @@ impl Database {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
         let database = Self::open(path, flags, Access::Read, WAIT)?;
         let error = Access::Read.error(path);
-        database
-            .connection
-            .execute_batch("PRAGMA query_only = ON; BEGIN")
-            .map_err(&error)?;
+        database.connection.execute_batch("BEGIN").map_err(&error)?;
         let header = Header::of(&database.connection).map_err(error)?;
         let latest = SCRIPTS.len() as i32;
         match header {
@@ -136,7 +133,7 @@ impl Database {
             connection.busy_timeout(wait)?;
             // EXTRA also syncs the folder after the journal is removed: without it, a power failure could
             // bring the journal back, and take the run out again.
-            connection.execute_batch("PRAGMA foreign_keys = ON; PRAGMA synchronous = EXTRA")?;
+            connection.pragma_update(None, "synchronous", "EXTRA")?;
             Ok(connection)
         };
         Ok(Database {

@@ -150,8 +150,15 @@ fn resuming_a_recorded_run_that_lacked_only_its_renames_fetches_nothing() {
         let ran = killed.run(&["--resume", "--record", "run.warc"]);
         assert_eq!(ran.code, 3, "{}", ran.stderr);
         assert!(ran.stderr.contains("nothing was fetched"), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("lacks that run"), "{}", ran.stderr);
         killed.assert_new();
     }
+    // A run is appended to its database after its renames.
+    let killed = Killed::after(3, true);
+    let ran = killed.run(&["--resume", "--record", "run.warc", "--db", "market.sqlite"]);
+    let told = "market.sqlite lacks that run: run the command again with --from run.warc, without --record and --resume";
+    assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
 }
 
 #[test]

@@ -20,6 +20,8 @@ fn help_has_option_groups_and_examples() {
         "completions",
         "serve",
         "read",
+        "diff",
+        "history",
     ] {
         assert!(
             help.stdout.contains(expected),
@@ -53,6 +55,7 @@ fn help_lists_every_exit_code() {
         Exit::NoRate,
         Exit::Output,
         Exit::TooFew,
+        Exit::Changed,
         Exit::Interrupted,
         Exit::Terminated,
     ];

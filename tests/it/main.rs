@@ -22,6 +22,8 @@ mod cookies;
 mod coverage;
 mod currencies;
 mod damage;
+#[cfg(unix)]
+mod diff;
 mod dry_run;
 mod encodings;
 mod failed_run;
@@ -31,6 +33,8 @@ mod harvest;
 mod heads;
 mod help;
 mod hidden_text;
+#[cfg(unix)]
+mod history;
 mod hostile;
 mod identity;
 mod index;

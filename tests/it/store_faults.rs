@@ -144,7 +144,7 @@ fn refuses_a_database_that_is_another_output_or_the_source() {
 }
 
 /// `unshare` gives the program a file system of its own, in which the folder is read-only also for root.
-fn with_read_only(folder: &Path, read_only: &str, script: &str) -> Ran {
+pub fn with_read_only(folder: &Path, read_only: &str, script: &str) -> Ran {
     let binary = env!("CARGO_BIN_EXE_indexrank");
     let script = format!(
         "mount --bind {read_only} {read_only} && mount -o remount,ro,bind {read_only} && {}",

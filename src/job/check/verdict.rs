@@ -5,7 +5,7 @@ use std::fmt::Write;
 use memchr::memmem;
 use serde::Serialize;
 
-use crate::results::terminal::shorten;
+use crate::results::grid::shorten;
 use crate::site::text::visible;
 use crate::words::count;
 

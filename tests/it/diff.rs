@@ -1,0 +1,659 @@
+//! The subcommand `diff`: which runs it compares, what it shows of them, and files that it cannot read.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use indexrank::diff::text;
+use indexrank::exit::Exit;
+use indexrank::pipeline::harvest::Harvest;
+use indexrank::results::findings::Findings;
+use indexrank::results::prices::Prices;
+use indexrank::results::ranking::{Figure, PeRange, ranking};
+use indexrank::site::company::{Company, CompanyPage};
+use indexrank::site::currency::Currency;
+use indexrank::site::rates::Rates;
+use indexrank::store::runs::{Results, Run};
+use indexrank::store::schema::{Database, WAIT};
+use rusqlite::Connection;
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+use unicode_width::UnicodeWidthStr;
+
+use crate::store::exits;
+use crate::store_faults::{leave_hot_journal, unusable, with_one_run, with_read_only};
+use crate::support::{Ran, contents, files, indexrank};
+
+/// A run to append. The default is one of the S&P 500 with rankings of ten, in roubles, a dollar being
+/// 100 roubles.
+pub struct Appended<'a> {
+    pub day: &'a str,
+    pub index: &'a str,
+    pub top: usize,
+    pub pe_range: PeRange,
+    pub currency: Currency,
+    pub has_rates: bool,
+    /// Code, price with its currency, P/E; `-` for none. The growth is the price, the 52-week range from
+    /// the price to twice the price.
+    pub companies: &'a [(&'a str, &'a str, &'a str)],
+}
+
+impl Default for Appended<'_> {
+    fn default() -> Self {
+        Appended {
+            day: "2022-02-04",
+            index: "s&p_500",
+            top: 10,
+            pe_range: PeRange::Any,
+            currency: Currency::RUB,
+            has_rates: true,
+            companies: &[("A", "10 USD", "5"), ("B", "20 USD", "6")],
+        }
+    }
+}
+
+impl Appended<'_> {
+    pub fn to(&self, database: &Path) {
+        let decimal = |text: &str| text.parse::<Decimal>().ok();
+        let companies = self.companies.iter().map(|(code, price, pe)| {
+            let (price, currency) = price.split_once(' ').unwrap_or((price, "USD"));
+            let (price, currency) = (decimal(price), currency.parse().unwrap());
+            Company {
+                page: CompanyPage {
+                    code: (*code).to_owned(),
+                    name: format!("Company {code}"),
+                    currency: Some(currency),
+                    price,
+                    pe: decimal(pe),
+                    low52: price,
+                    high52: price.map(|price| price * Decimal::TWO),
+                    ..CompanyPage::default()
+                },
+                path: format!("/stocks/{code}-stock").into(),
+                currency,
+                growth: price,
+                is_redirected: false,
+                index_note: None,
+            }
+        });
+        let companies: Vec<Company> = companies.collect();
+        let rates = [
+            (Currency::USD, Decimal::ONE_HUNDRED),
+            ("EUR".parse().unwrap(), Decimal::ONE_HUNDRED),
+        ];
+        let rates = match self.has_rates {
+            true => Ok(Rates::by_hand(rates)),
+            false => Err("no rates".to_owned()),
+        };
+        let prices = Prices::new(&companies, rates, self.currency);
+        let rankings = Figure::ALL
+            .into_iter()
+            .filter(|figure| *figure != Figure::Price || self.has_rates)
+            .map(|figure| {
+                let places = ranking(&companies, figure, &prices, self.pe_range, self.top);
+                (figure, places)
+            });
+        let rankings: Vec<_> = rankings.collect();
+        let run = Run {
+            started: format!("{}T06:00:00Z", self.day).parse().unwrap(),
+            index: self.index,
+            source: "live",
+            exit: Exit::Complete,
+        };
+        let findings = Findings {
+            prices,
+            harvest: Harvest {
+                listed: companies.len(),
+                companies,
+                ..Harvest::default()
+            },
+            base: String::new(),
+        };
+        let results = Results {
+            findings: &findings,
+            rankings: &rankings,
+            top: self.top,
+            pe_range: self.pe_range,
+        };
+        let mut database = Database::open_for_run(database, WAIT).unwrap();
+        database.append(&run, &results).unwrap();
+    }
+}
+
+pub fn append_failed(database: &Path, index: &str, error: &str) {
+    let run = Run {
+        started: "2022-02-05T06:00:00Z".parse().unwrap(),
+        index,
+        source: "live",
+        exit: Exit::Unreachable,
+    };
+    let mut database = Database::open_for_run(database, WAIT).unwrap();
+    database.append_failed(&run, error).unwrap();
+}
+
+fn diff(folder: &Path, options: &[&str]) -> Ran {
+    indexrank(
+        folder,
+        &[&["diff", "--db", "market.sqlite"], options].concat(),
+    )
+}
+
+/// Two runs, a failed one between them. Of five companies, D leaves the index, E enters it.
+fn two_runs(folder: &Path) {
+    let database = folder.join("market.sqlite");
+    let run = Appended {
+        top: 3,
+        companies: &[
+            ("A", "40 USD", "5"),
+            ("B", "30 USD", "6.1"),
+            ("C", "20 USD", "-"),
+            ("D", "10 USD", "8"),
+        ],
+        ..Appended::default()
+    };
+    run.to(&database);
+    append_failed(&database, "s&p_500", "no network");
+    let run = Appended {
+        day: "2022-02-07",
+        top: 3,
+        companies: &[
+            ("A", "25 USD", "-5.25"),
+            ("B", "30 USD", "6.1"),
+            ("C", "21 EUR", "7"),
+            ("E", "30.3 USD", "9"),
+        ],
+        ..Appended::default()
+    };
+    run.to(&database);
+}
+
+#[test]
+fn shows_who_entered_left_and_moved_and_what_changed_most() {
+    let folder = tempfile::tempdir().unwrap();
+    two_runs(folder.path());
+    let ran = diff(folder.path(), &[]);
+    assert_eq!((ran.code, &*ran.stderr), (0, ""));
+    let expected = "\
+s&p_500: run 3 of 2022-02-07 06:00 UTC (live), against run 1 of 2022-02-04 06:00
+  UTC (live)
+Highest potential profit: no change
+
+ Place   Was   Code    Dearest          RUB        Was
+───────────────────────────────────────────────────────
+     1   new   E       Company E   3,030.00          –
+     3     1   A       Company A   2,500.00   4,000.00
+   out     3   C       Company C   2,100.00   2,000.00
+
+ Place   Was   Code    Lowest P/E    P/E     Was
+─────────────────────────────────────────────────
+     3   new   C       Company C    7.00       –
+   out     3   D       Company D       –    8.00
+
+ Place   Was   Code    Highest growth in a year       %     Was
+────────────────────────────────────────────────────────────────
+     1   new   E       Company E                  30.30       –
+     3     1   A       Company A                  25.00   40.00
+   out     3   C       Company C                  21.00   20.00
+
+ Code    Largest changes of price        %   Price     Was
+────────────────────────────────────────────────────────────────
+ A       Company A                  -37.50   25.00   40.00   USD
+
+ Code    Largest changes of P/E    Change     P/E    Was
+─────────────────────────────────────────────────────────
+ A       Company A                 -10.25   -5.25   5.00
+";
+    assert_eq!(squeezed(&ran.stdout), squeezed(expected), "{}", ran.stdout);
+
+    let ran = diff(folder.path(), &["--json", "--exit-code"]);
+    assert_eq!((ran.code, &*ran.stderr), (10, ""));
+    let changes: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(changes["changed"], true);
+    assert_eq!(
+        (&changes["before"]["run"], &changes["after"]["run"]),
+        (&json!(1), &json!(3))
+    );
+    assert_eq!(
+        changes["rankings"][1],
+        json!({
+            "ranking": "pe",
+            "not_compared": null,
+            "places": [
+                {"change": "entered", "code": "C", "name": "Company C", "place": 3, "place_before": null,
+                 "value": 7, "value_before": null},
+                {"change": "left", "code": "D", "name": "Company D", "place": null, "place_before": 3,
+                 "value": null, "value_before": 8},
+            ],
+        })
+    );
+    let price = &changes["prices"][0];
+    assert_eq!(price["change_percent"].to_string(), "-37.50");
+    assert_eq!(changes["pe"][0]["change"].to_string(), "-10.25");
+    assert_eq!(
+        (&changes["changed_prices"], &changes["changed_pe"]),
+        (&json!(1), &json!(1))
+    );
+}
+
+/// The text without repeated spaces and rules, which depend on the widths of columns.
+fn squeezed(text: &str) -> Vec<String> {
+    let lines = text.lines().filter(|line| !line.starts_with('─'));
+    lines
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect()
+}
+
+#[test]
+fn the_exit_code_says_whether_something_changed_if_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("market.sqlite");
+    Appended::default().to(&database);
+    Appended::default().to(&database);
+    for options in [&[][..], &["--exit-code"]] {
+        let ran = diff(folder.path(), options);
+        assert_eq!((ran.code, &*ran.stderr), (0, ""));
+        let tail = "Highest potential profit: no change\nno price or P/E ratio has changed\n";
+        assert!(ran.stdout.ends_with(tail), "{}", ran.stdout);
+    }
+    let ran = diff(folder.path(), &["--json"]);
+    let changes: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(changes["changed"], false);
+    let run = Appended {
+        companies: &[("A", "10 USD", "5"), ("B", "20 USD", "6.5")],
+        ..Appended::default()
+    };
+    run.to(&database);
+    assert_eq!(diff(folder.path(), &["--exit-code"]).code, 10);
+    assert_eq!(diff(folder.path(), &[]).code, 0);
+}
+
+/// Runs 1, 2 and 6 of the S&P 500 are complete, 4 and 7 failed; 3 is one of the DAX, 5 a failed one of the
+/// Dow Jones.
+#[test]
+fn chooses_the_runs_or_says_why_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("market.sqlite");
+    let run = |index, day| {
+        let run = Appended {
+            index,
+            day,
+            ..Appended::default()
+        };
+        run.to(&database);
+    };
+    run("s&p_500", "2022-02-01");
+    run("s&p_500", "2022-02-03");
+    run("dax", "2022-02-03");
+    append_failed(&database, "s&p_500", "no network");
+    append_failed(&database, "dow_jones", "no layout");
+    run("s&p_500", "2022-02-06");
+    append_failed(&database, "s&p_500", "no network");
+    let index = "s&p_500";
+    for (options, before) in [
+        (&["--index", index][..], 2),
+        (&["--index", index, "--since", "1"], 1),
+        (&["--since", "1"], 1),
+        (&["--since", "2"], 2),
+        (&["--index", index, "--since", "2022-02-01"], 1),
+        (&["--index", index, "--since", "2022-02-02"], 1),
+        (&["--index", index, "--since", "2022-02-03"], 2),
+        (&["--index", index, "--since", "2030-01-01"], 2),
+    ] {
+        let ran = diff(folder.path(), &[options, &["--json"]].concat());
+        assert_eq!(ran.code, 0, "{options:?}: {}", ran.stderr);
+        let changes: Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(changes["before"]["run"], before, "{options:?}");
+        assert_eq!(changes["after"]["run"], 6, "{options:?}");
+    }
+    for (options, message) in [
+        (
+            &[][..],
+            "market.sqlite has runs of dax, dow_jones, s&p_500; choose one with --index",
+        ),
+        (
+            &["--index", "dax"],
+            "market.sqlite has only one complete run of dax, run 3, so there is nothing to compare it with; the next `indexrank --db market.sqlite` adds one",
+        ),
+        (
+            &["--index", "dow_jones"],
+            "market.sqlite has no complete run of dow_jones; the last one, run 5, failed: no layout; the next `indexrank --db market.sqlite` adds one",
+        ),
+        (
+            &["--index", "ftse_100"],
+            "market.sqlite has no run of ftse_100, only of dax, dow_jones, s&p_500",
+        ),
+        (
+            &["--since", "9"],
+            "market.sqlite has no run 9, its last one is 7; choose another run",
+        ),
+        (
+            &["--since", "4"],
+            "run 4 in market.sqlite failed, so it has no companies: no network; choose a complete run",
+        ),
+        (
+            &["--since", "6"],
+            "market.sqlite has no complete run of s&p_500 after run 6; choose an earlier run",
+        ),
+        (
+            &["--since", "3", "--index", index],
+            "run 3 in market.sqlite is one of dax, not of s&p_500; choose another run or --index",
+        ),
+        (
+            &["--since", "2022-01-31", "--index", index],
+            "market.sqlite has no complete run of s&p_500 up to 2022-01-31; the first, run 1, is of 2022-02-01; choose a later day",
+        ),
+        (
+            &["--since", "yesterday"],
+            "expected a day like 2022-02-04, or the number of a run",
+        ),
+        (
+            &["--since", "0"],
+            "expected a day like 2022-02-04, or the number of a run",
+        ),
+        (&["--index", "sp500"], "did you mean s&p_500?"),
+    ] {
+        let ran = diff(folder.path(), options);
+        assert_eq!(ran.code, 2, "{options:?}: {}", ran.stderr);
+        assert_eq!(ran.stdout, "", "{options:?}");
+        assert!(ran.stderr.contains(message), "{options:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn says_which_rankings_cannot_be_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    for (before, after, messages) in [
+        (
+            Appended {
+                currency: Currency::USD,
+                ..Appended::default()
+            },
+            Appended {
+                pe_range: PeRange::Positive,
+                ..Appended::default()
+            },
+            &[
+                "Dearest: not compared, run 1 ranks prices in USD, run 2 RUB\n",
+                "Lowest P/E: not compared, run 1 ranks P/E ratios, any, run 2 positive\n",
+                "Highest growth in a year: no change\n",
+            ][..],
+        ),
+        (
+            Appended {
+                has_rates: false,
+                ..Appended::default()
+            },
+            Appended::default(),
+            &["Dearest: not compared, run 1 has no such ranking\n"],
+        ),
+        // Only the places that both rankings have.
+        (
+            Appended::default(),
+            Appended {
+                top: 1,
+                ..Appended::default()
+            },
+            &["Dearest: no change\nLowest P/E: no change\n"],
+        ),
+    ] {
+        let database = folder.path().join("market.sqlite");
+        before.to(&database);
+        after.to(&database);
+        let ran = diff(folder.path(), &[]);
+        for message in messages {
+            assert!(ran.stdout.contains(message), "{message}: {}", ran.stdout);
+        }
+        assert_eq!(diff(folder.path(), &["--exit-code"]).code, 0);
+        fs::remove_file(database).unwrap();
+    }
+}
+
+#[test]
+fn lists_the_ten_largest_changes_and_counts_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("market.sqlite");
+    let codes: Vec<String> = (10..40).map(|number| format!("C{number}")).collect();
+    for factor in [100, 101] {
+        let prices: Vec<String> = (10..40)
+            .map(|number| format!("{} USD", if factor == 100 { 100 } else { 100 + number }))
+            .collect();
+        let companies: Vec<(&str, &str, &str)> = codes
+            .iter()
+            .zip(&prices)
+            .map(|(code, price)| (&**code, &**price, "5"))
+            .collect();
+        let run = Appended {
+            companies: &companies,
+            ..Appended::default()
+        };
+        run.to(&database);
+    }
+    let ran = diff(folder.path(), &["--json"]);
+    let changes: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let listed: Vec<&str> = changes["prices"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|change| change["code"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        listed,
+        [
+            "C39", "C38", "C37", "C36", "C35", "C34", "C33", "C32", "C31", "C30"
+        ]
+    );
+    assert_eq!(changes["changed_prices"], 30);
+    let ran = diff(folder.path(), &[]);
+    let tail = "20 prices more have changed; the view `changes` in the database has all\n";
+    assert!(ran.stdout.ends_with(tail), "{}", ran.stdout);
+
+    // No line is wider than the terminal, and a narrow one has the first columns. Tables are as wide as their
+    // names, also on a wide terminal.
+    let database = Database::open_for_reading(&database).unwrap();
+    let changes = database.changes(None, None).unwrap();
+    for width in [130, 80, 60, 40] {
+        let shown = text(&changes, width);
+        let shown = anstream::adapter::strip_str(&shown).to_string();
+        for line in shown.lines() {
+            assert!(line.width() <= width.min(100), "{width}: {line}");
+        }
+        for title in [
+            "Place",
+            "Was",
+            "Code",
+            "Dearest",
+            "Largest changes of price",
+        ] {
+            // A narrow header has several lines.
+            let is_wrapped = width < 80 && title == "Largest changes of price";
+            assert!(is_wrapped || shown.contains(title), "{width}: {shown}");
+        }
+        assert_eq!(shown.contains("RUB"), width > 40, "{shown}");
+    }
+}
+
+/// Each file stays as it is, and none is created.
+#[test]
+fn refuses_an_unusable_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut all = unusable(folder.path());
+    fs::write(folder.path().join("empty"), "").unwrap();
+    all.extend([
+        ("empty", "empty has no run; `indexrank --db empty` adds one"),
+        (
+            "missing.sqlite",
+            "there is no file missing.sqlite; `indexrank --db missing.sqlite` creates it with its first run",
+        ),
+        ("missing/market.sqlite", "there is no file missing/market.sqlite"),
+    ]);
+    let before = contents(folder.path());
+    let names = files(folder.path());
+    for (name, message) in all {
+        for arguments in [&["diff"][..], &["history", "MMM"]] {
+            let ran = indexrank(folder.path(), &[arguments, &["--db", name]].concat());
+            assert_eq!(ran.code, 2, "{name}: {}", ran.stderr);
+            assert_eq!(ran.stdout, "");
+            assert!(ran.stderr.contains(message), "{name}: {}", ran.stderr);
+            assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+        }
+    }
+    let mut after = contents(folder.path());
+    // The log of another program's database is its own affair.
+    after.retain(|path, _| before.contains_key(path));
+    assert!(after == before, "a file has changed");
+    let names_after = files(folder.path());
+    assert!(names.iter().all(|name| names_after.contains(name)));
+    assert!(!names_after.iter().any(|name| name.starts_with("missing")));
+}
+
+#[test]
+fn names_a_value_that_no_run_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("market.sqlite");
+    Appended::default().to(&database);
+    Appended::default().to(&database);
+    let connection = Connection::open(&database).unwrap();
+    connection
+        .execute_batch("UPDATE quotes SET price = 'much' WHERE code = 'A'")
+        .unwrap();
+    let ran = diff(folder.path(), &[]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    for words in [
+        "cannot read market.sqlite: it has a value that no run writes (price: ",
+        "restore it from a backup",
+    ] {
+        assert!(ran.stderr.contains(words), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn reads_in_a_read_only_place_and_rolls_back_a_killed_run() {
+    let folder = tempfile::tempdir().unwrap();
+    with_one_run(folder.path());
+    with_one_run(folder.path());
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("ro")).unwrap();
+    fs::copy(at("market.sqlite"), at("ro/market.sqlite")).unwrap();
+    let script =
+        "indexrank diff --db ro/market.sqlite && indexrank history MMM --db ro/market.sqlite";
+    let ran = with_read_only(folder.path(), "ro", script);
+    assert_eq!((ran.code, &*ran.stderr), (0, ""));
+    assert!(
+        ran.stdout.contains("no price or P/E ratio has changed"),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.stdout.contains("MMM, 3M Co., in USD"), "{}", ran.stdout);
+
+    leave_hot_journal(&at("ro/market.sqlite"));
+    let ran = with_read_only(folder.path(), "ro", script);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    let message = "cannot read ro/market.sqlite: a run was killed while it wrote there, and ro/market.sqlite-journal cannot be rolled back in a read-only place; copy both files to a folder that can be written, and read the copy";
+    assert!(ran.stderr.contains(message), "{}", ran.stderr);
+    assert_eq!(files(&at("ro")), ["market.sqlite", "market.sqlite-journal"]);
+
+    let ran = indexrank(folder.path(), &["diff", "--db", "ro/market.sqlite"]);
+    assert_eq!((ran.code, &*ran.stderr), (0, ""));
+    assert_eq!(files(&at("ro")), ["market.sqlite"]);
+    assert_eq!(exits(&at("ro/market.sqlite")), [0, 0]);
+}
+
+/// A run has begun to append itself. Readers see the runs before it, at once.
+#[test]
+fn reads_while_a_run_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("market.sqlite");
+    Appended::default().to(&database);
+    Appended::default().to(&database);
+    let writer = Connection::open(&database).unwrap();
+    writer
+        .execute_batch(
+            "BEGIN IMMEDIATE;
+             INSERT INTO runs (started, index_name, source, version, exit) VALUES ('2022-02-09T06:00:00.000Z', 's&p_500', '', '', 0);
+             INSERT INTO quotes (run, code, name, path, currency) VALUES (3, 'A', '', '', 'USD')",
+        )
+        .unwrap();
+    let ran = diff(folder.path(), &["--json"]);
+    let changes: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(changes["after"]["run"], 2, "{}", ran.stderr);
+}
+
+/// Between two statements of a reader, no run can append itself.
+#[test]
+fn a_reader_sees_one_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("market.sqlite");
+    Appended::default().to(&path);
+    let writer = Connection::open(&path).unwrap();
+    writer.busy_timeout(Duration::ZERO).unwrap();
+    let reader = Database::open_for_reading(&path).unwrap();
+    assert_eq!(reader.runs().unwrap().len(), 1);
+    assert!(writer.execute_batch("DELETE FROM runs").is_err());
+    assert_eq!(reader.quotes(1).unwrap().len(), 2);
+    drop(reader);
+    writer.execute_batch("DELETE FROM runs").unwrap();
+}
+
+/// The output is larger than a pipe, so the program waits for its reader.
+#[test]
+fn a_pager_does_not_keep_the_file_locked() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("market.sqlite");
+    for _ in 0..400 {
+        Appended::default().to(&database);
+    }
+    let mut history = crate::support::command(
+        folder.path(),
+        &["history", "A", "--db", "market.sqlite", "--json"],
+    );
+    let mut child = history.stdout(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(
+        child.try_wait().unwrap().is_none(),
+        "the output fits into the pipe"
+    );
+    let other = Connection::open(&database).unwrap();
+    other.busy_timeout(Duration::ZERO).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE; ROLLBACK").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let history: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(history["runs"].as_array().unwrap().len(), 400);
+}
+
+#[test]
+fn a_closed_pipe_is_no_error_and_a_full_stdout_is() {
+    let folder = tempfile::tempdir().unwrap();
+    two_runs(folder.path());
+    let binary = env!("CARGO_BIN_EXE_indexrank");
+    for (command, code) in [
+        ("diff --exit-code", 10),
+        ("diff --json", 0),
+        ("history A", 0),
+        ("history A --csv", 0),
+    ] {
+        for (end, expected) in [
+            ("| true; echo ${PIPESTATUS[0]}", code),
+            ("> /dev/full; echo $?", 7),
+        ] {
+            let script = format!("{binary} {command} --db market.sqlite {end}");
+            let output = Command::new("bash")
+                .args(["-c", &script])
+                .current_dir(folder.path())
+                .output()
+                .unwrap();
+            let stderr = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(
+                output.stdout,
+                format!("{expected}\n").as_bytes(),
+                "{script}: {stderr}"
+            );
+            assert_eq!(
+                stderr.contains("cannot write to stdout"),
+                expected == 7,
+                "{stderr}"
+            );
+        }
+    }
+}
