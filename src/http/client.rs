@@ -20,7 +20,7 @@ use ureq::unversioned::transport::{
 use ureq::{Agent, Body, Proxy};
 
 use crate::http::body::{self, BodyError, LargeBufferPermit, LargeBuffers};
-use crate::http::connections::{Generation, INPUT_BUFFER};
+use crate::http::connections::{Generation, INPUT_BUFFER, OUTPUT_BUFFER};
 use crate::http::error::{PageError, Reason, Unresolved, is_disconnect};
 use crate::http::page::Page;
 use crate::http::proxy::{self, ProxyChoice};
@@ -37,15 +37,15 @@ pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The Accept header of every request.
 pub const ACCEPT: &str = "text/html,application/xml;q=0.9,*/*;q=0.8";
-/// Maximum number of idle connections. The library goes through all of them twice for each request.
+/// Maximum number of idle connections that stay open. The library goes through all of them twice for each
+/// request: with 4,096 requests in flight, all idle ones together cost 5 % of the time. Connections are
+/// idle at the end of a run, and during pauses, after which those above this number are opened again.
 const MAX_IDLE: usize = 128;
-/// Size of the send buffer of a connection.
-const OUTPUT_BUFFER: usize = 4 << 10;
 
 /// How the client sends requests.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Maximum number of idle connections that stay open.
+    /// Maximum number of idle connections that stay open, up to 128.
     pub connections: usize,
     /// The time limit of one attempt from start to end. Its parts have shorter limits.
     pub timeout: Duration,

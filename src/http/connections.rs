@@ -16,6 +16,8 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTi
 /// library's default of 128 KiB each way is a large part of the memory of many workers. Responses of 40 KB
 /// are no slower with this.
 pub const INPUT_BUFFER: usize = 32 << 10;
+/// Size of the send buffer of a connection, in bytes. A request has 300 bytes, and its cookies.
+pub const OUTPUT_BUFFER: usize = 4 << 10;
 /// Maximum size of a response in bytes as received: headers, chunk sizes and trailers included. A body
 /// has at most 2 MiB. The limit of the body does not count the rest, and trailers without an end would
 /// otherwise be read until the time limit.

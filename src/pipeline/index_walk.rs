@@ -24,13 +24,14 @@ use crate::words::quantity;
 
 /// More companies than any index has, or any two. Each takes its path and some 40 bytes of memory here.
 pub const MAX_COMPANIES: usize = 100_000;
-/// How many index pages may be requested and not yet parsed: all letter pages, three times as many as a
-/// real index has numbered ones. Each may hold a body of 1 MiB: with 32 of these, a run has 97 MB, with
-/// 64 it has 142 MB.
-const AHEAD: usize = 32;
-/// With more requests in flight, one in so many may be for an index page. With 4,096, responses after
-/// 1 s and 20,000 companies on 435 index pages, 32 pages ahead take 16.6 s, 512 take 8.6 s.
-const ONE_AHEAD_OF: usize = 8;
+/// Index pages that may be requested and not yet parsed: all letter pages, three times as many as a real
+/// index has numbered ones. Each may hold a body of 1 MiB: with 32 of these, a run has 97 MB, with 64 it
+/// has 142 MB.
+const MIN_AHEAD: usize = 32;
+/// With more requests in flight, one in this number may be for an index page. With 4,096, responses after
+/// 1 s and 20,000 companies on 435 index pages, a run with 32 pages ahead takes 16.6 s, with 512 8.6 s. Bodies
+/// of 1 MiB then take 0.5 GB, and as many company pages may take 1 GB.
+const IN_FLIGHT_PER_PAGE_AHEAD: usize = 8;
 /// No index page is requested while this many companies wait for a fetcher.
 const MAX_LINKS: usize = 2_000;
 
@@ -110,11 +111,12 @@ impl<'a> IndexWalk<'a> {
         if let Some(first) = series.front() {
             counters.index_pages.add(first.known as u64);
         }
+        let in_flight = source.pages_host.throttle.max_in_flight();
         IndexWalk {
             source,
             name,
             counters,
-            max_ahead: AHEAD.max(source.pages_host.throttle.max_in_flight() / ONE_AHEAD_OF),
+            max_ahead: MIN_AHEAD.max(in_flight / IN_FLIGHT_PER_PAGE_AHEAD),
             second_looks: None,
             series,
             finished: Vec::new(),

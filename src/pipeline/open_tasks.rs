@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 #[derive(Debug, Default)]
 pub struct OpenTasks {
     open: AtomicUsize,
-    few: AtomicUsize,
+    /// The walker gets an event when at most so many are open.
+    wake_at: AtomicUsize,
 }
 
 impl OpenTasks {
@@ -18,7 +19,7 @@ impl OpenTasks {
     /// then it needs an event.
     pub fn end(&self) -> bool {
         let open = self.open.fetch_sub(1, SeqCst) - 1;
-        open <= self.few.load(SeqCst)
+        open <= self.wake_at.load(SeqCst)
     }
 
     /// Asks for an event once at most `few` tasks are open. Returns how many are open now; if these are as
@@ -27,7 +28,7 @@ impl OpenTasks {
     /// The order decides that none is lost: this stores first and then counts, `end` counts first and then
     /// loads.
     pub fn wait_for(&self, few: usize) -> usize {
-        self.few.store(few, SeqCst);
+        self.wake_at.store(few, SeqCst);
         self.open.load(SeqCst)
     }
 }

@@ -53,7 +53,7 @@ pub struct Walker<'a> {
     pub counters: &'a Counters,
     pub tasks: Sender<Task>,
     pub open_tasks: Arc<OpenTasks>,
-    /// With at most so many tasks open, half of the queue or more has room for others.
+    /// With at most so many tasks open, the channel has room for enough others.
     pub few_open: usize,
     pub events: Receiver<Event>,
 }

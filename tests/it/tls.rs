@@ -1,12 +1,14 @@
 //! TLS faults, from a server whose certificates are generated here.
 
+use std::cell::Cell;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use indexrank::replica::Pages;
 use rcgen::{
@@ -108,6 +110,15 @@ impl Server {
         (certificate, key): Identity,
         redirect: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
+        Server::of_market_over((certificate, key), |stream| stream, redirect)
+    }
+
+    /// Like [`of_market`](Self::of_market); `line` makes of a connection what TLS runs over.
+    fn of_market_over<S: Read + Write>(
+        (certificate, key): Identity,
+        line: impl Fn(TcpStream) -> S + Send + Sync + 'static,
+        redirect: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let key = provider.key_provider.load_private_key(key).unwrap();
@@ -122,7 +133,7 @@ impl Server {
         let pages = Pages::of_market(&market());
         Server::start(move |stream| {
             let tls = ServerConnection::new(Arc::clone(&config)).ok()?;
-            respond(StreamOwned::new(tls, stream), &pages, &redirect)
+            respond(StreamOwned::new(tls, line(stream)), &pages, &redirect)
         })
     }
 
@@ -181,6 +192,57 @@ fn https_and_http_give_the_same_rankings() {
         let read = |out: &str| fs::read(folder.path().join(out).join(name)).unwrap();
         assert_eq!(read("https"), read("http"), "{name}");
     }
+}
+
+thread_local! {
+    /// Whether the connection of this thread of a server is slow.
+    static IS_SLOW: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A connection that sends a byte every 100 ms once it is slow.
+struct Trickling(TcpStream);
+
+impl Read for Trickling {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Write for Trickling {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !IS_SLOW.get() {
+            return self.0.write(bytes);
+        }
+        thread::sleep(Duration::from_millis(100));
+        self.0.write(&bytes[..1])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// The bytes of a TLS record arrive so slowly that the client reads for it again and again.
+#[test]
+fn a_record_that_trickles_ends_with_the_time_limit() {
+    let authority = Authority::new();
+    let server = Server::of_market_over(authority.sign(params("127.0.0.1")), Trickling, |path| {
+        IS_SLOW.set(path == COMPANY);
+        None
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let options = ["--workers", "1", "--min-companies", "1", "--usd-rub", "75"];
+    // Without the first limit, the second ends the run with another code.
+    let limits = ["--timeout", "2", "--max-time", "60", "--retry-pause", "1"];
+    let ran = server.run(
+        folder.path(),
+        &authority.pem,
+        &[&options[..], &limits].concat(),
+    );
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    let report = json(&folder.path().join("rankings/run.json"));
+    assert_eq!(report["failures"][0]["path"], COMPANY);
+    assert_eq!(report["failures"][0]["reason"], "timeout");
 }
 
 /// Each makes one connection, and the message names the fault.
