@@ -10,17 +10,19 @@ use crate::cli::DiffArgs;
 use crate::console::{print_coloured, print_json};
 use crate::exit::Exit;
 use crate::job::advice::Stop;
-use crate::results::grid::{Column, Grid, two_decimals};
+use crate::results::grid::{Column, Grid, OTHER_STREAM, two_decimals};
 use crate::results::report;
 use crate::site::currency::Currency;
 use crate::site::text::visible;
-use crate::store::changes::{Changes, LARGEST, PeChange, PlaceChange, PriceChange, RankingChanges};
+use crate::store::changes::{Changes, PeChange, PlaceChange, PriceChange, RankingChanges};
 use crate::store::rows::RunRow;
 use crate::store::schema::Database;
 use crate::telemetry::screen;
 use crate::words::count;
 
-/// What stands for a figure that a run lacks.
+/// Maximum number of changed prices, and of changed P/E ratios, in the tables.
+const LARGEST: usize = 10;
+/// What stands for a figure that a run lacks, or that cannot be computed.
 pub const NO_FIGURE: &str = "–";
 
 /// Prints what has changed. The exit code says so only with `--exit-code`.
@@ -33,7 +35,7 @@ pub fn diff(args: &DiffArgs) -> Result<Exit, Stop> {
         print_json(|out| report::write_json(&changes, out))?;
     } else {
         let size = screen::size(io::stdout());
-        print_coloured(&text(&changes, size.map_or(80, |size| size.columns)))?;
+        print_coloured(&text(&changes, size.map(|size| size.columns)))?;
     }
     Ok(if args.exit_code && changes.changed {
         Exit::Changed
@@ -42,8 +44,9 @@ pub fn diff(args: &DiffArgs) -> Result<Exit, Stop> {
     })
 }
 
-/// The changes as tables for a terminal of `width` columns, with styles.
-pub fn text(changes: &Changes, width: usize) -> String {
+/// The changes as tables with styles, for a terminal of this many columns, or for another stream.
+pub fn text(changes: &Changes, terminal: Option<usize>) -> String {
+    let width = terminal.unwrap_or(OTHER_STREAM);
     let Changes { before, after, .. } = changes;
     let head = format!(
         "{}: {}, against {}",
@@ -63,25 +66,22 @@ pub fn text(changes: &Changes, width: usize) -> String {
             None if ranking.places.is_empty() => lines.push(format!("{title}: no change")),
             None => {
                 let grid = grid_of_places(&ranking.places, title, unit);
-                let _ = writeln!(tables, "\n{}", grid.text(width).trim_end());
+                push_table(&mut tables, grid, terminal);
             }
         }
     }
-    for (grid, listed) in [
-        (grid_of_prices(&changes.prices), changes.prices.len()),
-        (grid_of_pe(&changes.pe), changes.pe.len()),
-    ] {
-        if listed > 0 {
-            let _ = writeln!(tables, "\n{}", grid.text(width).trim_end());
+    for grid in [grid_of_prices(&changes.prices), grid_of_pe(&changes.pe)] {
+        if !grid.rows.is_empty() {
+            push_table(&mut tables, grid, terminal);
         }
     }
-    if changes.changed_prices + changes.changed_pe == 0 {
+    if changes.prices.is_empty() && changes.pe.is_empty() {
         lines.push("no price or P/E ratio has changed".to_owned());
     }
     let mut text = lines.join("\n") + "\n" + &tables;
     let more = [
-        (changes.changed_prices, "price", "prices"),
-        (changes.changed_pe, "P/E ratio", "P/E ratios"),
+        (changes.prices.len(), "price", "prices"),
+        (changes.pe.len(), "P/E ratio", "P/E ratios"),
     ];
     let more: Vec<String> = more
         .into_iter()
@@ -89,13 +89,15 @@ pub fn text(changes: &Changes, width: usize) -> String {
         .map(|(changed, one, several)| count(changed - LARGEST, one, several))
         .collect();
     if !more.is_empty() {
-        let line = format!(
-            "{} more have changed; the view `changes` in the database has all",
-            more.join(" and ")
-        );
+        let line = format!("{} more have changed (--json has all)", more.join(" and "));
         let _ = writeln!(text, "\n{}", screen::wrap(&line, width).join("\n"));
     }
     text
+}
+
+/// Adds a table, after an empty line.
+fn push_table(text: &mut String, grid: Grid, terminal: Option<usize>) {
+    let _ = writeln!(text, "\n{}", grid.text(terminal, "--json").trim_end());
 }
 
 /// `run 2 of 2022-02-05 06:00 UTC (live)`
@@ -150,7 +152,7 @@ fn grid_of_places(places: &[PlaceChange], title: String, unit: String) -> Grid {
 }
 
 fn grid_of_prices(prices: &[PriceChange]) -> Grid {
-    let rows = prices.iter().map(|change| {
+    let rows = prices.iter().take(LARGEST).map(|change| {
         vec![
             change.code.clone(),
             change.name.clone(),
@@ -167,14 +169,14 @@ fn grid_of_prices(prices: &[PriceChange]) -> Grid {
             (Column::Number(9), "%".to_owned()),
             (Column::Number(9), "Price".to_owned()),
             (Column::Number(9), "Was".to_owned()),
-            (Column::Text(5), String::new()),
+            (Column::Text(5), "Currency".to_owned()),
         ],
         rows: rows.collect(),
     }
 }
 
 fn grid_of_pe(pe: &[PeChange]) -> Grid {
-    let rows = pe.iter().map(|change| {
+    let rows = pe.iter().take(LARGEST).map(|change| {
         vec![
             change.code.clone(),
             change.name.clone(),
@@ -200,7 +202,10 @@ pub fn figure(figure: Option<Decimal>) -> String {
     figure.map_or(NO_FIGURE.to_owned(), two_decimals)
 }
 
-fn signed(change: Decimal) -> String {
+fn signed(change: Option<Decimal>) -> String {
+    let Some(change) = change else {
+        return NO_FIGURE.to_owned();
+    };
     let sign = if change > Decimal::ZERO { "+" } else { "" };
     format!("{sign}{}", two_decimals(change))
 }

@@ -12,16 +12,18 @@ use crate::console::{print_coloured, print_json, stream};
 use crate::diff::figure;
 use crate::exit::Exit;
 use crate::job::advice::Stop;
-use crate::results::grid::{Column, Grid};
+use crate::results::grid::{Column, Grid, OTHER_STREAM};
+use crate::results::schema::SCHEMA;
 use crate::results::{report, table};
 use crate::site::text::visible;
-use crate::store::rows::HistoryRow;
+use crate::store::rows::{HistoryRow, started_text};
 use crate::store::schema::Database;
 use crate::telemetry::screen;
 
 /// What `--json` prints.
 #[derive(Serialize)]
 struct History<'a> {
+    schema: u32,
     code: &'a str,
     /// As in the last run.
     name: &'a str,
@@ -38,6 +40,7 @@ pub fn history(args: &HistoryArgs) -> Result<Exit, Stop> {
     if args.json {
         let last = rows.last().map(|row| &*row.quote.name);
         let history = History {
+            schema: SCHEMA,
             code: &args.code,
             name: last.unwrap_or_default(),
             runs: &rows,
@@ -47,13 +50,13 @@ pub fn history(args: &HistoryArgs) -> Result<Exit, Stop> {
         stream(|out| write_csv(&rows, out))?;
     } else {
         let size = screen::size(io::stdout());
-        print_coloured(&text(&rows, size.map_or(80, |size| size.columns)))?;
+        print_coloured(&text(&rows, size.map(|size| size.columns)))?;
     }
     Ok(Exit::Complete)
 }
 
-/// The history as a table for a terminal of `width` columns, with styles.
-pub fn text(rows: &[HistoryRow], width: usize) -> String {
+/// The history as a table with styles, for a terminal of this many columns, or for another stream.
+pub fn text(rows: &[HistoryRow], terminal: Option<usize>) -> String {
     let Some(last) = rows.last() else {
         return String::new();
     };
@@ -72,7 +75,7 @@ pub fn text(rows: &[HistoryRow], width: usize) -> String {
         columns.push((Column::Text(0), "Index".to_owned()));
     }
     if !has_one_currency {
-        columns.push((Column::Text(0), String::new()));
+        columns.push((Column::Text(0), "Currency".to_owned()));
     }
     let titles = [
         "Price", "P/E", "Growth %", "52w low", "52w high", "Profit %",
@@ -106,7 +109,8 @@ pub fn text(rows: &[HistoryRow], width: usize) -> String {
         columns,
         rows: rows.collect(),
     };
-    screen::wrap(&visible(&head), width).join("\n") + "\n\n" + &grid.text(width)
+    let head = screen::wrap(&visible(&head), terminal.unwrap_or(OTHER_STREAM));
+    head.join("\n") + "\n\n" + &grid.text(terminal, "--csv")
 }
 
 /// The columns are those of the view `history`, with all digits. What is missing is empty.
@@ -135,7 +139,7 @@ fn write_csv(rows: &[HistoryRow], out: impl Write) -> io::Result<()> {
         let quote = &row.quote;
         [
             row.run.to_string(),
-            format!("{:.3}", row.started),
+            started_text(row.started),
             row.index_name.clone(),
             quote.code.clone(),
             quote.name.clone(),

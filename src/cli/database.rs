@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::values::{index_name, since};
-use crate::store::changes::Since;
+use crate::store::choose::Since;
 
 #[derive(Debug, Args)]
 pub struct DiffArgs {
@@ -17,7 +17,7 @@ pub struct DiffArgs {
     /// A day like 2022-02-04 is one in UTC. Only complete runs are compared.
     #[arg(long, value_name = "DATE|RUN", value_parser = since)]
     pub since: Option<Since>,
-    /// Compare runs of the index NAME; needed if the file has runs of several
+    /// Compare runs of the index NAME; needed if the file has complete runs of several
     #[arg(long, value_name = "NAME", value_parser = index_name)]
     pub index: Option<String>,
     /// Print the changes as one JSON object

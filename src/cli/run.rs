@@ -101,8 +101,8 @@ pub struct RunArgs {
     /// Also append the run to FILE, an SQLite database, which is created if it does not exist
     ///
     /// `indexrank diff` shows what has changed since an earlier run, `indexrank history` the figures of a
-    /// company. A run that fails is appended with the reason alone. If the run cannot be appended after its
-    /// files are written, they stay, the exit code is 7, and --resume tries again.
+    /// company. A run that fails after its first request is appended with the reason alone. If the run cannot
+    /// be appended after its files are written, they stay, the exit code is 7, and --resume tries again.
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     db: Option<PathBuf>,
     /// Record all responses in a WARC archive, to repeat the run with --from FILE

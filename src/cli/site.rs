@@ -8,7 +8,8 @@ use clap::Args;
 use crate::cli::values::{header_value, index_name};
 use crate::http::proxy::ProxyChoice;
 use crate::http::tls::Authorities;
-use crate::job::settings::{Access, DEFAULT_INDEX};
+use crate::job::settings::Access;
+use crate::site::paths::DEFAULT_INDEX;
 use crate::source::origin::Origin;
 
 /// The default User-Agent: the program and its version.

@@ -13,7 +13,7 @@ use crate::site::currency::Currency;
 use crate::site::paths::INDICES;
 use crate::site::{number, rates};
 use crate::source::origin::Origin;
-use crate::store::changes::Since;
+use crate::store::choose::Since;
 
 /// A whole number from `MIN` to `MAX`.
 pub fn whole_number<const MIN: usize, const MAX: usize>(text: &str) -> Result<usize, String> {

@@ -1,7 +1,6 @@
 //! The message and the exit code of a run that ended early: one sentence, and what to do next, which
 //! mostly comes from the table in `remedies`.
 
-use std::path::Path;
 use std::time::Duration;
 
 use crate::disk::commit::CommitError;
@@ -16,7 +15,7 @@ use crate::pipeline::task::IndexPageId;
 use crate::replica::Market;
 use crate::results::coverage::Shortfall;
 use crate::results::layout_check;
-use crate::results::write::OutputsError;
+use crate::results::write::{Outputs, OutputsError};
 use crate::site::paths::INDICES;
 use crate::source::origin::Origin;
 use crate::source::pauses::{MAX_PAUSED, MAX_UNSTATED};
@@ -29,7 +28,7 @@ use crate::words;
 /// A run without `--max-age` resumes with pages up to this age. After a longer pause, none is left.
 const MAX_AGE: Duration = Duration::from_secs(3600);
 
-/// Why a run ended before its rankings were written.
+/// Why a command failed. A run that failed has written no rankings, unless only its database lacks it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Stop {
@@ -187,20 +186,25 @@ impl Stop {
         }
     }
 
-    /// The stop of a run that wrote its files to `folder`, but could not append itself to its database.
-    /// `record` is its recording.
-    pub fn of_append(error: StoreError, folder: &Path, record: Option<&Path>) -> Self {
-        let StoreError { what, advice, .. } = error;
-        let again = match record {
-            Some(record) => format!(
-                "run the command again, with --from {} in place of --record",
-                record.display()
-            ),
+    /// The stop of a run that wrote its files to their folder, but could not append itself to its database.
+    /// `has_journal` says whether its pages are kept for `--resume`.
+    pub fn of_append(error: StoreError, outputs: &Outputs, has_journal: bool) -> Self {
+        let again = match &outputs.record {
+            Some(record) => {
+                let record = shell::quote(record.as_os_str());
+                format!("run the command again, with --from {record} in place of --record")
+            }
+            None if has_journal => "run the command again with --resume".to_owned(),
             None => "run the command again".to_owned(),
         };
+        let lacks = match error.may_be_appended() {
+            true => "but the database may lack this run",
+            false => "only the database lacks this run",
+        };
+        let StoreError { what, advice, .. } = error;
         let message = format!(
-            "{what}; {advice}, then {again}; the files in {} are written, only the database lacks this run",
-            folder.display()
+            "{what}; {advice}, then {again}; the files in {} are written, {lacks}",
+            outputs.folder.display()
         );
         Stop::resumable(Exit::Output, message)
     }
@@ -287,8 +291,8 @@ impl From<OutputsError> for Stop {
     }
 }
 
-/// A database that a run cannot append to. What a run finds before its first request ends it like other
-/// outputs: a file that can never be one is wrong usage.
+/// A database that a run finds unusable before its first request. That ends the run as with other outputs:
+/// a file that is no database of this program is wrong usage.
 impl From<StoreError> for Stop {
     fn from(error: StoreError) -> Self {
         let exit = if error.is_misuse {

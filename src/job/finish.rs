@@ -20,7 +20,6 @@ use crate::results::ranking::{Figure, Place};
 use crate::results::report::{self, Facts, Report, Times};
 use crate::results::write::Contents;
 use crate::source::origin::Origin;
-use crate::store::error::StoreError;
 use crate::telemetry::counters::Counters;
 use crate::warc::journal::{Journal, Kept, Recording};
 use crate::words;
@@ -74,6 +73,8 @@ pub type Rankings = Vec<(Figure, Vec<Place>)>;
 /// What is needed to end a run after its last request.
 pub struct End<'a> {
     pub job: &'a Job,
+    /// Prints a line to stderr.
+    pub say: &'a dyn Fn(&str),
     pub opened: Opened,
     /// Whether a later run may get the rates that this one lacks.
     pub rates_may_come: bool,
@@ -109,13 +110,16 @@ impl End<'_> {
                 let rates_help = self.rates_may_come && report.rate_error.is_some();
                 let may_come = rates_help || self.pages_may_come(&report);
                 let exit = exit_code(&report);
-                let end = match database::append(self.job, &report, &rankings, exit) {
+                let end = match database::append(self.job, self.say, &report, &rankings, exit) {
                     Ok(()) => Ok(Written {
                         exit,
                         resumable: close_journal(journal, may_come),
                     }),
                     // A run with --resume appends itself without another request for these pages.
-                    Err(error) => Err(keep_pages(self.job, journal, self.not_appended(error))),
+                    Err(error) => {
+                        let stop = Stop::of_append(error, &self.job.outputs, journal.is_some());
+                        Err(keep_pages(self.job, journal, stop))
+                    }
                 };
                 Outcome {
                     end,
@@ -177,15 +181,10 @@ impl End<'_> {
 
     /// Appends a failed run to the database, and adds to the message why it is not there.
     fn append_failed(&self, mut stop: Stop) -> Stop {
-        if let Err(error) = database::append_failed(self.job, self.times.started, &stop) {
+        if let Err(error) = database::append_failed(self.job, self.say, self.times.started, &stop) {
             stop.message += &format!("; {error}");
         }
         stop
-    }
-
-    fn not_appended(&self, error: StoreError) -> Stop {
-        let outputs = &self.job.outputs;
-        Stop::of_append(error, &outputs.folder, outputs.record.as_deref())
     }
 
     /// With `--record`, completes the journal to become the recording.

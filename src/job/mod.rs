@@ -66,6 +66,7 @@ pub fn run(mut job: Job, say: impl Fn(&str)) -> Result<Outcome, Stop> {
     let checked = check(&job, &opened.source, harvest);
     let end = End {
         job: &job,
+        say: &say,
         opened,
         rates_may_come: matches!(&rates, Err(no_rates) if no_rates.may_succeed_later),
         times,

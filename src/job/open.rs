@@ -12,7 +12,7 @@ use crate::http::client::{Client, Options};
 use crate::http::proxy::ProxyChoice;
 use crate::job::advice::Stop;
 use crate::job::settings::{Access, Job, RetryTiming};
-use crate::job::{database, limits};
+use crate::job::{database, limits, shell};
 use crate::replica::{self, Market};
 use crate::results::write::{self, StagedResults};
 use crate::site::paths::{LIVE_PAGES, LIVE_RATES};
@@ -57,7 +57,7 @@ pub fn open(job: &mut Job, say: impl Fn(&str)) -> Result<Opened, Stop> {
         open_journal(job).map(Some)
     })?;
     // Last, because a file that it creates stays.
-    database::try_out(job)?;
+    database::try_out(job, &say)?;
     if let Some(rps) = job.rps {
         let interval = Duration::from_secs_f64(1.0 / rps);
         source.pages_host.throttle.space_requests(interval);
@@ -108,7 +108,7 @@ fn report_recovery(job: &Job, recovered: &Recovered) -> Result<String, Stop> {
             message += &format!(
                 "; {} lacks that run: run the command again with --from {}, without --record and --resume",
                 database.display(),
-                record.display()
+                shell::quote(record.as_os_str())
             );
         }
         return Err(Stop::new(exit, message));

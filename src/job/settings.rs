@@ -19,9 +19,6 @@ use crate::source::origin::Origin;
 use crate::telemetry::log::Log;
 use crate::telemetry::progress::Style;
 
-/// The index of a run without `--index`.
-pub const DEFAULT_INDEX: &str = "s&p_500";
-
 /// Where pages come from, and how requests are sent.
 #[derive(Debug, Clone)]
 pub struct Access {

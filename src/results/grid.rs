@@ -9,11 +9,13 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::site::number::group_thousands;
 use crate::site::text::visible;
-use crate::telemetry::screen::{HEADER, PLAIN, SECONDARY};
+use crate::telemetry::screen::{self, HEADER, PLAIN, SECONDARY};
 
 /// A table has one rule, below its header.
 const RULE_BELOW_HEADER: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+/// The width of a text that does not go to a terminal, such as a mail.
+pub const OTHER_STREAM: usize = 80;
 /// Between two tables side by side.
 pub const GAP: &str = "   ";
 /// The least width of a name that is cut, in terminal columns.
@@ -39,18 +41,30 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// The table as text with styles, at most `width` columns wide if its names can be cut so far. Drops
-    /// columns from its end while it would be wider, but not the first three.
-    pub fn text(mut self, width: usize) -> String {
-        while self.columns.len() > 3 && self.format(MIN_NAME).1 > width {
-            self.columns.pop();
+    /// The table as text with styles, for a terminal of this many columns, or for another stream. Names are
+    /// cut to make it fit, on another stream to [`OTHER_STREAM`].
+    ///
+    /// On a terminal, columns are dropped from the end while the table would be too wide, but not the first
+    /// three. A line below names them, and the option that shows all.
+    pub fn text(mut self, terminal: Option<usize>, option: &str) -> String {
+        let mut dropped = Vec::new();
+        while self.columns.len() > 3
+            && terminal.is_some_and(|width| self.format(MIN_NAME).1 > width)
+        {
+            dropped.extend(self.columns.pop().map(|(_, title)| title));
             self.rows.iter_mut().for_each(|row| {
                 row.pop();
             });
         }
+        let columns = terminal.unwrap_or(OTHER_STREAM);
         let mut text = String::new();
-        let width = width.min(self.natural_width());
-        push_side_by_side(&mut text, &[self.lines(width)], 0);
+        let lines = self.lines(columns.min(self.natural_width()));
+        push_side_by_side(&mut text, &[lines], 0);
+        if !dropped.is_empty() {
+            dropped.reverse();
+            let line = format!("not shown: {} ({option} has all)", dropped.join(", "));
+            let _ = writeln!(text, "{}", screen::wrap(&line, columns).join("\n"));
+        }
         text
     }
 

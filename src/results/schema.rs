@@ -1,6 +1,7 @@
 //! The version of the files that other programs read.
 
-/// The version of `run.json` and of the table of all companies. Each of them carries it as `schema`.
+/// The version of `run.json`, of the table of all companies, and of the JSON of `diff` and `history`. Each of
+/// them carries it as `schema`.
 ///
 /// Within a version, fields and columns keep their names, types, units and meanings, and columns keep
 /// their order. New fields may be added anywhere, and new columns before `schema`, the last one, so

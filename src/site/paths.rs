@@ -20,6 +20,9 @@ pub const COMPANY_PREFIX: &str = "/stocks/";
 /// Prefix of the paths of all index pages.
 pub const INDEX_PREFIX: &str = "/index/components/";
 
+/// The index of a run without `--index`.
+pub const DEFAULT_INDEX: &str = "s&p_500";
+
 /// The indices that the site links to, as its addresses spell them.
 pub const INDICES: [&str; 6] = [
     "dow_jones",

@@ -1,9 +1,8 @@
 //! What has changed between two runs of an index: places in the rankings, prices, P/E ratios.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 use rust_decimal::serde::{
     arbitrary_precision as exact, arbitrary_precision_option as exact_option,
@@ -12,37 +11,28 @@ use serde::Serialize;
 
 use crate::results::prices::half_up;
 use crate::results::ranking::Figure;
+use crate::results::schema::SCHEMA;
+use crate::store::choose::{Since, choose};
 use crate::store::error::StoreError;
 use crate::store::rows::{PlaceRow, QuoteRow, RunRow};
 use crate::store::schema::Database;
 
-/// Maximum number of changed prices, and of changed P/E ratios, that are listed.
-pub const LARGEST: usize = 10;
-
-/// The run that the latest one is compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Since {
-    Run(i64),
-    /// The last run that began on this day in UTC, or before.
-    Day(Date),
-}
-
 /// The difference between two complete runs of one index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Changes {
+    /// [`SCHEMA`].
+    pub schema: u32,
     /// Whether a place, a price or a P/E ratio has changed.
     pub changed: bool,
     pub before: RunRow,
     pub after: RunRow,
     /// All four.
     pub rankings: Vec<RankingChanges>,
-    /// Companies of both runs whose price is another one, in the same currency.
-    pub changed_prices: usize,
-    /// The largest of these changes by their absolute value in per cent, at most [`LARGEST`].
+    /// Companies of both runs whose price is another one, in the same currency. The largest changes by their
+    /// absolute value in per cent come first.
     pub prices: Vec<PriceChange>,
-    /// Companies of both runs whose P/E ratio is another one.
-    pub changed_pe: usize,
-    /// The largest of these changes by their absolute value, at most [`LARGEST`].
+    /// Companies of both runs whose P/E ratio is another one. The largest changes by their absolute value come
+    /// first.
     pub pe: Vec<PeChange>,
 }
 
@@ -96,9 +86,10 @@ pub struct PriceChange {
     pub before: Decimal,
     #[serde(with = "exact")]
     pub after: Decimal,
-    /// Rounded half up to two decimals.
-    #[serde(with = "exact")]
-    pub change_percent: Decimal,
+    /// Rounded half up to two decimals. `None` if the price before is 0, or the change is out of the range of
+    /// `Decimal`.
+    #[serde(with = "exact_option")]
+    pub change_percent: Option<Decimal>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -109,9 +100,9 @@ pub struct PeChange {
     pub before: Decimal,
     #[serde(with = "exact")]
     pub after: Decimal,
-    /// After less before.
-    #[serde(with = "exact")]
-    pub change: Decimal,
+    /// After less before. `None` if that is out of the range of `Decimal`.
+    #[serde(with = "exact_option")]
+    pub change: Option<Decimal>,
 }
 
 /// All of a complete run that is compared.
@@ -124,14 +115,13 @@ pub struct Snapshot {
 
 impl Database {
     /// What has changed between the latest complete run of an index and an earlier one, by default the one
-    /// before. `index` may be left out if the file has runs of one index alone, or with [`Since::Run`].
+    /// before. `index` may be left out if the file has complete runs of one index alone, or with [`Since::Run`].
     pub fn changes(
         &self,
         index: Option<&str>,
         since: Option<Since>,
     ) -> Result<Changes, StoreError> {
-        let file = self.path.display().to_string();
-        let (before, after) = choose(&file, &self.runs()?, index, since)?;
+        let (before, after) = choose(&self.path, &self.runs()?, index, since)?;
         Ok(compare(&self.snapshot(before)?, &self.snapshot(after)?))
     }
 
@@ -142,128 +132,6 @@ impl Database {
             run,
         })
     }
-}
-
-/// The two runs to compare, the earlier one first. `file` is for messages.
-fn choose(
-    file: &str,
-    runs: &[RunRow],
-    index: Option<&str>,
-    since: Option<Since>,
-) -> Result<(RunRow, RunRow), StoreError> {
-    let asked_for = match since {
-        Some(Since::Run(number)) => Some(find(file, runs, number)?),
-        _ => None,
-    };
-    let index = match (index, asked_for) {
-        (Some(index), Some(run)) if run.index_name != index => {
-            let what = format!(
-                "run {} in {file} is one of {}, not of {index}",
-                run.run, run.index_name
-            );
-            return Err(StoreError::misuse(what, "choose another run or --index"));
-        }
-        (Some(index), _) => index,
-        (None, Some(run)) => &run.index_name,
-        (None, None) => only_index(file, runs)?,
-    };
-    let complete = runs.iter().filter(|run| run.is_complete());
-    let complete: Vec<&RunRow> = complete.filter(|run| run.index_name == index).collect();
-    let Some((latest, earlier)) = complete.split_last() else {
-        return Err(no_complete_run(file, runs, index));
-    };
-    let before = match since {
-        None => earlier.last(),
-        Some(Since::Run(number)) if number >= latest.run => {
-            let what = format!("{file} has no complete run of {index} after run {number}");
-            return Err(StoreError::misuse(what, "choose an earlier run"));
-        }
-        Some(Since::Run(number)) => earlier.iter().find(|run| run.run == number),
-        Some(Since::Day(day)) => {
-            let before = earlier.iter().rfind(|run| day_of(run) <= day);
-            if let (None, Some(first)) = (before, earlier.first()) {
-                let what = format!(
-                    "{file} has no complete run of {index} up to {day}; the first, run {}, is of {}",
-                    first.run,
-                    day_of(first)
-                );
-                return Err(StoreError::misuse(what, "choose a later day"));
-            }
-            before
-        }
-    };
-    let Some(before) = before else {
-        let what = format!(
-            "{file} has only one complete run of {index}, run {}, so there is nothing to compare it with",
-            latest.run
-        );
-        return Err(StoreError::misuse(what, add_a_run(file)));
-    };
-    Ok(((*before).clone(), (*latest).clone()))
-}
-
-fn add_a_run(file: &str) -> String {
-    format!("the next `indexrank --db {file}` adds one")
-}
-
-fn no_complete_run(file: &str, runs: &[RunRow], index: &str) -> StoreError {
-    let failed = runs.iter().rfind(|run| run.index_name == index);
-    let what = match failed.and_then(|run| Some((run.run, run.error.as_ref()?))) {
-        Some((number, error)) => format!(
-            "{file} has no complete run of {index}; the last one, run {number}, failed: {error}"
-        ),
-        None if runs.is_empty() => format!("{file} has no run"),
-        None => format!(
-            "{file} has no run of {index}, only of {}",
-            indices(runs).join(", ")
-        ),
-    };
-    StoreError::misuse(what, add_a_run(file))
-}
-
-/// The complete run of this number.
-fn find<'a>(file: &str, runs: &'a [RunRow], number: i64) -> Result<&'a RunRow, StoreError> {
-    let Some(run) = runs.iter().find(|run| run.run == number) else {
-        let last = runs
-            .last()
-            .map(|last| format!(", its last one is {}", last.run));
-        let what = format!("{file} has no run {number}{}", last.unwrap_or_default());
-        return Err(StoreError::misuse(what, "choose another run"));
-    };
-    match &run.error {
-        None => Ok(run),
-        Some(error) => Err(StoreError::misuse(
-            format!("run {number} in {file} failed, so it has no companies: {error}"),
-            "choose a complete run",
-        )),
-    }
-}
-
-/// The index of all runs.
-fn only_index<'a>(file: &str, runs: &'a [RunRow]) -> Result<&'a str, StoreError> {
-    match indices(runs)[..] {
-        [] => Err(StoreError::misuse(
-            format!("{file} has no run"),
-            add_a_run(file),
-        )),
-        [index] => Ok(index),
-        ref several => Err(StoreError::misuse(
-            format!("{file} has runs of {}", several.join(", ")),
-            "choose one with --index",
-        )),
-    }
-}
-
-/// The indices of the runs, each once, ordered.
-fn indices(runs: &[RunRow]) -> Vec<&str> {
-    let mut indices: Vec<&str> = runs.iter().map(|run| &*run.index_name).collect();
-    indices.sort_unstable();
-    indices.dedup();
-    indices
-}
-
-fn day_of(run: &RunRow) -> Date {
-    run.started.to_zoned(TimeZone::UTC).date()
 }
 
 /// Compares two complete runs of one index. Pure.
@@ -284,21 +152,17 @@ pub fn compare(before: &Snapshot, after: &Snapshot) -> Changes {
         Some((before, after))
     });
     let mut prices: Vec<PriceChange> = both.clone().filter_map(price_change).collect();
-    prices.sort_by_key(|change| std::cmp::Reverse(change.change_percent.abs()));
+    prices.sort_by_key(|change| Reverse(change.change_percent.map(|change| change.abs())));
     let mut pe: Vec<PeChange> = both.filter_map(pe_change).collect();
-    pe.sort_by_key(|change| std::cmp::Reverse(change.change.abs()));
-    let (changed_prices, changed_pe) = (prices.len(), pe.len());
-    prices.truncate(LARGEST);
-    pe.truncate(LARGEST);
+    pe.sort_by_key(|change| Reverse(change.change.map(|change| change.abs())));
     let places = rankings.iter().map(|ranking| ranking.places.len());
     Changes {
-        changed: places.sum::<usize>() + changed_prices + changed_pe > 0,
+        schema: SCHEMA,
+        changed: places.sum::<usize>() + prices.len() + pe.len() > 0,
         before: before.run.clone(),
         after: after.run.clone(),
         rankings,
-        changed_prices,
         prices,
-        changed_pe,
         pe,
     }
 }
@@ -361,20 +225,24 @@ fn incomparable(figure: Figure, runs: [&Snapshot; 2]) -> Option<String> {
         return Some(format!("run {} has no such ranking", lacks.run.run));
     }
     let [before, after] = runs.map(|snapshot| &snapshot.run);
-    let differ = |before: &Option<String>, after: &Option<String>| {
-        let words = |word: &Option<String>| word.clone().unwrap_or_default();
-        (before != after).then(|| (words(before), words(after)))
-    };
-    let (what, (of_before, of_after)) = match figure {
-        Figure::Price => (
-            "prices in",
-            differ(&before.price_currency, &after.price_currency)?,
-        ),
-        Figure::Pe => ("P/E ratios,", differ(&before.pe_range, &after.pe_range)?),
-        Figure::Growth | Figure::PotentialProfit => return None,
+    let (of_before, of_after) = match figure {
+        Figure::Price if before.price_currency != after.price_currency => {
+            let prices =
+                |run: &RunRow| format!("in {}", run.price_currency.as_deref().unwrap_or("?"));
+            (format!("prices {}", prices(before)), prices(after))
+        }
+        Figure::Pe if before.pe_range != after.pe_range => {
+            let words = if before.pe_range.as_deref() == Some("positive") {
+                ("only positive P/E ratios", "all")
+            } else {
+                ("all P/E ratios", "only positive ones")
+            };
+            (words.0.to_owned(), words.1.to_owned())
+        }
+        _ => return None,
     };
     Some(format!(
-        "run {} ranks {what} {of_before}, run {} {of_after}",
+        "run {} ranks {of_before}, run {} {of_after}",
         before.run, after.run
     ))
 }
@@ -390,16 +258,17 @@ fn price_change((before, after): (&QuoteRow, &QuoteRow)) -> Option<PriceChange> 
     if before.currency != after.currency || price_before == price {
         return None;
     }
-    let ratio = price.checked_div(price_before);
-    let change = ratio.and_then(|ratio| (ratio - Decimal::ONE).checked_mul(Decimal::ONE_HUNDRED));
+    let change = price
+        .checked_div(price_before)
+        .and_then(|ratio| ratio.checked_sub(Decimal::ONE))
+        .and_then(|change| change.checked_mul(Decimal::ONE_HUNDRED));
     Some(PriceChange {
         code: after.code.clone(),
         name: after.name.clone(),
         currency: after.currency.clone(),
         before: price_before,
         after: price,
-        // Out of the range of `Decimal` are prices that differ by a factor of 10²⁶.
-        change_percent: change.map_or(Decimal::MAX, half_up),
+        change_percent: change.map(half_up),
     })
 }
 
@@ -411,6 +280,6 @@ fn pe_change((before, after): (&QuoteRow, &QuoteRow)) -> Option<PeChange> {
         name: after.name.clone(),
         before: pe_before,
         after: pe,
-        change: pe - pe_before,
+        change: pe.checked_sub(pe_before),
     })
 }

@@ -1,8 +1,12 @@
 //! Why a database cannot be used: what happened to which file, and what to do next.
 
+use std::fmt::Display;
 use std::path::Path;
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
+
+use crate::site::paths::DEFAULT_INDEX;
+use crate::telemetry::shell_word::quote;
 
 /// Why a database cannot be opened, written or read, or has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -12,8 +16,8 @@ pub struct StoreError {
     pub what: String,
     /// What to do next.
     pub advice: String,
-    /// Whether the file can never be a database of this program: it belongs to another one, or to a later
-    /// version. Other errors depend on the state of the file, its folder and the disk.
+    /// Whether the command is wrong: the file is no database of this program and version, or cannot answer.
+    /// Other errors depend on the state of the file, its folder and the disk.
     pub is_misuse: bool,
     #[source]
     pub cause: Option<rusqlite::Error>,
@@ -70,11 +74,38 @@ impl StoreError {
             cause: None,
         }
     }
+
+    /// Whether another program keeps the file locked, so that the same call may succeed later.
+    pub fn is_locked(&self) -> bool {
+        matches!(
+            self.code(),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+        )
+    }
+
+    /// Whether it is unknown if a run has been appended: the last sync of the folder can fail after the file
+    /// has the run.
+    pub fn may_be_appended(&self) -> bool {
+        self.code() == Some(ErrorCode::SystemIoFailure)
+    }
+
+    fn code(&self) -> Option<ErrorCode> {
+        self.cause.as_ref()?.sqlite_error_code()
+    }
+}
+
+/// The command that appends a run of this index, the default one for `None`:
+/// `indexrank --index dax --db market.sqlite`.
+pub fn run_command(path: &Path, index: Option<&str>) -> String {
+    let other = index.filter(|index| *index != DEFAULT_INDEX);
+    let other = other.map(|index| format!("--index {} ", quote(index.as_ref())));
+    let path = quote(path.as_os_str());
+    format!("indexrank {}--db {path}", other.unwrap_or_default())
 }
 
 /// The cause in words, and what to do about it.
 fn explain(error: &rusqlite::Error, access: Access, path: &Path) -> (String, String) {
-    let path = path.display();
+    let (word, path) = (quote(path.as_os_str()), path.display());
     if let rusqlite::Error::FromSqlConversionFailure(_, _, what) = error {
         return (
             format!("it has a value that no run writes ({what})"),
@@ -90,11 +121,15 @@ fn explain(error: &rusqlite::Error, access: Access, path: &Path) -> (String, Str
             "another program keeps it locked".to_owned(),
             "end that program, or try again later".to_owned(),
         ),
-        (Some(ErrorCode::ReadOnly), Access::Read) => (
+        (Some(ErrorCode::ReadOnly), Access::Read) if has_hot_journal(error) => (
             format!(
                 "a run was killed while it wrote there, and {path}-journal cannot be rolled back in a read-only place"
             ),
             "copy both files to a folder that can be written, and read the copy".to_owned(),
+        ),
+        (Some(ErrorCode::ReadOnly), Access::Read) => (
+            "it cannot be read in a read-only place".to_owned(),
+            copy_with_log(&path),
         ),
         (Some(ErrorCode::ReadOnly), Access::Write) => (
             "it or its folder is read-only".to_owned(),
@@ -102,7 +137,10 @@ fn explain(error: &rusqlite::Error, access: Access, path: &Path) -> (String, Str
         ),
         (Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied), Access::Read) => (
             "it cannot be opened".to_owned(),
-            "check the permissions of the file and its folder".to_owned(),
+            format!(
+                "check the permissions of the file and its folder; if it is in a read-only place, {}",
+                copy_with_log(&path)
+            ),
         ),
         (Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied), Access::Write) => (
             "it or its journal cannot be opened for writing".to_owned(),
@@ -119,13 +157,26 @@ fn explain(error: &rusqlite::Error, access: Access, path: &Path) -> (String, Str
         (Some(ErrorCode::DatabaseCorrupt), _) => (
             format!("it is damaged ({error})"),
             format!(
-                "restore it from a backup, or save what is left with `sqlite3 {path} .recover`"
+                "restore it from a backup, or save what is left with `sqlite3 {word} .recover`"
             ),
         ),
         _ => (
             error.to_string(),
-            format!("`sqlite3 {path} 'PRAGMA integrity_check'` shows whether it is damaged"),
+            format!("`sqlite3 {word} 'PRAGMA integrity_check'` shows whether it is damaged"),
         ),
     };
     (why, advice)
+}
+
+/// Whether a file in a read-only place has the journal of a killed run.
+fn has_hot_journal(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(ffi::SQLITE_READONLY_ROLLBACK)
+}
+
+/// What to do about a file that another program has switched to a write-ahead log: its readers write too.
+fn copy_with_log(path: impl Display) -> String {
+    format!(
+        "copy it, and {path}-wal if there is one, to a folder that can be written, and read the copy"
+    )
 }

@@ -8,19 +8,31 @@ use rusqlite::types::Type;
 use rusqlite::{Params, Row};
 use rust_decimal::Decimal;
 use rust_decimal::serde::arbitrary_precision_option as exact_option;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::results::ranking::Figure;
 use crate::store::error::{Access, StoreError};
 use crate::store::schema::Database;
+use crate::telemetry::shell_word::quote as shell_word;
 
 /// Maximum number of companies in a question.
 const MAX_SUGGESTED: usize = 3;
+
+/// The beginning of a run as everywhere in the database, in CSV and in JSON: to the millisecond, so that
+/// all times have one length and sort as texts.
+pub fn started_text(started: Timestamp) -> String {
+    format!("{started:.3}")
+}
+
+fn serialize_started<S: Serializer>(started: &Timestamp, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(&started_text(*started))
+}
 
 /// A run, without its JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RunRow {
     pub run: i64,
+    #[serde(serialize_with = "serialize_started")]
     pub started: Timestamp,
     pub index_name: String,
     pub source: String,
@@ -91,6 +103,7 @@ pub struct PlaceRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HistoryRow {
     pub run: i64,
+    #[serde(serialize_with = "serialize_started")]
     pub started: Timestamp,
     pub index_name: String,
     #[serde(flatten)]
@@ -153,22 +166,38 @@ impl Database {
         if !rows.is_empty() {
             return Ok(rows);
         }
+        Err(self.unknown_code(code, index)?)
+    }
+
+    /// The error of a code that no run of this index has: the indices that have it, or similar codes.
+    fn unknown_code(&self, code: &str, index: Option<&str>) -> Result<StoreError, StoreError> {
         let of_index = index.map(|index| format!(" in {index}"));
-        let of_index = of_index.unwrap_or_default();
-        let file = self.path.display();
-        let what = format!("{file} has no company with the code {code}{of_index}");
+        let what = format!(
+            "{} has no company with the code {code}{}",
+            self.path.display(),
+            of_index.unwrap_or_default()
+        );
+        let select = "SELECT DISTINCT index_name FROM history WHERE code = ? ORDER BY index_name";
+        let others: Vec<String> = self.rows(select, [code], |row| row.get(0))?;
+        if !others.is_empty() {
+            let advice = format!("runs of {} have it", others.join(", "));
+            return Ok(StoreError::misuse(what, advice));
+        }
+        // Of the rows of a code, SQLite takes the name of the one with the maximum.
         let companies = self.rows(
-            "SELECT DISTINCT code, name FROM latest ORDER BY code",
-            [],
+            "SELECT code, name, max(run) FROM history WHERE ?1 IS NULL OR index_name = ?1
+             GROUP BY code ORDER BY code",
+            [index],
             |row| Ok((row.get("code")?, row.get("name")?)),
         )?;
         let alike = alike(code, &companies);
         let advice = if alike.is_empty() {
-            format!("`sqlite3 {file} 'SELECT code, name FROM latest'` lists the codes")
+            let file = shell_word(self.path.as_os_str());
+            format!("`sqlite3 {file} 'SELECT DISTINCT code, name FROM history'` lists the codes")
         } else {
             format!("did you mean {}?", alike.join(" or "))
         };
-        Err(StoreError::misuse(what, advice))
+        Ok(StoreError::misuse(what, advice))
     }
 
     fn rows<T>(

@@ -11,6 +11,7 @@ use crate::results::ranking::{Figure, PeRange, Place};
 use crate::results::table::Row;
 use crate::site::currency::Currency;
 use crate::store::error::{Access, StoreError};
+use crate::store::rows::started_text;
 use crate::store::schema::Database;
 
 /// What is known of every run.
@@ -53,7 +54,7 @@ impl Database {
                 "INSERT INTO runs (started, index_name, source, version, exit, error)
                  VALUES (?, ?, ?, ?, ?, ?)",
                 params![
-                    started(run),
+                    started_text(run.started),
                     run.index,
                     run.source,
                     env!("CARGO_PKG_VERSION"),
@@ -82,11 +83,6 @@ impl Database {
     }
 }
 
-/// To the millisecond, so that all times have one length and sort as texts.
-fn started(run: &Run) -> String {
-    format!("{:.3}", run.started)
-}
-
 fn insert_complete(
     transaction: &Transaction,
     run: &Run,
@@ -107,7 +103,7 @@ fn insert_complete(
              pe_range, rates, ledger)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         params![
-            started(run),
+            started_text(run.started),
             run.index,
             run.source,
             env!("CARGO_PKG_VERSION"),

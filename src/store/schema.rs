@@ -6,7 +6,7 @@
 //! The file keeps SQLite's rollback journal, because of what a reader may find: one file that can be
 //! copied, mailed, and read in a read-only folder. A write-ahead log would keep readers and writers out of
 //! each other's way, but needs two more files that a reader must be able to write, and takes the last runs
-//! with it if only the file is copied. Here a run writes for some 10 ms a day, and nobody reads for long:
+//! with it if only the file is copied. Here a run writes for some 3 ms a day (`cargo bench --bench store`), and nobody reads for long:
 //! `diff` and `history` close the file before they print. A file that another program has switched to a
 //! write-ahead log stays so.
 //!
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use crate::store::error::{Access, StoreError};
+use crate::store::error::{Access, StoreError, run_command};
 
 /// `application_id` of the files of this program, in bytes `idxr`. `file` and `sqlite3 .dbinfo` print it.
 const APPLICATION_ID: i32 = 0x6964_7872;
@@ -39,7 +39,7 @@ const SCRIPTS: &[&str] = &[VERSION_1];
 const VERSION_1: &str = include_str!("schema_1.sql");
 
 /// How long a statement waits for another program that has the file locked. A run holds the lock for some
-/// 10 ms.
+/// 3 ms, longer where the disk is slow to sync.
 pub const WAIT: Duration = Duration::from_secs(30);
 
 /// An open database.
@@ -73,13 +73,16 @@ impl Database {
         }
     }
 
-    /// Opens an existing database for reading. All that is read from it is of one moment, and no program
-    /// can write to it until it is dropped.
+    /// Opens an existing database for reading. All that is read from it is of one moment. No program can
+    /// write to it until it is dropped, unless one has switched the file to a write-ahead log.
     pub fn open_for_reading(path: &Path) -> Result<Self, StoreError> {
         let shown = path.display();
         if path.symlink_metadata().is_err() {
             let what = format!("there is no file {shown}");
-            let advice = format!("`indexrank --db {shown}` creates it with its first run");
+            let advice = format!(
+                "`{}` creates it with its first run",
+                run_command(path, None)
+            );
             return Err(StoreError::misuse(what, advice));
         }
         // Not read-only: only a writer can roll back the journal of a killed run. In a read-only place, SQLite
@@ -93,7 +96,7 @@ impl Database {
         match header {
             _ if header.is_new() => Err(StoreError::misuse(
                 format!("{shown} has no run"),
-                format!("`indexrank --db {shown}` adds one"),
+                format!("`{}` adds one", run_command(path, None)),
             )),
             _ if header.application_id != APPLICATION_ID => Err(StoreError::misuse(
                 format!("cannot read {shown}: it is a database of another program"),
@@ -105,7 +108,10 @@ impl Database {
                     "cannot read {shown}: an earlier version of indexrank has written it (schema {}, not {latest})",
                     header.version
                 ),
-                format!("the next `indexrank --db {shown}` brings it up to date"),
+                format!(
+                    "the next `{}` brings it up to date",
+                    run_command(path, None)
+                ),
             )),
             _ => Ok(database),
         }

@@ -1,6 +1,8 @@
 -- One row for each run of indexrank with --db, in the order in which the runs ended.
 CREATE TABLE runs (
-    run            INTEGER PRIMARY KEY, -- number of the run, from 1
+    -- Number of the run, from 1. Without AUTOINCREMENT, the number of a deleted last run would be used again,
+    -- while its quotes are still there if foreign keys were not enforced: sqlite3 and Python do not.
+    run            INTEGER PRIMARY KEY AUTOINCREMENT,
     started        TEXT NOT NULL,       -- UTC, as 2022-02-04T06:00:00.000Z
     index_name     TEXT NOT NULL,       -- argument of --index
     source         TEXT NOT NULL,       -- argument of --from

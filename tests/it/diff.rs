@@ -6,131 +6,19 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use indexrank::diff::text;
-use indexrank::exit::Exit;
-use indexrank::pipeline::harvest::Harvest;
-use indexrank::results::findings::Findings;
-use indexrank::results::prices::Prices;
-use indexrank::results::ranking::{Figure, PeRange, ranking};
-use indexrank::site::company::{Company, CompanyPage};
+use indexrank::results::ranking::PeRange;
 use indexrank::site::currency::Currency;
-use indexrank::site::rates::Rates;
-use indexrank::store::runs::{Results, Run};
-use indexrank::store::schema::{Database, WAIT};
+use indexrank::store::schema::Database;
 use rusqlite::Connection;
-use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 
 use crate::store::exits;
-use crate::store_faults::{leave_hot_journal, unusable, with_one_run, with_read_only};
+use crate::store_faults::{
+    is_log, leave_hot_journal, unusable, usable_names, with_one_run, with_read_only,
+};
+use crate::stored_runs::{Appended, append_failed};
 use crate::support::{Ran, contents, files, indexrank};
-
-/// A run to append. The default is one of the S&P 500 with rankings of ten, in roubles, a dollar being
-/// 100 roubles.
-pub struct Appended<'a> {
-    pub day: &'a str,
-    pub index: &'a str,
-    pub top: usize,
-    pub pe_range: PeRange,
-    pub currency: Currency,
-    pub has_rates: bool,
-    /// Code, price with its currency, P/E; `-` for none. The growth is the price, the 52-week range from
-    /// the price to twice the price.
-    pub companies: &'a [(&'a str, &'a str, &'a str)],
-}
-
-impl Default for Appended<'_> {
-    fn default() -> Self {
-        Appended {
-            day: "2022-02-04",
-            index: "s&p_500",
-            top: 10,
-            pe_range: PeRange::Any,
-            currency: Currency::RUB,
-            has_rates: true,
-            companies: &[("A", "10 USD", "5"), ("B", "20 USD", "6")],
-        }
-    }
-}
-
-impl Appended<'_> {
-    pub fn to(&self, database: &Path) {
-        let decimal = |text: &str| text.parse::<Decimal>().ok();
-        let companies = self.companies.iter().map(|(code, price, pe)| {
-            let (price, currency) = price.split_once(' ').unwrap_or((price, "USD"));
-            let (price, currency) = (decimal(price), currency.parse().unwrap());
-            Company {
-                page: CompanyPage {
-                    code: (*code).to_owned(),
-                    name: format!("Company {code}"),
-                    currency: Some(currency),
-                    price,
-                    pe: decimal(pe),
-                    low52: price,
-                    high52: price.map(|price| price * Decimal::TWO),
-                    ..CompanyPage::default()
-                },
-                path: format!("/stocks/{code}-stock").into(),
-                currency,
-                growth: price,
-                is_redirected: false,
-                index_note: None,
-            }
-        });
-        let companies: Vec<Company> = companies.collect();
-        let rates = [
-            (Currency::USD, Decimal::ONE_HUNDRED),
-            ("EUR".parse().unwrap(), Decimal::ONE_HUNDRED),
-        ];
-        let rates = match self.has_rates {
-            true => Ok(Rates::by_hand(rates)),
-            false => Err("no rates".to_owned()),
-        };
-        let prices = Prices::new(&companies, rates, self.currency);
-        let rankings = Figure::ALL
-            .into_iter()
-            .filter(|figure| *figure != Figure::Price || self.has_rates)
-            .map(|figure| {
-                let places = ranking(&companies, figure, &prices, self.pe_range, self.top);
-                (figure, places)
-            });
-        let rankings: Vec<_> = rankings.collect();
-        let run = Run {
-            started: format!("{}T06:00:00Z", self.day).parse().unwrap(),
-            index: self.index,
-            source: "live",
-            exit: Exit::Complete,
-        };
-        let findings = Findings {
-            prices,
-            harvest: Harvest {
-                listed: companies.len(),
-                companies,
-                ..Harvest::default()
-            },
-            base: String::new(),
-        };
-        let results = Results {
-            findings: &findings,
-            rankings: &rankings,
-            top: self.top,
-            pe_range: self.pe_range,
-        };
-        let mut database = Database::open_for_run(database, WAIT).unwrap();
-        database.append(&run, &results).unwrap();
-    }
-}
-
-pub fn append_failed(database: &Path, index: &str, error: &str) {
-    let run = Run {
-        started: "2022-02-05T06:00:00Z".parse().unwrap(),
-        index,
-        source: "live",
-        exit: Exit::Unreachable,
-    };
-    let mut database = Database::open_for_run(database, WAIT).unwrap();
-    database.append_failed(&run, error).unwrap();
-}
 
 fn diff(folder: &Path, options: &[&str]) -> Ran {
     indexrank(
@@ -196,7 +84,7 @@ Highest potential profit: no change
      3     1   A       Company A                  25.00   40.00
    out     3   C       Company C                  21.00   20.00
 
- Code    Largest changes of price        %   Price     Was
+ Code    Largest changes of price        %   Price     Was   Currency
 ────────────────────────────────────────────────────────────────
  A       Company A                  -37.50   25.00   40.00   USD
 
@@ -230,10 +118,8 @@ Highest potential profit: no change
     let price = &changes["prices"][0];
     assert_eq!(price["change_percent"].to_string(), "-37.50");
     assert_eq!(changes["pe"][0]["change"].to_string(), "-10.25");
-    assert_eq!(
-        (&changes["changed_prices"], &changes["changed_pe"]),
-        (&json!(1), &json!(1))
-    );
+    assert_eq!(changes["schema"], 1);
+    assert_eq!(changes["after"]["started"], "2022-02-07T06:00:00.000Z");
 }
 
 /// The text without repeated spaces and rules, which depend on the widths of columns.
@@ -309,19 +195,19 @@ fn chooses_the_runs_or_says_why_not() {
     for (options, message) in [
         (
             &[][..],
-            "market.sqlite has runs of dax, dow_jones, s&p_500; choose one with --index",
+            "market.sqlite has runs of dax, s&p_500; choose one with --index",
         ),
         (
             &["--index", "dax"],
-            "market.sqlite has only one complete run of dax, run 3, so there is nothing to compare it with; the next `indexrank --db market.sqlite` adds one",
+            "market.sqlite has only one complete run of dax, run 3, so there is nothing to compare it with; the next `indexrank --index dax --db market.sqlite` adds one",
         ),
         (
             &["--index", "dow_jones"],
-            "market.sqlite has no complete run of dow_jones; the last one, run 5, failed: no layout; the next `indexrank --db market.sqlite` adds one",
+            "market.sqlite has no complete run of dow_jones; the last one, run 5, failed: no layout; the next `indexrank --index dow_jones --db market.sqlite` adds one",
         ),
         (
             &["--index", "ftse_100"],
-            "market.sqlite has no run of ftse_100, only of dax, dow_jones, s&p_500",
+            "market.sqlite has no run of ftse_100, only of dax, dow_jones, s&p_500; the next `indexrank --index ftse_100 --db",
         ),
         (
             &["--since", "9"],
@@ -360,6 +246,91 @@ fn chooses_the_runs_or_says_why_not() {
     }
 }
 
+/// A failed run of another index does not make a bare `diff` ambiguous. If all runs failed, it says why.
+#[test]
+fn needs_no_index_while_only_one_has_complete_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("market.sqlite");
+    append_failed(&database, "dow_jones", "no layout");
+    let ran = diff(folder.path(), &[]);
+    let message = "no complete run of dow_jones; the last one, run 1, failed: no layout; the next `indexrank --index dow_jones ";
+    assert!(ran.stderr.contains(message), "{}", ran.stderr);
+    Appended::default().to(&database);
+    let ran = diff(folder.path(), &[]);
+    let message = "only one complete run of s&p_500, run 2, so there is nothing to compare it with; the next `indexrank --db market.sqlite` adds one";
+    assert!(ran.stderr.contains(message), "{}", ran.stderr);
+    Appended::default().to(&database);
+    append_failed(&database, "dow_jones", "no layout");
+    let ran = diff(folder.path(), &[]);
+    assert_eq!((ran.code, &*ran.stderr), (0, ""));
+    append_failed(&folder.path().join("both"), "dow_jones", "no layout");
+    append_failed(&folder.path().join("both"), "dax", "no layout");
+    let ran = indexrank(folder.path(), &["diff", "--db", "both"]);
+    let message = "both has runs of dax, dow_jones; choose one with --index";
+    assert!(ran.stderr.contains(message), "{}", ran.stderr);
+}
+
+/// A shell takes the commands of messages as they are.
+#[test]
+fn quotes_the_file_in_commands() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("my market");
+    fs::write(&database, "").unwrap();
+    let shown = |arguments: &[&str], message: &str| {
+        let ran = indexrank(folder.path(), arguments);
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        assert!(ran.stderr.contains(message), "{}", ran.stderr);
+    };
+    let diff = ["diff", "--db", "my market"];
+    shown(&diff, "my market has no run; `indexrank --db 'my market'`");
+    let missing = ["diff", "--db", "a's"];
+    shown(&missing, r"there is no file a's; `indexrank --db 'a'\''s'`");
+    let run = Appended {
+        index: "dax",
+        ..Appended::default()
+    };
+    run.to(&database);
+    shown(&diff, "next `indexrank --index dax --db 'my market'` adds");
+    let history = ["history", "XYZ", "--db", "my market"];
+    shown(&history, "`sqlite3 'my market' 'SELECT DISTINCT");
+    let whole = fs::read(&database).unwrap();
+    fs::write(&database, &whole[..whole.len() / 2]).unwrap();
+    shown(&diff, "`sqlite3 'my market' .recover`");
+}
+
+/// Values that no run writes, by hand in the file.
+#[test]
+fn changes_out_of_range_have_no_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("market.sqlite");
+    Appended::default().to(&database);
+    Appended::default().to(&database);
+    let connection = Connection::open(&database).unwrap();
+    let edit = "UPDATE quotes SET price = '0', pe = '79228162514264337593543950335' WHERE run = 1 AND code = 'A';
+         UPDATE quotes SET pe = '-79228162514264337593543950335' WHERE run = 2 AND code = 'A';
+         UPDATE quotes SET price = '1' WHERE run = 1 AND code = 'B';
+         UPDATE quotes SET price = '-79228162514264337593543950335', pe = '7' WHERE run = 2 AND code = 'B'";
+    connection.execute_batch(edit).unwrap();
+    let ran = diff(folder.path(), &["--json"]);
+    assert_eq!((ran.code, &*ran.stderr), (0, ""));
+    let changes: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let of = |list: &str, key: &str| -> Vec<String> {
+        let changes = changes[list].as_array().unwrap().iter();
+        changes.map(|change| change[key].to_string()).collect()
+    };
+    assert_eq!(of("prices", "change_percent"), ["null", "null"]);
+    assert_eq!(of("pe", "code"), ["\"B\"", "\"A\""]);
+    assert_eq!(of("pe", "change"), ["1", "null"]);
+    let ran = diff(folder.path(), &[]);
+    assert_eq!((ran.code, &*ran.stderr), (0, ""));
+    let line = ran.stdout.lines().find(|line| line.ends_with("0.00   USD"));
+    assert!(
+        line.is_some_and(|line| line.contains("  –  ")),
+        "{}",
+        ran.stdout
+    );
+}
+
 #[test]
 fn says_which_rankings_cannot_be_compared() {
     let folder = tempfile::tempdir().unwrap();
@@ -374,10 +345,18 @@ fn says_which_rankings_cannot_be_compared() {
                 ..Appended::default()
             },
             &[
-                "Dearest: not compared, run 1 ranks prices in USD, run 2 RUB\n",
-                "Lowest P/E: not compared, run 1 ranks P/E ratios, any, run 2 positive\n",
+                "Dearest: not compared, run 1 ranks prices in USD, run 2 in RUB\n",
+                "Lowest P/E: not compared, run 1 ranks all P/E ratios, run 2 only positive ones\n",
                 "Highest growth in a year: no change\n",
             ][..],
+        ),
+        (
+            Appended {
+                pe_range: PeRange::Positive,
+                ..Appended::default()
+            },
+            Appended::default(),
+            &["Lowest P/E: not compared, run 1 ranks only positive P/E ratios, run 2 all\n"],
         ),
         (
             Appended {
@@ -410,7 +389,7 @@ fn says_which_rankings_cannot_be_compared() {
 }
 
 #[test]
-fn lists_the_ten_largest_changes_and_counts_the_others() {
+fn tables_have_the_ten_largest_changes_and_json_all() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("market.sqlite");
     let codes: Vec<String> = (10..40).map(|number| format!("C{number}")).collect();
@@ -437,15 +416,15 @@ fn lists_the_ten_largest_changes_and_counts_the_others() {
         .iter()
         .map(|change| change["code"].as_str().unwrap())
         .collect();
+    assert_eq!(listed.len(), 30);
     assert_eq!(
-        listed,
+        listed[..10],
         [
             "C39", "C38", "C37", "C36", "C35", "C34", "C33", "C32", "C31", "C30"
         ]
     );
-    assert_eq!(changes["changed_prices"], 30);
     let ran = diff(folder.path(), &[]);
-    let tail = "20 prices more have changed; the view `changes` in the database has all\n";
+    let tail = "20 prices more have changed (--json has all)\n";
     assert!(ran.stdout.ends_with(tail), "{}", ran.stdout);
 
     // No line is wider than the terminal, and a narrow one has the first columns. Tables are as wide as their
@@ -453,7 +432,7 @@ fn lists_the_ten_largest_changes_and_counts_the_others() {
     let database = Database::open_for_reading(&database).unwrap();
     let changes = database.changes(None, None).unwrap();
     for width in [130, 80, 60, 40] {
-        let shown = text(&changes, width);
+        let shown = text(&changes, Some(width));
         let shown = anstream::adapter::strip_str(&shown).to_string();
         for line in shown.lines() {
             assert!(line.width() <= width.min(100), "{width}: {line}");
@@ -469,7 +448,9 @@ fn lists_the_ten_largest_changes_and_counts_the_others() {
             let is_wrapped = width < 80 && title == "Largest changes of price";
             assert!(is_wrapped || shown.contains(title), "{width}: {shown}");
         }
-        assert_eq!(shown.contains("RUB"), width > 40, "{shown}");
+        assert_eq!(shown.contains(" RUB "), width > 40, "{shown}");
+        let dropped = "not shown: RUB, Was (--json has all)\n";
+        assert_eq!(shown.contains(dropped), width == 40, "{shown}");
     }
 }
 
@@ -488,7 +469,7 @@ fn refuses_an_unusable_file() {
         ("missing/market.sqlite", "there is no file missing/market.sqlite"),
     ]);
     let before = contents(folder.path());
-    let names = files(folder.path());
+    let names = usable_names(folder.path());
     for (name, message) in all {
         for arguments in [&["diff"][..], &["history", "MMM"]] {
             let ran = indexrank(folder.path(), &[arguments, &["--db", name]].concat());
@@ -499,12 +480,9 @@ fn refuses_an_unusable_file() {
         }
     }
     let mut after = contents(folder.path());
-    // The log of another program's database is its own affair.
-    after.retain(|path, _| before.contains_key(path));
+    after.retain(|path, _| !is_log(path));
     assert!(after == before, "a file has changed");
-    let names_after = files(folder.path());
-    assert!(names.iter().all(|name| names_after.contains(name)));
-    assert!(!names_after.iter().any(|name| name.starts_with("missing")));
+    assert_eq!(usable_names(folder.path()), names);
 }
 
 #[test]
@@ -557,6 +535,25 @@ fn reads_in_a_read_only_place_and_rolls_back_a_killed_run() {
     assert_eq!((ran.code, &*ran.stderr), (0, ""));
     assert_eq!(files(&at("ro")), ["market.sqlite"]);
     assert_eq!(exits(&at("ro/market.sqlite")), [0, 0]);
+}
+
+/// The readers of a write-ahead log write to a file beside the database.
+#[test]
+fn names_a_write_ahead_log_in_a_read_only_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("ro")).unwrap();
+    Appended::default().to(&at("ro/market.sqlite"));
+    let other = Connection::open(at("ro/market.sqlite")).unwrap();
+    let mode = other.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0));
+    assert_eq!(mode, Ok("wal".to_owned()));
+    drop(other);
+    let script = "indexrank diff --db ro/market.sqlite";
+    let ran = with_read_only(folder.path(), "ro", script);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(!ran.stderr.contains("killed"), "{}", ran.stderr);
+    let advice = "copy it, and ro/market.sqlite-wal if there is one, to a folder that can be written, and read the copy";
+    assert!(ran.stderr.contains(advice), "{}", ran.stderr);
 }
 
 /// A run has begun to append itself. Readers see the runs before it, at once.

@@ -7,8 +7,8 @@ use indexrank::store::schema::Database;
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
-use crate::diff::{Appended, append_failed};
 use crate::store::query;
+use crate::stored_runs::{Appended, append_failed};
 use crate::support::{Ran, indexrank};
 
 fn history(folder: &Path, arguments: &[&str]) -> Ran {
@@ -40,6 +40,22 @@ fn three_runs(folder: &Path) {
     run.to(&database);
 }
 
+/// A company that the latest run of its index lacks.
+#[test]
+fn suggests_a_company_that_has_left_its_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("market.sqlite");
+    Appended::default().to(&database);
+    let run = Appended {
+        companies: &[("A", "10 USD", "5")],
+        ..Appended::default()
+    };
+    run.to(&database);
+    let ran = history(folder.path(), &["b"]);
+    let message = "did you mean B (Company B)?";
+    assert!(ran.stderr.contains(message), "{}", ran.stderr);
+}
+
 #[test]
 fn shows_the_figures_of_a_company_run_by_run() {
     let folder = tempfile::tempdir().unwrap();
@@ -60,27 +76,29 @@ A, Company A, in USD
             .map(|line| line.split_whitespace().map(str::to_owned).collect())
             .collect()
     };
-    // The last column does not fit into 80.
-    let mut expected = words(expected);
-    expected
-        .iter_mut()
-        .skip(2)
-        .for_each(|line| line.truncate(line.len() - 1));
-    expected[2].pop();
-    assert_eq!(words(&ran.stdout), expected, "{}", ran.stdout);
+    // A pipe gets all columns, whatever their width.
+    assert_eq!(words(&ran.stdout), words(expected), "{}", ran.stdout);
 
     // Columns for what differs between the runs.
     let database = Database::open_for_reading(&folder.path().join("market.sqlite")).unwrap();
     let rows = database.history("A", None).unwrap();
     for width in [130, 80, 40] {
-        let shown = text(&rows, width);
+        let shown = text(&rows, Some(width));
         let shown = anstream::adapter::strip_str(&shown).to_string();
         assert!(shown.starts_with("A, Company A\n\n"), "{shown}");
         assert!(
             shown.lines().all(|line| line.width() <= width),
             "{width}: {shown}"
         );
+        let (shown, dropped) = match shown.split_once("not shown: ") {
+            Some((shown, dropped)) => (shown, Some(dropped)),
+            None => (&*shown, None),
+        };
         assert_eq!(shown.contains("Profit %"), width == 130, "{shown}");
+        assert_eq!(dropped.is_none(), width == 130, "{shown}");
+        let dropped = dropped.unwrap_or("Profit % (--csv has all)\n");
+        let dropped: Vec<&str> = dropped.split_whitespace().collect();
+        assert!(dropped.ends_with(&["Profit", "%", "(--csv", "has", "all)"]));
         let last = shown.lines().last().unwrap();
         let last: Vec<&str> = last.split_whitespace().collect();
         assert_eq!(last[..4], ["2022-02-06", "06:00", "4", "dax"], "{shown}");
@@ -115,7 +133,8 @@ run,started,index_name,code,name,path,currency,as_of,price,price_rub,price_in,pe
     let runs = history["runs"].as_array().unwrap();
     assert_eq!(runs.len(), 3);
     assert_eq!(runs[1]["price"].to_string(), "1234.5");
-    assert_eq!(runs[1]["started"], "2022-02-05T06:00:00Z");
+    assert_eq!(history["schema"], 1);
+    assert_eq!(runs[1]["started"], "2022-02-05T06:00:00.000Z");
     assert_eq!(runs[2]["pe"], Value::Null);
 }
 
@@ -137,11 +156,20 @@ fn suggests_a_company_for_an_unknown_code() {
         ),
         (
             &["XYZ"],
-            "market.sqlite has no company with the code XYZ; `sqlite3 market.sqlite 'SELECT code, name FROM latest'` lists the codes",
+            "market.sqlite has no company with the code XYZ; `sqlite3 market.sqlite 'SELECT DISTINCT code, name FROM history'` lists the codes",
         ),
         (
             &["BRK.B", "--index", "dax"],
-            "market.sqlite has no company with the code BRK.B in dax",
+            "market.sqlite has no company with the code BRK.B in dax; runs of s&p_500 have it",
+        ),
+        // BRK.B is not in the index, A and B are.
+        (
+            &["BRK-A", "--index", "dax"],
+            "market.sqlite has no company with the code BRK-A in dax; `sqlite3 ",
+        ),
+        (
+            &["company b", "--index", "dax"],
+            "in dax; did you mean B (Company B)?",
         ),
         (&[""], "no company with the code"),
     ] {

@@ -97,6 +97,8 @@ mod staging;
 mod store;
 #[cfg(unix)]
 mod store_faults;
+#[cfg(unix)]
+mod stored_runs;
 mod table_stdout;
 mod tables;
 #[cfg(unix)]

@@ -11,6 +11,7 @@ use rusqlite::types::Value;
 
 use crate::interrupted::{ended, signal, slow_market, start};
 use crate::run::market;
+use crate::stored_runs::Appended;
 use crate::support::{MARKET, Reply, TestServer, files, indexrank, json};
 
 /// The rows of a query, each cell as text; null is `None`.
@@ -302,4 +303,25 @@ fn every_name_is_the_name_of_a_file() {
         assert_eq!(ran.code, 0, "{name}: {}", ran.stderr);
         assert!(fs::metadata(folder.path().join(name)).unwrap().len() > 50_000);
     }
+}
+
+/// Other programs do not enforce foreign keys unless they are told to, so the quotes of a deleted run can
+/// stay. No later run gets its number.
+#[test]
+fn a_run_never_gets_the_number_of_a_deleted_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("market.sqlite");
+    Appended::default().to(&database);
+    Appended::default().to(&database);
+    let delete =
+        "PRAGMA foreign_keys = OFF; DELETE FROM runs WHERE run = (SELECT max(run) FROM runs)";
+    let connection = Connection::open(&database).unwrap();
+    connection.execute_batch(delete).unwrap();
+    Appended::default().to(&database);
+    let runs = "SELECT group_concat(run) FROM (SELECT run FROM runs ORDER BY run)";
+    assert_eq!(cell(&database, runs), "1,3");
+    let quotes = "SELECT group_concat(DISTINCT run) FROM quotes";
+    assert_eq!(cell(&database, quotes), "1,2,3");
+    let history = "SELECT group_concat(DISTINCT run) FROM history";
+    assert_eq!(cell(&database, history), "1,3");
 }

@@ -75,13 +75,29 @@ pub fn unusable(folder: &Path) -> Vec<(&'static str, &'static str)> {
     ]
 }
 
+/// Whether this is a file of the write-ahead log of another program's database, which SQLite creates to
+/// read that.
+pub fn is_log(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with("logged.sqlite-")
+}
+
+/// The names in a folder, also of pipes and links, without that log.
+pub fn usable_names(folder: &Path) -> Vec<String> {
+    let mut names = files(folder);
+    names.retain(|name| !is_log(Path::new(name)));
+    names
+}
+
 /// No server listens on port 1: a request would end the run with code 4.
 #[test]
 fn refuses_an_unusable_file_before_the_first_request_and_leaves_it() {
     let folder = tempfile::tempdir().unwrap();
     let unusable = unusable(folder.path());
+    let is_rankings = |path: &Path| path.starts_with(folder.path().join("rankings"));
     let mut before = contents(folder.path());
-    before.retain(|path, _| !path.starts_with(folder.path().join("rankings")));
+    before.retain(|path, _| !is_rankings(path));
+    let names = usable_names(folder.path());
     for (name, message) in unusable {
         let run = ["--from", "http://127.0.0.1:1", "--db", name];
         let ran = indexrank(folder.path(), &run);
@@ -92,10 +108,9 @@ fn refuses_an_unusable_file_before_the_first_request_and_leaves_it() {
         assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
     }
     let mut after = contents(folder.path());
-    after.retain(|path, _| !path.starts_with(folder.path().join("rankings")));
-    for (path, bytes) in &before {
-        assert!(after.get(path) == Some(bytes), "{} changed", path.display());
-    }
+    after.retain(|path, _| !is_rankings(path) && !is_log(path));
+    assert!(after == before, "a file has changed");
+    assert_eq!(usable_names(folder.path()), names);
     assert_eq!(exits(&folder.path().join("market.sqlite")), [0]);
 }
 
@@ -155,12 +170,7 @@ pub fn with_read_only(folder: &Path, read_only: &str, script: &str) -> Ran {
         .current_dir(folder)
         .output()
         .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ran {
-        code: output.status.code().unwrap(),
-        stdout: text(output.stdout),
-        stderr: text(output.stderr),
-    }
+    output.into()
 }
 
 #[test]
@@ -228,22 +238,29 @@ fn does_not_lock_the_file_while_pages_are_fetched() {
     let folder = tempfile::tempdir().unwrap();
     with_one_run(folder.path());
     let run = ["--from", &*address, "-q", "--db", "market.sqlite"];
-    let child = start(folder.path(), &run);
-    let journal = folder.path().join("rankings/unfinished.warc");
-    while !journal.exists() {
+    let report = folder.path().join("rankings/run.json");
+    let before = fs::read(&report).unwrap();
+    let mut child = start(folder.path(), &run);
+    while !folder.path().join("rankings/unfinished.warc").exists() {
         thread::yield_now();
     }
     let other = Connection::open(folder.path().join("market.sqlite")).unwrap();
     other.busy_timeout(Duration::ZERO).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
-    // The run comes to its end, and waits.
-    while journal.exists() && !folder.path().join("rankings/.run.json.indexrank").exists() {
-        thread::yield_now();
+    // The run writes its report, the last of its files, and waits for longer than one attempt.
+    while fs::read(&report).is_ok_and(|report| report == before) {
+        assert!(child.try_wait().unwrap().is_none(), "the run has ended");
+        thread::sleep(Duration::from_millis(10));
     }
     thread::sleep(Duration::from_secs(2));
+    assert!(
+        child.try_wait().unwrap().is_none(),
+        "the run has not waited"
+    );
     other.execute_batch("ROLLBACK").unwrap();
     let (_, ran) = ended(child);
-    assert_eq!((ran.code, &*ran.stderr), (0, ""));
+    let waits = "indexrank: another program keeps market.sqlite locked; waiting for up to 30 s\n";
+    assert_eq!((ran.code, &*ran.stderr), (0, waits));
     assert_eq!(exits(&folder.path().join("market.sqlite")), [0, 0]);
 }
 
@@ -281,6 +298,20 @@ fn names_a_lock_that_is_not_released() {
     assert!(ran.stderr.contains(message), "{}", ran.stderr);
     let message = "cannot write market.sqlite: another program keeps it locked";
     assert!(ran.stderr.contains(message), "{}", ran.stderr);
+    let message = "keeps market.sqlite locked; waiting for up to 2 s";
+    assert!(ran.stderr.contains(message), "{}", ran.stderr);
+
+    // A signal ends the wait before the first request.
+    let child = start(folder.path(), &run);
+    thread::sleep(Duration::from_millis(500));
+    signal(&child, Signal::SIGINT);
+    let started = Instant::now();
+    let (_, ran) = ended(child);
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert_eq!(ran.code, 7, "{}", ran.stderr);
+    let message = "cannot write market.sqlite: another program keeps it locked";
+    assert!(ran.stderr.contains(message), "{}", ran.stderr);
     other.execute_batch("ROLLBACK").unwrap();
     assert_eq!(exits(&path), [0]);
 }
@@ -308,14 +339,9 @@ fn files_stay_if_the_run_does_not_fit_into_the_database() {
             .current_dir(folder.path())
             .output()
             .unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Ran {
-            code: output.status.code().unwrap(),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        }
+        Ran::from(output)
     };
-    let message = "cannot write market.sqlite: the system reports an I/O error; check the disk and the limit of file sizes (`ulimit -f`), then run the command again; the files in rankings are written, only the database lacks this run";
+    let message = "cannot write market.sqlite: the system reports an I/O error; check the disk and the limit of file sizes (`ulimit -f`), then run the command again; the files in rankings are written, but the database may lack this run";
     for options in ["", "--json", "--table -", "-q"] {
         for name in RANKINGS {
             fs::write(folder.path().join("rankings").join(name), "old").unwrap();
@@ -347,6 +373,7 @@ fn files_stay_if_the_run_does_not_fit_into_the_database() {
     let address = MARKET.address();
     let ran = limited(100, &format!("--from {address} -q"));
     assert_eq!(ran.code, 7, "{}", ran.stderr);
+    let message = "then run the command again with --resume; the files in rankings are written, but the database may lack this run, ";
     assert!(ran.stderr.contains(message), "{}", ran.stderr);
     assert!(
         ran.stderr
@@ -410,7 +437,11 @@ fn checks_the_file_again_before_it_appends() {
         assert_eq!(ran.code, code, "{}", ran.stderr);
         assert_expected_rankings(&folder.path().join("rankings"));
         match text {
-            Some(text) => assert_eq!(fs::read_to_string(&database).unwrap(), text),
+            Some(text) => {
+                assert_eq!(fs::read_to_string(&database).unwrap(), text);
+                let message = "only the database lacks this run";
+                assert!(ran.stderr.contains(message), "{}", ran.stderr);
+            }
             None => assert_eq!(exits(&database), [0]),
         }
     }

@@ -56,18 +56,19 @@ pub fn command(folder: &Path, arguments: &[&str]) -> Command {
 
 /// Runs the binary in `folder` to its end. Panics if a signal killed it.
 pub fn indexrank(folder: &Path, arguments: &[&str]) -> Ran {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command(folder, arguments)
-        .output()
-        .expect("the binary runs");
-    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    Ran {
-        code: status.code().expect("not killed"),
-        stdout: text(stdout),
-        stderr: text(stderr),
+    let output = command(folder, arguments).output();
+    output.expect("the binary runs").into()
+}
+
+/// Panics if a signal killed the program.
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        Ran {
+            code: output.status.code().expect("not killed"),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
     }
 }
 
