@@ -24,16 +24,15 @@
 //! with `try_send`.
 //!
 //! **Speed.** On a real crawl (496 companies, 507 HTML pages, 113 MB of HTML, 23 MB gzipped), with
-//! client and server on the same two cores, medians of 15 runs of
-//! `compare --from CRAWL.warc.gz --only pipeline --latency 0,50 --workers 32 --rounds 15` (and 128):
+//! client and server on the same two cores, medians of 9 runs of
+//! `indexrank race --from CRAWL.warc.gz --only pipeline,async --latency 0,50 --workers 32,128 --rounds 9`:
 //!
-//! | Server waits | Workers | Seconds | Least possible | CPU per page | Peak memory |
-//! |---|---|---|---|---|---|
-//! | 0 ms | 32 | 0.067 | | 0.24 ms | 11 MB |
-//! | 0 ms | 128 | 0.065 | | 0.23 ms | 11 MB |
-//! | 50 ms | 32 | 0.873 | 0.85 | 0.32 ms | 14 MB |
-//! | 50 ms | 128 | 0.337 | 0.30 | 0.35 ms | 23 MB |
-//! | 500 ms, 5,000 companies | 1,024 | 3.821 | 3.63 | 0.29 ms | 125 MB |
+//! | Server waits | In flight | Seconds | hyper | Least possible | CPU per page | Peak memory |
+//! |---|---|---|---|---|---|---|
+//! | 0 ms | 32 | 0.058 | 0.055 |  | 0.21 ms | 17 MB |
+//! | 0 ms | 128 | 0.060 | 0.055 |  | 0.21 ms | 23 MB |
+//! | 50 ms | 32 | 0.872 | 0.873 | 0.85 | 0.29 ms | 17 MB |
+//! | 50 ms | 128 | 0.334 | 0.330 | 0.30 | 0.37 ms | 27 MB |
 //!
 //! The least possible time counts waves of requests: one for the first index page, one for its
 //! companies and the other index pages, and as many as the other companies need.
