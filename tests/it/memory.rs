@@ -305,7 +305,14 @@ fn memory_of_waiting(workers: usize) -> u64 {
                     thread::sleep(Duration::from_secs(60));
                 }
                 all_ask.wait();
-                return Some(Reply::Page(pages.company_page(number).into_bytes()));
+                // An interim response of 30 KB fills the receive buffer, and nothing of it is kept.
+                let hints = format!(
+                    "HTTP/1.1 103 Early Hints\r\nLink: {}\r\n\r\n",
+                    "x".repeat(30_000)
+                );
+                let page = pages.company_page(number);
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", page.len());
+                return Some(Reply::Raw((hints + &head + &page).into_bytes()));
             }
             let number = path.rsplit_once("?p=")?.1.parse().ok()?;
             Some(Reply::Page(pages.index_page(number)?.into_bytes()))
