@@ -14,7 +14,7 @@ use crate::results::grid::{Column, Grid, OTHER_STREAM, two_decimals};
 use crate::results::report;
 use crate::site::currency::Currency;
 use crate::site::text::visible;
-use crate::store::changes::{Changes, PeChange, PlaceChange, PriceChange, RankingChanges};
+use crate::store::changes::{Changes, PeChange, PlaceChange, PriceChange};
 use crate::store::rows::RunRow;
 use crate::store::schema::Database;
 use crate::telemetry::screen;
@@ -56,8 +56,9 @@ pub fn text(changes: &Changes, terminal: Option<usize>) -> String {
     );
     let mut lines = screen::wrap(&visible(&head), width);
     let mut tables = String::new();
+    let currency = price_currency(after);
     for ranking in &changes.rankings {
-        let (title, unit) = (title(ranking, after), unit(ranking, after));
+        let (title, unit) = ranking.ranking.title(&currency);
         match &ranking.not_compared {
             Some(why) => lines.extend(screen::wrap(
                 &visible(&format!("{title}: not compared, {why}")),
@@ -111,20 +112,12 @@ fn run_in_words(run: &RunRow) -> String {
     )
 }
 
-fn currency(run: &RunRow) -> Currency {
+fn price_currency(run: &RunRow) -> Currency {
     let currency = run.price_currency.as_deref().map(str::parse);
     currency.and_then(Result::ok).unwrap_or(Currency::UNKNOWN)
 }
 
-fn title(ranking: &RankingChanges, run: &RunRow) -> String {
-    ranking.ranking.title(&currency(run)).0.to_owned()
-}
-
-fn unit(ranking: &RankingChanges, run: &RunRow) -> String {
-    ranking.ranking.title(&currency(run)).1.to_owned()
-}
-
-fn grid_of_places(places: &[PlaceChange], title: String, unit: String) -> Grid {
+fn grid_of_places(places: &[PlaceChange], title: &str, unit: &str) -> Grid {
     let rows = places.iter().map(|change| {
         let place = |place: Option<u32>, none: &str| {
             place.map_or(none.to_owned(), |place| place.to_string())
@@ -143,8 +136,8 @@ fn grid_of_places(places: &[PlaceChange], title: String, unit: String) -> Grid {
             (Column::Number(5), "Place".to_owned()),
             (Column::Number(5), "Was".to_owned()),
             (Column::Text(7), "Code".to_owned()),
-            (Column::Name, title),
-            (Column::Number(9), unit),
+            (Column::Name, title.to_owned()),
+            (Column::Number(9), unit.to_owned()),
             (Column::Number(9), "Was".to_owned()),
         ],
         rows: rows.collect(),

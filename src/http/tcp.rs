@@ -379,11 +379,16 @@ mod tests {
         }
     }
 
-    /// Asks until the connection counts as closed.
-    fn closes(mut connection: TcpConnection) {
+    /// Asks until the connection counts as closed, for 10 s at most.
+    fn closes(mut connection: TcpConnection) -> bool {
+        let until = Instant::now() + Duration::from_secs(10);
         while connection.is_open() {
+            if Instant::now() > until {
+                return false;
+            }
             thread::yield_now();
         }
+        true
     }
 
     #[test]
@@ -393,10 +398,10 @@ mod tests {
         assert!(connection.is_open());
         assert!(connection.buffers.input.is_empty());
         server.write_all(b"surplus").unwrap();
-        closes(connection);
+        assert!(closes(connection));
         let (connection, server) = after_a_response(&connector);
         drop(server);
-        closes(connection);
+        assert!(closes(connection));
         let open = lock(&connector.0.open).streams.len();
         assert_eq!(open, 0);
     }

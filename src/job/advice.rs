@@ -197,9 +197,10 @@ impl Stop {
             None if has_journal => "run the command again with --resume".to_owned(),
             None => "run the command again".to_owned(),
         };
-        let lacks = match error.may_be_appended() {
-            true => "but the database may lack this run",
-            false => "only the database lacks this run",
+        let lacks = if error.may_be_appended() {
+            "but the database may lack this run"
+        } else {
+            "only the database lacks this run"
         };
         let StoreError { what, advice, .. } = error;
         let message = format!(

@@ -29,8 +29,8 @@ pub const MAX_COMPANIES: usize = 100_000;
 /// has 142 MB.
 const MIN_AHEAD: usize = 32;
 /// With more requests in flight, one in this number may be for an index page. With 4,096, responses after
-/// 1 s and 20,000 companies on 435 index pages, a run with 32 pages ahead takes 16.6 s, with 512 8.6 s. Bodies
-/// of 1 MiB then take 0.5 GB, and as many company pages may take 1 GB.
+/// 1 s and 20,000 companies on 435 index pages, a run with 32 pages ahead takes 16.6 s, with 512 8.6 s.
+/// Bodies of 1 MiB then take 0.5 GB, and as many company pages may take 1 GB.
 const IN_FLIGHT_PER_PAGE_AHEAD: usize = 8;
 /// No index page is requested while this many companies wait for a fetcher.
 const MAX_LINKS: usize = 2_000;

@@ -53,7 +53,7 @@ pub struct Walker<'a> {
     pub counters: &'a Counters,
     pub tasks: Sender<Task>,
     pub open_tasks: Arc<OpenTasks>,
-    /// With at most so many tasks open, the channel has room for enough others.
+    /// With at most so many tasks open, the channel has room for others, and the walker fills it up.
     pub few_open: usize,
     pub events: Receiver<Event>,
 }

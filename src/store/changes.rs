@@ -113,6 +113,9 @@ pub struct Snapshot {
     pub places: Vec<PlaceRow>,
 }
 
+/// The companies of a run by their codes.
+type ByCode<'a> = BTreeMap<&'a str, &'a QuoteRow>;
+
 impl Database {
     /// What has changed between the latest complete run of an index and an earlier one, by default the one
     /// before. `index` may be left out if the file has complete runs of one index alone, or with [`Since::Run`].
@@ -136,20 +139,17 @@ impl Database {
 
 /// Compares two complete runs of one index. Pure.
 pub fn compare(before: &Snapshot, after: &Snapshot) -> Changes {
-    let by_code = |snapshot: &Snapshot| -> BTreeMap<String, QuoteRow> {
+    let quotes = [before, after].map(|snapshot| -> ByCode {
         let quotes = snapshot.quotes.iter();
-        quotes
-            .map(|quote| (quote.code.clone(), quote.clone()))
-            .collect()
-    };
-    let quotes = [by_code(before), by_code(after)];
+        quotes.map(|quote| (&*quote.code, quote)).collect()
+    });
     let rankings: Vec<RankingChanges> = Figure::ALL
         .into_iter()
         .map(|figure| compare_ranking(figure, [before, after], &quotes))
         .collect();
     let both = quotes[0].values().filter_map(|before| {
-        let after = quotes[1].get(&before.code)?;
-        Some((before, after))
+        let after = quotes[1].get(&*before.code)?;
+        Some((*before, *after))
     });
     let mut prices: Vec<PriceChange> = both.clone().filter_map(price_change).collect();
     prices.sort_by_key(|change| Reverse(change.change_percent.map(|change| change.abs())));
@@ -167,12 +167,8 @@ pub fn compare(before: &Snapshot, after: &Snapshot) -> Changes {
     }
 }
 
-/// The places of a ranking that differ. `quotes` are the companies of both runs by their codes.
-fn compare_ranking(
-    figure: Figure,
-    runs: [&Snapshot; 2],
-    quotes: &[BTreeMap<String, QuoteRow>; 2],
-) -> RankingChanges {
+/// The places of a ranking that differ. `quotes` are the companies of both runs.
+fn compare_ranking(figure: Figure, runs: [&Snapshot; 2], quotes: &[ByCode; 2]) -> RankingChanges {
     let mut changes = RankingChanges {
         ranking: figure,
         not_compared: incomparable(figure, runs),

@@ -245,6 +245,28 @@ fn a_record_that_trickles_ends_with_the_time_limit() {
     assert_eq!(report["failures"][0]["reason"], "timeout");
 }
 
+/// A handshake is many reads within one time limit.
+#[test]
+fn a_handshake_that_trickles_ends_with_the_time_limit() {
+    let authority = Authority::new();
+    let slow = |stream| {
+        IS_SLOW.set(true);
+        Trickling(stream)
+    };
+    let server = Server::of_market_over(authority.sign(params("127.0.0.1")), slow, |_| None);
+    let folder = tempfile::tempdir().unwrap();
+    let limits = ["--timeout", "2", "--max-time", "60", "--retry-pause", "1"];
+    let options = ["--usd-rub", "75", "--ignore-robots"];
+    let ran = server.run(
+        folder.path(),
+        &authority.pem,
+        &[&options[..], &limits].concat(),
+    );
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    let why = "not done within --timeout";
+    assert!(ran.stderr.contains(why), "{}", ran.stderr);
+}
+
 /// Each makes one connection, and the message names the fault.
 #[test]
 fn rejects_invalid_certificates_without_a_retry() {
