@@ -23,6 +23,8 @@ mod coverage;
 mod currencies;
 mod damage;
 #[cfg(unix)]
+mod database_readers;
+#[cfg(unix)]
 mod diff;
 mod dry_run;
 mod encodings;
@@ -107,6 +109,8 @@ mod throttle;
 mod tls;
 mod torture;
 mod trace;
+#[cfg(unix)]
+mod unusable_databases;
 mod walks;
 mod warc;
 mod wrong_index;
