@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 
@@ -26,6 +27,9 @@ const OTHER_THREADS: usize = 10;
 /// Where the limit of threads exceeds those of a run by more, none are tried out: to start 128 takes
 /// 11 ms, more than a tenth of a run over loopback. Few users have thousands of threads.
 const PLENTY_OF_THREADS: u64 = 8192;
+
+/// How long the threads that were tried out may take to end.
+const LONGEST_END: Duration = Duration::from_secs(10);
 
 /// Address space of a run, in bytes, without thread stacks ([`STACK`]) and arenas ([`ARENA`]).
 const MEMORY: u64 = 128 << 20;
@@ -115,8 +119,9 @@ fn startable_threads(most: usize) -> usize {
     if usage::most_threads().is_none_or(|limit| limit >= PLENTY_OF_THREADS + most as u64) {
         return most;
     }
+    let running = usage::running_threads();
     let (release, released) = bounded::<Infallible>(0);
-    thread::scope(|scope| {
+    let started = thread::scope(|scope| {
         let start = |_| {
             let released = released.clone();
             let wait = move || released.recv().is_ok();
@@ -125,7 +130,14 @@ fn startable_threads(most: usize) -> usize {
         let started = (0..most).map_while(start).count();
         drop(release);
         started
-    })
+    });
+    // A scope does not wait for the end of its threads, only for that of their functions. Until then they
+    // count, and the threads of the run could not be started.
+    let deadline = Instant::now() + LONGEST_END;
+    while usage::running_threads() > running && Instant::now() < deadline {
+        thread::sleep(Duration::from_micros(100));
+    }
+    started
 }
 
 /// How many threads fit into an address space of `free` bytes.

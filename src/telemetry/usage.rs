@@ -45,11 +45,19 @@ mod system {
         bytes_in_status(&process.to_string(), "VmRSS:")
     }
 
+    pub fn running_threads() -> Option<usize> {
+        status("self", "Threads:")?.parse().ok()
+    }
+
     fn bytes_in_status(process: &str, field: &str) -> Option<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix(field))?;
-        let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+        let kibibytes: u64 = status(process, field)?.strip_suffix(" kB")?.parse().ok()?;
         Some(kibibytes * 1024)
+    }
+
+    fn status(process: &str, field: &str) -> Option<String> {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        let value = status.lines().find_map(|line| line.strip_prefix(field))?;
+        Some(value.trim().to_owned())
     }
 
     pub fn raise_open_file_limit() -> Option<u64> {
@@ -133,6 +141,10 @@ mod system {
     pub fn memory_of(_process: u32) -> Option<u64> {
         None
     }
+
+    pub fn running_threads() -> Option<usize> {
+        None
+    }
 }
 
 /// CPU time of all threads of this process, user and system. `None` if the system does not report it.
@@ -162,6 +174,12 @@ pub fn peak_memory_of_children() -> Option<u64> {
 /// without `/proc`.
 pub fn memory_of(process: u32) -> Option<u64> {
     system::memory_of(process)
+}
+
+/// The threads of this process that count towards the limits of the system, also those that have returned
+/// and are about to end. `None` on systems without `/proc`.
+pub fn running_threads() -> Option<usize> {
+    system::running_threads()
 }
 
 /// Raises the limit of open files and connections to the hard limit. Returns the limit then in force,
