@@ -11,8 +11,8 @@ use std::cell::{Cell, Ref, RefCell};
 use html5ever::driver::{self, ParseOpts, Parser};
 use html5ever::tendril::{StrTendril, TendrilSink};
 use html5ever::tree_builder::{ElementFlags, NodeOrText, QuirksMode, TreeSink};
-use html5ever::{Attribute, QualName, local_name, ns};
-use scraper::{Html, HtmlTreeSink};
+use html5ever::{Attribute, QualName, expanded_name, local_name, ns};
+use scraper::{ElementRef, Html, HtmlTreeSink};
 
 /// Maximum size of a page in bytes. Real pages have 92 to 364 KB, copies saved from a browser up to
 /// 623 KB.
@@ -43,14 +43,32 @@ const TOO_DEEP: TooLarge = TooLarge("its elements are nested too deeply");
 
 /// Parses a page. Bytes that are not UTF-8 are replaced.
 pub fn document(html: &[u8]) -> Result<Html, TooLarge> {
+    check_length(html)?;
     let sink = LimitedTree::new(Html::new_document());
     build(driver::parse_document(sink, ParseOpts::default()), html)
+}
+
+/// Parses a page up to the end of its title: of the first one in HTML that is not in a template or a
+/// picture. A page of any length, as the limits of the other functions hold up to there.
+pub fn document_up_to_title(html: &[u8]) -> Result<Html, TooLarge> {
+    let mut sink = LimitedTree::new(Html::new_document());
+    sink.ends_with_title = true;
+    build(driver::parse_document(sink, ParseOpts::default()), html)
+}
+
+/// Whether an element is the title of a page: a `title` in HTML that is not in a template or a picture.
+pub fn is_title(element: ElementRef<'_>) -> bool {
+    let outer = element.ancestors().filter_map(ElementRef::wrap);
+    let mut names = outer.map(|element| element.value().name());
+    element.value().name.expanded() == expanded_name!(html "title")
+        && !names.any(|name| matches!(name, "template" | "svg"))
 }
 
 /// Parses a piece of a page's body.
 pub fn fragment(html: &str) -> Result<Html, TooLarge> {
     let sink = LimitedTree::new(Html::new_fragment());
     let body = QualName::new(None, ns!(html), local_name!("body"));
+    check_length(html.as_bytes())?;
     let parser = driver::parse_fragment(sink, ParseOpts::default(), body, Vec::new(), false);
     build(parser, html.as_bytes())
 }
@@ -64,10 +82,12 @@ pub fn check_length(html: &[u8]) -> Result<(), TooLarge> {
 }
 
 fn build(mut parser: Parser<LimitedTree>, html: &[u8]) -> Result<Html, TooLarge> {
-    check_length(html)?;
     for chunk in html.utf8_chunks() {
         let mut rest = chunk.valid();
         while !rest.is_empty() {
+            if parser.tokenizer.sink.sink.is_complete.get() {
+                return Ok(parser.finish());
+            }
             let (piece, after) = rest.split_at(piece_end(rest));
             feed(&mut parser, piece)?;
             rest = after;
@@ -115,6 +135,9 @@ struct LimitedTree {
     checked_steps: Cell<usize>,
     /// Bytes fed since the last step.
     silent_bytes: Cell<usize>,
+    /// Whether the tree is complete once it has a title.
+    ends_with_title: bool,
+    is_complete: Cell<bool>,
 }
 
 impl LimitedTree {
@@ -126,6 +149,8 @@ impl LimitedTree {
             is_too_deep: Cell::new(false),
             checked_steps: Cell::new(0),
             silent_bytes: Cell::new(0),
+            ends_with_title: false,
+            is_complete: Cell::new(false),
         }
     }
 
@@ -255,6 +280,18 @@ impl TreeSink for LimitedTree {
     ) {
         self.create(1)
             .append_doctype_to_document(name, public_id, system_id);
+    }
+
+    fn pop(&self, element: &Handle) {
+        if self.ends_with_title {
+            let html = self.tree.0.borrow();
+            let is_title = html
+                .tree
+                .get(*element)
+                .and_then(ElementRef::wrap)
+                .is_some_and(is_title);
+            self.is_complete.set(self.is_complete.get() || is_title);
+        }
     }
 
     fn get_template_contents(&self, target: &Handle) -> Handle {

@@ -59,6 +59,7 @@ mod network;
 mod number;
 mod other_page;
 mod page;
+mod page_text;
 mod plausibility;
 mod politeness;
 mod properties;
