@@ -17,7 +17,7 @@
 use std::path::{Path, PathBuf, absolute};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::store::error::{Access, StoreError, run_command};
 
@@ -94,7 +94,7 @@ impl Database {
         let header = Header::of(&database.connection).map_err(error)?;
         let latest = SCRIPTS.len() as i32;
         match header {
-            _ if header.is_new() => Err(StoreError::misuse(
+            _ if header.has_no_runs() => Err(StoreError::misuse(
                 format!("{shown} has no run"),
                 format!("`{}` adds one", run_command(path, None)),
             )),
@@ -117,7 +117,8 @@ impl Database {
         }
     }
 
-    fn open(
+    /// Opens a file without looking into it.
+    pub(super) fn open(
         path: &Path,
         flags: OpenFlags,
         access: Access,
@@ -213,6 +214,33 @@ impl Header {
     fn is_new(self) -> bool {
         (self.application_id, self.version, self.objects) == (0, 0, 0)
     }
+
+    /// Whether no run has been written yet: the file is new, or this program has created it for other tables.
+    fn has_no_runs(self) -> bool {
+        self.is_new() || (self.application_id, self.version) == (APPLICATION_ID, 0)
+    }
+}
+
+/// Makes a new file one of this program, so that runs may be appended to it later. Changes no other file.
+pub(super) fn mark_new(transaction: &Transaction) -> rusqlite::Result<()> {
+    if Header::of(transaction)?.is_new() {
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    }
+    Ok(())
+}
+
+/// The names of the tables and views of the runs.
+pub(super) fn names() -> Vec<String> {
+    let names = || {
+        let connection = Connection::open_in_memory()?;
+        for script in SCRIPTS {
+            connection.execute_batch(script)?;
+        }
+        let mut select = connection.prepare("SELECT name FROM sqlite_schema")?;
+        select.query_map([], |row| row.get(0))?.collect()
+    };
+    let names: rusqlite::Result<Vec<String>> = names();
+    names.expect("the scripts create the schema")
 }
 
 fn later_version(path: &Path, version: i32) -> StoreError {

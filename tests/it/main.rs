@@ -46,6 +46,7 @@ mod inspect;
 mod interrupted;
 #[cfg(unix)]
 mod journal_damage;
+mod json_objects;
 mod large;
 #[cfg(unix)]
 mod limits;
