@@ -35,6 +35,12 @@ pub fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
+/// Whether two paths lead to the same file or folder.
+pub fn are_same(one: &Path, other: &Path) -> bool {
+    let canonical = |path: &Path| path.canonicalize().ok();
+    canonical(one).is_some_and(|one| Some(one) == canonical(other))
+}
+
 /// Why a path cannot be an output.
 #[derive(Debug, thiserror::Error)]
 pub enum PathError {

@@ -45,14 +45,15 @@ impl Content {
 }
 
 /// Passes bytes on and computes their digest.
-struct Hashing<W> {
+#[derive(Debug)]
+pub struct Hashing<W> {
     inner: W,
     bytes: u64,
     sha256: Sha256,
 }
 
 impl<W: Write> Hashing<W> {
-    fn new(inner: W) -> Self {
+    pub fn new(inner: W) -> Self {
         Hashing {
             inner,
             bytes: 0,
@@ -60,7 +61,21 @@ impl<W: Write> Hashing<W> {
         }
     }
 
-    fn content(self) -> Content {
+    /// Passes later bytes on to another receiver.
+    pub fn to<V>(self, inner: V) -> Hashing<V> {
+        Hashing {
+            inner,
+            bytes: self.bytes,
+            sha256: self.sha256,
+        }
+    }
+
+    /// Bytes passed on so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub fn content(self) -> Content {
         Content {
             bytes: self.bytes,
             sha256: HEXLOWER.encode(&self.sha256.finalize()),

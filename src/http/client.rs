@@ -4,6 +4,7 @@
 //! only. The request asks for gzip itself, and `decode` inflates under a limit of its own.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
 use std::io::{self, ErrorKind, Read};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::RwLock;
@@ -22,12 +23,11 @@ use ureq::{Agent, Body, Proxy};
 use crate::http::body::{self, BodyError, LargeBufferPermit, LargeBuffers};
 use crate::http::connections::{Generation, INPUT_BUFFER, OUTPUT_BUFFER};
 use crate::http::error::{PageError, Reason, Unresolved, is_disconnect};
-use crate::http::page::Page;
+use crate::http::page::{Page, Saved};
 use crate::http::proxy::{self, ProxyChoice};
 use crate::http::redirect::{self, Chain, Redirects};
 use crate::http::tcp::TcpConnector;
 use crate::http::tls::Authorities;
-use crate::site::paths;
 use crate::telemetry::counters::Counters;
 use crate::words;
 
@@ -35,6 +35,8 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const HEADERS_TIMEOUT: Duration = Duration::from_secs(15);
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The time limit of an attempt at robots.txt where downloads have none.
+const SMALL_TIMEOUT: Duration = Duration::from_secs(45);
 /// The Accept header of every request.
 pub const ACCEPT: &str = "text/html,application/xml;q=0.9,*/*;q=0.8";
 /// Maximum number of idle connections that stay open. The library goes through all of them twice for each
@@ -49,8 +51,11 @@ const MAX_IDLE: usize = 512;
 pub struct Options {
     /// Maximum number of idle connections that stay open, up to 512.
     pub connections: usize,
-    /// The time limit of one attempt from start to end. Its parts have shorter limits.
-    pub timeout: Duration,
+    /// The time limit of one attempt from start to end; its parts have shorter limits. `None` for bodies
+    /// that may take any time, as long as bytes arrive.
+    pub timeout: Option<Duration>,
+    /// Maximum size of a response in bytes as received, with its head and chunk sizes.
+    pub max_response: u64,
     pub user_agent: String,
     pub proxy: ProxyChoice,
     /// `None` for the authorities built into the library, Mozilla's.
@@ -67,6 +72,42 @@ pub struct Limits {
     pub redirects: Redirects,
 }
 
+/// One GET.
+#[derive(Debug, Clone, Copy)]
+pub struct Get<'a> {
+    pub address: &'a str,
+    pub limits: Limits,
+    /// Takes the body of a download. `None` for a body that is read into a buffer.
+    pub sink: Option<&'a dyn BodySink>,
+}
+
+/// The head of a response.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'a> {
+    pub status: u16,
+    pub headers: &'a HeaderMap,
+    /// The address that has responded.
+    pub address: &'a str,
+    /// The length of the body in bytes, if the response states it.
+    pub length: Option<u64>,
+}
+
+/// Takes the body of a response as it comes.
+pub trait BodySink: Debug + Send + Sync {
+    /// Headers of the request, and of those that follow redirects.
+    fn headers(&self) -> HeaderMap;
+
+    /// Reads the body to its end, and adds its bytes to [`Counters::bytes_wire`]. `None` if the sink does not
+    /// take the response, such as an error page; then nothing of the body is read. The error is that of the
+    /// attempt: a body that breaks off or is too large, a disk that does not take it.
+    fn receive(
+        &self,
+        head: Head,
+        body: &mut dyn Read,
+        counters: &Counters,
+    ) -> Result<Option<Saved>, PageError>;
+}
+
 /// A blocking HTTP client for any number of threads.
 #[derive(Debug)]
 pub struct Client {
@@ -79,7 +120,7 @@ pub struct Client {
 
 impl Client {
     pub fn new(options: Options) -> Self {
-        let limit = |part: Duration| Some(part.min(options.timeout));
+        let limit = |part: Duration| Some(options.timeout.map_or(part, |whole| part.min(whole)));
         let config = Config::builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -87,11 +128,11 @@ impl Client {
             .user_agent(options.user_agent)
             .accept(ACCEPT)
             .accept_encoding("gzip")
-            .timeout_global(Some(options.timeout))
+            .timeout_global(options.timeout)
             .timeout_resolve(limit(CONNECT_TIMEOUT))
             .timeout_connect(limit(CONNECT_TIMEOUT))
             .timeout_recv_response(limit(HEADERS_TIMEOUT))
-            .timeout_recv_body(limit(BODY_TIMEOUT))
+            .timeout_recv_body(options.timeout.and_then(|_| limit(BODY_TIMEOUT)))
             .timeout_per_read(limit(READ_TIMEOUT))
             .max_idle_connections(options.connections.min(MAX_IDLE))
             .max_idle_connections_per_host(options.connections.min(MAX_IDLE))
@@ -106,7 +147,7 @@ impl Client {
                 config.tls_config(TlsConfig::builder().root_certs(roots).build())
             }
         };
-        let connections = Generation::default();
+        let connections = Generation::new(options.max_response);
         let tcp = TcpConnector::default();
         // The library's own chain, with other TCP connections.
         let connector =
@@ -124,32 +165,54 @@ impl Client {
         }
     }
 
-    /// Sends a GET to an address as [`paths::encoded`] spells it, and follows redirects. Returns the
+    /// Sends a GET to an address as [`encoded`](crate::site::paths::encoded) spells it, and follows redirects. Returns the
     /// response of any status.
     ///
     /// `buffer` is called when the body arrives, so that a request waiting for its response holds no
-    /// buffer. `may_send` is called with the path of every request after the first.
+    /// buffer. `may_send` is called with the address of every request after the first.
     pub fn get(
         &self,
-        address: &str,
-        limits: Limits,
+        get: Get,
         buffer: impl FnOnce() -> Vec<u8>,
         counters: &Counters,
         may_send: impl Fn(&str) -> Result<(), PageError>,
     ) -> Result<Page, PageError> {
+        let Get {
+            address,
+            limits,
+            sink,
+        } = get;
         let started = Instant::now();
-        let may_send = |address: &str| may_send(paths::of_address(address));
         let chain = Chain::new(address, limits.redirects);
+        let chain = chain.of_download(sink.map(|sink| sink.headers()));
         let (response, followed) = self.follow_redirects(chain, counters, &may_send)?;
         let waited = started.elapsed();
-        let (parts, body) = response.into_parts();
+        let (parts, mut body) = response.into_parts();
         let status = parts.status.as_u16();
-        if status == 200 {
+        if matches!(status, 200 | 206) {
             check_transfer_encoding(&parts.headers, parts.version)?;
         }
-        let (body, large) = match self.read_body(body, limits, buffer()) {
+        let saved = match sink {
+            None => None,
+            Some(sink) => {
+                let head = Head {
+                    status,
+                    headers: &parts.headers,
+                    address: followed.reached.as_deref().unwrap_or(address),
+                    length: body.content_length(),
+                };
+                sink.receive(head, &mut body.as_reader(), counters)?
+            }
+        };
+        let read = match saved {
+            None => self.read_body(body, limits, buffer()),
+            Some(_) => Ok(Default::default()),
+        };
+        let (body, large) = match read {
             Ok(read) => read,
-            Err(error) if status == 200 => return Err(body_error(error, limits.max_body)),
+            Err(error) if (200..300).contains(&status) => {
+                return Err(body_error(error, limits.max_body));
+            }
             // The body of an error page is read only to keep the connection. If it breaks, the
             // status still counts.
             Err(_) => Default::default(),
@@ -166,6 +229,7 @@ impl Client {
             elapsed: started.elapsed(),
             from_journal: false,
             large,
+            saved,
         })
     }
 
@@ -264,9 +328,15 @@ impl Client {
         if let Some(cookies) = chain.cookies() {
             request = request.header(COOKIE, cookies);
         }
-        // Only a request through a proxy pays for a configuration of its own.
+        for (name, value) in chain.headers() {
+            request = request.header(name, value);
+        }
+        // Only a request through a proxy, or of a client for downloads, pays for a configuration of its own.
         if let Some(proxy) = proxy {
             request = request.config().proxy(Some(proxy.clone())).build();
+        }
+        if !chain.may_take_any_time() && self.agent.config().timeouts().global.is_none() {
+            request = request.config().timeout_global(Some(SMALL_TIMEOUT)).build();
         }
         request.call()
     }
@@ -300,13 +370,18 @@ pub fn check_transfer_encoding(headers: &HeaderMap, version: Version) -> Result<
 }
 
 fn body_error(error: BodyError, limit: u64) -> PageError {
-    let mut error = match error {
+    match error {
         BodyError::TooLarge => {
             let detail = format!("the body is larger than {} MiB", limit >> 20);
-            return PageError::new(Reason::TooLarge, detail);
+            PageError::new(Reason::TooLarge, detail)
         }
-        BodyError::Broken(error) => PageError::of_client(error.into()),
-    };
+        BodyError::Broken(error) => broken_body(error),
+    }
+}
+
+/// The error of a body that breaks off.
+pub fn broken_body(error: io::Error) -> PageError {
+    let mut error = PageError::of_client(error.into());
     // Broken chunks, unlike a broken status line, are often whole in the next response.
     if error.reason == Reason::Protocol {
         error.reason = Reason::Broken;

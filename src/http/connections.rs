@@ -18,23 +18,34 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTi
 pub const INPUT_BUFFER: usize = 32 << 10;
 /// Size of the send buffer of a connection, in bytes. A request has 300 bytes, and its cookies.
 pub const OUTPUT_BUFFER: usize = 4 << 10;
-/// Maximum size of a response in bytes as received: headers, chunk sizes and trailers included. A body
-/// has at most 2 MiB. The limit of the body does not count the rest, and trailers without an end would
-/// otherwise be read until the time limit.
-pub const MAX_RESPONSE: usize = 8 << 20;
+/// Maximum size of a response to the rankings job, in bytes as received: headers, chunk sizes and trailers
+/// included. A body has at most 2 MiB. The limit of the body does not count the rest, and trailers without an
+/// end would otherwise be read until the time limit.
+pub const MAX_RESPONSE: u64 = 8 << 20;
 
-/// How often connections have been retired.
-#[derive(Debug, Clone, Default)]
-pub struct Generation(Arc<AtomicU64>);
+/// How often connections have been retired, and how long their responses may be.
+#[derive(Debug, Clone)]
+pub struct Generation {
+    retired: Arc<AtomicU64>,
+    max_response: u64,
+}
 
 impl Generation {
+    /// Connections whose responses have at most so many bytes as received.
+    pub fn new(max_response: u64) -> Self {
+        Generation {
+            retired: Arc::default(),
+            max_response,
+        }
+    }
+
     /// Retires all connections open now. A request under way is still answered.
     pub fn retire(&self) {
-        self.0.fetch_add(1, Relaxed);
+        self.retired.fetch_add(1, Relaxed);
     }
 
     fn get(&self) -> u64 {
-        self.0.load(Relaxed)
+        self.retired.load(Relaxed)
     }
 }
 
@@ -62,7 +73,7 @@ pub struct Connection<T> {
     opened_in: u64,
     now: Generation,
     /// Bytes received since the last request.
-    received: usize,
+    received: u64,
 }
 
 impl<T: Transport> Transport for Connection<T> {
@@ -85,9 +96,9 @@ impl<T: Transport> Transport for Connection<T> {
             return Err(Error::LargeResponseHeader(before, INPUT_BUFFER));
         }
         let made_progress = self.transport.await_input(timeout)?;
-        self.received += self.transport.buffers().input().len() - before;
-        if self.received > MAX_RESPONSE {
-            return Err(Error::BodyExceedsLimit(MAX_RESPONSE as u64));
+        self.received += (self.transport.buffers().input().len() - before) as u64;
+        if self.received > self.now.max_response {
+            return Err(Error::BodyExceedsLimit(self.now.max_response));
         }
         Ok(made_progress)
     }

@@ -21,8 +21,8 @@ use crate::telemetry::counters::Counters;
 use crate::telemetry::lane::Lane;
 use crate::telemetry::trace::Phase;
 
-/// Maximum size of an inflated body, in bytes. Real pages have 92 to 623 KB. Each parser thread
-/// keeps one buffer of up to this size.
+/// Maximum size of an inflated body, in bytes, unless the inflater has another limit. Real pages have 92 to
+/// 623 KB. Each parser thread keeps one buffer of up to this size.
 pub const MAX_INFLATED: usize = 2 << 20;
 /// Maximum compression factor of Deflate, 1032:1
 /// (<https://zlib.net/zlib_tech.html>, "Maximum Compression Factor").
@@ -40,6 +40,8 @@ const MIN_ROOM: usize = 4 << 10;
 pub struct Inflater {
     decompressor: Decompressor,
     buffer: Vec<u8>,
+    /// Maximum size of an inflated body, in bytes.
+    pub limit: usize,
 }
 
 impl Default for Inflater {
@@ -47,13 +49,14 @@ impl Default for Inflater {
         Inflater {
             decompressor: Decompressor::new(),
             buffer: Vec::new(),
+            limit: MAX_INFLATED,
         }
     }
 }
 
 impl Inflater {
     /// Inflates all members of a gzip body (RFC 1952, 2.2) and ignores bytes after the last one. Fails
-    /// above [`MAX_INFLATED`], because 1 MB of gzip can inflate to 1 GB.
+    /// above its limit, because 1 MB of gzip can inflate to 1 GB.
     pub fn gunzip(&mut self, body: &[u8]) -> Result<&[u8], PageError> {
         // One body in 400 has these bytes by chance. It takes the longer way to the same result.
         let may_have_more =
@@ -75,20 +78,20 @@ impl Inflater {
         let length = self.fill(room, |decompressor, buffer| {
             decompressor.gzip_decompress(body, buffer)
         });
-        let length = length.map_err(|error| of_inflating(error, "gzip"))?;
+        let length = length.map_err(|error| self.error(error, "gzip"))?;
         Ok(&self.buffer[..length])
     }
 
     fn gunzip_members(&mut self, mut body: &[u8]) -> Result<&[u8], PageError> {
         self.buffer.clear();
         loop {
-            let room = MAX_INFLATED - self.buffer.len();
+            let room = self.limit - self.buffer.len();
             let mut member = GzDecoder::new(&mut body).take(room as u64 + 1);
             match member.read_to_end(&mut self.buffer) {
-                Ok(length) if length > room => return Err(too_large()),
+                Ok(length) if length > room => return Err(too_large(self.limit)),
                 Ok(_) if body.starts_with(&GZIP_MEMBER[..2]) => {}
                 Ok(_) => return Ok(&self.buffer),
-                Err(_) => return Err(of_inflating(DecompressionError::BadData, "gzip")),
+                Err(_) => return Err(self.error(DecompressionError::BadData, "gzip")),
             }
         }
     }
@@ -107,45 +110,45 @@ impl Inflater {
                 }),
                 error => Err(error),
             })
-            .map_err(|error| of_inflating(error, "deflate"))?;
+            .map_err(|error| self.error(error, "deflate"))?;
         Ok(&self.buffer[..length])
     }
 
-    /// Calls `inflate` with the buffer, which grows from `room` bytes to at most [`MAX_INFLATED`].
+    /// Calls `inflate` with the buffer, which grows from `room` bytes to at most the limit.
     fn fill(
         &mut self,
         room: usize,
         inflate: impl Fn(&mut Decompressor, &mut [u8]) -> Result<usize, DecompressionError>,
     ) -> Result<usize, DecompressionError> {
-        let mut room = room.clamp(MIN_ROOM, MAX_INFLATED);
+        let mut room = room.clamp(MIN_ROOM, self.limit);
         loop {
             if self.buffer.len() < room {
                 self.buffer.resize(room, 0);
             }
             match inflate(&mut self.decompressor, &mut self.buffer) {
-                Err(DecompressionError::InsufficientSpace) if self.buffer.len() < MAX_INFLATED => {
-                    room = (2 * self.buffer.len()).min(MAX_INFLATED);
+                Err(DecompressionError::InsufficientSpace) if self.buffer.len() < self.limit => {
+                    room = (2 * self.buffer.len()).min(self.limit);
                 }
                 result => return result,
             }
         }
     }
-}
 
-fn of_inflating(error: DecompressionError, encoding: &str) -> PageError {
-    match error {
-        DecompressionError::InsufficientSpace => too_large(),
-        DecompressionError::BadData => {
-            let detail =
-                format!("the {encoding} body does not inflate: it is damaged or cut short");
-            PageError::new(Reason::BadEncoding, detail)
+    fn error(&self, error: DecompressionError, encoding: &str) -> PageError {
+        match error {
+            DecompressionError::InsufficientSpace => too_large(self.limit),
+            DecompressionError::BadData => {
+                let detail =
+                    format!("the {encoding} body does not inflate: it is damaged or cut short");
+                PageError::new(Reason::BadEncoding, detail)
+            }
         }
     }
 }
 
-/// The error of a body that is larger than [`MAX_INFLATED`] without its encodings.
-pub fn too_large() -> PageError {
-    let limit = MAX_INFLATED >> 20;
+/// The error of a body that is larger than `limit` bytes without its encodings.
+pub fn too_large(limit: usize) -> PageError {
+    let limit = limit >> 20;
     let detail = format!("the body inflates to more than {limit} MiB");
     PageError::new(Reason::TooLarge, detail)
 }

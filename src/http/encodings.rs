@@ -97,7 +97,7 @@ fn unzstd(mut body: &[u8]) -> Result<Vec<u8>, PageError> {
             Err(_) => return Err(damaged("zstd")),
         }
         if decoded.len() > MAX_INFLATED {
-            return Err(decode::too_large());
+            return Err(decode::too_large(MAX_INFLATED));
         }
         if body.is_empty() {
             return Ok(decoded);
@@ -118,7 +118,7 @@ fn read(encoding: &str, decoder: impl Read) -> Result<Vec<u8>, PageError> {
     let mut limited = decoder.take(MAX_INFLATED as u64 + 1);
     match limited.read_to_end(&mut decoded) {
         Ok(length) if length <= MAX_INFLATED => Ok(decoded),
-        Ok(_) => Err(decode::too_large()),
+        Ok(_) => Err(decode::too_large(MAX_INFLATED)),
         Err(_) => Err(damaged(encoding)),
     }
 }

@@ -4,7 +4,7 @@
 
 pub(crate) mod body;
 pub mod client;
-pub(crate) mod connections;
+pub mod connections;
 pub mod decode;
 pub mod encodings;
 pub mod error;

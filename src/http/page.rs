@@ -35,6 +35,17 @@ pub struct Page {
     pub from_journal: bool,
     /// The permit for a body larger than usual; it lives as long as the body.
     pub large: Option<LargeBufferPermit>,
+    /// The body of a download, which is not in `body`.
+    pub saved: Option<Saved>,
+}
+
+/// A body that was saved as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// Its length, with the bytes of an earlier attempt.
+    pub bytes: u64,
+    /// SHA-256 in hexadecimal, as `sha256sum` prints it.
+    pub sha256: String,
 }
 
 impl Page {

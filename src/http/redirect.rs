@@ -1,7 +1,7 @@
 //! Redirects: where one leads, whether it may be followed, and the cookies that it asks for.
 
 use http::header::{LOCATION, SET_COOKIE};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, percent_encode};
 use url::Url;
 
@@ -37,6 +37,8 @@ pub struct Chain {
     followed: usize,
     /// The value of the `Cookie` header, once a check has asked for one.
     cookies: Option<HeaderValue>,
+    /// Further headers of every request of a download. `None` for a page.
+    headers: Option<HeaderMap>,
 }
 
 impl Chain {
@@ -46,7 +48,22 @@ impl Chain {
             address: address.to_owned(),
             followed: 0,
             cookies: None,
+            headers: None,
         }
+    }
+
+    /// Makes it a download, if there are headers for its requests.
+    pub fn of_download(self, headers: Option<HeaderMap>) -> Self {
+        Chain { headers, ..self }
+    }
+
+    pub fn headers(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.headers.iter().flatten()
+    }
+
+    /// Whether its body may take any time: that of a download.
+    pub fn may_take_any_time(&self) -> bool {
+        self.headers.is_some()
     }
 
     pub fn address(&self) -> &str {

@@ -8,7 +8,7 @@ mod database;
 pub mod dry_run;
 pub mod exchange_rate;
 mod finish;
-mod limits;
+pub(crate) mod limits;
 mod open;
 mod remedies;
 pub mod settings;
@@ -151,14 +151,20 @@ fn walk_index(job: &Job, source: &Source, counters: &Counters) -> Result<Harvest
     let walk = IndexWalk::new(source, &job.index, job.walk, counters).with_second_looks();
     walk.check_letters()?;
     let walk = Walk::Index(walk);
-    let mut harvest = pipeline::run(walk, source, job.sizes, counters, parse_company)?;
+    let mut harvest = pipeline::run(
+        walk,
+        source,
+        job.sizes,
+        counters,
+        |_, page, inflater, lane| parse_company(page, inflater, lane),
+    )?;
     harvest.settle();
     Ok(harvest)
 }
 
 /// Cancels the run on a signal and after `max_time`. Aborts its requests if it is cancelled for
 /// another reason. Returns when `ended` disconnects.
-fn cancel_on_signal_or_timeout(
+pub(crate) fn cancel_on_signal_or_timeout(
     interrupts: &Receiver<i32>,
     max_time: Option<Duration>,
     source: &Source,

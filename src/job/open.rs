@@ -9,6 +9,7 @@ use crate::disk::output::{NewFolders, OutputError};
 use crate::disk::staging::StagedFile;
 use crate::exit::Exit;
 use crate::http::client::{Client, Options};
+use crate::http::connections::MAX_RESPONSE;
 use crate::http::proxy::ProxyChoice;
 use crate::job::advice::Stop;
 use crate::job::settings::{Access, Job, RetryTiming};
@@ -137,7 +138,8 @@ pub fn source(
     };
     let client = Client::new(Options {
         connections,
-        timeout,
+        timeout: Some(timeout),
+        max_response: MAX_RESPONSE,
         user_agent: access.user_agent.clone(),
         proxy: proxy(access, [&pages, &rates])?,
         authorities: access.authorities.clone(),

@@ -129,7 +129,9 @@ impl<'a> Fetcher<'a> {
         let mut lane = self.counters.lane(Label::Fetcher);
         for task in &self.tasks {
             let buffer = || match task.target {
-                Target::Company(_) => self.spare_buffers.try_recv().unwrap_or_default(),
+                Target::Company(_) | Target::Listed(_) => {
+                    self.spare_buffers.try_recv().unwrap_or_default()
+                }
                 _ => Vec::new(),
             };
             lane.set_path(task.path().clone());
@@ -143,7 +145,10 @@ impl<'a> Fetcher<'a> {
 
     /// Sends a page to its receiver. Returns false if that has ended.
     fn hand_over(&self, task: Task, page: Result<Page, PageError>) -> bool {
-        if !matches!(task.target, Target::Company(_)) {
+        if matches!(
+            task.target,
+            Target::IndexPage { .. } | Target::Recheck { .. }
+        ) {
             let fetched = Fetched {
                 task,
                 page,
@@ -157,8 +162,9 @@ impl<'a> Fetcher<'a> {
         }
         let is_recorded =
             self.source.as_archive().is_some() || page.as_ref().is_ok_and(|page| page.from_journal);
-        let throttle = self.source.throttle(task.request().purpose);
-        if is_recorded || throttle.serves_pages() {
+        let is_company = matches!(task.target, Target::Company(_));
+        let throttle = &self.source.pages_host.throttle;
+        if is_recorded || !is_company || throttle.serves_pages() {
             let unrecorded = None;
             let fetched = Fetched {
                 task,

@@ -39,6 +39,7 @@
 //! **Memory.** With 50,000 companies a run has 44 MB, with 500 it has 16 MB: 570 bytes for each.
 //! With 100,000, 128 fetchers and 8 parsers it has 82 MB.
 
+pub mod address_walk;
 mod companies_seen;
 mod fetchers;
 pub mod harvest;
@@ -69,6 +70,7 @@ use crate::pipeline::harvest::Harvest;
 use crate::pipeline::index_walk::WalkError;
 use crate::pipeline::open_tasks::OpenTasks;
 use crate::pipeline::parsers::Parser;
+use crate::pipeline::task::Target;
 use crate::pipeline::threads::join;
 use crate::pipeline::walker::Walker;
 use crate::source::Source;
@@ -98,7 +100,7 @@ pub fn run<'a, P: Send>(
     source: &'a Source,
     sizes: PoolSizes,
     counters: &'a Counters,
-    parse: impl Fn(&Page, &mut Inflater, &mut Lane) -> Result<P, PageError> + Sync,
+    parse: impl Fn(&mut Target, &Page, &mut Inflater, &mut Lane) -> Result<P, PageError> + Sync,
 ) -> Result<Harvest<P>, WalkError> {
     let PoolSizes { fetchers, parsers } = sizes;
     let parser_pool = parser_pool(parsers);

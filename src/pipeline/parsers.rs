@@ -32,7 +32,7 @@ pub struct Parser<'a, F> {
 
 impl<P, F> Parser<'_, F>
 where
-    F: Fn(&Page, &mut Inflater, &mut Lane) -> Result<P, PageError>,
+    F: Fn(&mut Target, &Page, &mut Inflater, &mut Lane) -> Result<P, PageError>,
 {
     /// Parses one page after another, until the pages end.
     pub fn run(&self) -> Harvest<P> {
@@ -42,21 +42,31 @@ where
         let mut lane = self.counters.lane(Label::Reader);
         for fetched in &self.pages {
             let Fetched {
-                task,
+                mut task,
                 page,
                 unrecorded,
             } = fetched;
             lane.set_path(task.path().clone());
             let from_journal = page.as_ref().is_ok_and(|page| page.from_journal);
             let is_redirected = page.as_ref().is_ok_and(|page| page.reached.is_some());
-            let result = page.and_then(|page| self.parse_page(page, &mut inflater, &mut lane));
+            let result = page
+                .and_then(|page| self.parse_page(&mut task.target, page, &mut inflater, &mut lane));
             // Recorded pages say nothing about the site as it is now.
             if !from_journal && self.source.as_archive().is_none() {
-                let throttle = self.source.throttle(task.request().purpose);
-                throttle.record_result(task.path(), &result, self.counters);
+                self.record_result(&task, &result);
             }
             drop(unrecorded);
             let event = match (result, task) {
+                (
+                    Ok(_),
+                    task @ Task {
+                        target: Target::Listed(_),
+                        ..
+                    },
+                ) => {
+                    self.counters.parsed.add(1);
+                    Event::Done(task)
+                }
                 (Ok((page, elapsed)), Task { target, .. }) => {
                     if !from_journal {
                         harvest.add_latency(elapsed);
@@ -82,16 +92,25 @@ where
         harvest
     }
 
+    fn record_result<T>(&self, task: &Task, result: &Result<T, PageError>) {
+        let throttle = self.source.throttle(task.request());
+        match task.target {
+            Target::Listed(_) => throttle.record_listed(result, self.counters),
+            _ => throttle.record_result(task.path(), result, self.counters),
+        }
+    }
+
     /// Parses a page and gives its buffer back. Returns the time that its request took as well.
     fn parse_page(
         &self,
+        target: &mut Target,
         page: Page,
         inflater: &mut Inflater,
         lane: &mut Lane,
     ) -> Result<(P, Duration), PageError> {
         let elapsed = page.elapsed;
         // A panic may leave anything in the inflater's buffer; the next page overwrites it.
-        let parsed = catch_panic("parsing", || (self.parse)(&page, inflater, lane));
+        let parsed = catch_panic("parsing", || (self.parse)(target, &page, inflater, lane));
         match page.large {
             Some(permit) => permit.give_back(page.body),
             None => {

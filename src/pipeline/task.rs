@@ -3,13 +3,16 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
+use crate::http::client::BodySink;
 use crate::http::error::PageError;
 use crate::http::page::Page;
 use crate::site::index::Link;
 use crate::site::paths;
+use crate::source::host::Host;
 use crate::source::purpose::{Purpose, Request};
 use crate::source::retry::Attempts;
 
@@ -32,6 +35,35 @@ pub enum Target {
         id: IndexPageId,
         path: Arc<str>,
     },
+    /// A page of a list of addresses.
+    Listed(Box<Listed>),
+}
+
+/// An address of a list, and what is known of its page.
+#[derive(Debug)]
+pub struct Listed {
+    /// The place in the list, counted from 1.
+    pub position: u64,
+    pub address: Arc<str>,
+    pub host: Arc<Host>,
+    /// Takes the body, if the page is a download.
+    pub sink: Option<Arc<dyn BodySink>>,
+    /// What the last response was, also if the page has failed.
+    pub seen: Option<Seen>,
+}
+
+/// A response to the request of a listed page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The address that has responded, if it is another one.
+    pub reached: Option<String>,
+    pub status: u16,
+    /// From sending the request to the last byte of the response.
+    pub elapsed: Duration,
+    /// The value of `Content-Type`.
+    pub content_type: Option<String>,
+    /// Length of the body in bytes, without its Content-Encoding if that could be removed.
+    pub bytes: u64,
 }
 
 /// Which page of an index.
@@ -59,6 +91,8 @@ pub enum Event {
     IndexPage(Box<Fetched>),
     /// A company is in a harvest, and as few tasks are open as the walker waits for.
     FewOpen,
+    /// A listed page has its result.
+    Done(Task),
     /// A company page was not fetched, or does not parse.
     Failed {
         task: Task,
@@ -82,6 +116,7 @@ impl Task {
         match &self.target {
             Target::Company(link) => &link.path,
             Target::IndexPage { path, .. } | Target::Recheck { path, .. } => path,
+            Target::Listed(listed) => &listed.address,
         }
     }
 
@@ -90,8 +125,17 @@ impl Task {
             Target::Company(_) => Purpose::Company,
             Target::IndexPage { .. } => Purpose::Index,
             Target::Recheck { .. } => Purpose::Recheck,
+            Target::Listed(_) => Purpose::Listed,
         };
-        Request::new(purpose, self.path()).after(self.attempts)
+        let request = Request::new(purpose, self.path()).after(self.attempts);
+        match &self.target {
+            Target::Listed(listed) => Request {
+                host: Some(&listed.host),
+                sink: listed.sink.as_deref(),
+                ..request
+            },
+            _ => request,
+        }
     }
 }
 

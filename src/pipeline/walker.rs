@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, TrySendError, at, never, select};
 
 use crate::http::error::{PageError, Reason};
+use crate::pipeline::address_walk::AddressWalk;
 use crate::pipeline::harvest::Failure;
 use crate::pipeline::index_walk::{IndexWalk, WalkError};
 use crate::pipeline::open_tasks::OpenTasks;
@@ -19,8 +20,10 @@ use crate::telemetry::counters::Counters;
 #[expect(clippy::large_enum_variant, reason = "a run has one")]
 pub enum Walk<'a> {
     Index(IndexWalk<'a>),
-    /// A list of addresses.
+    /// The paths of companies on one site.
     List(std::vec::IntoIter<Link>),
+    /// A list of addresses.
+    Addresses(AddressWalk<'a>),
 }
 
 impl Walk<'_> {
@@ -29,6 +32,7 @@ impl Walk<'_> {
         match self {
             Walk::Index(walk) => walk.listed(),
             Walk::List(links) => links.len(),
+            Walk::Addresses(_) => 0,
         }
     }
 
@@ -36,13 +40,40 @@ impl Walk<'_> {
         match self {
             Walk::Index(walk) => walk.next_task(),
             Walk::List(links) => links.next().map(Target::Company).map(Task::new),
+            Walk::Addresses(walk) => walk.next_task(),
         }
+    }
+
+    /// Notes that a task is no longer under way: it has its result, or waits for its next attempt.
+    fn task_ended(&mut self, task: &Task) {
+        if let (Walk::Addresses(walk), Target::Listed(listed)) = (self, &task.target) {
+            walk.task_ended(listed);
+        }
+    }
+
+    /// Takes a task for its next attempt, and returns it unless its host has enough under way.
+    fn resume(&mut self, task: Task) -> Option<Task> {
+        match self {
+            Walk::Addresses(walk) => walk.resume(task),
+            Walk::Index(_) | Walk::List(_) => Some(task),
+        }
+    }
+
+    /// The next task: a retry that is due, or a further page.
+    fn next_due(&mut self, retries: &mut RetryQueue) -> Option<Task> {
+        while let Some(task) = retries.pop_due() {
+            if let Some(task) = self.resume(task) {
+                return Some(task);
+            }
+        }
+        self.next_task()
     }
 
     fn stop(&mut self) {
         match self {
             Walk::Index(walk) => walk.stop(),
             Walk::List(links) => links.by_ref().for_each(drop),
+            Walk::Addresses(walk) => walk.stop(),
         }
     }
 }
@@ -81,11 +112,7 @@ impl<'a> Walker<'a> {
         let mut unsent = None;
         let mut cancelled = self.source.cancellation();
         loop {
-            while let Some(task) = unsent
-                .take()
-                .or_else(|| retries.pop_due())
-                .or_else(|| walk.next_task())
-            {
+            while let Some(task) = unsent.take().or_else(|| walk.next_due(&mut retries)) {
                 // Before it is sent: it may end at once.
                 self.open_tasks.add();
                 match self.tasks.try_send(task) {
@@ -137,6 +164,9 @@ impl<'a> Walker<'a> {
         retries: &mut RetryQueue<'a>,
         failures: &mut Vec<Failure>,
     ) -> Result<(), WalkError> {
+        if let Event::Done(task) | Event::Failed { task, .. } = &event {
+            walk.task_ended(task);
+        }
         match (event, walk) {
             // The cancelled run did not fetch it: it counts as not attempted.
             (Event::Failed { error, .. }, _) if error.reason == Reason::Stopped => {}
@@ -146,10 +176,10 @@ impl<'a> Walker<'a> {
                     error,
                     from_journal,
                 },
-                _,
+                walk,
             ) => match retries.push(task, error, from_journal) {
                 None => self.counters.fetched.sub(1),
-                Some((task, error)) => self.give_up(task, error, failures),
+                Some((task, error)) => self.give_up(task, error, walk, failures),
             },
             (Event::IndexPage(fetched), Walk::Index(walk)) => {
                 let Fetched { task, page, .. } = *fetched;
@@ -174,16 +204,18 @@ impl<'a> Walker<'a> {
                     }
                 }
             }
-            (Event::FewOpen | Event::Panicked | Event::IndexPage(_), _) => {}
+            (Event::FewOpen | Event::Done(_) | Event::Panicked | Event::IndexPage(_), _) => {}
         }
         Ok(())
     }
 
-    fn give_up(&self, task: Task, error: PageError, failures: &mut Vec<Failure>) {
-        if let Target::Company(link) = task.target {
-            self.counters.parsed.add(1);
-            self.counters.failed.add(1);
-            failures.push(Failure::new(link, error));
+    fn give_up(&self, task: Task, error: PageError, walk: &Walk, failures: &mut Vec<Failure>) {
+        self.counters.parsed.add(1);
+        self.counters.failed.add(1);
+        match (task.target, walk) {
+            (Target::Company(link), _) => failures.push(Failure::new(link, error)),
+            (Target::Listed(listed), Walk::Addresses(walk)) => walk.give_up(*listed, error),
+            _ => {}
         }
     }
 }

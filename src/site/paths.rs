@@ -142,12 +142,16 @@ pub fn rates(date: Option<Date>) -> String {
     }
 }
 
-/// Path and query of an address.
+/// Path and query of an address; a path stays as it is.
 pub fn of_address(address: &str) -> &str {
+    if address.starts_with('/') {
+        return address;
+    }
     let host = address.find("://").map_or(0, |at| at + "://".len());
-    address[host..]
-        .find('/')
-        .map_or("/", |at| &address[host + at..])
+    match address[host..].find(['/', '?', '#']) {
+        Some(at) if address[host + at..].starts_with('/') => &address[host + at..],
+        _ => "/",
+    }
 }
 
 /// Whether a path belongs to the site of the rates, for callers that know the path alone.

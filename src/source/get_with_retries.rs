@@ -11,6 +11,7 @@ use crate::http::page::Page;
 use crate::site::paths;
 use crate::site::robots::{self, Rules};
 use crate::source::Source;
+use crate::source::host::Host;
 use crate::source::pauses::MAX_RETRY_AFTER;
 use crate::source::purpose::{Purpose, Request};
 use crate::source::retry::{self, Attempts};
@@ -37,7 +38,7 @@ pub fn get_with_retries<T>(
             Err(_) if from_journal => {}
             Err(error) => match source.delay_before_retry(request, &mut attempts, &error) {
                 Some(delay) => {
-                    source.throttle(request.purpose).sleep(delay);
+                    source.throttle(request).sleep(delay);
                     lane.counters.retries.add(1);
                 }
                 None => return Err(error),
@@ -50,12 +51,41 @@ pub fn get_with_retries<T>(
 /// Fetches robots.txt and applies its crawl delay, unless the run ignores it. Requests to its host block
 /// until this is done.
 pub fn fetch_robots(source: &Source, user_agent: &str, counters: &Counters) {
-    if !source.pages_host.robots.is_wanted() {
+    let host = &source.pages_host;
+    if !host.robots.is_wanted() {
         return;
     }
+    let request = Request::new(Purpose::Robots, paths::ROBOTS);
+    let rules = usable_rules(source, request, user_agent, counters);
+    // robots.txt and the list of rates name no address: a surplus copy of it would be taken for the list.
+    source.retire_connections();
+    host.robots.set(rules);
+}
+
+/// Fetches the robots.txt of a host of a list and applies its crawl delay. Requests to the host block until
+/// this is done.
+pub fn fetch_robots_of(source: &Source, host: &Host, counters: &Counters) {
+    let list = source.list.as_ref();
+    let user_agent = list.and_then(|list| list.hosts.user_agent.as_deref());
+    let address = format!("{}{}", host.address, paths::ROBOTS);
+    let request = Request {
+        host: Some(host),
+        ..Request::new(Purpose::Robots, &address)
+    };
+    let rules = usable_rules(source, request, user_agent.unwrap_or_default(), counters);
+    host.robots.set(rules);
+}
+
+/// Fetches robots.txt and applies its crawl delay to its host.
+fn usable_rules(
+    source: &Source,
+    request: Request,
+    user_agent: &str,
+    counters: &Counters,
+) -> Result<Rules, PageError> {
     // Other threads block until the rules are set, so they must be set even after a panic.
-    let rules = catch_panic("fetching", || {
-        let rules = request_rules(source, user_agent, counters)?;
+    catch_panic("fetching", || {
+        let rules = request_rules(source, request, user_agent, counters)?;
         if let Some(delay) = rules.crawl_delay() {
             if delay > MAX_RETRY_AFTER {
                 let detail = format!(
@@ -67,13 +97,10 @@ pub fn fetch_robots(source: &Source, user_agent: &str, counters: &Counters) {
             }
             // The delay must apply before the rules are set, because that releases blocked requests.
             counters.crawl_delay_ms.set(delay.as_millis() as u64);
-            source.pages_host.throttle.space_requests(delay);
+            source.throttle(request).space_requests(delay);
         }
         Ok(rules)
-    });
-    // robots.txt and the list of rates name no address: a surplus copy of it would be taken for the list.
-    source.retire_connections();
-    source.pages_host.robots.set(rules);
+    })
 }
 
 /// A robots.txt that is not there allows everything: a status of 400 to 499 except the transient ones, more
@@ -81,10 +108,10 @@ pub fn fetch_robots(source: &Source, user_agent: &str, counters: &Counters) {
 /// and above allows nothing (2.3.1.4), whatever its page says.
 fn request_rules(
     source: &Source,
+    request: Request,
     user_agent: &str,
     counters: &Counters,
 ) -> Result<Rules, PageError> {
-    let request = Request::new(Purpose::Robots, paths::ROBOTS);
     let lane = &mut counters.lane(Label::Rules);
     get_with_retries(source, request, lane, |page, lane| {
         let status = page.status;

@@ -1,11 +1,13 @@
 //! Where pages come from, a site or an archive, and when they may be requested.
 //! Sending one request is in `http`, the archive format in `warc`, the order of the requests in `pipeline`.
-//! Another retry rule goes into `retry`; a rule for one kind of request (attempts, size, robots.txt, journal) into `purpose`; another limit on all requests into `throttle`, another rule about `Retry-After` and 429 into `pauses`, another one about refusals into `refusals`.
+//! Another retry rule goes into `retry`; a rule for one kind of request (attempts, size, robots.txt, journal) into `purpose`; another limit on all requests into `throttle`, another rule about `Retry-After` and 429 into `pauses`, another one about refusals into `refusals`, what the hosts of a list have in common into `hosts`.
 
 mod concurrency;
 pub mod get_with_retries;
 pub mod host;
+pub mod hosts;
 pub mod origin;
+mod pace;
 pub mod pauses;
 pub mod purpose;
 mod refusals;
@@ -19,20 +21,23 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
-use crate::http::client::Client;
+use crate::http::client::{Client, Get};
 use crate::http::error::{PageError, Reason};
 use crate::http::page::Page;
 use crate::site::paths;
 use crate::source::host::Host;
+use crate::source::hosts::Hosts;
 use crate::source::pauses::Pause;
 use crate::source::purpose::{Purpose, Request};
 use crate::source::retry::{Attempts, Retries};
 use crate::source::throttle::{Cause, PauseResponse, Permit, Throttle};
+use crate::telemetry::counters::Counters;
 use crate::telemetry::lane::Lane;
 use crate::warc::journal::{Journal, Keep};
 use crate::warc::reader::Archive;
 
-/// The source of all pages of a run. Pages are requested by their path on the site.
+/// The source of all pages of a run. Pages are requested by their path on the site, those of a list by
+/// their address.
 #[derive(Debug)]
 pub struct Source {
     backend: Backend,
@@ -40,6 +45,9 @@ pub struct Source {
     pub pages_host: Host,
     /// The host of the exchange rates, if it is another one.
     rates_host: Option<Host>,
+    /// The hosts of a list. Its requests pass the throttle of their own host first, then that of
+    /// `pages_host`, which stands for the run.
+    pub list: Option<ListHosts>,
     pub retries: Retries,
     /// The limit on all requests together, if there is one. A source with a limit retries nothing.
     pub request_limit: Option<RequestLimit>,
@@ -52,11 +60,20 @@ enum Backend {
     Archive(Archive),
 }
 
+/// The hosts of a list, and how their robots.txt are fetched.
+#[derive(Debug)]
+pub struct ListHosts {
+    pub hosts: Hosts,
+    /// Fetches the rules of a host and sets them. Other requests to the host wait for that.
+    pub fetch_rules: fn(&Source, &Host, &Counters),
+}
+
 /// A site over HTTP.
 #[derive(Debug)]
 pub struct Site {
     pub client: Client,
-    /// Scheme, host and port of the server of the index and the companies, without a slash at the end.
+    /// Scheme, host and port of the server of the index and the companies, without a slash at the end. Empty
+    /// for a list of addresses.
     pub pages: String,
     /// The same for the server of the exchange rates.
     pub rates: String,
@@ -98,6 +115,7 @@ impl Source {
             backend,
             pages_host: Host::new(workers),
             rates_host: None,
+            list: None,
             retries: Retries::default(),
             request_limit: None,
         }
@@ -115,7 +133,10 @@ impl Source {
         let page = match &self.backend {
             Backend::Site(site) => match site.take_from_journal(request, lane) {
                 Some(page) => page,
-                None => self.request(site, request, &mut buffer, lane)?,
+                None => {
+                    let requested = self.request(site, request, &mut buffer, lane);
+                    requested.map_err(|error| self.host_has_ended(self.host(request), error))?
+                }
             },
             Backend::Archive(archive) => self.look_up(archive, request, buffer, lane)?,
         };
@@ -132,7 +153,7 @@ impl Source {
         buffer: impl FnOnce() -> Vec<u8>,
         lane: &mut Lane,
     ) -> Result<Page, PageError> {
-        let _permit = self.throttle(request.purpose).acquire()?;
+        let _permit = self.throttle(request).acquire()?;
         let started = Instant::now();
         // As this program records it. An archive finds other spellings too.
         let path = &paths::encoded(request.path);
@@ -158,11 +179,11 @@ impl Source {
         mut buffer: impl FnMut() -> Vec<u8>,
         lane: &mut Lane,
     ) -> Result<Page, PageError> {
-        let host = self.host(request.purpose);
-        host.robots.allow(request)?;
+        let host = self.host(request);
+        self.allow(request, host, request.path, lane.counters)?;
         let permit = host.throttle.acquire()?;
         let mut answer = self.send(site, request, permit, &mut buffer, lane)?;
-        let may_go_first = request.purpose == Purpose::Company
+        let may_go_first = matches!(request.purpose, Purpose::Company | Purpose::Listed)
             && !request.is_retry
             && self.request_limit.is_none();
         if matches!(answer, Answer::Pause { goes_first, .. } if goes_first && may_go_first) {
@@ -190,17 +211,21 @@ impl Source {
             site.client.retire_connections();
         }
         self.count_request()?;
+        self.take_turn_of_run(request)?;
         let started = Instant::now();
         let address = site.address(request.path);
-        let may_send = |path: &str| {
-            let host = self.host(request.purpose);
-            host.robots.allow(Request { path, ..request })?;
+        let counters = lane.counters;
+        let may_send = |address: &str| {
+            self.allow_further(request, address, counters)?;
             permit.acquire_again()?;
             self.count_request()
         };
-        let result = site
-            .client
-            .get(&address, policy.limits, buffer, lane.counters, may_send);
+        let get = Get {
+            address: &address,
+            limits: policy.limits,
+            sink: request.sink,
+        };
+        let result = site.client.get(get, buffer, counters, may_send);
         record(lane, started, &result);
         // Cancelling aborts the requests under way. Their failures say nothing about the page, and an
         // aborted body may look complete.
@@ -209,9 +234,17 @@ impl Source {
         }
         let page = result?;
         let pause = pauses::asked_for(&page, self.retries.first_delay());
+        if let Some(host) = request.host
+            && adjust_pace(&host.throttle, &page, pause, started)
+        {
+            let detail = format!("HTTP status {}, at this pace", page.status);
+            return Err(PageError::new(Reason::Postponed, detail));
+        }
         let pause = pause.filter(|_| policy.pauses_host);
+        let base = site.base(request.path);
+        let site_address = request.host.map_or(base, |host| &host.address);
+        let status = page.status;
         // Before the permit is dropped, because that may release the next request.
-        let (site_address, status) = (site.base(request.path), page.status);
         let goes_first = pause.is_some_and(|pause| {
             let response = PauseResponse {
                 site: site_address,
@@ -232,6 +265,67 @@ impl Source {
         };
         let error = postponed(status, pause);
         Ok(Answer::Pause { error, goes_first })
+    }
+
+    /// Fails if robots.txt forbids a further request, such as a redirect. Waits for the turn of one to another
+    /// host of a list, but not for a place there: two hosts whose requests lead to each other would wait for
+    /// ever.
+    fn allow_further(
+        &self,
+        request: Request,
+        address: &str,
+        counters: &Counters,
+    ) -> Result<(), PageError> {
+        let (Some(list), Some(host)) = (&self.list, request.host) else {
+            return self.allow(request, self.host(request), address, counters);
+        };
+        let target = list.hosts.of(address);
+        self.allow(request, &target, address, counters)?;
+        if target.address != host.address {
+            let turn = target.throttle.acquire_beyond_limit();
+            drop(turn.map_err(|error| self.host_has_ended(&target, error))?);
+        }
+        self.take_turn_of_run(request)
+    }
+
+    /// Waits until the rate limit of the run allows a request of a list. It keeps no place: on the way to its
+    /// page, a request may wait for those to other hosts.
+    fn take_turn_of_run(&self, request: Request) -> Result<(), PageError> {
+        match request.host {
+            Some(_) => self.pages_host.throttle.acquire().map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Fails if the robots.txt of the host forbids the request of a path or an address. Waits until the rules
+    /// are known; the first request to a host of a list fetches them.
+    fn allow(
+        &self,
+        request: Request,
+        host: &Host,
+        address: &str,
+        counters: &Counters,
+    ) -> Result<(), PageError> {
+        if !request.purpose.policy().obeys_robots {
+            return Ok(());
+        }
+        if let Some(list) = &self.list
+            && host.robots.is_first()
+        {
+            (list.fetch_rules)(self, host, counters);
+        }
+        host.robots.check(paths::of_address(address))
+    }
+
+    /// The error of a request that was rejected because its host, and not the run, has been given up.
+    fn host_has_ended(&self, host: &Host, error: PageError) -> PageError {
+        if error.reason != Reason::Stopped || self.cause().is_some() {
+            return error;
+        }
+        match host.throttle.cause() {
+            Some(cause) => PageError::new(Reason::Blocked, cause.to_string()),
+            None => error,
+        }
     }
 
     /// Keeps the second look at an index page in the journal, if there is one.
@@ -262,7 +356,7 @@ impl Source {
         attempts: &mut Attempts,
         error: &PageError,
     ) -> Option<Duration> {
-        let host = self.host(request.purpose);
+        let host = self.host(request);
         // No later attempt is sent to a host that allows nothing.
         if self.as_archive().is_some() || host.robots.is_unavailable() {
             return None;
@@ -274,8 +368,11 @@ impl Source {
             return None;
         }
         let limit = request.purpose.policy().max_attempts;
-        self.retries
-            .next_delay(request.path, limit, attempts, error)
+        let retries = match request.host {
+            Some(host) => &host.retries,
+            None => &self.retries,
+        };
+        retries.next_delay(request.path, limit, attempts, error)
     }
 
     /// Closes each open connection once its request, if one is under way, has ended.
@@ -285,14 +382,15 @@ impl Source {
         }
     }
 
-    /// The throttle that requests of this purpose pass.
-    pub fn throttle(&self, purpose: Purpose) -> &Throttle {
-        &self.host(purpose).throttle
+    /// The throttle that a request passes.
+    pub fn throttle<'a>(&'a self, request: Request<'a>) -> &'a Throttle {
+        &self.host(request).throttle
     }
 
-    fn host(&self, purpose: Purpose) -> &Host {
-        match (purpose, &self.rates_host) {
-            (Purpose::Rates, Some(host)) => host,
+    fn host<'a>(&'a self, request: Request<'a>) -> &'a Host {
+        match (request.host, request.purpose, &self.rates_host) {
+            (Some(host), ..) => host,
+            (None, Purpose::Rates, Some(host)) => host,
             _ => &self.pages_host,
         }
     }
@@ -309,10 +407,14 @@ impl Source {
 
     /// Cancels the run: rejects all later requests and aborts those under way. The first cause stays.
     pub fn cancel(&self, cause: Cause) {
-        if let Some(host) = &self.rates_host {
-            host.throttle.cancel(cause.clone());
+        // First, because it tells the end of the run from that of another host.
+        self.pages_host.throttle.cancel(cause.clone());
+        if let Some(list) = &self.list {
+            list.hosts.cancel(&cause);
         }
-        self.pages_host.throttle.cancel(cause);
+        if let Some(host) = &self.rates_host {
+            host.throttle.cancel(cause);
+        }
         if let Backend::Site(site) = &self.backend {
             site.client.shut_down();
         }
@@ -405,6 +507,21 @@ impl Site {
         let page = journal.take(&paths::encoded(request.path))?;
         lane.counters.resumed.add(1);
         Some(page)
+    }
+}
+
+/// Adjusts the pace of a host to a response: slower after a refusal that does not say how long to wait.
+/// Returns whether that is a refusal because of the pace.
+fn adjust_pace(throttle: &Throttle, page: &Page, pause: Option<Pause>, sent: Instant) -> bool {
+    match (page.status, pause) {
+        (_, Some(Pause::Stated(_))) => false,
+        (429 | 503, _) => throttle.slow_down(sent),
+        (status, _) => {
+            if !retry::is_transient(Reason::of_status(status)) {
+                throttle.speed_up();
+            }
+            false
+        }
     }
 }
 

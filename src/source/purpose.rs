@@ -1,9 +1,10 @@
 //! Kinds of requests, and the limits and rules that apply to each.
 
 use crate::http::body;
-use crate::http::client::Limits;
+use crate::http::client::{BodySink, Limits};
 use crate::http::page;
 use crate::http::redirect::Redirects;
+use crate::source::host::Host;
 use crate::source::retry::{Attempts, MAX_ATTEMPTS};
 use crate::warc::journal::Keep;
 
@@ -20,13 +21,20 @@ pub enum Purpose {
     Robots,
     /// An index page, fetched again after the walk to detect that the index has changed.
     Recheck,
+    /// A page of a list of addresses.
+    Listed,
 }
 
 /// A request for the page of a path.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     pub purpose: Purpose,
+    /// The path on the site, or a whole address if it is of a list.
     pub path: &'a str,
+    /// The host, if the address is of a list.
+    pub host: Option<&'a Host>,
+    /// Takes the body of a download.
+    pub sink: Option<&'a dyn BodySink>,
     /// Whether it must not be sent on a connection that has carried another request.
     pub needs_new_connection: bool,
     /// Whether the page has been requested before.
@@ -38,6 +46,8 @@ impl<'a> Request<'a> {
         Request {
             purpose,
             path,
+            host: None,
+            sink: None,
             needs_new_connection: false,
             is_retry: false,
         }
@@ -53,6 +63,8 @@ impl<'a> Request<'a> {
     }
 }
 
+/// Maximum size of the body of a listed page, in bytes on the wire. Downloads have no limit here.
+pub const MAX_LISTED: u64 = 16 << 20;
 /// Maximum size of the body of robots.txt, in bytes on the wire; the rest is not read. The rules are in
 /// its first 500 KiB, and gzip can make bytes that do not compress a little longer.
 const MAX_ROBOTS: u64 = 512 << 10;
@@ -121,6 +133,16 @@ impl Purpose {
                 requires_status_200: false,
                 obeys_robots: false,
                 ..index
+            },
+            Purpose::Listed => Policy {
+                limits: Limits {
+                    max_body: MAX_LISTED,
+                    cuts_body: false,
+                    redirects: Redirects::AnyHost,
+                },
+                resumable: false,
+                requires_status_200: false,
+                ..company
             },
             Purpose::Recheck => Policy {
                 keep: Keep::Nothing,

@@ -64,6 +64,8 @@ pub struct Retries {
     planned: AtomicU64,
     /// Retries charged to the budget so far.
     spent: AtomicU64,
+    /// First attempts for each retry in the budget.
+    planned_per_retry: u64,
 }
 
 impl Default for Retries {
@@ -79,6 +81,17 @@ impl Retries {
             first_delay,
             planned: AtomicU64::new(0),
             spent: AtomicU64::new(0),
+            // planned ÷ 3 retries are a quarter of planned + retries: 300 + 100.
+            planned_per_retry: 3,
+        }
+    }
+
+    /// The retries of one host of a list. There may be one for each of its addresses: a run over a list goes
+    /// on when one of its hosts fails this often.
+    pub fn of_list_host() -> Self {
+        Retries {
+            planned_per_retry: 1,
+            ..Retries::default()
         }
     }
 
@@ -98,8 +111,7 @@ impl Retries {
     /// With a fifth instead, runs in which a fifth of the requests failed lost companies in two of
     /// twenty cases, because some pages fail more than once.
     pub fn budget(&self) -> u64 {
-        // planned ÷ 3 retries are a quarter of planned + retries: 300 + 100.
-        (self.planned.load(Relaxed) / 3).max(MIN_BUDGET)
+        (self.planned.load(Relaxed) / self.planned_per_retry).max(MIN_BUDGET)
     }
 
     pub fn spent(&self) -> u64 {

@@ -1,17 +1,19 @@
 //! robots.txt during a run: fetched once, before anything else is requested from its host.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::http::error::{PageError, Reason};
 use crate::site::paths::{self, LETTERS, letter_page};
 use crate::site::robots::Rules;
-use crate::source::purpose::Request;
 
 /// The rules of the host.
 #[derive(Debug)]
 pub struct HostRules {
     /// Empty until the request has ended.
     state: OnceLock<State>,
+    /// Whether a thread has been told to request them.
+    is_requested: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -27,18 +29,25 @@ impl HostRules {
     pub fn obeyed() -> Self {
         HostRules {
             state: OnceLock::new(),
+            is_requested: AtomicBool::new(false),
         }
     }
 
     pub fn ignored() -> Self {
         HostRules {
             state: State::Ignored.into(),
+            is_requested: AtomicBool::new(false),
         }
     }
 
     /// Whether robots.txt has to be requested.
     pub fn is_wanted(&self) -> bool {
         self.state.get().is_none()
+    }
+
+    /// Whether robots.txt has to be requested, and by the caller: true once.
+    pub fn is_first(&self) -> bool {
+        self.is_wanted() && !self.is_requested.swap(true, Relaxed)
     }
 
     /// Whether robots.txt exists and could not be fetched or obeyed.
@@ -52,15 +61,6 @@ impl HostRules {
         let state = fetched.map_or_else(State::Unavailable, State::Known);
         // The rules are fetched once; a second result would change nothing.
         let _ = self.state.set(state);
-    }
-
-    /// Whether a request may be sent. Blocks until the rules are known, unless it is the request for
-    /// them.
-    pub fn allow(&self, request: Request) -> Result<(), PageError> {
-        if request.purpose.policy().obeys_robots {
-            return self.check(request.path);
-        }
-        Ok(())
     }
 
     /// Whether page 1 of an index may be requested. Blocks until the rules are known.

@@ -7,6 +7,7 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::fmt::{self, Display};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,7 +16,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::http::error::{PageError, Reason};
 use crate::source::concurrency::{Change, Concurrency};
-use crate::source::pauses::{Excess, MAX_RETRY_AFTER, Pause, Pauses, Turn};
+use crate::source::pace::Pace;
+use crate::source::pauses::{Excess, MAX_PAUSED, MAX_RETRY_AFTER, Pause, Pauses, Turn};
 use crate::source::refusals::Refusals;
 use crate::source::retry;
 use crate::telemetry::counters::Counters;
@@ -41,6 +43,34 @@ pub enum Cause {
     /// The site, given by its address, answered 429 without `Retry-After` five times without a success
     /// between.
     TooManyRequests { site: String },
+}
+
+/// Why a host of a list gets no further requests, phrased to follow a colon.
+impl Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Cause::LongPause(pause) => {
+                let (pause, limit) = (pause.as_secs(), MAX_RETRY_AFTER.as_secs());
+                write!(
+                    f,
+                    "the host demands a pause of {pause} s (Retry-After), more than {limit} s"
+                )
+            }
+            Cause::ManyPauses { status, .. } => {
+                let minutes = MAX_PAUSED.as_secs() / 60;
+                write!(
+                    f,
+                    "the host demands pauses of more than {minutes} minutes in all (HTTP status {status})"
+                )
+            }
+            Cause::TooManyRequests { .. } => f.write_str(
+                "the host asks for fewer requests (HTTP status 429, again after each pause)",
+            ),
+            Cause::Signal(_) | Cause::MaxTime(_) | Cause::Refused { .. } | Cause::WalkFailed => {
+                f.write_str("the run was cancelled")
+            }
+        }
+    }
 }
 
 /// A response that asks for a pause.
@@ -82,12 +112,21 @@ struct State {
     /// Why the run was cancelled, if it was.
     cause: Option<Cause>,
     pauses: Pauses,
-    /// The minimum time between two requests; zero for no rate limit.
+    /// The minimum time between two requests that the user or robots.txt demands; zero for none.
     interval: Duration,
-    /// When the next request may be sent, if `interval` is not zero.
+    /// When the next request may be sent, if there is a rate limit.
     next_at: Instant,
     concurrency: Concurrency,
     refusals: Refusals,
+    /// Used for the hosts of a list only.
+    pace: Pace,
+}
+
+impl State {
+    /// The minimum time between two requests; zero for no rate limit.
+    fn interval(&self) -> Duration {
+        self.interval.max(self.pace.interval)
+    }
 }
 
 impl Throttle {
@@ -108,6 +147,7 @@ impl Throttle {
                 next_at: Instant::now(),
                 concurrency: Concurrency::new(max_limit),
                 refusals: Refusals::default(),
+                pace: Pace::default(),
             }),
             serves_pages: AtomicBool::new(false),
             changed: Condvar::new(),
@@ -135,6 +175,17 @@ impl Throttle {
     /// Like [`acquire`](Self::acquire), for a request that goes before all others after a pause.
     pub fn acquire_first(&self) -> Result<Permit<'_>, PageError> {
         self.acquire_in_turn(Turn::First)
+    }
+
+    /// Like [`acquire`](Self::acquire), for a request that may exceed the limit of requests under way.
+    pub fn acquire_beyond_limit(&self) -> Result<Permit<'_>, PageError> {
+        self.in_flight.fetch_add(1, SeqCst);
+        let permit = Permit {
+            throttle: self,
+            is_probe: Cell::new(false),
+        };
+        permit.acquire_again()?;
+        Ok(permit)
     }
 
     fn acquire_in_turn(&self, turn: Turn) -> Result<Permit<'_>, PageError> {
@@ -173,7 +224,8 @@ impl Throttle {
                 state = self.wait(state, time);
                 continue;
             }
-            if !state.interval.is_zero() && now < state.next_at {
+            let interval = state.interval();
+            if !interval.is_zero() && now < state.next_at {
                 let left = state.next_at - now;
                 state = self.wait(state, left);
                 continue;
@@ -190,15 +242,15 @@ impl Throttle {
                     continue;
                 }
             }
-            if !state.interval.is_zero() {
+            if !interval.is_zero() {
                 // A thread that wakes late does not delay the next one, so the average interval is
                 // kept.
-                let earliest = now.checked_sub(state.interval).unwrap_or(now);
-                state.next_at = state.next_at.max(earliest) + state.interval;
+                let earliest = now.checked_sub(interval).unwrap_or(now);
+                state.next_at = state.next_at.max(earliest) + interval;
             }
             state.pauses.remove_waiting(turn);
             let is_probe = state.pauses.send();
-            let is_free = !state.concurrency.is_lowered() && state.interval.is_zero();
+            let is_free = !state.concurrency.is_lowered() && interval.is_zero();
             if is_free && state.pauses.is_running() {
                 self.is_unrestricted.store(true, SeqCst);
             }
@@ -236,6 +288,21 @@ impl Throttle {
         state.interval = state.interval.max(interval);
         // The first request is already under way.
         state.next_at = state.next_at.max(Instant::now() + interval);
+    }
+
+    /// Spaces the requests of a host further apart, because it has refused one that was sent at `sent`. Returns
+    /// whether the pace is the reason.
+    pub fn slow_down(&self, sent: Instant) -> bool {
+        let mut state = self.restrict();
+        let now = Instant::now();
+        let is_pace = state.pace.slow_down(sent, now);
+        state.next_at = state.next_at.max(now + state.pace.interval);
+        is_pace
+    }
+
+    /// Spaces the requests of a host a little closer, because it has served one.
+    pub fn speed_up(&self) {
+        self.state().pace.speed_up(Instant::now());
     }
 
     /// Holds back all requests for as long as a response asks, and records the pause in `lane`. Returns
@@ -278,7 +345,6 @@ impl Throttle {
     /// Records the result of a company page: adjusts the concurrency limit, and cancels the run after five
     /// refusals.
     pub fn record_result<T>(&self, path: &str, result: &Result<T, PageError>, counters: &Counters) {
-        use Reason::{Postponed, Robots, Stopped};
         let mut state = self.state();
         let error = result.as_ref().err();
         if let Some(error) = state.refusals.record(error) {
@@ -287,6 +353,22 @@ impl Throttle {
         }
         self.serves_pages
             .store(state.refusals.serves_pages(), SeqCst);
+        self.adjust_concurrency(state, error, counters);
+    }
+
+    /// Records the result of a listed page: adjusts the concurrency limit. A refusal is a result like others
+    /// there.
+    pub fn record_listed<T>(&self, result: &Result<T, PageError>, counters: &Counters) {
+        self.adjust_concurrency(self.state(), result.as_ref().err(), counters);
+    }
+
+    fn adjust_concurrency(
+        &self,
+        mut state: MutexGuard<State>,
+        error: Option<&PageError>,
+        counters: &Counters,
+    ) {
+        use Reason::{Postponed, Robots, Stopped};
         let failed = match error {
             None => false,
             // The site has answered none of these.
@@ -309,6 +391,11 @@ impl Throttle {
                 self.changed.notify_all();
             }
         }
+    }
+
+    /// Whether requests wait for the end of a pause.
+    pub fn is_paused(&self) -> bool {
+        !self.is_unrestricted.load(SeqCst) && !self.state().pauses.is_running()
     }
 
     /// How many requests may be under way at a time while none fail.
@@ -411,7 +498,6 @@ impl Drop for Permit<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::pauses::MAX_PAUSED;
     use crate::telemetry::trace::Label;
 
     #[test]

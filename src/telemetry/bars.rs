@@ -92,6 +92,10 @@ impl Bars {
                 state.set_len(total);
             });
         }
+        // The bars of a list are those below that of the index.
+        if now.is_list {
+            self.bars[0].finish_and_clear();
+        }
         let mut status = wrap(&now.status(), columns);
         status.truncate(MAX_STATUS_LINES);
         self.status.set_message(status.join("\n"));

@@ -37,6 +37,9 @@ impl Counter {
 pub struct Counters {
     /// The timeline of every worker, if the run records one.
     pub trace: Trace,
+    /// Whether the pages are those of a list, and not the companies of an index. Then `listed` is known from
+    /// the beginning.
+    pub is_list: bool,
     /// Index pages known to exist.
     pub index_pages: Counter,
     /// Index pages parsed so far.

@@ -30,6 +30,8 @@ impl Display for Total {
 #[derive(Debug)]
 pub struct Snapshot {
     elapsed: Duration,
+    /// Whether there is no index.
+    pub is_list: bool,
     pub index_parsed: u64,
     pub index_pages: Total,
     pub companies: Total,
@@ -54,7 +56,9 @@ impl Snapshot {
             pages => Total::Known(pages),
         };
         let companies = match counters.listed.get() {
-            listed if index_pages == Total::Known(index_parsed) => Total::Known(listed),
+            listed if counters.is_list || index_pages == Total::Known(index_parsed) => {
+                Total::Known(listed)
+            }
             0 => Total::Unknown,
             listed => Total::AtLeast(listed),
         };
@@ -67,6 +71,7 @@ impl Snapshot {
         });
         Snapshot {
             elapsed,
+            is_list: counters.is_list,
             index_parsed,
             index_pages,
             companies,
@@ -140,8 +145,13 @@ impl Snapshot {
             parsed,
             ..
         } = self;
+        let index = if self.is_list {
+            String::new()
+        } else {
+            format!("index {index_parsed}/{index_pages}, ")
+        };
         format!(
-            "{:.0} s: index {index_parsed}/{index_pages}, fetched {fetched}/{companies}, parsed {parsed}/{companies}, {}",
+            "{:.0} s: {index}fetched {fetched}/{companies}, parsed {parsed}/{companies}, {}",
             self.elapsed.as_secs_f64(),
             self.status()
         )

@@ -299,6 +299,7 @@ impl Archive {
             from_journal: false,
             not_followed: None,
             large: None,
+            saved: None,
         })
     }
 

@@ -35,7 +35,8 @@ fn job(criterion: &mut Criterion) {
                 let site = Site {
                     client: Client::new(Options {
                         connections: sizes.fetchers,
-                        timeout: Duration::from_secs(45),
+                        timeout: Some(Duration::from_secs(45)),
+                        max_response: indexrank::http::connections::MAX_RESPONSE,
                         user_agent: "indexrank-bench".to_owned(),
                         proxy: ProxyChoice::Direct,
                         authorities: None,
@@ -48,7 +49,13 @@ fn job(criterion: &mut Criterion) {
                 let counters = Counters::default();
                 let walk = IndexWalk::new(&source, "s&p_500", WalkMode::Pages, &counters);
                 let walk = Walk::Index(walk);
-                let harvest = pipeline::run(walk, &source, sizes, &counters, parse_company);
+                let harvest = pipeline::run(
+                    walk,
+                    &source,
+                    sizes,
+                    &counters,
+                    |_, page, inflater, lane| parse_company(page, inflater, lane),
+                );
                 assert_eq!(harvest.expect("an index").companies.len(), COMPANIES);
             });
         });

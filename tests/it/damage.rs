@@ -186,6 +186,7 @@ proptest! {
             from_journal: false,
             not_followed: None,
             large: None,
+            saved: None,
         };
         let journal = Journal::begin(path.clone(), Checksum::Crc32, &identity).unwrap();
         (0..pages).for_each(|number| journal.keep(&format!("http://here/{number}"), &page(number), Keep::ForResume));

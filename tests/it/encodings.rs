@@ -345,6 +345,7 @@ fn a_live_page_in_another_encoding_is_an_error() {
         from_journal: false,
         not_followed: None,
         large: None,
+        saved: None,
     };
     let mut inflater = Inflater::default();
     let reason = page.inflate(&mut inflater).map_err(|error| error.reason);

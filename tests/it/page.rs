@@ -31,6 +31,7 @@ fn page(encoding: &str, body: Vec<u8>) -> Page {
         from_journal: false,
         not_followed: None,
         large: None,
+        saved: None,
     }
 }
 

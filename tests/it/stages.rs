@@ -38,7 +38,8 @@ fn source(workers: usize) -> Source {
 pub fn source_at(address: &str, workers: usize) -> Source {
     let client = Client::new(Options {
         connections: 8,
-        timeout: Duration::from_secs(5),
+        timeout: Some(Duration::from_secs(5)),
+        max_response: indexrank::http::connections::MAX_RESPONSE,
         user_agent: "test".to_owned(),
         proxy: ProxyChoice::Direct,
         authorities: None,
@@ -89,7 +90,7 @@ fn run(
         let source = source(sizes.fetchers);
         let counters = Counters::default();
         let parses = AtomicUsize::new(0);
-        let harvest = pipeline::run(links(PAGES), &source, sizes, &counters, |_, _, _| {
+        let harvest = pipeline::run(links(PAGES), &source, sizes, &counters, |_, _, _, _| {
             parse(parses.fetch_add(1, Relaxed))
         })
         .unwrap();
@@ -133,7 +134,7 @@ fn a_cancelled_run_counts_no_page_that_it_did_not_fetch() {
                 thread::sleep(Duration::from_millis(300));
                 source.cancel(Cause::Signal(2));
             });
-            pipeline::run(links(PAGES), &source, sizes, &counters, |_, _, _| Ok(())).unwrap()
+            pipeline::run(links(PAGES), &source, sizes, &counters, |_, _, _, _| Ok(())).unwrap()
         });
         assert_eq!(harvest.failures.len(), 0);
         let parsed = harvest.companies.len() as u64;
@@ -196,12 +197,13 @@ fn cancellation_at_any_page_ends_the_run() {
                 source.retries = Retries::new(1, Duration::from_secs(1000));
                 let counters = Counters::default();
                 let parses = AtomicUsize::new(0);
-                let harvest = pipeline::run(links(PAGES), &source, sizes, &counters, |_, _, _| {
-                    if parses.fetch_add(1, Relaxed) == at {
-                        source.cancel(Cause::Signal(2));
-                    }
-                    busy()
-                });
+                let harvest =
+                    pipeline::run(links(PAGES), &source, sizes, &counters, |_, _, _, _| {
+                        if parses.fetch_add(1, Relaxed) == at {
+                            source.cancel(Cause::Signal(2));
+                        }
+                        busy()
+                    });
                 assert_eq!(counters.waiting.get(), 0);
                 harvest.unwrap()
             });
@@ -250,7 +252,9 @@ fn starts_every_fetcher_while_responses_are_pending() {
             let counters = Counters::default();
             let sizes = PoolSizes { fetchers, parsers };
             let harvest =
-                pipeline::run(links(fetchers), &source, sizes, &counters, |_, _, _| Ok(()));
+                pipeline::run(links(fetchers), &source, sizes, &counters, |_, _, _, _| {
+                    Ok(())
+                });
             harvest.unwrap().companies.len()
         });
         assert_eq!(parsed.unwrap(), fetchers);

@@ -289,7 +289,14 @@ fn permanent_faults_cost_only_their_companies() {
     let counters = Counters::default();
     let walk = IndexWalk::new(&source, "s&p_500", WalkMode::Pages, &counters);
     let walk = Walk::Index(walk);
-    let mut harvest = pipeline::run(walk, &source, sizes, &counters, parse_company).unwrap();
+    let mut harvest = pipeline::run(
+        walk,
+        &source,
+        sizes,
+        &counters,
+        |_, page, inflater, lane| parse_company(page, inflater, lane),
+    )
+    .unwrap();
     harvest.settle();
     let rates = exchange_rate::find(&RateChoice::OfDay(None), &source, &counters);
     let prices = Prices::new(

@@ -434,7 +434,7 @@ fn ends_an_endless_index_with_an_error() {
             fetchers: 2,
             parsers: 1,
         };
-        let result = pipeline::run(walk, &source, sizes, &counters, |_, _, _| Ok(()));
+        let result = pipeline::run(walk, &source, sizes, &counters, |_, _, _, _| Ok(()));
         let error = result.unwrap_err().to_string();
         assert!(
             error.contains("lists more than 100000 companies"),

@@ -132,6 +132,7 @@ fn resumed_journal(folder: &Path, paths: &[&str]) -> Journal {
             from_journal: false,
             not_followed: None,
             large: None,
+            saved: None,
         };
         journal.keep(&format!("http://here{path}"), &page, Keep::ForResume);
     }
@@ -450,6 +451,7 @@ fn reads_back_recorded_pages() {
             from_journal: false,
             not_followed: None,
             large: None,
+            saved: None,
         };
         let body = vec![0x1f, 0x8b, 0, 255, 13, 10, 13, 10];
         writer.append(

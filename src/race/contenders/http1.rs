@@ -267,8 +267,8 @@ impl Connection {
         };
         let read = read.map_err(of_io)?;
         self.received += read;
-        if self.received > MAX_RESPONSE {
-            return Err(too_large(MAX_RESPONSE as u64));
+        if self.received as u64 > MAX_RESPONSE {
+            return Err(too_large(MAX_RESPONSE));
         }
         if Instant::now() > self.deadline {
             return Err(PageError::new(Reason::Timeout, "the response stalled"));

@@ -7,7 +7,6 @@
 pub mod blocking_walk;
 pub mod extract;
 pub mod fault;
-pub mod headings;
 pub mod task;
 pub mod trust;
 

@@ -239,6 +239,7 @@ impl Exchange {
             elapsed: self.sent_at.elapsed(),
             from_journal: false,
             large: None,
+            saved: None,
         }
     }
 }

@@ -28,7 +28,7 @@ fn run(task: &Task, counters: &Arc<Counters>) -> Outcome {
     let walk = task.walk(source, counters)?;
     thread::scope(|scope| {
         let rate = scope.spawn(|| task.rate(source, counters));
-        let harvest = pipeline::run(walk, source, sizes, counters, |page, inflater, lane| {
+        let harvest = pipeline::run(walk, source, sizes, counters, |_, page, inflater, lane| {
             task.extract(page, inflater, lane)
         });
         let harvest = harvest.map_err(|error| error.to_string())?;

@@ -17,7 +17,6 @@ use crate::race::contenders::extract::Extract;
 use crate::race::contenders::task::Task;
 use crate::site::index::Link;
 use crate::source::Source;
-use crate::source::purpose::Purpose;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::trace::{Label, Span};
 
@@ -68,7 +67,7 @@ fn feed(
     for link in links {
         lane.set_path(link.path.clone());
         // The request of the child counts like one of this process, which fetches the index pages.
-        let permit = source.throttle(Purpose::Company).acquire();
+        let permit = source.pages_host.throttle.acquire();
         let permit = permit.map_err(std::io::Error::other)?;
         let sent_at = Instant::now();
         paths.write_all(format!("{}\n", link.path).as_bytes())?;

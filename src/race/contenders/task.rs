@@ -8,8 +8,9 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use crate::http::client::{Client, Options};
+use crate::http::connections::MAX_RESPONSE;
 use crate::http::decode::{self, Inflater};
-use crate::http::error::PageError;
+use crate::http::error::{PageError, Reason};
 use crate::http::page::Page;
 use crate::http::proxy::ProxyChoice;
 use crate::http::tls::Authorities;
@@ -19,8 +20,8 @@ use crate::pipeline::{self, PoolSizes, Walk};
 use crate::race::contenders::blocking_walk;
 use crate::race::contenders::extract::Extract;
 use crate::race::contenders::fault::Fault;
-use crate::race::contenders::headings;
 use crate::site::index::Link;
+use crate::site::page_text::PageText;
 use crate::site::rates::Rates;
 use crate::source::{Site, Source};
 use crate::telemetry::counters::Counters;
@@ -96,7 +97,8 @@ impl Task {
         let authorities = file.map(|file| Authorities::read(&file.to_string_lossy()));
         let client = Client::new(Options {
             connections: self.workers,
-            timeout: TIMEOUT,
+            timeout: Some(TIMEOUT),
+            max_response: MAX_RESPONSE,
             user_agent: USER_AGENT.to_owned(),
             proxy: ProxyChoice::Direct,
             authorities: authorities.transpose()?,
@@ -193,8 +195,8 @@ impl Task {
             Work::Visit { .. } => {
                 let html = lane.time(Phase::Inflating, || page.inflate(inflater))?;
                 let counts = lane.time(Phase::Reading, || {
-                    headings::count(&decode::to_utf8(html, page.charset().as_deref()))
-                });
+                    count_headings(&decode::to_utf8(html, page.charset().as_deref()))
+                })?;
                 Ok(Extract::Headings {
                     bytes: html.len(),
                     counts,
@@ -214,7 +216,13 @@ impl Task {
             fetchers: self.workers,
             parsers: 1,
         };
-        pipeline::run(walk, &source, sizes, &counters, pipeline::parse_company)?;
+        pipeline::run(
+            walk,
+            &source,
+            sizes,
+            &counters,
+            |_, page, inflater, lane| pipeline::parse_company(page, inflater, lane),
+        )?;
         exchange_rate::find(&RateChoice::OfDay(None), &source, &counters)?;
         source
             .take_journal()
@@ -222,4 +230,15 @@ impl Task {
             .close_for_resume();
         Ok(())
     }
+}
+
+/// Counts the headings of levels 1 to 4.
+fn count_headings(html: &[u8]) -> Result<[usize; 4], PageError> {
+    let text = PageText::with_headings(&String::from_utf8_lossy(html), None);
+    let text = text.map_err(|error| PageError::new(Reason::TooLarge, error.to_string()))?;
+    let mut counts = [0; 4];
+    for heading in text.headings {
+        counts[usize::from(heading.level) - 1] += 1;
+    }
+    Ok(counts)
 }

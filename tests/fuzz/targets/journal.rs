@@ -29,6 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
         from_journal: false,
         not_followed: None,
         large: None,
+        saved: None,
     };
     journal.keep("http://here/the-last", &page, Keep::ForResume);
     journal.close_for_resume();
