@@ -25,9 +25,10 @@
 //! | [`store`] | the SQLite database of `--db`: runs appended, read back, compared |
 //! | [`replica`] | the embedded market on 127.0.0.1, which can misbehave |
 //! | [`job`] | the rankings job, from opening to writing; the check of the site |
+//! | [`lists`] | the subcommand `fetch`: any list of pages |
 //! | `race` | the job done in other ways and compared; behind the cargo feature `race` |
 //! | [`cli`] | the command line |
-//! | [`serve`], [`inspect`], [`diff`], [`history`], [`console`] | the subcommands `serve`, `read`, `diff` and `history`; printing |
+//! | [`serve`], [`inspect`], [`diff`], [`history`], [`fetch`], [`console`] | the subcommands `serve`, `read`, `diff`, `history` and `fetch`; printing |
 //!
 //! [`exit`], [`signals`], [`words`] and `seeded` import nothing, so any room may import them. No room but
 //! [`cli`] imports the race.
@@ -40,10 +41,12 @@ pub mod console;
 pub mod diff;
 pub mod disk;
 pub mod exit;
+pub mod fetch;
 pub mod history;
 pub mod http;
 pub mod inspect;
 pub mod job;
+pub mod lists;
 pub mod pipeline;
 #[cfg(feature = "race")]
 pub mod race;

@@ -13,6 +13,7 @@ use indexrank::console::{
 };
 use indexrank::diff::diff;
 use indexrank::exit::Exit;
+use indexrank::fetch::fetch;
 use indexrank::history::history;
 use indexrank::inspect::{Inspected, OutputLine, inspect, read_file};
 use indexrank::job::advice::Stop;
@@ -59,6 +60,13 @@ fn dispatch(cli: Cli, log: &Arc<Log>) -> Result<Exit, Stop> {
     match cli.command {
         None if cli.run.dry_run => estimate(cli.run, log),
         None => rank(cli.run, log),
+        Some(Command::Fetch(args)) => {
+            let (exit, is_resumable) = fetch(args, log)?;
+            if is_resumable {
+                tell_command(log, "to fetch only what is missing");
+            }
+            Ok(exit)
+        }
         Some(Command::Serve(args)) => serve(&args),
         Some(Command::Check(args)) => check(args),
         Some(Command::Diff(args)) => diff(&args),

@@ -26,7 +26,7 @@ Exit codes:
     0  complete
     1  internal error
     2  wrong usage, unusable input file, or too few threads or open files
-    3  rankings written, but some companies are missing
+    3  rankings or rows written, but some companies or pages are missing
     4  site unreachable or refusing requests, or --max-time exceeded
     5  layout of the pages not recognised
     6  rankings written except price.json: no usable exchange rate
@@ -35,6 +35,18 @@ Exit codes:
    10  something has changed (indexrank diff --exit-code)
   130  interrupted (SIGINT, Ctrl-C)
   143  terminated (SIGTERM)";
+
+/// The end of `indexrank fetch --help`.
+pub const FETCH: &str = "\
+Examples:
+  Status, length and title of the pages in a file, as a table:
+    indexrank fetch --urls pages.txt
+  The answers of a REST service as rows of a database:
+    indexrank fetch 'https://site/users/[1-500]' --db users.sqlite --into users --key id
+  Files, 32 at a time; after an interruption, the same with --resume:
+    indexrank fetch --urls files.txt --save files --workers-per-host 32
+  How often a word occurs in log files:
+    indexrank fetch --count error /var/log/*.log";
 
 /// The end of `indexrank diff --help`.
 pub const DIFF: &str = "\

@@ -1,6 +1,6 @@
 //! The command line: options, their help, the parsers of their values, and the settings that they make.
 //! What the options do is in the rooms that the settings go to; `main` dispatches the subcommands.
-//! Another option goes into the file of its command (`run`, `check`, `serve`, `database` for `diff` and `history`; `site` for run and check alike), the parser of its value into `values`, a help text longer than a description into `help`.
+//! Another option goes into the file of its command (`run`, `fetch`, `check`, `serve`, `database` for `diff` and `history`; `site` for run and check alike), the parser of its value into `values`, a help text longer than a description into `help`.
 
 #![expect(
     rustdoc::bare_urls,
@@ -9,6 +9,7 @@
 
 mod check;
 mod database;
+mod fetch;
 mod help;
 mod run;
 mod serve;
@@ -17,6 +18,7 @@ mod values;
 
 pub use crate::cli::check::CheckArgs;
 pub use crate::cli::database::{DiffArgs, HistoryArgs};
+pub use crate::cli::fetch::FetchArgs;
 pub use crate::cli::run::{RunArgs, Verbosity};
 pub use crate::cli::serve::ServeArgs;
 
@@ -28,7 +30,7 @@ use clap::builder::styling::Styles;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::cli::help::{DIFF, EXAMPLES_AND_EXIT_CODES, FAULTS, HISTORY};
+use crate::cli::help::{DIFF, EXAMPLES_AND_EXIT_CODES, FAULTS, FETCH, HISTORY};
 use crate::http::proxy::{without_credentials, without_secrets};
 #[cfg(feature = "race")]
 use crate::race::RaceArgs;
@@ -61,6 +63,12 @@ pub enum Command {
     /// The exit code is 0 if all of them are there, 4 if a page cannot be had, 5 if a landmark is missing,
     /// and 6 if only the exchange rate is.
     Check(CheckArgs),
+    /// Fetch any list of pages: status, length, title, headings, words, files, JSON into a database
+    ///
+    /// Each address gets a row. A page with a status of 400 or more, or without a response after four
+    /// attempts, has failed; the exit code is then 3, and the row says why.
+    #[command(after_help = FETCH)]
+    Fetch(FetchArgs),
     /// Show what has changed between two runs in a database of --db
     ///
     /// Compares the latest run with the one before: which companies entered and left each ranking and

@@ -33,6 +33,12 @@ use crate::telemetry::progress::Style;
 /// and each owns a buffer of 2 MiB.
 const MAX_DEFAULT_PARSERS: usize = 8;
 
+/// One parser per core, up to a limit.
+pub fn default_parsers() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    cores.min(MAX_DEFAULT_PARSERS)
+}
+
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 pub struct RunArgs {
@@ -225,10 +231,7 @@ impl RunArgs {
     ) -> Result<(Job, Verbosity), Stop> {
         let rates = self.rate_choice()?;
         let stdout_table = self.stdout_table()?;
-        let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get());
-        let parsers = self
-            .readers
-            .unwrap_or_else(|| cores().min(MAX_DEFAULT_PARSERS));
+        let parsers = self.readers.unwrap_or_else(default_parsers);
         let verbosity = Verbosity {
             json: self.json,
             table: stdout_table,

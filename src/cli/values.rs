@@ -118,6 +118,20 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected seconds from 0.001 to 86400".to_owned())
 }
 
+/// A size in bytes, with K, M or G for 1024, 1024² or 1024³ of them.
+pub fn size(text: &str) -> Result<u64, String> {
+    let expected = || "expected a size in bytes, such as 500K, 20M or 4G".to_owned();
+    let units = [('K', 10), ('M', 20), ('G', 30)];
+    let unit = |(letter, shift): &(char, u32)| {
+        let number = text.strip_suffix([*letter, letter.to_ascii_lowercase()])?;
+        Some((number, *shift))
+    };
+    let (number, shift) = units.iter().find_map(unit).unwrap_or((text, 0));
+    let number: u64 = number.parse().map_err(|_| expected())?;
+    let bytes = number.checked_mul(1 << shift).filter(|bytes| *bytes > 0);
+    bytes.ok_or_else(expected)
+}
+
 pub fn requests_per_second(text: &str) -> Result<f64, String> {
     let rps = text.parse().ok().filter(|rps| (0.001..=1e6).contains(rps));
     rps.ok_or_else(|| "expected requests per second from 0.001 to 1000000".to_owned())

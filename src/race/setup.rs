@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Error, Result, bail};
 use tempfile::TempDir;
 use url::Url;
 
+use crate::lists::addresses::{Addresses, List};
 use crate::race::contenders::blocking_walk;
 use crate::race::contenders::task::{Task, Work};
 use crate::race::options::{RaceArgs, WorkArg};
@@ -134,29 +135,17 @@ fn task(site: &str, work: Work, workers: usize, authorities: Option<PathBuf>) ->
     }
 }
 
-/// The distinct addresses in a file. Skips blank lines and lines that begin with `#`.
+/// The distinct addresses in a file, which may have ranges and sets like those of `fetch`.
 fn read_addresses(file: &Path) -> Result<Vec<String>> {
-    let text =
-        fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let mut addresses: Vec<String> = Vec::new();
-    let without_byte_order_mark = text.trim_start_matches('\u{feff}');
-    for (at, line) in without_byte_order_mark.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let address = Url::parse(line).ok();
-        let Some(address) = address.filter(|url| matches!(url.scheme(), "http" | "https")) else {
-            bail!(
-                "{}, line {}: {line:?} is not an HTTP address; write one address per line, like https://example.com/",
-                file.display(),
-                at + 1
-            );
-        };
-        addresses.push(address.into());
-    }
+    let list = List::read(file).map_err(Error::msg)?;
+    let list = Addresses::new(Vec::new(), Some(list))?;
     let mut seen = HashSet::new();
-    addresses.retain(|address| seen.insert(address.clone()));
+    // As the other contenders spell them.
+    let addresses = list
+        .iter()
+        .filter_map(|listed| Url::parse(&listed.address).ok());
+    let addresses = addresses.map(String::from);
+    let addresses: Vec<String> = addresses.filter(|one| seen.insert(one.clone())).collect();
     if addresses.is_empty() {
         bail!(
             "{} contains no addresses; write one address per line",

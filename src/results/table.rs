@@ -161,7 +161,7 @@ pub fn write_csv<const N: usize>(
 }
 
 /// The I/O error in an error of the library, which would hide its kind.
-fn io_error(error: csv::Error) -> io::Error {
+pub fn io_error(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
         other => io::Error::other(format!("{other:?}")),

@@ -10,7 +10,7 @@ use crate::support::{MARKET, Ran, assert_expected_rankings};
 const BINARY: &str = env!("CARGO_BIN_EXE_indexrank");
 
 /// Runs a script of `sh` in a folder. `$BINARY` is the program.
-fn sh(folder: &Path, script: &str) -> Ran {
+pub fn sh(folder: &Path, script: &str) -> Ran {
     let mut command = Command::new("sh");
     let command = command.args(["-c", script]).env("BINARY", BINARY);
     let output = command.current_dir(folder).output().unwrap();

@@ -4,6 +4,7 @@ mod architecture;
 mod run;
 mod support;
 
+mod address_lists;
 mod addresses;
 mod archive_files;
 mod archive_responses;
@@ -30,6 +31,9 @@ mod dry_run;
 mod encodings;
 mod failed_run;
 mod faults;
+mod fetch;
+mod fetch_save;
+mod file_names;
 mod golden;
 mod harvest;
 mod heads;
