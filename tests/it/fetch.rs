@@ -721,12 +721,12 @@ fn ends_on_a_signal_and_after_max_time() {
     let list = format!("{}/[1-9]", server.address());
     let ran = fetch(
         folder.path(),
-        &[&list, "--table", "a.csv", "--max-time", "1"],
+        &[&list, "--table", "a.csv", "--max-time", "3"],
     );
     assert_eq!(ran.code, 4, "{}", ran.stderr);
     assert!(
         ran.stderr
-            .contains("not done within --max-time 1 s; 1 row kept for --resume"),
+            .contains("not done within --max-time 3 s; 1 row kept for --resume"),
         "{}",
         ran.stderr
     );
@@ -779,6 +779,46 @@ fn each_host_has_retries_of_its_own() {
     assert!(requests <= 1 + 40 + 40, "{requests}");
 }
 
+/// A pipe without a writer keeps a read waiting for ever, and a signal ends the run all the same.
+#[cfg(unix)]
+#[test]
+fn a_silent_pipe_can_be_interrupted() {
+    use std::process::Stdio;
+
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo")
+        .arg(&pipe)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    for has_writer in [false, true] {
+        let child = command(folder.path(), &["fetch", "--count", "a", "pipe"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Opening it waits for the reader.
+        let writer = has_writer.then(|| fs::OpenOptions::new().write(true).open(&pipe).unwrap());
+        thread::sleep(Duration::from_millis(300));
+        kill(
+            Pid::from_raw(child.id().try_into().unwrap()),
+            Signal::SIGINT,
+        )
+        .unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(
+            output.status.code(),
+            Some(130),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        drop(writer);
+    }
+}
+
 /// Another program may lock the database for as long as it likes: a signal ends the wait.
 #[cfg(unix)]
 #[test]
@@ -804,7 +844,7 @@ fn a_locked_database_can_be_waited_for_and_given_up() {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        thread::sleep(Duration::from_millis(1500));
+        thread::sleep(Duration::from_secs(3));
         child
     };
     let child = start();

@@ -1,13 +1,14 @@
 //! Opens a file, finds out what it is, and has it counted.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 
 use super::positioned::Positioned;
 use super::reading::{Reading, encoding_of};
 use super::stream::{self, Counted, GZIP, Gunzip};
+use super::waiting::WaitingReader;
 use super::words::Words;
 
 /// What was counted in a file.
@@ -60,27 +61,36 @@ impl Words {
 
 /// Counts in a file with the blocks and the callbacks of `reading`.
 pub(super) fn count(path: &Path, reading: &Reading) -> io::Result<FileCount> {
-    let mut file = File::open(path)?;
-    let metadata = file.metadata()?;
+    let metadata = path.metadata()?;
     // Files of /proc have a length of 0.
-    let has_length = metadata.is_file() && metadata.len() > 0;
-    let length = if has_length { metadata.len() } else { u64::MAX };
-    let head = reading.head(&mut file)?;
-    let is_gzip = head.starts_with(&GZIP);
-    if has_length && !is_gzip {
-        let (encoding, mark) = encoding_of(&head);
-        let mark = mark as u64;
-        (reading.on_bytes)(mark);
-        let sum = Positioned::new(reading, &file, encoding, mark..length.max(mark)).count()?;
-        return Ok(FileCount {
-            counts: sum.counts,
-            bytes: mark + sum.bytes,
-            chars: sum.chars,
-        });
+    if !metadata.is_file() || metadata.len() == 0 {
+        let mut reader = WaitingReader::open(path, reading.is_cancelled)?;
+        let head = reading.head(&mut reader)?;
+        return count_stream(reading, head, reader);
     }
+    let length = metadata.len();
+    let mut file = File::open(path)?;
+    let head = reading.head(&mut file)?;
+    if head.starts_with(&GZIP) {
+        let rest = length.saturating_sub(head.len() as u64);
+        return count_stream(reading, head, file.take(rest));
+    }
+    let (encoding, mark) = encoding_of(&head);
+    let mark = mark as u64;
+    (reading.on_bytes)(mark);
+    let sum = Positioned::new(reading, &file, encoding, mark..length.max(mark)).count()?;
+    Ok(FileCount {
+        counts: sum.counts,
+        bytes: mark + sum.bytes,
+        chars: sum.chars,
+    })
+}
+
+/// Counts in what begins with `head` and goes on with what the reader has.
+fn count_stream(reading: &Reading, head: Vec<u8>, rest: impl Read + Send) -> io::Result<FileCount> {
     let bytes = AtomicU64::new(0);
-    let reader = head.chain(file).take(length);
-    let reader = Counted::new(reader, &bytes, reading.on_bytes);
+    let is_gzip = head.starts_with(&GZIP);
+    let reader = Counted::new(Cursor::new(head).chain(rest), &bytes, reading.on_bytes);
     let sum = if is_gzip {
         stream::count(reading, Gunzip::new(reader))?
     } else {

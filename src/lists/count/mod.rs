@@ -14,6 +14,7 @@ mod stream;
 mod sum;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod words;
 
 pub use file::FileCount;
