@@ -1,6 +1,7 @@
 //! The options of the subcommand `fetch`.
 
 use std::ffi::OsString;
+use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -134,13 +135,13 @@ impl FetchArgs {
     /// The settings of the run. Reads the list of addresses; an error names those that are none. Signals are
     /// caught only after that: reading a list from a terminal or a pipe can take any time.
     pub fn into_job(
-        self,
+        mut self,
         interrupts: impl FnOnce() -> Receiver<i32>,
         log: Arc<Log>,
     ) -> Result<ListJob, Stop> {
         let usage = |message: String| Stop::new(Exit::Usage, message);
-        let (files, addresses) =
-            split_arguments(self.addresses).map_err(|error| usage(error.to_string()))?;
+        let (files, addresses) = split_arguments(mem::take(&mut self.addresses))
+            .map_err(|error| usage(error.to_string()))?;
         if let (Some(file), true) = (files.first(), self.words.is_empty()) {
             let message = format!(
                 "{} is a local file, and only --count reads those; an address begins with http:// or https://",
@@ -163,24 +164,7 @@ impl FetchArgs {
             ),
         };
         let is_download = self.save.is_some();
-        let objects = self.db.zip(self.into).zip(self.key);
-        let outputs = Outputs {
-            table: self.table.map(|table| match table {
-                TableTarget::File(file, format) => Table::File(file, format),
-                TableTarget::Stdout(format) => Table::Stdout(format),
-            }),
-            save: self.save.map(|folder| Save {
-                folder,
-                max_size: self.max_size.unwrap_or(u64::MAX),
-            }),
-            objects: objects.map(|((database, table), key)| ObjectTable {
-                database,
-                table,
-                key,
-            }),
-            record: self.record,
-            log: self.log,
-        };
+        let outputs = self.take_outputs();
         if self.resume && outputs.journal().is_none() {
             let message = "--resume needs --save or --table with a file: without them, a run leaves no journal";
             return Err(usage(message.to_owned()));
@@ -208,5 +192,28 @@ impl FetchArgs {
             progress: Style::for_stderr(self.quiet),
             log,
         })
+    }
+
+    /// Where the results go.
+    fn take_outputs(&mut self) -> Outputs {
+        let table = self.table.take().map(|table| match table {
+            TableTarget::File(file, format) => Table::File(file, format),
+            TableTarget::Stdout(format) => Table::Stdout(format),
+        });
+        let max_size = self.max_size.unwrap_or(u64::MAX);
+        let save = self.save.take().map(|folder| Save { folder, max_size });
+        let objects = self.db.take().zip(self.into.take()).zip(self.key.take());
+        let objects = objects.map(|((database, table), key)| ObjectTable {
+            database,
+            table,
+            key,
+        });
+        Outputs {
+            table,
+            save,
+            objects,
+            record: self.record.take(),
+            log: self.log.take(),
+        }
     }
 }

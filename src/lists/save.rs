@@ -89,23 +89,20 @@ pub fn part_path(folder: &Path, position: u64) -> PathBuf {
 
 /// Removes the parts that an earlier run has left.
 pub fn remove_parts(folder: &Path) -> Result<(), OutputError> {
-    let removed = || {
-        for entry in fs::read_dir(folder).map_err(OutputError::at(folder))? {
-            let name = entry.map_err(OutputError::at(folder))?.file_name();
-            let name = name.to_string_lossy();
-            let position = name.strip_prefix("unfinished-");
-            let position = position.and_then(|name| name.strip_suffix(".part"));
-            let position = position.and_then(|name| name.parse().ok());
-            let part = position.map(|position| part_path(folder, position));
-            // Another spelling of a number, or a folder, is none of this program.
-            let part = part.filter(|part| part.ends_with(&*name) && is_file(part));
-            if let Some(part) = part {
-                fs::remove_file(&part).map_err(OutputError::at(&part))?;
-            }
+    for entry in fs::read_dir(folder).map_err(OutputError::at(folder))? {
+        let name = entry.map_err(OutputError::at(folder))?.file_name();
+        let name = name.to_string_lossy();
+        let position = name.strip_prefix("unfinished-");
+        let position = position.and_then(|name| name.strip_suffix(".part"));
+        let position = position.and_then(|name| name.parse().ok());
+        let part = position.map(|position| part_path(folder, position));
+        // Another spelling of a number, or a folder, is none of this program.
+        let part = part.filter(|part| part.ends_with(&*name) && is_file(part));
+        if let Some(part) = part {
+            fs::remove_file(&part).map_err(OutputError::at(&part))?;
         }
-        Ok(())
-    };
-    removed()
+    }
+    Ok(())
 }
 
 fn is_file(path: &Path) -> bool {

@@ -2,7 +2,7 @@
 //! to wait.
 //!
 //! Each refusal doubles the time between two requests, each success shortens it by a hundredth. So the pace
-//! settles around what the host allows: additive increase and multiplicative decrease, as in TCP (RFC 5681).
+//! settles around what the host allows, like the window of TCP (RFC 5681): slower at once, faster bit by bit.
 
 use std::time::{Duration, Instant};
 
