@@ -92,7 +92,7 @@ pub struct Head<'a> {
     pub length: Option<u64>,
 }
 
-/// Takes the body of a response as it comes.
+/// Receives the body of a response while it arrives.
 pub trait BodySink: Debug + Send + Sync {
     /// Headers of the request, and of those that follow redirects.
     fn headers(&self) -> HeaderMap;

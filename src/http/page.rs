@@ -39,7 +39,7 @@ pub struct Page {
     pub saved: Option<Saved>,
 }
 
-/// A body that was saved as it came.
+/// A body that was saved while it arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saved {
     /// Its length, with the bytes of an earlier attempt.

@@ -189,6 +189,7 @@ impl RowJournal {
         self.replaced.insert(offset);
     }
 
+    /// Writes at the cursor of the file. It is at the end: every walk over the entries reads up to there.
     fn write(&mut self, line: &[u8]) -> io::Result<()> {
         self.file.write_all(line)?;
         self.end += line.len() as u64;

@@ -63,8 +63,8 @@ impl Recorder<'_> {
         })
     }
 
-    /// Records what arrives until nobody sends any more. The first output that cannot be written is the error;
-    /// what has arrived before is recorded.
+    /// Records messages until all senders are gone. The error is that of the first output that cannot be
+    /// written; rows that arrived before it are recorded.
     pub fn run(&mut self, messages: &Receiver<Message>) -> Result<(), Stop> {
         for first in messages {
             let mut unwritable = None;

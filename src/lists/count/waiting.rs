@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 const BLOCK: usize = 128 << 10;
 /// Blocks that are read ahead.
 const AHEAD: usize = 4;
-/// How often a cancellation is looked for while nothing arrives.
+/// How often a waiting read checks whether it has been cancelled.
 const POLL: Duration = Duration::from_millis(50);
 
 /// Opens and reads a file on a thread of its own. While that waits, a read here can be cancelled; the thread
