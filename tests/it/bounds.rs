@@ -32,7 +32,7 @@ fn rejects_a_response_with_too_many_headers_at_once() {
     assert_eq!(server.asked(COMPANY), 1);
 }
 
-/// A server of a company page in one chunk, with these trailers.
+/// A server of a company page in one chunk, with these trailers, on connections that stay open.
 fn with_trailers(trailers: String) -> TestServer {
     let html = company_html(COMPANY);
     let start = format!(
@@ -42,7 +42,7 @@ fn with_trailers(trailers: String) -> TestServer {
     let end = format!("\r\n0\r\n{trailers}");
     let response = [start.as_bytes(), &html, end.as_bytes()].concat();
     TestServer::start(market(), move |path, _| {
-        (path == COMPANY).then(|| Reply::RawThenClose(response.clone()))
+        (path == COMPANY).then(|| Reply::Raw(response.clone()))
     })
 }
 
