@@ -129,8 +129,8 @@ impl PageError {
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
         let mut detail = detail.into();
         if detail.len() > MAX_DETAIL {
-            detail.truncate(prefix(&detail, MAX_DETAIL - '…'.len_utf8()).len());
-            detail.push('…');
+            // A new text: a long one that shrinks in its place leaves a hole that no other long one fits.
+            detail = format!("{}…", prefix(&detail, MAX_DETAIL - '…'.len_utf8()));
         }
         PageError {
             reason,
