@@ -241,6 +241,16 @@ pub fn open_locked(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
+/// Whether a lock has failed because the file system has none.
+fn has_no_locks(error: &io::Error) -> bool {
+    // NFS without a lock daemon.
+    #[cfg(unix)]
+    if error.raw_os_error() == Some(nix::errno::Errno::ENOLCK as i32) {
+        return true;
+    }
+    error.kind() == io::ErrorKind::Unsupported
+}
+
 /// Locks an open file. If another process holds the lock, the error names it where the file does.
 fn try_lock(file: &mut File) -> io::Result<()> {
     let mut locked = file.try_lock();
@@ -265,7 +275,7 @@ fn try_lock(file: &mut File) -> io::Result<()> {
             Err(io::Error::new(io::ErrorKind::WouldBlock, holder))
         }
         // Some network file systems have no locks. The run continues without a lock.
-        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        Err(TryLockError::Error(error)) if has_no_locks(&error) => Ok(()),
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
