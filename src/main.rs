@@ -182,7 +182,7 @@ fn tell_command(log: &Log, what: &str) {
 /// The subcommand `check`.
 fn check(args: CheckArgs) -> Result<Exit, Stop> {
     let json = args.json;
-    let (checked, exit) = job::check::check(&args.into_check(signals::receive()))?;
+    let (checked, exit) = job::check::check(&args.into_check(signals::receive())?)?;
     let printed = if json {
         print_json(|out| report::write_json(&checked, out))
     } else {

@@ -7,6 +7,7 @@ use crossbeam_channel::Receiver;
 
 use crate::cli::site::{ClientArgs, SiteArgs};
 use crate::cli::values::seconds;
+use crate::job::advice::Stop;
 use crate::job::check::Check;
 
 #[derive(Debug, Args)]
@@ -24,13 +25,14 @@ pub struct CheckArgs {
 }
 
 impl CheckArgs {
-    /// The settings of the check. A signal from `interrupts` ends it.
-    pub fn into_check(self, interrupts: Receiver<i32>) -> Check {
-        Check {
-            access: self.client.into_access(self.site.from),
+    /// The settings of the check. A signal from `interrupts` ends it. An error if options contradict each
+    /// other.
+    pub fn into_check(self, interrupts: Receiver<i32>) -> Result<Check, Stop> {
+        Ok(Check {
+            access: self.client.into_access(self.site.origin()?),
             index: self.site.index,
             max_time: self.max_time,
             interrupts,
-        }
+        })
     }
 }

@@ -21,6 +21,7 @@ use crate::lists::count::Words;
 use crate::lists::settings::{Extract, ListJob, ObjectTable, Outputs, Save, Table};
 use crate::pipeline::PoolSizes;
 use crate::source::origin::Origin;
+use crate::source::shard::Shard;
 use crate::telemetry::log::Log;
 use crate::telemetry::progress::Style;
 
@@ -43,6 +44,20 @@ pub struct FetchArgs {
     /// begin with # are skipped.
     #[arg(long, value_name = "FILE", help_heading = "Source")]
     urls: Option<PathBuf>,
+
+    /// Fetch only the addresses of shard K of N
+    ///
+    /// The whole list is read, and a hash of each address deals it to a shard. The rows have the positions in
+    /// the whole list, so those of all shards together are the table. --rps and crawl delays are for all N runs
+    /// together. run.json has the digest of the list.
+    #[arg(
+        long,
+        value_name = "K/N",
+        requires = "out",
+        conflicts_with = "db",
+        help_heading = "Source"
+    )]
+    shard: Option<Shard>,
 
     /// Also take the headings h1 to h4 of each page
     #[arg(long, help_heading = "Results")]
@@ -85,6 +100,9 @@ pub struct FetchArgs {
     /// `-.ndjson` each row as soon as it is complete. Without this option, all rows are kept in memory.
     #[arg(long, value_name = "FILE", value_parser = table, allow_hyphen_values = true, help_heading = "Results")]
     table: Option<TableTarget>,
+    /// Write a report, run.json, to the folder DIR
+    #[arg(long, value_name = "DIR", help_heading = "Results")]
+    out: Option<PathBuf>,
     /// Record all responses in a WARC archive
     #[arg(long, value_name = "FILE.warc[.gz]", value_parser = recording, help_heading = "Results")]
     record: Option<PathBuf>,
@@ -149,6 +167,13 @@ impl FetchArgs {
             );
             return Err(usage(message));
         }
+        if let (Some(file), true) = (files.first(), self.shard.is_some()) {
+            let message = format!(
+                "{} is a local file, and --shard deals addresses; count in files without it",
+                file.display()
+            );
+            return Err(usage(message));
+        }
         let list = self
             .urls
             .as_deref()
@@ -172,6 +197,7 @@ impl FetchArgs {
         Ok(ListJob {
             files,
             addresses,
+            shard: self.shard,
             extract: Extract {
                 headings: self.headings,
                 words,
@@ -185,7 +211,9 @@ impl FetchArgs {
             },
             workers_per_host: self.workers_per_host,
             timeout: self.timeout.or((!is_download).then_some(TIMEOUT)),
-            rps: self.rps,
+            rps: self
+                .rps
+                .map(|rps| self.shard.map_or(rps, |shard| shard.part_of(rps))),
             max_time: self.max_time,
             resume: self.resume,
             interrupts: interrupts(),
@@ -213,6 +241,7 @@ impl FetchArgs {
             save,
             objects,
             record: self.record.take(),
+            report: self.out.take(),
             log: self.log.take(),
         }
     }

@@ -19,6 +19,10 @@ Examples:
   Keep every run in a database, and see what has changed since the last one:
     indexrank --db market.sqlite
     indexrank diff --db market.sqlite
+  Fetch one part of the companies on each of two machines, then rank all:
+    indexrank --shard 1/2 --record 1.warc.gz
+    indexrank --shard 2/2 --record 2.warc.gz
+    indexrank --from 1.warc.gz --from 2.warc.gz
   Serve the embedded market to other clients, 50 ms per response:
     indexrank serve --port 8000 --latency 50
 
@@ -27,7 +31,8 @@ Exit codes:
     1  internal error
     2  wrong usage, unusable input file, or too few threads or open files
     3  rankings or rows written, but some companies or pages are missing
-    4  site unreachable or refusing requests, or --max-time exceeded
+    4  site unreachable or refusing requests, --max-time exceeded, or a shard
+       missing or torn
     5  layout of the pages not recognised
     6  rankings written except price.json: no usable exchange rate
     7  output cannot be written
@@ -45,6 +50,8 @@ Examples:
     indexrank fetch 'https://site/users/[1-500]' --db users.sqlite --into users --key id
   Files, 32 at a time; after an interruption, the same with --resume:
     indexrank fetch --urls files.txt --save files --workers-per-host 32
+  A third of a long list, on one of three machines:
+    indexrank fetch --urls pages.txt --shard 1/3 --table 1.ndjson --out shard-1
   How often a word occurs in log files:
     indexrank fetch --count error /var/log/*.log";
 

@@ -18,7 +18,7 @@ use crate::cli::values::{
 use crate::exit::Exit;
 use crate::job::advice::Stop;
 use crate::job::exchange_rate::RateChoice;
-use crate::job::settings::{Job, RetryTiming};
+use crate::job::settings::{Access, Job, RetryTiming};
 use crate::pipeline::PoolSizes;
 use crate::pipeline::index_walk::WalkMode;
 use crate::results::coverage::MinCompanies;
@@ -26,6 +26,7 @@ use crate::results::ranking::PeRange;
 use crate::results::table::Format;
 use crate::results::write::Outputs;
 use crate::site::currency::Currency;
+use crate::source::shard::Shard;
 use crate::telemetry::log::Log;
 use crate::telemetry::progress::Style;
 
@@ -50,6 +51,19 @@ pub struct RunArgs {
     /// companies of the S&P 500, and the letter pages 505.
     #[arg(long, value_enum, default_value = "pages", help_heading = "Source")]
     walk: WalkArg,
+    /// Fetch only the companies of shard K of N, and record them; rank all shards later with --from
+    ///
+    /// Each shard walks the whole index and fetches the companies that a hash of their addresses deals to it.
+    /// It writes its recording and run.json, and no rankings. --rps and the crawl delay of robots.txt are for
+    /// all N runs together. For batch systems: testdata/cluster has an array job for Slurm and one for
+    /// Kubernetes.
+    #[arg(long, value_name = "K/N", requires = "record", conflicts_with_all = ["db", "tables", "dry_run"], help_heading = "Source")]
+    shard: Option<Shard>,
+    /// Rank although shards are missing, damaged, or saw a changed index
+    ///
+    /// Their companies count as missing (--min-companies). The index is that of the first complete shard.
+    #[arg(long, help_heading = "Source")]
+    allow_missing: bool,
     /// Use this rate, in roubles for one unit, e.g. EUR=86.56 [default: the Bank of Russia's rates]
     ///
     /// The option may be repeated. The bank is not asked, so companies quoted in a currency without a
@@ -63,19 +77,15 @@ pub struct RunArgs {
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = date, help_heading = "Source")]
     rate_date: Option<Date>,
 
-    /// Write the rankings and the report, run.json, to the folder DIR
+    /// Write the rankings and the report, run.json, to the folder DIR [default: rankings; shard-K-of-N for a
+    /// shard]
     ///
     /// The rankings are price.json, pe.json, growth.json and potential_profit.json. A run that fails
     /// changes none of these files, writes failed-run.json, and keeps its pages in DIR/unfinished.warc for
     /// --resume. A run without
     /// usable exchange rates renames an earlier price.json to price.previous.json.
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = "rankings",
-        help_heading = "Results"
-    )]
-    out: PathBuf,
+    #[arg(long, value_name = "DIR", help_heading = "Results")]
+    out: Option<PathBuf>,
     /// Put N companies in each ranking, 1 to 1000000
     #[arg(long, value_name = "N", default_value = "10", value_parser = whole_number::<1, 1_000_000>, help_heading = "Results")]
     top: usize,
@@ -238,8 +248,18 @@ impl RunArgs {
             quiet: self.quiet,
             verbose: self.verbose,
         };
+        let access = self.client.into_access(self.site.origin()?);
+        let shard = self.shard;
+        let folder = self.out.unwrap_or_else(|| match shard {
+            Some(Shard { number, of }) => format!("shard-{number}-of-{of}").into(),
+            None => "rankings".into(),
+        });
         let job = Job {
-            access: self.client.into_access(self.site.from),
+            access: Access {
+                allow_missing: self.allow_missing,
+                ..access
+            },
+            shard,
             index: self.site.index,
             walk: match self.walk {
                 WalkArg::Pages => WalkMode::Pages,
@@ -259,7 +279,7 @@ impl RunArgs {
             rates,
             price_currency: self.price_currency,
             outputs: Outputs {
-                folder: self.out,
+                folder,
                 tables: table_files(self.tables),
                 record: self.record,
                 trace: self.trace,
@@ -267,7 +287,9 @@ impl RunArgs {
                 log: self.log,
             },
             timeout: self.timeout,
-            rps: self.rps,
+            rps: self
+                .rps
+                .map(|rps| shard.map_or(rps, |shard| shard.part_of(rps))),
             max_time: self.max_time,
             resume: self.resume.then_some(self.max_age),
             retry: RetryTiming {

@@ -1,13 +1,14 @@
 //! The options that a run and a check share: which site, and how to reach it.
 
 use std::env;
-use std::str::FromStr;
 
 use clap::Args;
 
 use crate::cli::values::{header_value, index_name};
+use crate::exit::Exit;
 use crate::http::proxy::ProxyChoice;
 use crate::http::tls::Authorities;
+use crate::job::advice::Stop;
 use crate::job::settings::Access;
 use crate::site::paths::DEFAULT_INDEX;
 use crate::source::origin::Origin;
@@ -28,13 +29,23 @@ pub struct SiteArgs {
     /// that the archive lacks counts as failed.
     ///
     /// http[s]://HOST:PORT: a server with the same paths, for example `indexrank serve`.
-    #[arg(long, value_name = "SOURCE", default_value = "live", value_parser = Origin::from_str, help_heading = "Source")]
-    pub from: Origin,
+    ///
+    /// The option may be repeated for the archives of all shards of a job.
+    #[arg(long, value_name = "SOURCE", default_value = "live", value_parser = Origin::named, help_heading = "Source")]
+    from: Vec<Origin>,
     /// Use the index NAME, as written in the site's addresses
     ///
     /// For example 's&p_500', dow_jones, nasdaq_100 or dax. A name with & needs quotes in a shell.
     #[arg(long, value_name = "NAME", default_value = DEFAULT_INDEX, value_parser = index_name, help_heading = "Source")]
     pub index: String,
+}
+
+impl SiteArgs {
+    /// The origin of pages. An error if there are several which cannot be one.
+    pub fn origin(&self) -> Result<Origin, Stop> {
+        let origin = Origin::of_all(self.from.clone());
+        origin.map_err(|error| Stop::new(Exit::Usage, format!("--from: {error}")))
+    }
 }
 
 /// How requests are sent: the options that a run and a check share. Their order of 100 and more puts
@@ -85,6 +96,7 @@ impl ClientArgs {
                 .unwrap_or_else(|| ProxyChoice::of_environment(|name| env::var_os(name))),
             authorities: self.ca_file,
             ignore_robots: self.ignore_robots,
+            allow_missing: false,
         }
     }
 }

@@ -85,6 +85,12 @@ impl UsedFiles {
         }
     }
 
+    /// Adds a file that the run only reads, which may be there twice. To be called before any other file is
+    /// added.
+    pub fn add_source(&mut self, path: &Path) {
+        let _ = self.add_kept(path);
+    }
+
     /// Adds a file that the run writes, and the file beside it that the content goes to at first. Its
     /// folder exists.
     pub fn add_output(&mut self, path: &Path) -> Result<(), PathError> {

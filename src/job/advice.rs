@@ -244,7 +244,7 @@ pub fn may_succeed_later(failures: &[Failure], origin: &Origin) -> bool {
         // A page that the site refuses to send is not requested again.
         reason if reason.is_refusal() => false,
         // A company page names its own address, so another page in a journal is noticed.
-        Reason::OtherPage => origin.archive().is_none(),
+        Reason::OtherPage => !origin.is_archived(),
         _ => remedies::of_page(error, origin).may_succeed_later,
     })
 }

@@ -9,7 +9,7 @@ use crate::job::advice::{self, Stop};
 use crate::job::exchange_rate::RateChoice;
 use crate::job::open::Opened;
 use crate::job::settings::Job;
-use crate::job::{database, exchange_rate, warnings};
+use crate::job::{database, exchange_rate, shards, warnings};
 use crate::pipeline::harvest::Harvest;
 use crate::results::coverage;
 use crate::results::failed_run::{self, FailedRun, WalkFacts};
@@ -101,7 +101,7 @@ impl End<'_> {
                 ..self.fail(report.into(), stop)
             };
         }
-        let recorded = self.finish_recording(&mut journal, incomplete);
+        let recorded = self.finish_recording(&mut journal, incomplete, &report.findings.harvest);
         let written =
             recorded.and_then(|recording| self.write_results(&mut report, &rankings, recording));
         match written {
@@ -192,6 +192,7 @@ impl End<'_> {
         &self,
         journal: &mut Option<Journal>,
         incomplete: Option<String>,
+        harvest: &Harvest,
     ) -> Result<Option<Recording>, Stop> {
         let Some(target) = &self.job.outputs.record else {
             return Ok(None);
@@ -205,9 +206,11 @@ impl End<'_> {
                 ..stop
             });
         }
+        let closing = harvest.index.as_ref().map(shards::closing);
+        let closing = closing.unwrap_or_default();
         let recording = journal
             .take()
-            .map(|journal| journal.finish_recording(target));
+            .map(|journal| journal.finish_recording(target, &closing));
         recording
             .transpose()
             .map_err(|error| Stop::from(error).unchanged())
@@ -239,13 +242,14 @@ impl End<'_> {
         Report::new(Facts {
             origin: &self.job.access.origin,
             index: &self.job.index,
+            shard: self.job.shard,
             sizes: self.job.sizes,
             source,
             times: self.times,
             findings: Findings {
                 harvest,
                 prices,
-                base: source.address(""),
+                bases: source.bases(),
             },
             counters: &self.opened.counters,
             warnings: self.opened.warnings.clone(),
@@ -280,7 +284,7 @@ impl End<'_> {
             warnings::of_unnamed_pages(counters.unnamed.get() as usize, harvest.listed),
             warnings::of_notes(&harvest.companies),
             harvest.index_changed.clone(),
-            warnings::of_walks(&harvest.walks, harvest.listed),
+            warnings::of_walks(harvest),
             exchange_rate::far_off(prices.date(), quotes, asked_for),
             prices.warning(),
             prices::assumed_currencies(&harvest.companies),
@@ -345,9 +349,10 @@ fn keep_pages(job: &Job, journal: Option<Journal>, mut stop: Stop) -> Stop {
 
 fn exit_code(report: &Report) -> Exit {
     let ledger = report.findings.ledger();
-    if report.rate_error.is_some() {
+    let lacks_rates = report.rate_error.is_some();
+    if lacks_rates && report.shard.is_none() {
         Exit::NoRate
-    } else if ledger.failed + ledger.not_attempted + report.unread_rows > 0 {
+    } else if lacks_rates || ledger.failed + ledger.not_attempted + report.unread_rows > 0 {
         Exit::Partial
     } else {
         Exit::Complete

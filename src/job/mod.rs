@@ -1,6 +1,6 @@
 //! The rankings job, `indexrank` without a subcommand: open → run → check → rank → write. Beside it the subcommand `check` and the option `--dry-run`.
 //! Only the order of these steps is in here; the steps themselves are in the rooms that this one imports.
-//! Another sentence or exit code for a run that ended early goes into `advice`, another cause and what to do about it into `remedies`, another command to paste into `shell`, another warning into `warnings`, another setting into `settings` (its option into `cli`), when a run is appended to its database into `database`, another landmark of the subcommand into `check`.
+//! Another sentence or exit code for a run that ended early goes into `advice`, another cause and what to do about it into `remedies`, another command to paste into `shell`, another warning into `warnings`, another setting into `settings` (its option into `cli`), when a run is appended to its database into `database`, which archives fit together into `shards`, another landmark of the subcommand into `check`.
 
 pub mod advice;
 pub mod check;
@@ -12,11 +12,12 @@ pub(crate) mod limits;
 mod open;
 mod remedies;
 pub mod settings;
+pub(crate) mod shards;
 pub mod shell;
 mod warnings;
 
 pub use crate::job::finish::{Document, Outcome};
-pub use crate::job::open::open_archive;
+pub use crate::job::shards::open_archive;
 
 use std::convert::Infallible;
 use std::thread;
@@ -148,7 +149,8 @@ fn fetch_everything(job: &Job, opened: &Opened) -> Fetched {
 }
 
 fn walk_index(job: &Job, source: &Source, counters: &Counters) -> Result<Harvest, WalkError> {
-    let walk = IndexWalk::new(source, &job.index, job.walk, counters).with_second_looks();
+    let walk = IndexWalk::new(source, &job.index, job.walk, counters);
+    let walk = walk.with_second_looks().of_shard(job.shard);
     walk.check_letters()?;
     let walk = Walk::Index(walk);
     let mut harvest = pipeline::run(
@@ -214,8 +216,11 @@ fn check(job: &Job, source: &Source, harvest: Result<Harvest, WalkError>) -> Che
     }
 }
 
-/// All rankings; without usable rates, all except the one by price.
+/// All rankings; without usable rates, all except the one by price. None of a shard.
 fn rank(job: &Job, harvest: &Harvest, prices: &Prices) -> Rankings {
+    if job.shard.is_some() {
+        return Vec::new();
+    }
     Figure::ALL
         .into_iter()
         .filter(|figure| *figure != Figure::Price || prices.error.is_none())

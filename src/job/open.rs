@@ -13,18 +13,20 @@ use crate::http::connections::MAX_RESPONSE;
 use crate::http::proxy::ProxyChoice;
 use crate::job::advice::Stop;
 use crate::job::settings::{Access, Job, RetryTiming};
-use crate::job::{database, limits, shell};
+use crate::job::shards::SHARD;
+use crate::job::{database, limits, shards, shell};
 use crate::replica::{self, Market};
+use crate::results::ranking::Figure;
 use crate::results::write::{self, StagedResults};
 use crate::site::paths::{LIVE_PAGES, LIVE_RATES};
 use crate::source::origin::Origin;
 use crate::source::retry::Retries;
 use crate::source::robots::HostRules;
+use crate::source::shard::Shard;
 use crate::source::{Site, Source};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::trace::Trace;
 use crate::warc::journal::{Identity, Journal};
-use crate::warc::reader::Archive;
 use crate::warc::writer::Checksum;
 use crate::words;
 
@@ -44,8 +46,13 @@ pub struct Opened {
 /// Lowers the number of workers in `job` to what the system allows, stages the outputs and opens the
 /// source.
 pub fn open(job: &mut Job, say: impl Fn(&str)) -> Result<Opened, Stop> {
-    let warning = limits::fit(&job.access.origin, &mut job.sizes, job.outputs.count())?;
-    let staged = write::stage(&job.outputs, job.access.origin.archive())?;
+    let archives = job.access.origin.archives();
+    let files = job.outputs.count() + archives.len();
+    let warning = limits::fit(&job.access.origin, &mut job.sizes, files)?;
+    if job.shard.is_some() {
+        check_folder(&job.outputs.folder)?;
+    }
+    let staged = write::stage(&job.outputs, archives)?;
     if let Some(log) = &job.outputs.log {
         job.log.open(log).map_err(OutputError::at(log))?;
     }
@@ -63,6 +70,7 @@ pub fn open(job: &mut Job, say: impl Fn(&str)) -> Result<Opened, Stop> {
         let interval = Duration::from_secs_f64(1.0 / rps);
         source.pages_host.throttle.space_requests(interval);
     }
+    source.runs = job.shard.map_or(1, |shard| shard.of.get());
     let RetryTiming { seed, first_delay } = job.retry;
     source.retries = Retries::new(seed.unwrap_or_else(|| fastrand::u64(..)), first_delay);
     let trace = match job.outputs.trace {
@@ -81,6 +89,19 @@ pub fn open(job: &mut Job, say: impl Fn(&str)) -> Result<Opened, Stop> {
         failed_run: staged.failed_run,
         _new_folders: staged.new_folders,
     })
+}
+
+/// Fails if the folder has rankings: beside them, the report of a shard would look like theirs.
+fn check_folder(folder: &Path) -> Result<(), Stop> {
+    let rankings = Figure::ALL.map(|figure| folder.join(figure.file_name()));
+    let Some(ranking) = rankings.iter().find(|ranking| ranking.exists()) else {
+        return Ok(());
+    };
+    let message = format!(
+        "{} is of a whole run; give the report of a shard another folder with --out",
+        ranking.display()
+    );
+    Err(Stop::new(Exit::Usage, message))
 }
 
 /// A sentence about the files of an earlier run that were put in place. With `--resume` and no journal, it
@@ -126,8 +147,9 @@ pub fn source(
     journal: impl FnOnce() -> Result<Option<Journal>, Stop>,
 ) -> Result<Source, Stop> {
     let (pages, rates) = match &access.origin {
-        Origin::Archive(path) => {
-            return Ok(Source::archive(open_archive(path)?, connections));
+        archived @ (Origin::Archive(_) | Origin::Shards(_)) => {
+            let archives = shards::open(archived.archives(), access.allow_missing)?;
+            return Ok(Source::archive(archives, connections));
         }
         Origin::Live => (LIVE_PAGES.to_owned(), LIVE_RATES.to_owned()),
         Origin::Site(address) => (address.clone(), address.clone()),
@@ -155,15 +177,6 @@ pub fn source(
         source.pages_host.robots = HostRules::obeyed();
     }
     Ok(source)
-}
-
-/// Opens an archive. One without a page of status 200 is an error.
-pub fn open_archive(path: &Path) -> Result<Archive, Stop> {
-    let archive = Archive::open(path).map_err(|error| Stop::of_archive(&error))?;
-    if archive.has_pages() {
-        return Ok(archive);
-    }
-    Err(Stop::of_archive_without_pages(&archive))
 }
 
 /// Starts the embedded market and returns its address.
@@ -202,6 +215,7 @@ fn open_journal(job: &Job) -> Result<Journal, Stop> {
         ),
         ("source", job.access.origin.to_string()),
         ("index", job.index.clone()),
+        (SHARD, job.shard.unwrap_or(Shard::WHOLE).to_string()),
     ]);
     let record = job.outputs.record.as_deref();
     let checksum = match record {

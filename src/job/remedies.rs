@@ -34,7 +34,7 @@ const TOO_MANY_FILES: &str = "raise the limit of open files (`ulimit -n`)";
 /// The remedy for a page of this origin.
 pub fn of_page(error: &PageError, origin: &Origin) -> Remedy {
     use Reason::*;
-    if origin.archive().is_some() {
+    if origin.is_archived() {
         return Remedy {
             advice: of_archived(error.reason),
             may_succeed_later: false,
@@ -44,7 +44,7 @@ pub fn of_page(error: &PageError, origin: &Origin) -> Remedy {
     let (advice, may_succeed_later) = match error.reason {
         Unreachable => {
             let advice = match origin {
-                Origin::Live | Origin::Archive(_) => NO_NETWORK,
+                Origin::Live | Origin::Archive(_) | Origin::Shards(_) => NO_NETWORK,
                 Origin::Site(_) => NO_SERVER,
                 Origin::Replica => NO_LOOPBACK,
             };

@@ -16,6 +16,7 @@ use crate::results::write::Outputs;
 use crate::site::currency::Currency;
 use crate::site::paths::LIVE_PAGES;
 use crate::source::origin::Origin;
+use crate::source::shard::Shard;
 use crate::telemetry::log::Log;
 use crate::telemetry::progress::Style;
 
@@ -27,6 +28,8 @@ pub struct Access {
     pub proxy: ProxyChoice,
     pub authorities: Option<Authorities>,
     pub ignore_robots: bool,
+    /// Whether shards may be missing, damaged or of a changed index.
+    pub allow_missing: bool,
 }
 
 impl Access {
@@ -46,6 +49,8 @@ pub struct Job {
     pub access: Access,
     pub index: String,
     pub walk: WalkMode,
+    /// The part of the companies that is fetched, if it is not all of them. Such a run ranks nothing.
+    pub shard: Option<Shard>,
     pub sizes: PoolSizes,
     /// Length of each ranking.
     pub top: usize,
@@ -58,7 +63,7 @@ pub struct Job {
     pub outputs: Outputs,
     /// The time limit of one attempt.
     pub timeout: Duration,
-    /// Maximum number of requests per second. `None` for no limit.
+    /// Maximum number of requests per second of this run. `None` for no limit.
     pub rps: Option<f64>,
     /// The time limit of the whole run, if any.
     pub max_time: Option<Duration>,

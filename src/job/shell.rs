@@ -55,7 +55,11 @@ pub fn command(subcommand: &str, origin: &Origin, index: &str) -> String {
     }
     match origin {
         Origin::Live => {}
-        Origin::Archive(path) => words.extend(["--from".to_owned(), quote(path.as_os_str())]),
+        Origin::Archive(_) | Origin::Shards(_) => {
+            for path in origin.archives() {
+                words.extend(["--from".to_owned(), quote(path.as_os_str())]);
+            }
+        }
         origin => words.extend(["--from".to_owned(), quote(origin.to_string().as_ref())]),
     }
     if index != DEFAULT_INDEX {

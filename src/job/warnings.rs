@@ -54,13 +54,15 @@ pub fn of_notes(companies: &[Company]) -> Option<String> {
 
 /// Warns about companies missing from the numbered pages or from the letter pages. `None` if none is
 /// missing or only one kind of page was fetched.
-pub fn of_walks(walks: &[WalkReport], listed: usize) -> Option<String> {
-    let [pages, letters] = walks else {
+pub fn of_walks(harvest: &Harvest) -> Option<String> {
+    let [pages, letters] = &*harvest.walks else {
         return None;
     };
     if pages.lacks.is_empty() && letters.lacks.is_empty() {
         return None;
     }
+    let index = harvest.index.as_ref();
+    let listed = index.map_or(harvest.listed, |index| index.companies);
     Some(format!(
         "of {listed} companies in the index, the numbered pages lack {} and the letter pages lack {}; \
          all of them are fetched",

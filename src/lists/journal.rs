@@ -30,6 +30,8 @@ pub struct Header {
     pub software: String,
     /// SHA-256 of the addresses as given.
     pub list: String,
+    /// Which addresses of the list, `3/8` or `1/1`.
+    pub shard: String,
     /// What is taken from each page, as options.
     pub extract: String,
 }
@@ -329,6 +331,7 @@ fn check_header(path: &Path, file: &File, wanted: &Header) -> Result<(), ResumeE
     for (name, found, wanted) in [
         ("software", found.software, &wanted.software),
         ("list of addresses", found.list, &wanted.list),
+        ("shard", found.shard, &wanted.shard),
         ("extract", found.extract, &wanted.extract),
     ] {
         if found != *wanted {

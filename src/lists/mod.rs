@@ -19,6 +19,7 @@ mod open;
 mod page;
 pub mod pattern;
 mod recorder;
+mod report;
 pub mod row;
 mod save;
 pub mod settings;
@@ -35,22 +36,28 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use jiff::Timestamp;
 
 use crate::disk::output::{OutputError, sync_folder};
+use crate::disk::staging::StagedFile;
 use crate::exit::Exit;
 use crate::job::advice::Stop;
 use crate::job::cancel_on_signal_or_timeout;
 use crate::lists::journal::RowJournal;
 use crate::lists::message::{Finished, Message};
+use crate::lists::open::StagedTable;
 use crate::lists::page::Rows;
 use crate::lists::recorder::{Print, Recorder};
+use crate::lists::report::ListReport;
 use crate::lists::row::Row;
 use crate::lists::save::Folder;
 use crate::lists::settings::ListJob;
 use crate::lists::table::Columns;
 use crate::pipeline::address_walk::AddressWalk;
+use crate::pipeline::harvest::Ledger;
 use crate::pipeline::task::Listed;
 use crate::pipeline::{self, Walk};
+use crate::results::report::write_json;
 use crate::results::table::Format;
 use crate::source::Source;
 use crate::source::throttle::Cause;
@@ -73,6 +80,8 @@ pub struct Outcome {
     pub warnings: Vec<String>,
     /// Whether `--resume` fetches what is missing.
     pub resumable: bool,
+    /// Files and addresses of this run.
+    listed: u64,
     journal: RowJournal,
     columns: Columns,
 }
@@ -97,6 +106,23 @@ impl Outcome {
     /// Writes the rows as CSV, in the order of the list.
     pub fn write_csv(&self, out: &mut dyn Write) -> io::Result<()> {
         table::write(&self.journal, Format::Csv, &self.columns, out)
+    }
+
+    fn report(&self, job: &ListJob, started: Timestamp) -> ListReport {
+        let ledger = Ledger {
+            listed: self.listed as usize,
+            ok: self.tally.ok as usize,
+            failed: self.tally.failed as usize,
+            skipped: 0,
+            not_attempted: 0,
+        };
+        ListReport {
+            retries: self.retries,
+            resumed: self.resumed,
+            bytes: self.tally.bytes,
+            warnings: self.warnings.clone(),
+            ..ListReport::new(job, started, self.took.as_secs_f64(), ledger)
+        }
     }
 
     /// Removes the journal, unless `--resume` has a use for it. To be called when everything is printed.
@@ -133,7 +159,7 @@ pub fn run(mut job: ListJob, print: Option<&Print>, is_verbose: bool) -> Result<
     recorder.count_earlier_rows().map_err(unreadable)?;
     let (source, counters) = (&opened.source, &opened.counters);
     let progress = Progress::start(job.progress, counters.clone(), job.log.clone());
-    let clock = Instant::now();
+    let (started, clock) = (Timestamp::now(), Instant::now());
     let list = List {
         job: &job,
         source,
@@ -151,6 +177,7 @@ pub fn run(mut job: ListJob, print: Option<&Print>, is_verbose: bool) -> Result<
         resumed: opened.done.len() as u64,
         warnings: opened.warnings.drain(..).chain(source.warning()).collect(),
         resumable: false,
+        listed: counters.listed.get(),
         journal,
         columns: opened.columns.clone(),
         tally,
@@ -158,7 +185,10 @@ pub fn run(mut job: ListJob, print: Option<&Print>, is_verbose: bool) -> Result<
     let ended = match (recorded, source.cause()) {
         (Err(stop), None | Some(Cause::WalkFailed)) => Err(stop),
         (_, Some(cause)) => Err(Stop::of_cancellation(&cause)),
-        (Ok(()), None) => finish(&job, &mut opened.source, opened.table, &outcome),
+        (Ok(()), None) => {
+            let staged = (opened.table, opened.report);
+            finish(&job, &mut opened.source, staged, started, &outcome)
+        }
     };
     match ended {
         Ok(resumable) => Ok(Outcome {
@@ -234,14 +264,9 @@ impl List<'_> {
     /// The addresses whose rows are missing.
     fn listed(&self) -> impl Iterator<Item = Listed> + Send {
         let list = self.source.list.as_ref().expect("the source of a list");
-        let before = self.job.files.len() as u64;
-        let addresses = self
-            .job
-            .addresses
-            .iter()
-            .map(move |listed| (listed.position + before, listed.address));
-        let addresses = addresses.filter(|(position, _)| !self.done.contains(position));
-        addresses.map(|(position, address)| Listed {
+        let addresses = self.job.own_addresses();
+        let addresses = addresses.filter(|listed| !self.done.contains(&listed.position));
+        addresses.map(|addresses::Listed { position, address }| Listed {
             position,
             host: list.hosts.of(&address),
             sink: self
@@ -272,28 +297,34 @@ fn keep(outcome: Outcome, mut stop: Stop, source: &mut Source) -> Stop {
     stop
 }
 
-/// Writes the table and the recording of a complete run. Returns whether `--resume` may fetch what has
+/// Writes the table, the recording and the report of a complete run. Returns whether `--resume` may fetch what has
 /// failed: not of a run that records, because its recording is complete.
 fn finish(
     job: &ListJob,
     source: &mut Source,
-    staged: Option<open::StagedTable>,
+    (table, report): (Option<StagedTable>, Option<StagedFile>),
+    started: Timestamp,
     outcome: &Outcome,
 ) -> Result<bool, Stop> {
     let rows = outcome.tally.ok + outcome.tally.failed;
-    let expected = open::total(job);
+    let expected = outcome.listed;
     if rows != expected {
         let message = format!("internal error: {rows} rows for {expected} addresses");
         return Err(Stop::new(Exit::Internal, message));
     }
-    if let Some((staged, format)) = staged {
+    if let Some((staged, format)) = table {
         staged.write(|out| table::write(&outcome.journal, format, &outcome.columns, out))?;
         staged.publish()?;
     }
     let is_recorded = job.outputs.record.is_some();
     if let (Some(journal), Some(target)) = (source.take_journal(), &job.outputs.record) {
-        let recording = journal.finish_recording(target)?;
+        let recording = journal.finish_recording(target, &[])?;
         fs::rename(&recording.path, target).map_err(OutputError::at(target))?;
+    }
+    if let Some(staged) = report {
+        let report = outcome.report(job, started);
+        staged.write(|out| write_json(&report, out))?;
+        staged.publish()?;
     }
     let is_resumable = outcome.tally.failed > 0 && outcome.journal.is_resumable() && !is_recorded;
     if let Some(save) = &job.outputs.save {

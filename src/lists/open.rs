@@ -16,6 +16,7 @@ use crate::exit::Exit;
 use crate::http::client::{Client, Options};
 use crate::job::advice::Stop;
 use crate::job::limits;
+use crate::job::shards::SHARD;
 use crate::lists::journal::{Earlier, Header, RowJournal};
 use crate::lists::message::Message;
 use crate::lists::recorder::complete;
@@ -28,6 +29,7 @@ use crate::results::write::OutputsError;
 use crate::source::get_with_retries::fetch_robots_of;
 use crate::source::hosts::Hosts;
 use crate::source::purpose::MAX_LISTED;
+use crate::source::shard::Shard;
 use crate::source::{ListHosts, Site, Source};
 use crate::store::objects::Objects;
 use crate::store::schema::WAIT;
@@ -53,6 +55,7 @@ pub struct Opened {
     pub folder: Option<Arc<Folder>>,
     pub objects: Option<Objects>,
     pub table: Option<StagedTable>,
+    pub report: Option<StagedFile>,
     pub columns: Columns,
     pub warnings: Vec<String>,
     /// Dropped last.
@@ -69,6 +72,8 @@ pub fn open(job: &mut ListJob, messages: &Sender<Message>) -> Result<Opened, Sto
         Some(Table::File(file, format)) => Some((StagedFile::create(file)?, *format)),
         _ => None,
     };
+    let report = job.outputs.report_file();
+    let report = report.map(|file| StagedFile::create(&file)).transpose()?;
     if let Some(log) = &job.outputs.log {
         job.log.open(log).map_err(OutputError::at(log))?;
     }
@@ -82,7 +87,7 @@ pub fn open(job: &mut ListJob, messages: &Sender<Message>) -> Result<Opened, Sto
         is_list: true,
         ..Counters::default()
     };
-    counters.listed.set(total(job));
+    counters.listed.set(job.count_own());
     for counter in [&counters.fetched, &counters.parsed, &counters.resumed] {
         counter.set(done);
     }
@@ -100,15 +105,11 @@ pub fn open(job: &mut ListJob, messages: &Sender<Message>) -> Result<Opened, Sto
         folder: folder.map(Arc::new),
         objects: objects.transpose()?,
         table,
+        report,
         columns,
         warnings,
         _new_folders: new_folders,
     })
-}
-
-/// The number of files and addresses.
-pub fn total(job: &ListJob) -> u64 {
-    (job.files.len() as u64).saturating_add(job.addresses.len())
 }
 
 /// Fails if an output cannot be written or is used twice. Creates the folder of the bodies.
@@ -123,7 +124,9 @@ fn check_outputs(outputs: &Outputs) -> Result<NewFolders, Stop> {
         _ => None,
     };
     let mut check = || {
-        for file in [table, outputs.record.as_ref()].into_iter().flatten() {
+        let report = outputs.report_file();
+        let files = [table, outputs.record.as_ref(), report.as_ref()];
+        for file in files.into_iter().flatten() {
             folders.create(parent(file))?;
             used.add_output(file)?;
         }
@@ -162,6 +165,7 @@ fn open_journal(job: &ListJob, columns: &Columns) -> Result<(RowJournal, Earlier
     let header = Header {
         software: concat!("indexrank/", env!("CARGO_PKG_VERSION")).to_owned(),
         list: job.addresses.digest(&job.files),
+        shard: job.shard.unwrap_or(Shard::WHOLE).to_string(),
         extract: columns.describe(job),
     };
     let save = job.outputs.save.as_ref().map(|save| save.folder.as_path());
@@ -170,7 +174,7 @@ fn open_journal(job: &ListJob, columns: &Columns) -> Result<(RowJournal, Earlier
     };
     if job.resume {
         check_folder(job, &path)?;
-        let positions = 1..=total(job);
+        let positions = 1..=job.count_all();
         let keep = |row: &Row| positions.contains(&row.position) && complete(save, row);
         return Ok(RowJournal::resume(path, &header, keep)?);
     }
@@ -202,7 +206,7 @@ fn source(job: &ListJob, earlier: &Earlier) -> Result<Source, Stop> {
         proxy.map_err(|error| Stop::new(Exit::Usage, error.to_string()))?;
     }
     let record = job.outputs.record.as_deref();
-    let recording = record.map(|record| open_recording(record, job.resume, earlier));
+    let recording = record.map(|record| open_recording(job, record, earlier));
     let client = Client::new(Options {
         connections: job.sizes.fetchers,
         timeout: job.timeout,
@@ -221,6 +225,7 @@ fn source(job: &ListJob, earlier: &Earlier) -> Result<Source, Stop> {
         journal: recording.transpose()?,
     };
     let mut source = Source::site(site, job.sizes.fetchers);
+    source.runs = job.shard.map_or(1, |shard| shard.of.get());
     let user_agent = (!job.access.ignore_robots).then(|| job.access.user_agent.clone());
     source.list = Some(ListHosts {
         hosts: Hosts::new(job.workers_per_host, user_agent),
@@ -234,10 +239,14 @@ fn source(job: &ListJob, earlier: &Earlier) -> Result<Source, Stop> {
 }
 
 /// Begins the recording, or continues that of an interrupted run.
-fn open_recording(record: &Path, resume: bool, earlier: &Earlier) -> Result<Journal, Stop> {
+fn open_recording(job: &ListJob, record: &Path, earlier: &Earlier) -> Result<Journal, Stop> {
+    let ListJob { shard, resume, .. } = *job;
     let path = journal_path(parent(record), Some(record));
     let software = concat!("indexrank/", env!("CARGO_PKG_VERSION")).to_owned();
-    let identity = Identity(vec![("software", software)]);
+    let identity = Identity(vec![
+        ("software", software),
+        (SHARD, shard.unwrap_or(Shard::WHOLE).to_string()),
+    ]);
     if !resume || earlier.done.is_empty() {
         return Ok(Journal::begin(path, Checksum::Sha1, &identity)?);
     }

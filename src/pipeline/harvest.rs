@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::http::error::PageError;
 use crate::pipeline::series::WalkReport;
+use crate::pipeline::shard_rows::IndexDigest;
 use crate::site::company::{Company, CompanyPage};
 use crate::site::currency::Currency;
 use crate::site::index::Link;
@@ -61,7 +62,7 @@ pub struct Harvest<P = CompanyPage> {
     pub duplicates: Vec<Duplicate>,
     /// One entry for each page fetched: how long its request took, in microseconds.
     pub latencies: Vec<u32>,
-    /// Distinct companies in the index.
+    /// Distinct companies in the index, or those of the shard.
     pub listed: usize,
     /// What the numbered and the letter pages listed.
     pub walks: Vec<WalkReport>,
@@ -69,6 +70,8 @@ pub struct Harvest<P = CompanyPage> {
     pub unread_rows: usize,
     /// A sentence about an index that changed during the walk.
     pub index_changed: Option<String>,
+    /// The whole index, of which a shard has fetched a part. `None` without shards.
+    pub index: Option<IndexDigest>,
 }
 
 impl<P> Default for Harvest<P> {
@@ -82,6 +85,7 @@ impl<P> Default for Harvest<P> {
             walks: Vec::new(),
             unread_rows: 0,
             index_changed: None,
+            index: None,
         }
     }
 }

@@ -12,11 +12,13 @@ use crate::http::page::Page;
 use crate::pipeline::companies_seen::CompaniesSeen;
 use crate::pipeline::second_looks::SecondLooks;
 use crate::pipeline::series::{self, Kind, Series, WalkReport, paths};
+use crate::pipeline::shard_rows::{IndexDigest, ShardRows};
 use crate::pipeline::task::{IndexPageId, Target, Task};
 use crate::site::index::{self, IndexPage, Link, MAX_PAGES};
 use crate::site::landmarks::places;
 use crate::site::paths::LETTERS;
 use crate::source::Source;
+use crate::source::shard::Shard;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::lane::Lane;
 use crate::telemetry::trace::Label;
@@ -87,6 +89,8 @@ pub struct IndexWalk<'a> {
     max_ahead: usize,
     /// The second looks after the walk, if it takes any.
     second_looks: Option<SecondLooks>,
+    /// Which companies are fetched, if it is not all of them.
+    shard_rows: Option<ShardRows>,
     /// The series in progress, and those after it.
     series: VecDeque<Series>,
     /// The finished series.
@@ -118,6 +122,7 @@ impl<'a> IndexWalk<'a> {
             counters,
             max_ahead: MIN_AHEAD.max(in_flight / IN_FLIGHT_PER_PAGE_AHEAD),
             second_looks: None,
+            shard_rows: None,
             series,
             finished: Vec::new(),
             seen: CompaniesSeen::default(),
@@ -131,6 +136,12 @@ impl<'a> IndexWalk<'a> {
     /// recorded.
     pub fn with_second_looks(mut self) -> Self {
         self.second_looks = Some(SecondLooks::default());
+        self
+    }
+
+    /// Fetches only the companies of a shard.
+    pub fn of_shard(mut self, shard: Option<Shard>) -> Self {
+        self.shard_rows = shard.map(ShardRows::new);
         self
     }
 
@@ -330,6 +341,9 @@ impl<'a> IndexWalk<'a> {
             let detail = format!("the index lists more than {MAX_COMPANIES} companies");
             return Err(self.error(id, PageError::new(Reason::TooLarge, detail)));
         }
+        if let Some(shard_rows) = &mut self.shard_rows {
+            shard_rows.take(&mut rows);
+        }
         self.counters.listed.add(rows.len() as u64);
         self.source.retries.plan(rows.len());
         self.links.extend(rows.into_iter().map(|link| Link {
@@ -415,9 +429,15 @@ impl<'a> IndexWalk<'a> {
         self.second_looks.as_ref()?.warning()
     }
 
-    /// Distinct companies listed so far.
+    /// Distinct companies listed so far, those of other shards not counted.
     pub fn listed(&self) -> usize {
-        self.seen.len()
+        let of_shard = self.shard_rows.as_ref().map(|rows| rows.taken);
+        of_shard.unwrap_or(self.seen.len())
+    }
+
+    /// The whole index, if only the companies of a shard are fetched.
+    pub fn digest(&mut self) -> Option<IndexDigest> {
+        self.shard_rows.as_mut().map(ShardRows::digest)
     }
 
     /// Rows of the index without a readable address. Numbered and letter pages list the same rows.

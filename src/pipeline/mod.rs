@@ -49,6 +49,7 @@ mod parsers;
 mod retry_queue;
 mod second_looks;
 pub mod series;
+pub mod shard_rows;
 pub mod task;
 pub(crate) mod threads;
 mod walker;
@@ -162,6 +163,7 @@ pub fn run<'a, P: Send>(
             harvest.walks = walk.reports();
             harvest.unread_rows = walk.unread_rows();
             harvest.index_changed = walk.changed();
+            harvest.index = walk.digest();
         } else {
             harvest.listed = listed;
         }

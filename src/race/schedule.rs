@@ -69,7 +69,7 @@ pub fn seconds_left(args: &RaceArgs, condition: Condition, entries: &[Entry], ro
 /// Estimates the seconds of one run.
 fn run_seconds(args: &RaceArgs, condition: Condition, name: &str) -> f64 {
     let pages = match args.from {
-        Origin::Archive(_) => PAGES_OF_ARCHIVE,
+        Origin::Archive(_) | Origin::Shards(_) => PAGES_OF_ARCHIVE,
         _ => args.companies() as usize,
     };
     let in_flight = match name {

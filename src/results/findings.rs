@@ -13,6 +13,7 @@ use crate::results::layout_check::FIGURES;
 use crate::results::plausibility::{self, Contradiction};
 use crate::results::prices::Prices;
 use crate::site::company::Company;
+use crate::source::archives::Bases;
 
 /// The companies of a run, and what is listed of them.
 ///
@@ -22,8 +23,7 @@ use crate::site::company::Company;
 pub struct Findings {
     pub harvest: Harvest,
     pub prices: Prices,
-    /// What precedes a path in the address of a page.
-    pub base: String,
+    pub bases: Bases,
 }
 
 /// A company without a usable page.
@@ -50,7 +50,7 @@ impl Findings {
 
     /// The address of the page that failed.
     pub fn address(&self, failure: &Failure) -> String {
-        format!("{}{}", self.base, failure.path)
+        self.bases.address(&failure.path)
     }
 
     /// Figures that contradict each other. They are ranked unchanged.

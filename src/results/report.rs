@@ -9,12 +9,14 @@ use serde::Serialize;
 
 use crate::disk::staging::Content;
 use crate::pipeline::PoolSizes;
+use crate::pipeline::shard_rows::IndexDigest;
 use crate::results::findings::Findings;
 use crate::results::prices::{self, RateUsed};
 use crate::results::schema::SCHEMA;
 use crate::site::currency::Currency;
 use crate::source::Source;
 use crate::source::origin::Origin;
+use crate::source::shard::Shard;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::percentile::percentile;
 use crate::telemetry::usage;
@@ -54,6 +56,8 @@ pub struct Report {
     /// The argument of `--from`.
     pub source: String,
     pub index: String,
+    /// The shard that this run fetched, and the index of which it is a part; null for a whole run.
+    pub shard: Option<ShardReport>,
     pub started: Timestamp,
     pub finished: Timestamp,
     /// From the first request to the last page parsed.
@@ -109,6 +113,25 @@ pub struct Report {
     pub sha256: Digests,
 }
 
+/// A shard of a job. Its ledger counts the companies of the shard.
+#[derive(Debug, Clone, Serialize)]
+pub struct ShardReport {
+    /// From 1.
+    pub number: u32,
+    pub of: u32,
+    pub index: IndexDigest,
+}
+
+impl ShardReport {
+    fn new((shard, index): (Shard, IndexDigest)) -> Self {
+        ShardReport {
+            number: shard.number,
+            of: shard.of.get(),
+            index,
+        }
+    }
+}
+
 /// The names of files and their contents, in the order of [`Report::files`].
 #[derive(Debug, Clone, Default)]
 pub struct Digests(Vec<(String, Content)>);
@@ -142,6 +165,7 @@ pub struct Times {
 pub struct Facts<'a> {
     pub origin: &'a Origin,
     pub index: &'a str,
+    pub shard: Option<Shard>,
     pub sizes: PoolSizes,
     pub source: &'a Source,
     pub times: Times,
@@ -172,6 +196,7 @@ impl Report {
             version: env!("CARGO_PKG_VERSION"),
             source: facts.origin.to_string(),
             index: facts.index.to_owned(),
+            shard: facts.shard.zip(harvest.index.clone()).map(ShardReport::new),
             started: times.started,
             finished: times.finished,
             seconds,

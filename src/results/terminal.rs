@@ -8,7 +8,7 @@ use crate::results::grid::{Column, GAP, Grid, push_side_by_side, two_decimals};
 use crate::results::plausibility::Contradiction;
 use crate::results::prices::RateUsed;
 use crate::results::ranking::{Figure, Place};
-use crate::results::report::Report;
+use crate::results::report::{Report, ShardReport};
 use crate::site::currency::Currency;
 use crate::words::{count, form};
 
@@ -82,6 +82,10 @@ pub fn closing_lines(report: &Report) -> String {
         } = rate;
         let _ = writeln!(text, "{nominal} {currency} = {value} RUB, {origin}");
     }
+    if let Some(ShardReport { number, of, index }) = &report.shard {
+        let companies = count(index.companies, "company", "companies");
+        let _ = writeln!(text, "shard {number}/{of} of an index with {companies}");
+    }
     let ledger = report.findings.ledger();
     let companies = count(ledger.ok, "company", "companies");
     let workers = count(report.workers, "worker", "workers");
@@ -136,6 +140,11 @@ pub fn problems(report: &Report, verbose: bool) -> impl Iterator<Item = String> 
 
 fn missing_ranking(report: &Report) -> Option<String> {
     let why = report.rate_error.as_ref()?;
+    if report.shard.is_some() {
+        return Some(format!(
+            "no exchange rates are recorded: {why}; those of another shard will do"
+        ));
+    }
     let mut line = format!(
         "there is no ranking by price: {why}; give the rates with --rate, choose another --rate-date, or rank with --in in the currency of the quotes"
     );
@@ -151,7 +160,11 @@ fn missing_companies(report: &Report, verbose: bool) -> impl Iterator<Item = Str
     let head = (missing > 0).then(|| {
         let verb = form(missing, "is", "are");
         let companies = count(listed, "company", "companies");
-        format!("{missing} of {companies} {verb} missing from the rankings:")
+        let from = match report.shard {
+            Some(_) => "from the recording",
+            None => "from the rankings",
+        };
+        format!("{missing} of {companies} {verb} missing {from}:")
     });
     let max_listed = if verbose { missing } else { MAX_LISTED };
     let lines = failures.iter().take(max_listed).map(|failure| {

@@ -127,10 +127,10 @@ pub struct StagedResults {
 
 /// Locks the folder of the results, completes the commit of an earlier run, and stages every output.
 /// Fails if an output is not writable or used by another run, if two outputs are one file, and if one is
-/// the source archive.
-pub fn stage(outputs: &Outputs, archive: Option<&Path>) -> Result<StagedOutputs, OutputsError> {
-    if let (Some(archive), Some(_)) = (archive, &outputs.record) {
-        return Err(OutputsError::RecordsArchive(archive.to_owned()));
+/// a source archive.
+pub fn stage(outputs: &Outputs, archives: &[PathBuf]) -> Result<StagedOutputs, OutputsError> {
+    if let ([archive, ..], Some(_)) = (archives, &outputs.record) {
+        return Err(OutputsError::RecordsArchive(archive.clone()));
     }
     let folder = &outputs.folder;
     let mut new_folders = NewFolders::default();
@@ -145,7 +145,8 @@ pub fn stage(outputs: &Outputs, archive: Option<&Path>) -> Result<StagedOutputs,
     })?;
     let recovered = commit::recover(folder)?;
     let mut used = UsedFiles::default();
-    let kept = archive.into_iter().chain(outputs.log.as_deref());
+    archives.iter().for_each(|archive| used.add_source(archive));
+    let kept = outputs.log.iter().map(PathBuf::as_path);
     let database = outputs.database_files();
     let kept = kept.chain(database.iter().map(PathBuf::as_path));
     for path in [&**folder].into_iter().chain(kept) {
@@ -214,7 +215,8 @@ impl StagedResults {
         let Findings {
             harvest, prices, ..
         } = contents.findings;
-        if prices.error.is_some() {
+        // A shard has no rankings at all.
+        if prices.error.is_some() && !contents.rankings.is_empty() {
             complete.supersede_price(&outputs.folder)?;
         }
         for (figure, staged) in self.rankings {

@@ -97,7 +97,7 @@ fn usable_rules(
             }
             // The delay must apply before the rules are set, because that releases blocked requests.
             counters.crawl_delay_ms.set(delay.as_millis() as u64);
-            source.throttle(request).space_requests(delay);
+            source.throttle(request).space_requests(delay * source.runs);
         }
         Ok(rules)
     })

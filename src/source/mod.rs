@@ -1,7 +1,9 @@
 //! Where pages come from, a site or an archive, and when they may be requested.
 //! Sending one request is in `http`, the archive format in `warc`, the order of the requests in `pipeline`.
+//! How several archives answer is in `archives`, which addresses a shard requests in `shard`.
 //! Another retry rule goes into `retry`; a rule for one kind of request (attempts, size, robots.txt, journal) into `purpose`; another limit on all requests into `throttle`, another rule about `Retry-After` and 429 into `pauses`, another one about refusals into `refusals`, what the hosts of a list have in common into `hosts`.
 
+pub mod archives;
 mod concurrency;
 pub mod get_with_retries;
 pub mod host;
@@ -13,6 +15,7 @@ pub mod purpose;
 mod refusals;
 pub mod retry;
 pub mod robots;
+pub mod shard;
 pub mod throttle;
 
 use std::convert::Infallible;
@@ -25,6 +28,7 @@ use crate::http::client::{Client, Get};
 use crate::http::error::{PageError, Reason};
 use crate::http::page::Page;
 use crate::site::paths;
+use crate::source::archives::{Archives, Bases};
 use crate::source::host::Host;
 use crate::source::hosts::Hosts;
 use crate::source::pauses::Pause;
@@ -34,7 +38,6 @@ use crate::source::throttle::{Cause, PauseResponse, Permit, Throttle};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::lane::Lane;
 use crate::warc::journal::{Journal, Keep};
-use crate::warc::reader::Archive;
 
 /// The source of all pages of a run. Pages are requested by their path on the site, those of a list by
 /// their address.
@@ -49,6 +52,9 @@ pub struct Source {
     /// `pages_host`, which stands for the run.
     pub list: Option<ListHosts>,
     pub retries: Retries,
+    /// How many runs share the sites, this one included: each shard of a job is one. A crawl delay is for
+    /// all of them together.
+    pub runs: u32,
     /// The limit on all requests together, if there is one. A source with a limit retries nothing.
     pub request_limit: Option<RequestLimit>,
 }
@@ -57,7 +63,7 @@ pub struct Source {
 #[expect(clippy::large_enum_variant, reason = "a run has one")]
 enum Backend {
     Site(Site),
-    Archive(Archive),
+    Archive(Archives),
 }
 
 /// The hosts of a list, and how their robots.txt are fetched.
@@ -106,8 +112,8 @@ impl Source {
         }
     }
 
-    pub fn archive(archive: Archive, workers: usize) -> Self {
-        Source::new(Backend::Archive(archive), workers)
+    pub fn archive(archives: Archives, workers: usize) -> Self {
+        Source::new(Backend::Archive(archives), workers)
     }
 
     fn new(backend: Backend, workers: usize) -> Self {
@@ -117,6 +123,7 @@ impl Source {
             rates_host: None,
             list: None,
             retries: Retries::default(),
+            runs: 1,
             request_limit: None,
         }
     }
@@ -138,7 +145,7 @@ impl Source {
                     requested.map_err(|error| self.host_has_ended(self.host(request), error))?
                 }
             },
-            Backend::Archive(archive) => self.look_up(archive, request, buffer, lane)?,
+            Backend::Archive(archives) => self.look_up(archives, request, buffer, lane)?,
         };
         if request.purpose.policy().requires_status_200 {
             return page.require_status_200();
@@ -148,7 +155,7 @@ impl Source {
 
     fn look_up(
         &self,
-        archive: &Archive,
+        archives: &Archives,
         request: Request,
         buffer: impl FnOnce() -> Vec<u8>,
         lane: &mut Lane,
@@ -158,8 +165,9 @@ impl Source {
         // As this program records it. An archive finds other spellings too.
         let path = &paths::encoded(request.path);
         let result = match request.purpose {
-            Purpose::Recheck => archive.get_second_look(path, buffer()),
-            _ => archive.get(path, buffer()),
+            Purpose::Recheck => archives.get_second_look(path, buffer()),
+            Purpose::Company => archives.get_company(path, buffer()),
+            _ => archives.get(path, buffer()),
         };
         lane.counters.requests.add(1);
         record(lane, started, &result);
@@ -420,18 +428,26 @@ impl Source {
         }
     }
 
-    /// The address of a path: a URL of the site, or `FILE#PATH` for an archive.
+    /// The address of a path: a URL of the site, or `FILE#PATH` for an archive, whose name stands for all.
     pub fn address(&self, path: &str) -> String {
         match &self.backend {
             Backend::Site(site) => site.address(path),
-            Backend::Archive(archive) => format!("{}#{path}", archive.path().display()),
+            Backend::Archive(archives) => format!("{}#{path}", archives.name()),
         }
     }
 
-    /// The archive, if the pages come from one.
-    pub fn as_archive(&self) -> Option<&Archive> {
+    /// What precedes the paths of company pages in their addresses.
+    pub fn bases(&self) -> Bases {
         match &self.backend {
-            Backend::Archive(archive) => Some(archive),
+            Backend::Site(site) => Bases::of_all(site.pages.clone()),
+            Backend::Archive(archives) => archives.bases(),
+        }
+    }
+
+    /// The archives, if the pages come from one or several.
+    pub fn as_archive(&self) -> Option<&Archives> {
+        match &self.backend {
+            Backend::Archive(archives) => Some(archives),
             Backend::Site(_) => None,
         }
     }
@@ -441,7 +457,7 @@ impl Source {
     pub fn warning(&self) -> Option<String> {
         match &self.backend {
             Backend::Site(site) => site.journal.as_ref()?.failure(),
-            Backend::Archive(archive) => archive.damage(),
+            Backend::Archive(archives) => archives.damage(),
         }
     }
 

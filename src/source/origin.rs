@@ -1,7 +1,8 @@
 //! The option `--from`: the origin of pages.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::slice;
 use std::str::FromStr;
 
 use url::Url;
@@ -15,17 +16,67 @@ pub enum Origin {
     Replica,
     /// A WARC archive that existed when the option was parsed.
     Archive(PathBuf),
+    /// Several of them: the shards of one job.
+    Shards(Vec<PathBuf>),
     /// A server with the paths of both sites: its scheme, host and port, without a final slash.
     Site(String),
 }
 
 impl Origin {
-    /// The file of an archive; `None` for other origins.
-    pub fn archive(&self) -> Option<&Path> {
-        match self {
-            Origin::Archive(path) => Some(path),
-            _ => None,
+    /// Parses like [`from_str`](Self::from_str), but the archive need not exist.
+    pub fn named(text: &str) -> Result<Self, String> {
+        let is_archive = [".warc", ".warc.gz"]
+            .iter()
+            .any(|extension| text.ends_with(extension));
+        match text {
+            "live" => Ok(Origin::Live),
+            "replica" => Ok(Origin::Replica),
+            _ if text.contains("://") => site_address(text).map(Origin::Site),
+            _ if is_archive => Ok(Origin::Archive(text.into())),
+            _ => Err("expected live, replica, a file FILE.warc or FILE.warc.gz, or an address like http://127.0.0.1:8000"
+                .to_owned()),
         }
+    }
+
+    /// Fails if it is one archive that does not exist.
+    fn existing(self) -> Result<Self, String> {
+        match &self {
+            Origin::Archive(path) if !path.is_file() => Err(format!(
+                "there is no file {}; --record creates such an archive",
+                path.display()
+            )),
+            _ => Ok(self),
+        }
+    }
+
+    /// What several options name together. More than one origin must be archives, which need not all exist;
+    /// the error says so.
+    pub fn of_all(origins: Vec<Origin>) -> Result<Self, String> {
+        let [only] = &*origins else {
+            let archive = |origin: Origin| match origin {
+                Origin::Archive(path) => Ok(path),
+                other => Err(format!(
+                    "several sources must be archives, the shards of one job, and {other} is none"
+                )),
+            };
+            let archives = origins.into_iter().map(archive);
+            return archives.collect::<Result<_, _>>().map(Origin::Shards);
+        };
+        only.clone().existing()
+    }
+
+    /// The files of archives; none for other origins.
+    pub fn archives(&self) -> &[PathBuf] {
+        match self {
+            Origin::Archive(path) => slice::from_ref(path),
+            Origin::Shards(paths) => paths,
+            _ => &[],
+        }
+    }
+
+    /// Whether pages come from archives, so that no request is sent.
+    pub fn is_archived(&self) -> bool {
+        !self.archives().is_empty()
     }
 }
 
@@ -35,20 +86,7 @@ impl FromStr for Origin {
     /// Parses `live`, `replica`, the path of an existing archive, or an address. The error says what
     /// was expected.
     fn from_str(text: &str) -> Result<Self, String> {
-        let is_archive = [".warc", ".warc.gz"]
-            .iter()
-            .any(|extension| text.ends_with(extension));
-        match text {
-            "live" => Ok(Origin::Live),
-            "replica" => Ok(Origin::Replica),
-            _ if text.contains("://") => site_address(text).map(Origin::Site),
-            _ if is_archive && Path::new(text).is_file() => Ok(Origin::Archive(text.into())),
-            _ if is_archive => Err(format!(
-                "there is no file {text}; --record creates such an archive"
-            )),
-            _ => Err("expected live, replica, a file FILE.warc or FILE.warc.gz, or an address like http://127.0.0.1:8000"
-                .to_owned()),
-        }
+        Origin::named(text)?.existing()
     }
 }
 
@@ -58,6 +96,13 @@ impl fmt::Display for Origin {
             Origin::Live => f.write_str("live"),
             Origin::Replica => f.write_str("replica"),
             Origin::Archive(path) => path.display().fmt(f),
+            Origin::Shards(paths) => {
+                let names: Vec<String> = paths
+                    .iter()
+                    .map(|path| path.display().to_string())
+                    .collect();
+                f.write_str(&names.join(" "))
+            }
             Origin::Site(address) => f.write_str(address),
         }
     }

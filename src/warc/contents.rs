@@ -16,8 +16,8 @@ use crate::warc::record::{self, Address, Record, SECOND_LOOK};
 use crate::warc::stored::{LeadsTo, Location, Stored, hash, keys};
 use crate::warc::stored_response::StoredResponse;
 
-/// At most this many fields of the first record are kept, to bound memory for hostile archives.
-const MAX_FIRST_RECORD_FIELDS: usize = 32;
+/// At most this many fields of a record that describes others are kept, to bound memory for hostile archives.
+const MAX_INFO_FIELDS: usize = 32;
 /// Longer paths and targets of redirects are skipped, for the same reason.
 const MAX_PATH: usize = 2 << 10;
 /// Maximum memory of the contents, in bytes: 300,000 pages, or 150,000 with record IDs and digests. A run of
@@ -34,6 +34,8 @@ pub struct Contents {
     pub responses: PathMap<Stored>,
     /// The fields of the first record, if that is a `warcinfo` record.
     pub about: Vec<(String, String)>,
+    /// The fields of the last record, if that is another `warcinfo` record.
+    pub closing: Vec<(String, String)>,
     /// Number of records, damaged ones included.
     pub records: usize,
     /// Number of records whose digest does not match, or that cannot be parsed.
@@ -91,6 +93,7 @@ impl Contents {
     /// as its text.
     pub fn add(&mut self, record: &Record, offset: u64, length: u64) {
         self.records += 1;
+        self.closing.clear();
         let own_digest = digest::matches_record(record);
         let is_damaged = match own_digest {
             Some(matches) => !matches,
@@ -159,12 +162,13 @@ impl Contents {
     }
 
     fn add_info(&mut self, record: &Record, offset: u64, is_damaged: bool) {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let fields = record::fields(record.block).take(MAX_INFO_FIELDS);
+        let fields = fields.map(|(name, value)| (text(name), text(&value)));
         if self.records == 1 {
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            let fields = record::fields(record.block).take(MAX_FIRST_RECORD_FIELDS);
-            let fields = fields.map(|(name, value)| (text(name), text(&value)));
             self.about.extend(fields);
         } else if !is_damaged {
+            self.closing.extend(fields);
             self.note_resumed(record, offset);
         }
     }
@@ -173,6 +177,7 @@ impl Contents {
     pub fn add_damaged(&mut self) {
         self.records += 1;
         self.damaged += 1;
+        self.closing.clear();
     }
 
     /// Stores the response for its address, unless the known one takes precedence (see

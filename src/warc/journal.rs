@@ -339,9 +339,17 @@ impl Journal {
         ))
     }
 
-    /// Syncs the journal, to be renamed to the recording `target`.
-    pub fn finish_recording(self, target: &Path) -> Result<Recording, OutputError> {
+    /// Appends the record that closes a recording, if `closing` has any fields, and syncs the journal, to be
+    /// renamed to the recording `target`.
+    pub fn finish_recording(
+        self,
+        target: &Path,
+        closing: &[(&'static str, String)],
+    ) -> Result<Recording, OutputError> {
         let finished = || {
+            if !closing.is_empty() {
+                self.writer.describe(closing);
+            }
             let renamed = self.publish().as_ref();
             renamed.map_err(|error| io::Error::other(error.to_string()))?;
             let closed = self.writer.close();

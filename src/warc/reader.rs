@@ -169,9 +169,13 @@ impl Archive {
 
     /// A field of the first record, such as `software`, if the record has it.
     pub fn about(&self, name: &str) -> Option<&str> {
-        let mut fields = self.contents.about.iter();
-        let (_, value) = fields.find(|(field, _)| field.eq_ignore_ascii_case(name))?;
-        Some(value)
+        field(&self.contents.about, name)
+    }
+
+    /// A field of the last record, if that [closes](crate::warc::journal::Journal::finish_recording) the
+    /// recording of a complete run.
+    pub fn closing(&self, name: &str) -> Option<&str> {
+        field(&self.contents.closing, name)
     }
 
     /// Where the last complete record ends, in bytes.
@@ -199,6 +203,12 @@ impl Archive {
     /// the archive does not contain the page.
     pub fn stored_path(&self, path: &str) -> Option<&str> {
         self.contents.find(path).ok().map(|found| found.path)
+    }
+
+    /// Whether the archive has the page of a path with status 200.
+    pub fn has_page(&self, path: &str) -> bool {
+        let found = self.contents.find(path);
+        found.is_ok_and(|found| found.page.is_ok)
     }
 
     /// Whether the archive has a page with status 200.
@@ -354,6 +364,12 @@ impl Archive {
             is_own: own.is_some(),
         })
     }
+}
+
+fn field<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let mut fields = fields.iter();
+    let (_, value) = fields.find(|(field, _)| field.eq_ignore_ascii_case(name))?;
+    Some(value)
 }
 
 /// The response in a record.

@@ -12,6 +12,7 @@ use indexrank::results::ranking::{Figure, PeRange, Place, ranking};
 use indexrank::site::company::{Company, CompanyPage};
 use indexrank::site::currency::Currency;
 use indexrank::site::rates::Rates;
+use indexrank::source::archives::Bases;
 use indexrank::store::choose::Since;
 use indexrank::store::runs::{Results, Run};
 use indexrank::store::schema::{Database, WAIT};
@@ -53,7 +54,7 @@ fn findings(run: u64) -> Findings {
             companies,
             ..Harvest::default()
         },
-        base: String::new(),
+        bases: Bases::of_all(String::new()),
     }
 }
 

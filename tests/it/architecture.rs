@@ -64,7 +64,10 @@ const HOMES: [(&str, &[&str]); 31] = [
     ("comfy_table", &["results", "race"]),
     ("rusqlite", &["store"]),
     ("csv", &["results", "replica", "lists", "race"]),
-    ("rayon", &["pipeline", "lists", "race/contenders"]),
+    (
+        "rayon",
+        &["pipeline", "job/shards.rs", "lists", "race/contenders"],
+    ),
     (
         "tokio",
         &[

@@ -1,4 +1,5 @@
-//! All integration tests, built as one binary: it links once, and its tests share a server.
+//! The integration tests but for those that need a cluster, built as one binary: it links once, and its tests
+//! share a server.
 
 mod architecture;
 mod run;
@@ -33,6 +34,7 @@ mod failed_run;
 mod faults;
 mod fetch;
 mod fetch_save;
+mod fetch_shards;
 mod file_names;
 mod golden;
 mod harvest;
@@ -98,6 +100,7 @@ mod robots;
 mod serve_tls;
 mod server;
 mod server_faults;
+mod shards;
 mod spellings;
 mod stages;
 mod staging;

@@ -10,6 +10,7 @@ use indexrank::results::ranking::{Figure, PeRange, ranking};
 use indexrank::site::company::{Company, CompanyPage};
 use indexrank::site::currency::Currency;
 use indexrank::site::rates::Rates;
+use indexrank::source::archives::Bases;
 use indexrank::store::runs::{Results, Run};
 use indexrank::store::schema::{Database, WAIT};
 use rust_decimal::Decimal;
@@ -97,7 +98,7 @@ impl Appended<'_> {
                 companies,
                 ..Harvest::default()
             },
-            base: String::new(),
+            bases: Bases::of_all(String::new()),
         };
         let results = Results {
             findings: &findings,

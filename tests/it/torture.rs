@@ -285,7 +285,7 @@ fn permanent_faults_cost_only_their_companies() {
         parsers: 1,
     };
     let archive = Archive::open(&quiet).unwrap();
-    let source = Source::archive(archive, sizes.fetchers);
+    let source = Source::archive(archive.into(), sizes.fetchers);
     let counters = Counters::default();
     let walk = IndexWalk::new(&source, "s&p_500", WalkMode::Pages, &counters);
     let walk = Walk::Index(walk);

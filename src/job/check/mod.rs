@@ -153,7 +153,7 @@ impl Visit<'_> {
             self.verdicts.ok("robots.txt", detail);
             return true;
         }
-        if access.origin.archive().is_some() {
+        if access.origin.is_archived() {
             self.verdicts.ok("robots.txt", "an archive needs none");
             return true;
         }

@@ -89,7 +89,7 @@ impl Task {
             return Ok(None);
         };
         let archive = Archive::open(archive).map_err(|error| format!("{error:#}"))?;
-        Ok(Some(Source::archive(archive, self.workers)))
+        Ok(Some(Source::archive(archive.into(), self.workers)))
     }
 
     fn site_source(&self, journal: Option<Journal>) -> Result<Source, String> {
