@@ -8,9 +8,9 @@ use indexrank::replica::{Market, Pages, SEED};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::interrupted::{ended, signal, start};
+use crate::interrupted::{ended, start};
 use crate::run::{RATES, market};
-use crate::support::{Reply, TestServer, files, indexrank};
+use crate::support::{Reply, TestServer, files, indexrank, signal};
 
 const ROBOTS: &str = "/robots.txt";
 const INDEX_1: &str = "/index/components/s&p_500?p=1";

@@ -7,11 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use indexrank::replica::{Line, Market, Pages, Plan, SEED, Server};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 use crate::support::{
-    Ran, Reply, TestServer, assert_expected_rankings, command, files, indexrank, json,
+    Ran, Reply, TestServer, assert_expected_rankings, command, files, indexrank, json, signal,
 };
 
 /// The embedded market behind a line with this latency in milliseconds. A run takes 0.2 s or more.
@@ -32,10 +31,6 @@ pub fn start(folder: &Path, arguments: &[&str]) -> Child {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap()
-}
-
-pub fn signal(child: &Child, signal: Signal) {
-    kill(Pid::from_raw(child.id() as i32), signal).unwrap();
 }
 
 /// Waits for a child to exit. Returns its exit code, or `None` and the code -1 if a signal killed it.

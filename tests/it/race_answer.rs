@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::interrupted::{ended, signal};
+use crate::interrupted::ended;
 use crate::race::{race, result};
-use crate::support::{files, json};
+use crate::support::{files, json, signal};
 use crate::terminal::Terminal;
 
 fn command(folder: &Path, arguments: &[&str]) -> Command {

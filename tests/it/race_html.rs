@@ -7,14 +7,13 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::browser::Browser;
 use crate::race::{race, result};
-use crate::support::command;
+use crate::support::{command, signal};
 
 const MEASUREMENTS: &str = include_str!("page_measurements.js");
 const OPEN_ALL: &str = "document.querySelectorAll('details').forEach(one => one.open = true)";
@@ -400,6 +399,6 @@ fn an_early_page_shows_the_latencies_with_results() {
     };
     assert!(page.contains("<h2>Server waits 0 ms</h2>"), "{page}");
     assert!(!page.contains("300 ms</h2>"), "{page}");
-    kill(Pid::from_raw(race.id() as i32), Signal::SIGTERM).unwrap();
+    signal(&race, Signal::SIGTERM);
     race.wait().unwrap();
 }

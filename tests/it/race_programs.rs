@@ -8,11 +8,10 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 use crate::race::{Raced, names, race, result};
-use crate::support::command;
+use crate::support::{command, signal};
 
 /// A program that does the job.
 fn good() -> String {
@@ -176,7 +175,7 @@ fn ends_all_processes_of_a_program() {
 
 #[test]
 fn a_signal_to_the_race_ends_the_processes_of_a_program() {
-    for (signal, code, seconds) in [
+    for (number, code, seconds) in [
         (Signal::SIGINT, 130, "601.25"),
         (Signal::SIGTERM, 143, "601.5"),
     ] {
@@ -195,10 +194,10 @@ fn a_signal_to_the_race_ends_the_processes_of_a_program() {
         ];
         let race = command(folder.path(), &arguments).spawn().unwrap();
         wait_for(&format!("sleep\0{seconds}"));
-        kill(Pid::from_raw(race.id() as i32), signal).unwrap();
+        signal(&race, number);
         let ended = race.wait_with_output().unwrap();
         assert_eq!(ended.status.code(), Some(code));
-        assert!(!runs(seconds), "sleep {seconds} runs after {signal}");
+        assert!(!runs(seconds), "sleep {seconds} runs after {number}");
     }
 }
 
@@ -264,7 +263,7 @@ fn a_signal_ends_the_preparation_of_a_rival() {
     let mut race = command(folder.path(), &["race", "--also", "go"]);
     let race = race.env("PATH", path).spawn().unwrap();
     wait_for("sleep\x00604.25");
-    kill(Pid::from_raw(race.id() as i32), Signal::SIGTERM).unwrap();
+    signal(&race, Signal::SIGTERM);
     assert_eq!(race.wait_with_output().unwrap().status.code(), Some(143));
     assert!(!runs("sleep\x00604.25"));
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 use indexrank::replica::{Line, Pages, Plan, Server};
 use nix::sys::signal::Signal;
 
-use crate::interrupted::{cut_short, ended, leftovers, resumed, signal, slow_market};
+use crate::interrupted::{cut_short, ended, leftovers, resumed, slow_market};
 use crate::support::{
-    Reply, TestServer, assert_expected_rankings, command, indexrank, json, ledger,
+    Reply, TestServer, assert_expected_rankings, command, indexrank, json, ledger, signal,
 };
 
 #[test]

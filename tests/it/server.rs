@@ -374,8 +374,9 @@ fn loses_none_of_1024_connections_at_once() {
     use std::net::SocketAddr;
 
     use indexrank::telemetry::usage;
-    use nix::sys::signal::{Signal, kill};
-    use nix::unistd::Pid;
+    use nix::sys::signal::Signal;
+
+    use crate::support::signal;
 
     usage::raise_open_file_limit();
     // The kernel caps the backlog at this number, and lets one more wait.
@@ -384,15 +385,14 @@ fn loses_none_of_1024_connections_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let (mut server, address) = start_serve(folder.path(), &["--companies", "1"]);
     let socket: SocketAddr = address.trim_start_matches("http://").parse().unwrap();
-    let process = Pid::from_raw(server.id() as i32);
-    kill(process, Signal::SIGSTOP).unwrap();
+    signal(&server, Signal::SIGSTOP);
     let limit = Duration::from_millis(900);
     let connect = |number| match TcpStream::connect_timeout(&socket, limit) {
         Ok(stream) => Client(stream),
         Err(error) => panic!("connection {number}: {error}"),
     };
     let mut clients: Vec<Client> = (1..=connections).map(connect).collect();
-    kill(process, Signal::SIGCONT).unwrap();
+    signal(&server, Signal::SIGCONT);
     for client in &mut clients {
         client.send(&get("/scripts/XML_daily.asp", ""));
     }

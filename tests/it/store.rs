@@ -9,10 +9,10 @@ use nix::sys::signal::Signal;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-use crate::interrupted::{ended, signal, slow_market, start};
+use crate::interrupted::{ended, slow_market, start};
 use crate::run::market;
 use crate::stored_runs::Appended;
-use crate::support::{MARKET, Reply, TestServer, files, indexrank, json};
+use crate::support::{MARKET, Reply, TestServer, files, indexrank, json, signal};
 
 /// The rows of a query, each cell as text; null is `None`.
 pub fn query(database: &Path, sql: &str) -> Vec<Vec<Option<String>>> {

@@ -12,10 +12,10 @@ use indexrank::store::schema::Database;
 use nix::sys::signal::Signal;
 use rusqlite::Connection;
 
-use crate::interrupted::{ended, signal, slow_market, start};
+use crate::interrupted::{ended, slow_market, start};
 use crate::store::{cell, exits, query};
 use crate::support::{
-    MARKET, RANKINGS, Ran, assert_expected_rankings, contents, files, indexrank, json,
+    MARKET, RANKINGS, Ran, assert_expected_rankings, contents, files, indexrank, json, signal,
 };
 use crate::unusable_databases::{
     is_log, leave_hot_journal, unusable, usable_names, with_one_run, with_read_only,

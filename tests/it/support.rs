@@ -11,6 +11,10 @@ use std::thread;
 use std::time::Instant;
 
 use indexrank::replica::{Line, Market, Pages, SEED, Server};
+#[cfg(unix)]
+use nix::sys::signal::{Signal, kill};
+#[cfg(unix)]
+use nix::unistd::Pid;
 use serde_json::Value;
 
 /// The embedded market behind one server that all tests share.
@@ -60,6 +64,16 @@ pub fn indexrank(folder: &Path, arguments: &[&str]) -> Ran {
     output.expect("the binary runs").into()
 }
 
+/// Runs `indexrank fetch` in `folder` to its end.
+pub fn fetch(folder: &Path, arguments: &[&str]) -> Ran {
+    indexrank(folder, &[&["fetch"], arguments].concat())
+}
+
+#[cfg(unix)]
+pub fn signal(child: &Child, signal: Signal) {
+    kill(Pid::from_raw(child.id() as i32), signal).unwrap();
+}
+
 /// Panics if a signal killed the program.
 impl From<Output> for Ran {
     fn from(output: Output) -> Self {
@@ -81,6 +95,13 @@ pub fn json(file: &Path) -> Value {
 pub fn json_lines(text: &str) -> Vec<Value> {
     let value = |line| serde_json::from_str(line).unwrap();
     text.lines().map(value).collect()
+}
+
+/// Parses a table of `fetch` in NDJSON. The rows get the order of the list.
+pub fn sorted_rows(text: &str) -> Vec<Value> {
+    let mut rows = json_lines(text);
+    rows.sort_by_key(|row| row["position"].as_u64());
+    rows
 }
 
 /// Sorted names of the entries of a folder; empty if the folder does not exist.
@@ -241,6 +262,25 @@ impl Drop for TestServer {
             );
         }
     }
+}
+
+/// Serves the pages `/1`, `/2` and so on with the titles `Page 1`, `Page 2`. `reply` may replace a response.
+pub fn page_server(
+    reply: impl Fn(&str, usize) -> Option<Reply> + Send + Sync + 'static,
+) -> TestServer {
+    let market = Market::embedded(Some(1), SEED);
+    TestServer::start(market, move |path, before| {
+        let number = path[1..].parse::<u32>();
+        reply(path, before).or_else(|| number.ok().map(numbered_page))
+    })
+}
+
+fn numbered_page(number: u32) -> Reply {
+    let title = format!("Page {number}");
+    let html = format!(
+        "<html><head><title>{title}</title></head><body><h1>A {title}</h1><h3>b</h3></body></html>"
+    );
+    Reply::Page(html.into_bytes())
 }
 
 /// Handles one connection until the client or the reply closes it.
