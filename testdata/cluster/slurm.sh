@@ -30,6 +30,7 @@ set -euo pipefail
 submit() { # the tasks $1, then the merge; both keep what earlier attempts logged
     mkdir -p "$FOLDER"
     tasks=$(sbatch --parsable --array="$1" --open-mode=append --output="$FOLDER/shard-%a.log" "$0")
+    tasks=${tasks%%;*} # the name of the cluster may stand behind it
     merge=$(sbatch --parsable --dependency="afterany:$tasks" --open-mode=append \
         --output="$FOLDER/merge.log" "$0" merge)
     echo "shards $1: job $tasks, then the merge: job $merge, logs and results in $FOLDER"
@@ -40,8 +41,8 @@ run_shard() { # number $1; exec, so Slurm's SIGTERM at the time limit reaches th
         --resume --max-age 86400 --record "$FOLDER/shard-$1.warc.gz" --out "$FOLDER/shard-$1"
 }
 
-# The program refuses if a shard is missing, or saw another index than the others. On the live site, the
-# figures of the index change until the exchange closes: run after that, or add --allow-missing here.
+# The program refuses if a shard is missing, or has recorded another index than the others. On the live site,
+# the figures of the index change until the exchange closes: run after that, or add --allow-missing here.
 merge_shards() {
     from=()
     for ((k = 1; k <= SHARDS; k++)); do from+=(--from "$FOLDER/shard-$k.warc.gz"); done
