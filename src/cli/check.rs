@@ -29,7 +29,7 @@ impl CheckArgs {
     /// other.
     pub fn into_check(self, interrupts: Receiver<i32>) -> Result<Check, Stop> {
         Ok(Check {
-            access: self.client.into_access(self.site.origin()?),
+            access: self.client.into_access(&self.site)?,
             index: self.site.index,
             max_time: self.max_time,
             interrupts,

@@ -47,9 +47,9 @@ pub struct FetchArgs {
 
     /// Fetch only the addresses of shard K of N
     ///
-    /// The whole list is read, and a hash of each address deals it to a shard. The rows have the positions in
-    /// the whole list, so those of all shards together are the table. --rps and crawl delays are for all N runs
-    /// together. run.json has the digest of the list.
+    /// The whole list is read, and a hash of each address deals it to a shard. Each row has its position in the
+    /// whole list; `cat` joins the NDJSON tables of all shards. run.json has the digest of the list, which must
+    /// be the same in all. --rps and crawl delays are for all N runs together.
     #[arg(
         long,
         value_name = "K/N",
@@ -100,7 +100,7 @@ pub struct FetchArgs {
     /// `-.ndjson` each row as soon as it is complete. Without this option, all rows are kept in memory.
     #[arg(long, value_name = "FILE", value_parser = table, allow_hyphen_values = true, help_heading = "Results")]
     table: Option<TableTarget>,
-    /// Write a report, run.json, to the folder DIR
+    /// Write a report, run.json, to the folder DIR when the run has ended
     #[arg(long, value_name = "DIR", help_heading = "Results")]
     out: Option<PathBuf>,
     /// Record all responses in a WARC archive
@@ -204,16 +204,14 @@ impl FetchArgs {
                 objects: outputs.objects.is_some(),
             },
             outputs,
-            access: self.client.into_access(Origin::Site(String::new())),
+            access: self.client.access(Origin::Site(String::new())),
             sizes: PoolSizes {
                 fetchers: self.workers,
                 parsers: self.readers.unwrap_or_else(default_parsers),
             },
             workers_per_host: self.workers_per_host,
             timeout: self.timeout.or((!is_download).then_some(TIMEOUT)),
-            rps: self
-                .rps
-                .map(|rps| self.shard.map_or(rps, |shard| shard.part_of(rps))),
+            rps: self.rps,
             max_time: self.max_time,
             resume: self.resume,
             interrupts: interrupts(),

@@ -18,7 +18,7 @@ use crate::cli::values::{
 use crate::exit::Exit;
 use crate::job::advice::Stop;
 use crate::job::exchange_rate::RateChoice;
-use crate::job::settings::{Access, Job, RetryTiming};
+use crate::job::settings::{Job, RetryTiming};
 use crate::pipeline::PoolSizes;
 use crate::pipeline::index_walk::WalkMode;
 use crate::results::coverage::MinCompanies;
@@ -55,15 +55,11 @@ pub struct RunArgs {
     ///
     /// Each shard walks the whole index and fetches the companies that a hash of their addresses deals to it.
     /// It writes its recording and run.json, and no rankings. --rps and the crawl delay of robots.txt are for
-    /// all N runs together. For batch systems: testdata/cluster has an array job for Slurm and one for
+    /// all N runs together, --min-companies is for each. Give the run that ranks them the same --walk, --in and
+    /// --rate. For batch systems: testdata/cluster has an array job for Slurm and one for
     /// Kubernetes.
     #[arg(long, value_name = "K/N", requires = "record", conflicts_with_all = ["db", "tables", "dry_run"], help_heading = "Source")]
     shard: Option<Shard>,
-    /// Rank although shards are missing, damaged, or saw a changed index
-    ///
-    /// Their companies count as missing (--min-companies). The index is that of the first complete shard.
-    #[arg(long, help_heading = "Source")]
-    allow_missing: bool,
     /// Use this rate, in roubles for one unit, e.g. EUR=86.56 [default: the Bank of Russia's rates]
     ///
     /// The option may be repeated. The bank is not asked, so companies quoted in a currency without a
@@ -248,17 +244,13 @@ impl RunArgs {
             quiet: self.quiet,
             verbose: self.verbose,
         };
-        let access = self.client.into_access(self.site.origin()?);
         let shard = self.shard;
         let folder = self.out.unwrap_or_else(|| match shard {
             Some(Shard { number, of }) => format!("shard-{number}-of-{of}").into(),
             None => "rankings".into(),
         });
         let job = Job {
-            access: Access {
-                allow_missing: self.allow_missing,
-                ..access
-            },
+            access: self.client.into_access(&self.site)?,
             shard,
             index: self.site.index,
             walk: match self.walk {
@@ -287,9 +279,7 @@ impl RunArgs {
                 log: self.log,
             },
             timeout: self.timeout,
-            rps: self
-                .rps
-                .map(|rps| shard.map_or(rps, |shard| shard.part_of(rps))),
+            rps: self.rps,
             max_time: self.max_time,
             resume: self.resume.then_some(self.max_age),
             retry: RetryTiming {

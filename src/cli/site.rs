@@ -38,14 +38,12 @@ pub struct SiteArgs {
     /// For example 's&p_500', dow_jones, nasdaq_100 or dax. A name with & needs quotes in a shell.
     #[arg(long, value_name = "NAME", default_value = DEFAULT_INDEX, value_parser = index_name, help_heading = "Source")]
     pub index: String,
-}
-
-impl SiteArgs {
-    /// The origin of pages. An error if there are several which cannot be one.
-    pub fn origin(&self) -> Result<Origin, Stop> {
-        let origin = Origin::of_all(self.from.clone());
-        origin.map_err(|error| Stop::new(Exit::Usage, format!("--from: {error}")))
-    }
+    /// Go on although shards are missing or damaged, or have recorded different indices
+    ///
+    /// Companies of a missing shard count as missing (--min-companies). The index is the one that most shards
+    /// have. The exit code is 3.
+    #[arg(long, help_heading = "Source")]
+    allow_missing: bool,
 }
 
 /// How requests are sent: the options that a run and a check share. Their order of 100 and more puts
@@ -87,7 +85,17 @@ pub struct ClientArgs {
 }
 
 impl ClientArgs {
-    pub fn into_access(self, origin: Origin) -> Access {
+    /// How pages of the site are requested. An error if there are several sources that cannot be one.
+    pub fn into_access(self, site: &SiteArgs) -> Result<Access, Stop> {
+        let origin = Origin::of_all(site.from.clone());
+        let origin = origin.map_err(|error| Stop::new(Exit::Usage, format!("--from: {error}")))?;
+        Ok(Access {
+            allow_missing: site.allow_missing,
+            ..self.access(origin)
+        })
+    }
+
+    pub fn access(self, origin: Origin) -> Access {
         Access {
             origin,
             user_agent: self.user_agent,

@@ -88,6 +88,7 @@ impl UsedFiles {
     /// Adds a file that the run only reads, which may be there twice. To be called before any other file is
     /// added.
     pub fn add_source(&mut self, path: &Path) {
+        // An archive that is there twice is told of by its shard.
         let _ = self.add_kept(path);
     }
 

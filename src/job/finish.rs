@@ -19,6 +19,7 @@ use crate::results::prices::{self, Prices};
 use crate::results::ranking::{Figure, Place};
 use crate::results::report::{self, Facts, Report, Times};
 use crate::results::write::Contents;
+use crate::source::archives::Archives;
 use crate::source::origin::Origin;
 use crate::telemetry::counters::Counters;
 use crate::warc::journal::{Journal, Kept, Recording};
@@ -109,7 +110,7 @@ impl End<'_> {
                 // Without rates, a run whose companies are all quoted in its own currency lacks nothing.
                 let rates_help = self.rates_may_come && report.rate_error.is_some();
                 let may_come = rates_help || self.pages_may_come(&report);
-                let exit = exit_code(&report);
+                let exit = self.exit_code(&report);
                 let end = match database::append(self.job, self.say, &report, &rankings, exit) {
                     Ok(()) => Ok(Written {
                         exit,
@@ -232,7 +233,7 @@ impl End<'_> {
         let results = self.opened.results.take();
         let results = results.expect("results are written once");
         let complete = results
-            .write(&self.job.outputs, contents, exit_code(report))
+            .write(&self.job.outputs, contents, self.exit_code(report))
             .map_err(CommitError::from)?;
         Ok(complete.commit(report)?)
     }
@@ -254,6 +255,20 @@ impl End<'_> {
             counters: &self.opened.counters,
             warnings: self.opened.warnings.clone(),
         })
+    }
+
+    fn exit_code(&self, report: &Report) -> Exit {
+        let ledger = report.findings.ledger();
+        let lacks_rates = report.rate_error.is_some();
+        let lacks_pages = ledger.failed + ledger.not_attempted + report.unread_rows > 0;
+        let archives = self.opened.source.as_archive();
+        if lacks_rates && report.shard.is_none() {
+            Exit::NoRate
+        } else if lacks_rates || lacks_pages || archives.is_some_and(Archives::lack_shards) {
+            Exit::Partial
+        } else {
+            Exit::Complete
+        }
     }
 
     /// Whether a resumed run may fetch any of the missing pages.
@@ -345,16 +360,4 @@ fn keep_pages(job: &Job, journal: Option<Journal>, mut stop: Stop) -> Stop {
         None => stop.resumable = false,
     }
     stop
-}
-
-fn exit_code(report: &Report) -> Exit {
-    let ledger = report.findings.ledger();
-    let lacks_rates = report.rate_error.is_some();
-    if lacks_rates && report.shard.is_none() {
-        Exit::NoRate
-    } else if lacks_rates || ledger.failed + ledger.not_attempted + report.unread_rows > 0 {
-        Exit::Partial
-    } else {
-        Exit::Complete
-    }
 }

@@ -17,8 +17,8 @@ use crate::source::origin::Origin;
 use crate::telemetry::usage;
 use crate::words::count;
 
-/// Maximum number of files that a run opens besides the connections of workers: the lock, the journal,
-/// the outputs, the connection for the rates, and those for looking up a host name.
+/// Maximum number of files that a run opens besides the connections of workers and its archives: the lock, the
+/// journal, the outputs, the connection for the rates, and those for looking up a host name.
 const OTHER_FILES: usize = 24;
 /// Maximum number of threads that a run starts besides fetchers and parsers. Five are always there: the
 /// walker, the scaling of the pool, the rates, the progress display and the watch for signals.
@@ -52,7 +52,7 @@ pub fn fit(origin: &Origin, sizes: &mut PoolSizes, outputs: usize) -> Result<Opt
             let enough = usage::higher_open_file_limit(limit, missing);
             format!("raise the limit with `ulimit -n {enough}`")
         },
-        others: OTHER_FILES + outputs,
+        others: OTHER_FILES + outputs + origin.archives().len(),
         ends,
         try_out: usage::openable_files,
     };

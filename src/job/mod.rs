@@ -42,6 +42,7 @@ use crate::site::currency::Currency;
 use crate::site::rates::Rates;
 use crate::source::Source;
 use crate::source::get_with_retries::fetch_robots;
+use crate::source::shard::Shard;
 use crate::source::throttle::Cause;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::progress::Progress;
@@ -150,7 +151,11 @@ fn fetch_everything(job: &Job, opened: &Opened) -> Fetched {
 
 fn walk_index(job: &Job, source: &Source, counters: &Counters) -> Result<Harvest, WalkError> {
     let walk = IndexWalk::new(source, &job.index, job.walk, counters);
-    let walk = walk.with_second_looks().of_shard(job.shard);
+    let shards = source
+        .as_archive()
+        .filter(|archives| shards::have_index(archives));
+    let shard = job.shard.or(shards.map(|_| Shard::WHOLE));
+    let walk = walk.with_second_looks().of_shard(shard);
     walk.check_letters()?;
     let walk = Walk::Index(walk);
     let mut harvest = pipeline::run(
@@ -206,14 +211,25 @@ fn check(job: &Job, source: &Source, harvest: Result<Harvest, WalkError>) -> Che
         None | Some(Cause::WalkFailed) => {}
         Some(cause) => return Checked::Stopped(Stop::of_cancellation(&cause), harvest.ok()),
     }
-    let origin = &job.access.origin;
     match harvest {
-        Err(error) => Checked::Stopped(Stop::of_walk(&error, origin, &job.index), None),
-        Ok(harvest) => match Stop::of_harvest(&harvest, origin, &job.index) {
+        Err(error) => {
+            let stop = Stop::of_walk(&error, &job.access.origin, &job.index);
+            Checked::Stopped(stop, None)
+        }
+        // A shard may have a company or two, which tell nothing of the layout.
+        Ok(harvest) if job.shard.is_some() => Checked::Rankable(harvest),
+        Ok(harvest) => match stop_of_harvest(job, source, &harvest) {
             Some(stop) => Checked::Stopped(stop, Some(harvest)),
             None => Checked::Rankable(harvest),
         },
     }
+}
+
+/// Why a harvest cannot be ranked. `None` if it can.
+fn stop_of_harvest(job: &Job, source: &Source, harvest: &Harvest) -> Option<Stop> {
+    let walked = source.as_archive().zip(harvest.index.as_ref());
+    let other_walk = walked.and_then(|(archives, index)| shards::check_walk(archives, index).err());
+    other_walk.or_else(|| Stop::of_harvest(harvest, &job.access.origin, &job.index))
 }
 
 /// All rankings; without usable rates, all except the one by price. None of a shard.

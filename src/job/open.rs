@@ -46,13 +46,11 @@ pub struct Opened {
 /// Lowers the number of workers in `job` to what the system allows, stages the outputs and opens the
 /// source.
 pub fn open(job: &mut Job, say: impl Fn(&str)) -> Result<Opened, Stop> {
-    let archives = job.access.origin.archives();
-    let files = job.outputs.count() + archives.len();
-    let warning = limits::fit(&job.access.origin, &mut job.sizes, files)?;
+    let warning = limits::fit(&job.access.origin, &mut job.sizes, job.outputs.count())?;
     if job.shard.is_some() {
         check_folder(&job.outputs.folder)?;
     }
-    let staged = write::stage(&job.outputs, archives)?;
+    let staged = write::stage(&job.outputs, job.access.origin.archives())?;
     if let Some(log) = &job.outputs.log {
         job.log.open(log).map_err(OutputError::at(log))?;
     }
@@ -66,11 +64,10 @@ pub fn open(job: &mut Job, say: impl Fn(&str)) -> Result<Opened, Stop> {
     })?;
     // Last, because a file that it creates stays.
     database::try_out(job, &say)?;
-    if let Some(rps) = job.rps {
-        let interval = Duration::from_secs_f64(1.0 / rps);
-        source.pages_host.throttle.space_requests(interval);
-    }
     source.runs = job.shard.map_or(1, |shard| shard.of.get());
+    if let Some(rps) = job.rps {
+        source.limit_rate(rps);
+    }
     let RetryTiming { seed, first_delay } = job.retry;
     source.retries = Retries::new(seed.unwrap_or_else(|| fastrand::u64(..)), first_delay);
     let trace = match job.outputs.trace {

@@ -63,7 +63,7 @@ pub struct Job {
     pub outputs: Outputs,
     /// The time limit of one attempt.
     pub timeout: Duration,
-    /// Maximum number of requests per second of this run. `None` for no limit.
+    /// Maximum number of requests per second, of all shards together. `None` for no limit.
     pub rps: Option<f64>,
     /// The time limit of the whole run, if any.
     pub max_time: Option<Duration>,

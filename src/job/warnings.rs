@@ -65,7 +65,7 @@ pub fn of_walks(harvest: &Harvest) -> Option<String> {
     let listed = index.map_or(harvest.listed, |index| index.companies);
     Some(format!(
         "of {listed} companies in the index, the numbered pages lack {} and the letter pages lack {}; \
-         all of them are fetched",
+         none of them is left out",
         lacking(pages),
         lacking(letters)
     ))

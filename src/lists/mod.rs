@@ -48,7 +48,7 @@ use crate::lists::message::{Finished, Message};
 use crate::lists::open::StagedTable;
 use crate::lists::page::Rows;
 use crate::lists::recorder::{Print, Recorder};
-use crate::lists::report::ListReport;
+use crate::lists::report::{ListDigest, ListReport};
 use crate::lists::row::Row;
 use crate::lists::save::Folder;
 use crate::lists::settings::ListJob;
@@ -58,6 +58,7 @@ use crate::pipeline::harvest::Ledger;
 use crate::pipeline::task::Listed;
 use crate::pipeline::{self, Walk};
 use crate::results::report::write_json;
+use crate::results::schema::SCHEMA;
 use crate::results::table::Format;
 use crate::source::Source;
 use crate::source::throttle::Cause;
@@ -72,6 +73,7 @@ const QUEUED: usize = 32;
 #[derive(Debug)]
 pub struct Outcome {
     pub tally: Tally,
+    started: Timestamp,
     pub took: Duration,
     /// Further attempts at pages.
     pub retries: u64,
@@ -108,20 +110,26 @@ impl Outcome {
         table::write(&self.journal, Format::Csv, &self.columns, out)
     }
 
-    fn report(&self, job: &ListJob, started: Timestamp) -> ListReport {
-        let ledger = Ledger {
-            listed: self.listed as usize,
-            ok: self.tally.ok as usize,
-            failed: self.tally.failed as usize,
-            skipped: 0,
-            not_attempted: 0,
-        };
+    fn report(&self, job: &ListJob) -> ListReport {
         ListReport {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION"),
+            shard: job.shard,
+            list: ListDigest::of(job),
+            started: self.started,
+            finished: Timestamp::now(),
+            seconds: self.took.as_secs_f64(),
+            ledger: Ledger {
+                listed: self.listed as usize,
+                ok: self.tally.ok as usize,
+                failed: self.tally.failed as usize,
+                skipped: 0,
+                not_attempted: 0,
+            },
             retries: self.retries,
             resumed: self.resumed,
             bytes: self.tally.bytes,
             warnings: self.warnings.clone(),
-            ..ListReport::new(job, started, self.took.as_secs_f64(), ledger)
         }
     }
 
@@ -172,6 +180,7 @@ pub fn run(mut job: ListJob, print: Option<&Print>, is_verbose: bool) -> Result<
     let took = clock.elapsed();
     let Recorder { journal, tally, .. } = recorder;
     let outcome = Outcome {
+        started,
         took,
         retries: counters.retries.get(),
         resumed: opened.done.len() as u64,
@@ -187,7 +196,7 @@ pub fn run(mut job: ListJob, print: Option<&Print>, is_verbose: bool) -> Result<
         (_, Some(cause)) => Err(Stop::of_cancellation(&cause)),
         (Ok(()), None) => {
             let staged = (opened.table, opened.report);
-            finish(&job, &mut opened.source, staged, started, &outcome)
+            finish(&job, &mut opened.source, staged, &outcome)
         }
     };
     match ended {
@@ -303,7 +312,6 @@ fn finish(
     job: &ListJob,
     source: &mut Source,
     (table, report): (Option<StagedTable>, Option<StagedFile>),
-    started: Timestamp,
     outcome: &Outcome,
 ) -> Result<bool, Stop> {
     let rows = outcome.tally.ok + outcome.tally.failed;
@@ -322,7 +330,7 @@ fn finish(
         fs::rename(&recording.path, target).map_err(OutputError::at(target))?;
     }
     if let Some(staged) = report {
-        let report = outcome.report(job, started);
+        let report = outcome.report(job);
         staged.write(|out| write_json(&report, out))?;
         staged.publish()?;
     }

@@ -232,8 +232,7 @@ fn source(job: &ListJob, earlier: &Earlier) -> Result<Source, Stop> {
         fetch_rules: fetch_robots_of,
     });
     if let Some(rps) = job.rps {
-        let interval = Duration::from_secs_f64(1.0 / rps);
-        source.pages_host.throttle.space_requests(interval);
+        source.limit_rate(rps);
     }
     Ok(source)
 }

@@ -5,16 +5,16 @@ use serde::Serialize;
 
 use crate::lists::settings::ListJob;
 use crate::pipeline::harvest::Ledger;
-use crate::results::schema::SCHEMA;
+use crate::source::shard::Shard;
 
 /// The content of `run.json`.
 #[derive(Debug, Serialize)]
 pub struct ListReport {
-    /// [`SCHEMA`].
+    /// [`SCHEMA`](crate::results::schema::SCHEMA).
     pub schema: u32,
     pub version: &'static str,
     /// The shard that this run fetched; null for a whole list.
-    pub shard: Option<ListShard>,
+    pub shard: Option<Shard>,
     pub list: ListDigest,
     pub started: Timestamp,
     pub finished: Timestamp,
@@ -29,14 +29,6 @@ pub struct ListReport {
     pub warnings: Vec<String>,
 }
 
-/// A shard of a list.
-#[derive(Debug, Serialize)]
-pub struct ListShard {
-    /// From 1.
-    pub number: u32,
-    pub of: u32,
-}
-
 /// The whole list. All shards of a job must have read the same.
 #[derive(Debug, Serialize)]
 pub struct ListDigest {
@@ -45,28 +37,11 @@ pub struct ListDigest {
     pub sha256: String,
 }
 
-impl ListReport {
-    /// The report of a job that has just ended, without numbers.
-    pub fn new(job: &ListJob, started: Timestamp, seconds: f64, ledger: Ledger) -> Self {
-        ListReport {
-            schema: SCHEMA,
-            version: env!("CARGO_PKG_VERSION"),
-            shard: job.shard.map(|shard| ListShard {
-                number: shard.number,
-                of: shard.of.get(),
-            }),
-            list: ListDigest {
-                addresses: job.count_all(),
-                sha256: job.addresses.digest(&job.files),
-            },
-            started,
-            finished: Timestamp::now(),
-            seconds,
-            ledger,
-            retries: 0,
-            resumed: 0,
-            bytes: 0,
-            warnings: Vec::new(),
+impl ListDigest {
+    pub fn of(job: &ListJob) -> Self {
+        ListDigest {
+            addresses: job.count_all(),
+            sha256: job.addresses.digest(&job.files),
         }
     }
 }

@@ -32,7 +32,7 @@ pub struct ListJob {
     pub workers_per_host: usize,
     /// The time limit of one attempt; `None` for bodies that may take any time.
     pub timeout: Option<Duration>,
-    /// Maximum number of requests per second of this run, to all hosts together.
+    /// Maximum number of requests per second of all shards, to all hosts together.
     pub rps: Option<f64>,
     pub max_time: Option<Duration>,
     /// Takes the rows of an interrupted run from its journal.

@@ -70,7 +70,7 @@ pub struct Harvest<P = CompanyPage> {
     pub unread_rows: usize,
     /// A sentence about an index that changed during the walk.
     pub index_changed: Option<String>,
-    /// The whole index, of which a shard has fetched a part. `None` without shards.
+    /// The whole index, if this run is a shard or ranks shards.
     pub index: Option<IndexDigest>,
 }
 

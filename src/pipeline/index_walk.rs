@@ -89,7 +89,7 @@ pub struct IndexWalk<'a> {
     max_ahead: usize,
     /// The second looks after the walk, if it takes any.
     second_looks: Option<SecondLooks>,
-    /// Which companies are fetched, if it is not all of them.
+    /// Which companies are fetched, if there is a shard.
     shard_rows: Option<ShardRows>,
     /// The series in progress, and those after it.
     series: VecDeque<Series>,
@@ -139,7 +139,7 @@ impl<'a> IndexWalk<'a> {
         self
     }
 
-    /// Fetches only the companies of a shard.
+    /// Fetches only the companies of a shard, and makes a digest of the whole index.
     pub fn of_shard(mut self, shard: Option<Shard>) -> Self {
         self.shard_rows = shard.map(ShardRows::new);
         self
@@ -342,7 +342,7 @@ impl<'a> IndexWalk<'a> {
             return Err(self.error(id, PageError::new(Reason::TooLarge, detail)));
         }
         if let Some(shard_rows) = &mut self.shard_rows {
-            shard_rows.take(&mut rows);
+            shard_rows.keep_own(&mut rows);
         }
         self.counters.listed.add(rows.len() as u64);
         self.source.retries.plan(rows.len());
@@ -431,11 +431,11 @@ impl<'a> IndexWalk<'a> {
 
     /// Distinct companies listed so far, those of other shards not counted.
     pub fn listed(&self) -> usize {
-        let of_shard = self.shard_rows.as_ref().map(|rows| rows.taken);
+        let of_shard = self.shard_rows.as_ref().map(|rows| rows.own);
         of_shard.unwrap_or(self.seen.len())
     }
 
-    /// The whole index, if only the companies of a shard are fetched.
+    /// The whole index, if there is a shard.
     pub fn digest(&mut self) -> Option<IndexDigest> {
         self.shard_rows.as_mut().map(ShardRows::digest)
     }

@@ -23,7 +23,7 @@ pub struct ShardRows {
     /// A line of the digest for each.
     lines: Vec<Box<str>>,
     /// Number of rows that are dealt to the shard.
-    pub taken: usize,
+    pub own: usize,
 }
 
 impl ShardRows {
@@ -31,19 +31,19 @@ impl ShardRows {
         ShardRows {
             shard,
             lines: Vec::new(),
-            taken: 0,
+            own: 0,
         }
     }
 
     /// Notes rows of companies that were not listed before, and keeps those of the shard.
-    pub fn take(&mut self, rows: &mut Vec<Link>) {
+    pub fn keep_own(&mut self, rows: &mut Vec<Link>) {
         let lines = rows.iter().map(|link| {
             let growth = link.growth.map(|growth| growth.normalize().to_string());
             format!("{} {}\n", link.path, growth.unwrap_or_default()).into()
         });
         self.lines.extend(lines);
         rows.retain(|link| self.shard.takes(&link.path));
-        self.taken += rows.len();
+        self.own += rows.len();
     }
 
     /// The digest of all rows.
@@ -75,8 +75,8 @@ mod tests {
         let of = 2.try_into().unwrap();
         let mut all = ShardRows::new(Shard { number, of });
         let mut rows: Vec<Link> = rows.iter().map(|row| link(row.0, row.1)).collect();
-        all.take(&mut rows);
-        (all.taken, all.digest())
+        all.keep_own(&mut rows);
+        (all.own, all.digest())
     }
 
     #[test]

@@ -116,20 +116,9 @@ pub struct Report {
 /// A shard of a job. Its ledger counts the companies of the shard.
 #[derive(Debug, Clone, Serialize)]
 pub struct ShardReport {
-    /// From 1.
-    pub number: u32,
-    pub of: u32,
+    #[serde(flatten)]
+    pub shard: Shard,
     pub index: IndexDigest,
-}
-
-impl ShardReport {
-    fn new((shard, index): (Shard, IndexDigest)) -> Self {
-        ShardReport {
-            number: shard.number,
-            of: shard.of.get(),
-            index,
-        }
-    }
 }
 
 /// The names of files and their contents, in the order of [`Report::files`].
@@ -196,7 +185,10 @@ impl Report {
             version: env!("CARGO_PKG_VERSION"),
             source: facts.origin.to_string(),
             index: facts.index.to_owned(),
-            shard: facts.shard.zip(harvest.index.clone()).map(ShardReport::new),
+            shard: facts
+                .shard
+                .zip(harvest.index.clone())
+                .map(|(shard, index)| ShardReport { shard, index }),
             started: times.started,
             finished: times.finished,
             seconds,

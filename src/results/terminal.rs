@@ -82,9 +82,9 @@ pub fn closing_lines(report: &Report) -> String {
         } = rate;
         let _ = writeln!(text, "{nominal} {currency} = {value} RUB, {origin}");
     }
-    if let Some(ShardReport { number, of, index }) = &report.shard {
+    if let Some(ShardReport { shard, index }) = &report.shard {
         let companies = count(index.companies, "company", "companies");
-        let _ = writeln!(text, "shard {number}/{of} of an index with {companies}");
+        let _ = writeln!(text, "shard {shard} of an index with {companies}");
     }
     let ledger = report.findings.ledger();
     let companies = count(ledger.ok, "company", "companies");
@@ -142,7 +142,7 @@ fn missing_ranking(report: &Report) -> Option<String> {
     let why = report.rate_error.as_ref()?;
     if report.shard.is_some() {
         return Some(format!(
-            "no exchange rates are recorded: {why}; those of another shard will do"
+            "no exchange rates are recorded: {why}; the ranking takes those of another shard"
         ));
     }
     let mut line = format!(
@@ -180,8 +180,10 @@ fn missing_companies(report: &Report, verbose: bool) -> impl Iterator<Item = Str
 
 /// One warning for each figure that looks wrong. Lists all if `verbose`, otherwise the first five.
 pub fn contradictions(report: &Report, verbose: bool) -> impl Iterator<Item = String> {
+    // A shard ranks nothing. The run that does tells of them.
+    let is_ranked = report.shard.is_none();
     list_contradictions(
-        report.findings.contradictions(),
+        report.findings.contradictions().filter(move |_| is_ranked),
         verbose,
         whole_lists(report),
     )

@@ -215,8 +215,7 @@ impl StagedResults {
         let Findings {
             harvest, prices, ..
         } = contents.findings;
-        // A shard has no rankings at all.
-        if prices.error.is_some() && !contents.rankings.is_empty() {
+        if prices.error.is_some() {
             complete.supersede_price(&outputs.folder)?;
         }
         for (figure, staged) in self.rankings {

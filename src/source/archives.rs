@@ -54,33 +54,40 @@ impl Archives {
         }
     }
 
+    /// Whether shards are missing or incomplete, or have recorded different indices.
+    pub fn lack_shards(&self) -> bool {
+        self.warning.is_some()
+    }
+
+    /// A field of the record that closes the archive which answers for the index.
+    pub fn closing(&self, name: &str) -> Option<&str> {
+        self.first().closing(name)
+    }
+
     /// Path and query of the page that [`get`](Self::get) reads for `path`, as stored.
     pub fn stored_path(&self, path: &str) -> Option<&str> {
-        self.with(path).stored_path(path)
+        self.of_page(path).stored_path(path)
     }
 
     /// Whether a second look at the page of a path was recorded.
     pub fn has_second_look(&self, path: &str) -> bool {
-        self.with(path).has_second_look(path)
+        self.of_page(path).has_second_look(path)
     }
 
     /// Reads the page of a path that is no company's, like [`Archive::get`].
     pub fn get(&self, path: &str, buffer: Vec<u8>) -> Result<Page, PageError> {
-        self.with(path).get(path, buffer)
+        self.of_page(path).get(path, buffer)
     }
 
     /// Reads the second look at an index page, like [`Archive::get_second_look`].
     pub fn get_second_look(&self, path: &str, buffer: Vec<u8>) -> Result<Page, PageError> {
-        self.with(path).get_second_look(path, buffer)
+        self.of_page(path).get_second_look(path, buffer)
     }
 
     /// Reads the page of a company, like [`Archive::get`]. [`Reason::NotArchived`] also if its shard is
     /// missing.
     pub fn get_company(&self, path: &str, buffer: Vec<u8>) -> Result<Page, PageError> {
-        let of = self
-            .parts
-            .first()
-            .map_or(NonZeroU32::MIN, |(shard, _)| shard.of);
+        let (Shard { of, .. }, _) = self.parts[0];
         let number = shard::number_of(path, of);
         let mut parts = self.parts.iter();
         match parts.find(|(shard, _)| shard.number == number) {
@@ -94,7 +101,7 @@ impl Archives {
 
     /// The archive that answers for a page which is no company's: the first one that has it with status 200,
     /// or else the first one.
-    fn with(&self, path: &str) -> &Archive {
+    fn of_page(&self, path: &str) -> &Archive {
         let mut archives = self.parts.iter().map(|(_, archive)| archive);
         let found = archives.find(|archive| archive.has_page(path));
         found.unwrap_or_else(|| self.first())

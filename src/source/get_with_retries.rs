@@ -96,8 +96,9 @@ fn usable_rules(
                 return Err(PageError::new(Reason::Robots, detail));
             }
             // The delay must apply before the rules are set, because that releases blocked requests.
-            counters.crawl_delay_ms.set(delay.as_millis() as u64);
-            source.throttle(request).space_requests(delay * source.runs);
+            let interval = delay * source.runs;
+            counters.crawl_delay_ms.set(interval.as_millis() as u64);
+            source.throttle(request).space_requests(interval);
         }
         Ok(rules)
     })

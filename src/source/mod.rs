@@ -52,8 +52,8 @@ pub struct Source {
     /// `pages_host`, which stands for the run.
     pub list: Option<ListHosts>,
     pub retries: Retries,
-    /// How many runs share the sites, this one included: each shard of a job is one. A crawl delay is for
-    /// all of them together.
+    /// How many runs share the sites, this one included: each shard of a job is one. Rate limits and crawl
+    /// delays are for all of them together, on average.
     pub runs: u32,
     /// The limit on all requests together, if there is one. A source with a limit retries nothing.
     pub request_limit: Option<RequestLimit>,
@@ -217,6 +217,13 @@ impl Source {
         if let Backend::Site(site) = &self.backend {
             site.client.retire_connections();
         }
+    }
+
+    /// Sends at most so many requests per second to the host of the pages, together with the other
+    /// [`runs`](Self::runs).
+    pub fn limit_rate(&self, rps: f64) {
+        let interval = Duration::from_secs_f64(1.0 / rps) * self.runs;
+        self.pages_host.throttle.space_requests(interval);
     }
 
     /// The throttle that a request passes.

@@ -41,8 +41,12 @@ impl Origin {
     /// Fails if it is one archive that does not exist.
     fn existing(self) -> Result<Self, String> {
         match &self {
-            Origin::Archive(path) if !path.is_file() => Err(format!(
+            Origin::Archive(path) if !path.exists() => Err(format!(
                 "there is no file {}; --record creates such an archive",
+                path.display()
+            )),
+            Origin::Archive(path) if !path.is_file() => Err(format!(
+                "{} is not a plain file; --record creates an archive",
                 path.display()
             )),
             _ => Ok(self),
@@ -56,7 +60,7 @@ impl Origin {
             let archive = |origin: Origin| match origin {
                 Origin::Archive(path) => Ok(path),
                 other => Err(format!(
-                    "several sources must be archives, the shards of one job, and {other} is none"
+                    "several sources must be the archives of one job's shards, and {other} is no archive: give it alone"
                 )),
             };
             let archives = origins.into_iter().map(archive);

@@ -28,12 +28,20 @@ const SIZE_OF_ORIGINAL: usize = 2 * size_of::<(u64, Location)>();
 /// The fields of the record that a resumed run writes: it uses earlier pages of this time only.
 pub const PAGES_FROM: &str = "pages-from";
 pub const PAGES_UNTIL: &str = "pages-until";
+/// The field of the record that closes a recording: how many responses it has.
+pub const RESPONSES: &str = "responses";
 
 #[derive(Debug, Default)]
 pub struct Contents {
     pub responses: PathMap<Stored>,
     /// The fields of the first record, if that is a `warcinfo` record.
     pub about: Vec<(String, String)>,
+    /// Number of `response` records, damaged ones included.
+    pub response_records: u64,
+    /// Whether another recording of this program follows the first.
+    pub is_joined: bool,
+    /// Whether the first record is damaged.
+    pub is_about_damaged: bool,
     /// The fields of the last record, if that is another `warcinfo` record.
     pub closing: Vec<(String, String)>,
     /// Number of records, damaged ones included.
@@ -93,6 +101,7 @@ impl Contents {
     /// as its text.
     pub fn add(&mut self, record: &Record, offset: u64, length: u64) {
         self.records += 1;
+        self.response_records += u64::from(record.is("response"));
         self.closing.clear();
         let own_digest = digest::matches_record(record);
         let is_damaged = match own_digest {
@@ -167,8 +176,10 @@ impl Contents {
         let fields = fields.map(|(name, value)| (text(name), text(&value)));
         if self.records == 1 {
             self.about.extend(fields);
+            self.is_about_damaged = is_damaged;
         } else if !is_damaged {
             self.closing.extend(fields);
+            self.is_joined |= self.closing.iter().any(|(name, _)| name == EACH_RECORD);
             self.note_resumed(record, offset);
         }
     }

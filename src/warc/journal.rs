@@ -26,7 +26,7 @@ use crate::disk::output::OutputError;
 use crate::disk::staging::{Content, StagedFile, open_locked};
 use crate::http::page::Page;
 use crate::site::paths;
-use crate::warc::contents::{PAGES_FROM, PAGES_UNTIL};
+use crate::warc::contents::{PAGES_FROM, PAGES_UNTIL, RESPONSES};
 use crate::warc::reader::{Archive, GoodPage};
 use crate::warc::writer::{Checksum, Writer};
 
@@ -348,7 +348,11 @@ impl Journal {
     ) -> Result<Recording, OutputError> {
         let finished = || {
             if !closing.is_empty() {
-                self.writer.describe(closing);
+                let earlier = self.earlier.as_ref();
+                let earlier = earlier.map_or(0, |earlier| earlier.archive.responses());
+                let responses = earlier + self.writer.responses();
+                let responses = [(RESPONSES, responses.to_string())];
+                self.writer.describe(&[closing, &responses].concat());
             }
             let renamed = self.publish().as_ref();
             renamed.map_err(|error| io::Error::other(error.to_string()))?;

@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Display;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use crate::http::decode::Inflater;
 use crate::http::error::{PageError, Reason};
 use crate::http::page::{MAX_BODY, Page};
-use crate::warc::contents::{Contents, Found, NotFound};
+use crate::warc::contents::{Contents, Found, NotFound, RESPONSES};
 use crate::warc::digest;
 use crate::warc::raw::{MAX_RECORD, NO_RECORD, Next, Records};
 use crate::warc::record::{self, REDIRECTED_TO, Record};
@@ -69,7 +69,12 @@ impl Archive {
     /// Opens an archive like [`open`](Self::open), with the pages that were too old for the last run which
     /// resumed it. The next run may have another limit.
     pub fn open_unfinished(path: &Path) -> anyhow::Result<Self> {
-        let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        let context = || format!("cannot open {}", path.display());
+        // To open a pipe would wait for its writer.
+        if !fs::metadata(path).with_context(context)?.is_file() {
+            bail!("{} is not a plain file", path.display());
+        }
+        let file = File::open(path).with_context(context)?;
         let mut records = Records::new(file)?;
         let mut contents = Contents::default();
         let mut buffer = Vec::new();
@@ -167,15 +172,36 @@ impl Archive {
         self.contents.damaged
     }
 
+    /// Whether the first record is damaged, so that [`about`](Self::about) may be wrong.
+    pub fn is_about_damaged(&self) -> bool {
+        self.contents.is_about_damaged
+    }
+
     /// A field of the first record, such as `software`, if the record has it.
     pub fn about(&self, name: &str) -> Option<&str> {
         field(&self.contents.about, name)
     }
 
-    /// A field of the last record, if that [closes](crate::warc::journal::Journal::finish_recording) the
-    /// recording of a complete run.
+    /// A field of the last record, if that describes others and is not the first: of a record that
+    /// [closes](crate::warc::journal::Journal::finish_recording) a recording, or of one with which a resumed run
+    /// begins.
     pub fn closing(&self, name: &str) -> Option<&str> {
         field(&self.contents.closing, name)
+    }
+
+    /// Whether the archive has as many responses as the record says that closes it.
+    pub fn has_all_responses(&self) -> bool {
+        self.closing(RESPONSES) == Some(&self.contents.response_records.to_string())
+    }
+
+    /// Number of `response` records, those with the same address all counted.
+    pub fn responses(&self) -> u64 {
+        self.contents.response_records
+    }
+
+    /// Whether the file has another recording of this program behind the first.
+    pub fn is_joined(&self) -> bool {
+        self.contents.is_joined
     }
 
     /// Where the last complete record ends, in bytes.

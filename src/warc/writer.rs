@@ -59,6 +59,8 @@ struct ArchiveFile {
     gzip: bool,
     /// Where the last complete record ends, in bytes.
     end: u64,
+    /// Number of responses.
+    responses: u64,
     /// Every record up to here is on the disk.
     synced: u64,
     /// Whether the file has got a name that is not known to be on the disk.
@@ -143,7 +145,7 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Appends a record that describes those after it.
+    /// Appends a record that describes others: those after it, or all of a complete archive.
     pub fn describe(&self, about: &[(&'static str, String)]) {
         let mut fields = "format: WARC File Format 1.1\r\n".to_owned();
         for (name, value) in about {
@@ -174,6 +176,7 @@ impl Writer {
             file,
             gzip,
             end,
+            responses: 0,
             synced: end,
             is_name_new: true,
             error: None,
@@ -274,7 +277,14 @@ impl Writer {
         let mut archive = self.archive.lock().expect("no panic under this lock");
         if archive.error.is_none() {
             archive.error = archive.append(&record, level).err();
+            archive.responses += u64::from(kind == "response");
         }
+    }
+
+    /// Number of responses that this writer has appended.
+    pub fn responses(&self) -> u64 {
+        let archive = self.archive.lock().expect("no panic under this lock");
+        archive.responses
     }
 
     /// The first failure to write or to sync, if there was one.

@@ -64,10 +64,7 @@ const HOMES: [(&str, &[&str]); 31] = [
     ("comfy_table", &["results", "race"]),
     ("rusqlite", &["store"]),
     ("csv", &["results", "replica", "lists", "race"]),
-    (
-        "rayon",
-        &["pipeline", "job/shards.rs", "lists", "race/contenders"],
-    ),
+    ("rayon", &["pipeline", "lists", "race/contenders"]),
     (
         "tokio",
         &[

@@ -89,7 +89,7 @@ fn a_shard_does_not_resume_the_journal_of_another_one() {
 }
 
 #[test]
-fn local_files_are_no_addresses_to_deal() {
+fn rejects_local_files() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.log"), "error").unwrap();
     let options = [

@@ -118,7 +118,7 @@ fn warns_about_companies_missing_from_numbered_pages() {
     assert_expected_rankings(&folder.path().join("rankings"));
     let warning = format!(
         "of 496 companies in the index, the numbered pages lack 9 ({}, 4 more) and the letter pages \
-         lack none; all of them are fetched",
+         lack none; none of them is left out",
         dropped[..5].join(", ")
     );
     assert_eq!(report["warnings"], json!([warning]));
@@ -141,7 +141,7 @@ fn warns_about_companies_missing_from_letter_pages() {
     assert_eq!(report["walks"][0]["only"], json!([COMPANY]));
     assert_eq!(report["walks"][1]["lacks"], json!([COMPANY]));
     let warning = "of 60 companies in the index, the numbered pages lack none and the letter pages \
-                   lack 1 (/stocks/mmm-stock); all of them are fetched";
+                   lack 1 (/stocks/mmm-stock); none of them is left out";
     assert_eq!(report["warnings"], json!([warning]));
 }
 
