@@ -12,8 +12,9 @@
 //! ```
 //!
 //! Measured with all shards at once, each with its recording, and `indexrank serve` on the same two cores,
-//! 32 workers, 46 companies on an index page: seconds from the first start to the last end, in brackets the least
-//! by the formula, and company pages per second. Medians of 5 rounds at 50 ms, of 3 at 500 ms, and one round with `--rps`.
+//! 32 workers, 46 companies on an index page: seconds from the first start to the last end, in brackets the
+//! least by the formula, and company pages per second. Medians of 5 rounds at 50 ms and of 3 at 500 ms, and one
+//! round with `--rps`.
 //!
 //! | Shards | 50 ms, 5,000 companies | 500 ms, 2,000 companies | 50 ms, 5,000 companies, `--rps 400` |
 //! |---|---|---|---|
@@ -22,12 +23,12 @@
 //! | 4 | 2.42 s (2.12), 2,063/s | 10.1 s (8.5), 198/s | 14.0 s (13.6), 356/s |
 //! | 8 | 1.69 s (1.15), 2,962/s | 6.1 s (4.6), 327/s | 15.4 s (14.7), 324/s |
 //!
-//! A hash deals unevenly: of 5,000 companies, the largest of 8 shards has some 50 more than the mean. A shard
-//! also waits for robots.txt, for the first index page and for the slowest of its last requests: three
-//! or four responses one after the other, which 8 shards at 500 ms show most. Beyond that, a job is bound
+//! A hash deals unevenly: of 5,000 companies, the largest of 8 shards has some 30 more than the mean. A shard
+//! also waits for robots.txt, for the first index page and for the slowest of its last requests: three or four
+//! responses one after the other, which 8 shards at 500 ms show most. Beyond that, a job is bound
 //!
 //! * by `--rps`: more shards only read the index more often;
-//! * by the index: with 45 companies on a page, half of the requests of 45 shards are for index pages;
+//! * by the index: with 46 companies on a page, half of the requests of 46 shards are for index pages;
 //! * by the cores: a page takes 0.4 ms of CPU time in a shard, and the 8 shards above share two cores with the
 //!   server.
 //!
