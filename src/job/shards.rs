@@ -18,7 +18,7 @@ use crate::words::form;
 pub const SHARD: &str = "shard";
 /// The other fields of the first record, which are the same for all shards of a job.
 const OF_JOB: [&str; 3] = ["software", "source", "index"];
-/// The fields of the record that closes the recording of a shard: the index that it saw.
+/// The fields of the record that closes the recording of a shard: the index that it has walked.
 const COMPANIES: &str = "index-companies";
 const SHA256: &str = "index-sha256";
 
@@ -197,7 +197,8 @@ fn name((shard, archive): &Part) -> String {
     format!("shard {shard} ({})", archive.path().display())
 }
 
-/// Fails if two shards are of two jobs, or one is there twice, or if a file has two recordings or is of a list.
+/// Fails if two shards are of two jobs, or one is there twice, or if a file has two recordings or is of a
+/// list.
 fn check_one_job(shards: &[Part]) -> Result<(), Stop> {
     for (at, one) in shards.iter().enumerate() {
         if one.1.is_joined() {

@@ -10,8 +10,8 @@ use crate::site::dom::{self, TooLarge};
 
 /// Maximum number of characters of a title or a heading.
 const MAX_CHARS: usize = 1000;
-/// Maximum number of characters that are looked at for them, with white space. Headings can be nested, and
-/// each has the text of those in it.
+/// Maximum number of characters that are read for one of them, white space included. Headings can be nested,
+/// and each has the text of those inside it.
 const MAX_SCANNED: usize = 100_000;
 /// Maximum number of headings of a page.
 const MAX_HEADINGS: usize = 10_000;
@@ -158,7 +158,7 @@ struct ShownText {
     text: String,
     /// Characters of `text`.
     chars: usize,
-    /// Characters looked at.
+    /// Characters read, white space included.
     scanned: usize,
     pending_space: bool,
 }

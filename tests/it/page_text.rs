@@ -170,7 +170,7 @@ fn cuts_long_titles_and_headings() {
         );
     }
     assert_eq!(headings(&"<h1>a</h1>".repeat(10_001)).len(), 10_000);
-    // No more than 100,000 characters are looked at.
+    // No more than 100,000 characters are read.
     let spaces = format!("<i>{}</i>", " ".repeat(10_000));
     let html = |pieces: usize| format!("<h1>{}a</h1>", spaces.repeat(pieces));
     assert_eq!([headings(&html(9)), headings(&html(10))], [["1 a"], ["1 "]]);

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
 
 use indexrank::replica::{Market, SEED};
 use indexrank::source::shard::Shard;
@@ -367,6 +368,8 @@ fn opens_no_pipe() {
         .status()
         .unwrap();
     assert!(made.success());
+    // If the pipe was opened, the run would get this and end with another error. Waits for that.
+    thread::spawn(move || fs::write(&pipe, "no archive"));
     let ran = merge(folder.path(), &["pipe.warc", "2.warc", "3.warc"], &[]);
     assert_eq!(ran.code, 4, "{}", ran.stderr);
     assert!(
